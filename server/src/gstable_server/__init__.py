@@ -1,0 +1,1 @@
+"""The server of GStable, self-hosted. ARCHITECTURE.md tells where each thing lives."""
