@@ -1,0 +1,1 @@
+"""Values and words shared by every room; standard library only."""

@@ -1,0 +1,43 @@
+-- Facts of the system, append only. `sequence` increases over the events of one object, because
+-- whoever writes an event holds its object's row lock.
+CREATE TABLE events (
+    sequence      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    event_id      text NOT NULL UNIQUE,
+    type          text NOT NULL,
+    object_id     text NOT NULL,
+    merchant_id   text,
+    mode          text CHECK (mode IN ('live', 'test')),
+    business_type text,
+    payload       jsonb NOT NULL,
+    occurred_at   timestamptz NOT NULL
+);
+CREATE INDEX events_by_object ON events (object_id, sequence);
+CREATE INDEX events_by_merchant ON events (merchant_id, mode, sequence DESC);
+
+-- Events whose handlers have not run yet; the handlers' transaction removes the row.
+CREATE TABLE outbox (
+    sequence   bigint PRIMARY KEY REFERENCES events,
+    object_id  text NOT NULL,
+    attempts   integer NOT NULL DEFAULT 0,
+    not_before timestamptz NOT NULL
+);
+CREATE INDEX outbox_by_object ON outbox (object_id, sequence);
+
+CREATE TABLE idempotency_keys (
+    key_id       text NOT NULL,
+    key          text NOT NULL,
+    request_hash bytea NOT NULL,
+    body         bytea NOT NULL,
+    created_at   timestamptz NOT NULL,
+    PRIMARY KEY (key_id, key)
+);
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
+
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+END
+$$;
+
+CREATE TRIGGER events_append_only BEFORE UPDATE OR DELETE ON events
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();

@@ -1,0 +1,59 @@
+CREATE TABLE merchants (
+    merchant_id text PRIMARY KEY CHECK (merchant_id ~ '^[0-9a-f]{64}$'),
+    name        text NOT NULL,
+    created_at  timestamptz NOT NULL
+);
+
+-- People who sign in to the dashboard.
+CREATE TABLE members (
+    member_id     text PRIMARY KEY,
+    merchant_id   text NOT NULL REFERENCES merchants,
+    email         text NOT NULL,
+    password_hash text NOT NULL,
+    role          text NOT NULL CHECK (role IN ('owner')),
+    created_at    timestamptz NOT NULL
+);
+CREATE UNIQUE INDEX members_by_email ON members (lower(email));
+
+CREATE TABLE login_sessions (
+    token_hash   bytea PRIMARY KEY,
+    member_id    text NOT NULL REFERENCES members,
+    created_at   timestamptz NOT NULL,
+    last_seen_at timestamptz NOT NULL,
+    expires_at   timestamptz NOT NULL
+);
+
+-- Failed sign-ins, counted per e-mail and per client address.
+CREATE TABLE login_failures (
+    subject    text NOT NULL,
+    failed_at  timestamptz NOT NULL
+);
+CREATE INDEX login_failures_by_subject ON login_failures (subject, failed_at);
+
+-- Only the hash of a key is kept; `hint` is what a list shows of it.
+CREATE TABLE api_keys (
+    key_id      text PRIMARY KEY,
+    merchant_id text NOT NULL REFERENCES merchants,
+    mode        text NOT NULL CHECK (mode IN ('live', 'test')),
+    access      text NOT NULL CHECK (access IN ('read', 'write')),
+    name        text NOT NULL,
+    key_hash    bytea NOT NULL UNIQUE,
+    hint        text NOT NULL,
+    created_at  timestamptz NOT NULL,
+    revoked_at  timestamptz
+);
+CREATE INDEX api_keys_by_merchant ON api_keys (merchant_id, created_at DESC);
+
+CREATE TABLE receiving_accounts (
+    account_id  text PRIMARY KEY,
+    merchant_id text NOT NULL REFERENCES merchants,
+    mode        text NOT NULL CHECK (mode IN ('live', 'test')),
+    name        text NOT NULL,
+    address     bytea NOT NULL CHECK (length(address) = 20),
+    version     text NOT NULL,
+    created_at  timestamptz NOT NULL,
+    updated_at  timestamptz NOT NULL,
+    removed_at  timestamptz
+);
+CREATE INDEX receiving_accounts_by_merchant
+    ON receiving_accounts (merchant_id, mode, created_at DESC) WHERE removed_at IS NULL;

@@ -1,0 +1,83 @@
+CREATE TABLE sessions (
+    sequence             bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+    session_id           text PRIMARY KEY,
+    -- keccak-256 of the session id: how the chain names this session.
+    session_key          bytea NOT NULL UNIQUE CHECK (length(session_key) = 32),
+    merchant_id          text NOT NULL REFERENCES merchants,
+    mode                 text NOT NULL CHECK (mode IN ('live', 'test')),
+    session_type         text NOT NULL
+        CHECK (session_type IN ('checkout', 'payment_link', 'ai_checkout')),
+    business_type        text NOT NULL CHECK (business_type IN ('checkout_session', 'payment_link')),
+    business_id          text NOT NULL,
+    client_code          text NOT NULL,
+    account_id           text NOT NULL REFERENCES receiving_accounts,
+    -- Where the money goes, fixed when the session is made: a later change of the account does
+    -- not move it.
+    recipient            bytea NOT NULL CHECK (length(recipient) = 20),
+    settlement_token     text NOT NULL,
+    fee_model            smallint NOT NULL CHECK (fee_model IN (1, 2)),
+    amount               bigint NOT NULL CHECK (amount > 0),
+    line_items           jsonb NOT NULL,
+    payer_email_required boolean NOT NULL,
+    payer_email          text,
+    success_url          text,
+    metadata             jsonb,
+    expires_at           timestamptz NOT NULL,
+    state                text NOT NULL CHECK (state IN ('initialized', 'paid', 'settling',
+        'settlement_pending', 'completed', 'expired', 'cancelled')),
+    signed_once          boolean NOT NULL DEFAULT false,
+    receipt_id           text,
+    created_at           timestamptz NOT NULL,
+    paid_at              timestamptz,
+    completed_at         timestamptz
+);
+CREATE INDEX sessions_newest ON sessions (merchant_id, mode, sequence DESC);
+CREATE INDEX sessions_newest_by_state ON sessions (merchant_id, mode, state, sequence DESC);
+CREATE INDEX sessions_due_to_expire ON sessions (expires_at) WHERE state = 'initialized';
+
+-- What the platform attested and the payer may call, append only: the terms of each signed order.
+CREATE TABLE session_orders (
+    order_number    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    session_id      text NOT NULL REFERENCES sessions,
+    network         text NOT NULL,
+    token_id        text NOT NULL,
+    merchant_amount numeric(78) NOT NULL,
+    fee_amount      numeric(78) NOT NULL,
+    fee_ppm         integer NOT NULL,
+    deadline        timestamptz NOT NULL,
+    payer           bytea,
+    signed_at       timestamptz NOT NULL
+);
+CREATE INDEX session_orders_by_session ON session_orders (session_id);
+CREATE TRIGGER session_orders_append_only BEFORE UPDATE OR DELETE ON session_orders
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+-- Money that reached the chain, whether or not it matches an open session. One row per log,
+-- named by (network, transaction, position among the transaction's logs), which survives a
+-- re-mining of the transaction in another block.
+CREATE TABLE payments (
+    sequence          bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+    payment_id        text PRIMARY KEY,
+    session_id        text REFERENCES sessions,
+    network           text NOT NULL,
+    chain_id          bigint NOT NULL,
+    tx_hash           bytea NOT NULL CHECK (length(tx_hash) = 32),
+    log_position      integer NOT NULL,
+    block_number      bigint NOT NULL,
+    block_hash        bytea NOT NULL,
+    block_time        timestamptz NOT NULL,
+    payer             bytea NOT NULL,
+    merchant          bytea NOT NULL,
+    token_id          text NOT NULL,
+    merchant_received numeric(78) NOT NULL,
+    fee_received      numeric(78) NOT NULL,
+    state             text NOT NULL CHECK (state IN ('seen', 'final', 'reverted', 'lost')),
+    -- under, over, late, duplicate, wrong_token, wrong_recipient, unmatched: a set, since one
+    -- payment can be several of these.
+    flags             text[] NOT NULL,
+    seen_at           timestamptz NOT NULL,
+    final_at          timestamptz,
+    UNIQUE (network, tx_hash, log_position)
+);
+CREATE INDEX payments_by_session ON payments (session_id);
+CREATE INDEX payments_exceptional ON payments (sequence DESC) WHERE flags <> '{}';

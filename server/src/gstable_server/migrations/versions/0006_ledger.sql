@@ -1,0 +1,46 @@
+-- Double entry per asset: the entries of a transfer sum to zero. Corrections are new transfers
+-- that point at the old one.
+CREATE TABLE ledger_transfers (
+    transfer_id text PRIMARY KEY,
+    -- What caused it, once: asking twice for the same cause is one transfer.
+    cause       text NOT NULL UNIQUE,
+    kind        text NOT NULL,
+    token_id    text NOT NULL,
+    merchant_id text,
+    mode        text,
+    session_id  text,
+    reverses    text REFERENCES ledger_transfers,
+    posted_at   timestamptz NOT NULL
+);
+CREATE INDEX ledger_transfers_by_session ON ledger_transfers (session_id);
+
+CREATE TABLE ledger_entries (
+    entry_number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    transfer_id  text NOT NULL REFERENCES ledger_transfers,
+    account      text NOT NULL,
+    token_id     text NOT NULL,
+    amount       numeric(78) NOT NULL CHECK (amount <> 0)
+);
+CREATE INDEX ledger_entries_by_account ON ledger_entries (account, token_id);
+CREATE INDEX ledger_entries_by_transfer ON ledger_entries (transfer_id);
+
+CREATE TRIGGER ledger_transfers_append_only BEFORE UPDATE OR DELETE ON ledger_transfers
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER ledger_entries_append_only BEFORE UPDATE OR DELETE ON ledger_entries
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+-- The database itself refuses a transfer whose entries do not cancel out.
+CREATE FUNCTION require_balance() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (
+        SELECT 1 FROM ledger_entries WHERE transfer_id = NEW.transfer_id
+        GROUP BY token_id HAVING sum(amount) <> 0
+    ) THEN
+        RAISE EXCEPTION 'transfer % does not balance', NEW.transfer_id
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE CONSTRAINT TRIGGER ledger_entries_balance AFTER INSERT ON ledger_entries
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION require_balance();

@@ -1,0 +1,1 @@
+"""What touches a machine and knows no noun: database, clock, randomness, HTTP, settings, logs."""

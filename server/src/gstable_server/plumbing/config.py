@@ -1,0 +1,43 @@
+"""Settings of a server, from environment variables that begin with ``GSTABLE_``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Each field is the variable ``GSTABLE_<NAME>``; ``DATABASE_URL`` is read as it is."""
+
+    model_config = SettingsConfigDict(env_prefix="GSTABLE_", extra="ignore")
+
+    database_url: str = Field(validation_alias="DATABASE_URL")
+    """PostgreSQL 15 or newer."""
+    public_url: str = "http://127.0.0.1:8000"
+    """Where payers and merchants reach this server; no trailing slash."""
+    networks_file: Path = Path("networks.toml")
+    """Networks, tokens and contracts (docs/guide/networks.md)."""
+    order_signing_key: SecretStr
+    """Private key, 32 bytes as hexadecimal: attests payment orders, can move nobody's money."""
+    fee_receiver: str
+    """The address that receives the platform's fee, on every network."""
+    host: str = "127.0.0.1"
+    port: int = 8000
+    database_pool: int = 10
+    log_level: str = "info"
+
+    session_seconds: int = 1800
+    """Lifetime of a session when the merchant names none, and of link sessions (spec 15)."""
+    order_grace_seconds: int = 600
+    """How long past a session's expiry its signed order may still be mined: such money reaches
+    the merchant and is recorded as late, instead of costing the payer a failed transaction."""
+    key_rate_per_second: int = 100
+    key_burst: int = 200
+    address_rate_per_second: int = 20
+    address_burst: int = 60
+    body_bytes_max: int = 512 * 1024
+    webhook_timeout_seconds: int = 15
+    webhook_allow_loopback: bool = False
+    """Deliver to http://127.0.0.1 in test mode; for local development only."""

@@ -1,0 +1,152 @@
+"""PostgreSQL: the only BEGIN and COMMIT of the code base.
+
+A ``Tx`` is one open transaction with everything an operation may need of the outside: the
+connection, the time, the mint of identifiers, and ``tell``. Nothing is queued after the commit:
+events are rows of the same transaction, so a crash loses both or neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import asyncpg
+import msgspec
+
+from gstable_server.kernel.clock import Clock
+from gstable_server.kernel.ids import I, IdMint
+from gstable_server.plumbing import outbox
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+ATTEMPTS = 3
+_json_encoder = msgspec.json.Encoder()
+
+
+class Tx:
+    """One open transaction. ``now`` is the same instant for the whole of it."""
+
+    __slots__ = ("_events", "_ids", "connection", "now")
+
+    def __init__(
+        self, connection: asyncpg.Connection[Any], now: datetime, ids: IdMint
+    ) -> None:
+        self.connection = connection
+        self.now = now
+        self._ids = ids
+        self._events: list[outbox.Event] = []
+
+    def mint(self, kind: type[I]) -> I:
+        """A new identifier of ``kind``."""
+        return self._ids.mint(kind)
+
+    @property
+    def ids(self) -> IdMint:
+        """The mint itself, for merchant identifiers and secrets."""
+        return self._ids
+
+    def tell(self, event: outbox.Event) -> None:
+        """Stage ``event``; it is written with this transaction, or not at all."""
+        self._events.append(event)
+
+    async def flush(self) -> None:
+        """Write the staged events; called once, right before the commit."""
+        if self._events:
+            await outbox.write(self.connection, self._events, self.now, self._ids)
+            self._events.clear()
+
+    async def fetch(self, sql: str, *values: Any) -> list[asyncpg.Record]:
+        return await self.connection.fetch(sql, *values)
+
+    async def fetchrow(self, sql: str, *values: Any) -> asyncpg.Record | None:
+        return await self.connection.fetchrow(sql, *values)
+
+    async def fetchval(self, sql: str, *values: Any) -> Any:
+        return await self.connection.fetchval(sql, *values)
+
+    async def execute(self, sql: str, *values: Any) -> str:
+        return await self.connection.execute(sql, *values)
+
+
+async def _prepare(connection: asyncpg.Connection[Any]) -> None:
+    """JSON columns as Python values on both sides."""
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(
+            name,
+            schema="pg_catalog",
+            format="text",
+            encoder=lambda value: _json_encoder.encode(value).decode(),
+            decoder=msgspec.json.decode,
+        )
+
+
+async def _keep(_connection: asyncpg.Connection[Any]) -> None:
+    """Nothing to reset on release: locks and settings are all of the transaction, never of the
+    connection, and the pool's usual reset would cost every request a round trip."""
+
+
+class Database:
+    """The pool of connections, and the one way to open a transaction."""
+
+    def __init__(self, pool: asyncpg.Pool[Any], clock: Clock, ids: IdMint) -> None:
+        self.pool = pool
+        self.clock = clock
+        self.ids = ids
+
+    @classmethod
+    async def connect(
+        cls, url: str, *, clock: Clock, ids: IdMint, size: int = 10
+    ) -> Database:
+        """Open the pool. Raises the driver's error when the server cannot be reached."""
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=size,
+            init=_prepare,
+            reset=_keep,
+            server_settings={
+                "application_name": "gstable",
+                "timezone": "UTC",
+                "statement_timeout": "30000",
+                "idle_in_transaction_session_timeout": "60000",
+            },
+        )
+        return cls(pool, clock, ids)
+
+    async def close(self) -> None:
+        await self.pool.close()
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Tx]:
+        """A transaction: committed with its events at the end, rolled back on any exception."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            tx = Tx(connection, self.clock.now(), self.ids)
+            yield tx
+            await tx.flush()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Tx]:
+        """A connection for single reads: no BEGIN and COMMIT to pay for, and nothing to tell."""
+        async with self.pool.acquire() as connection:
+            yield Tx(connection, self.clock.now(), self.ids)
+
+    async def run(
+        self, operation: Callable[Concatenate[Tx, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run ``operation`` in a transaction of its own, again if the database asks for it.
+
+        Deadlocks and serialization failures have changed nothing, so they are tried again; a
+        connection lost during the commit is not, because the outcome is unknown: callers with an
+        idempotency key find out by asking again.
+        """
+        for attempt in range(ATTEMPTS):
+            try:
+                async with self.begin() as tx:
+                    return await operation(tx, *args, **kwargs)
+            except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+                if attempt == ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable: the last attempt returns or raises")
