@@ -308,6 +308,7 @@ def prepare_python(*, dev: bool) -> None:
     """The environment `.venv`: pinned packages, and our own distributions as editable installs."""
     stamp = VENV / "gstable-stamp.json"
     projects = [ROOT / name / "pyproject.toml" for name in DISTRIBUTIONS]
+    projects = [p for p in projects if any(p.parent.glob("src/*/__init__.py"))]
     locks = [REQUIREMENTS / "uv.txt", REQUIREMENTS / "runtime.txt", REQUIREMENTS / "dev.txt"]
     wanted = fingerprint(*locks, *projects)
     if PYTHON.exists() and stamp_allows(stamp, wanted, dev=dev):
@@ -326,7 +327,7 @@ def prepare_python(*, dev: bool) -> None:
         [uv, "pip", "sync", *target, "--require-hashes", *map(str, locks[1 : 3 if dev else 2])],
         "could not install the python packages: see that the package index can be reached, then run again",
     )
-    editable = [part for p in projects if p.is_file() for part in ("--editable", str(p.parent))]
+    editable = [part for p in projects for part in ("--editable", str(p.parent))]
     quietly(
         [uv, "pip", "install", *target, "--offline", "--no-deps", "--no-build-isolation", *editable],
         "could not install sdk/ and server/ into .venv: see their pyproject.toml",
