@@ -1,0 +1,62 @@
+"""The transport that is used unless another is given: httpx2."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gstable._errors import GStableConnectionError
+from gstable._transport import Request, Response
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+MOST_CONNECTIONS = 20
+
+
+class AsyncHTTPTransport:
+    """Real HTTP over a pool of connections. Reads no setting from the environment.
+
+    `proxy`: URL of a proxy to go through; `ssl_context`: the certificates to trust, the
+    system's by default. Redirects are not followed: an API call has nowhere else to go.
+    """
+
+    def __init__(self, *, proxy: str | None = None, ssl_context: SSLContext | None = None) -> None:
+        import httpx2  # here, so that `import gstable` stays fast
+
+        self._client = httpx2.AsyncClient(
+            proxy=proxy,
+            verify=ssl_context or True,
+            trust_env=False,
+            follow_redirects=False,
+            limits=httpx2.Limits(max_connections=MOST_CONNECTIONS),
+        )
+
+    async def send_async(self, request: Request) -> Response:
+        """Send once. Raises `GStableConnectionError` when no answer arrives."""
+        import httpx2
+
+        timeout = request.timeout
+        try:
+            answer = await self._client.request(
+                request.method,
+                request.url,
+                headers=dict(request.headers),
+                content=request.body,
+                timeout=httpx2.Timeout(
+                    connect=timeout.connect,
+                    read=timeout.read,
+                    write=timeout.write,
+                    pool=timeout.pool,
+                ),
+            )
+        except httpx2.TimeoutException as error:
+            phase = type(error).__name__
+            raise GStableConnectionError(f"Network error: timed out ({phase})") from error
+        except (httpx2.RequestError, httpx2.InvalidURL) as error:
+            detail = str(error) or type(error).__name__
+            raise GStableConnectionError(f"Network error: {detail}") from error
+        return Response(answer.status_code, dict(answer.headers), answer.content)
+
+    async def close_async(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()

@@ -1,0 +1,82 @@
+"""One event as it is delivered. Source: section 9, Delivery, Payload and Events."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from json import loads
+from typing import TypeVar
+
+from gstable import _parse
+from gstable._errors import NO_ANSWER_CODE, GStableError
+from gstable._models import Account, CheckoutSession, PaymentLink, Product, Transaction
+from gstable._reader import Malformed, Reader
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened to one object.
+
+    `event_id`: the same on every delivery, so handle each once. `business_type`: `session`,
+    `payment_link`, `product` or `account`. `occurrence`: UTC, `YYYY-MM-DD HH:mm:ss`.
+    `sequence`: grows with each event of one object; None where the platform sends none.
+    `payload`: as it arrived. `session`, `transaction`, `link`, `product` and `account` read it
+    into the results of the API, and raise `GStableError` where the event is not about one.
+    """
+
+    event_id: str
+    event_type: str
+    business_type: str
+    occurrence: str
+    is_subscribable: bool
+    sequence: int | None
+    api_version: str | None
+    payload: Mapping[str, object]
+
+    @property
+    def session(self) -> CheckoutSession:
+        return self._read("sessionData", _parse.checkout_session)
+
+    @property
+    def transaction(self) -> Transaction | None:
+        """The payment of the session; None before there is one."""
+        if self.payload.get("transaction") is None:
+            return None
+        return self._read("transaction", _parse.transaction)
+
+    @property
+    def link(self) -> PaymentLink:
+        return self._read("linkData", _parse.payment_link)
+
+    @property
+    def product(self) -> Product:
+        return self._read("productData", _parse.product)
+
+    @property
+    def account(self) -> Account:
+        return self._read("accountData", _parse.account)
+
+    def _read(self, name: str, parse: Callable[[Reader], Result]) -> Result:
+        try:
+            return parse(Reader(self.payload.get(name), f"payload.{name}"))
+        except Malformed as broken:
+            raise GStableError(NO_ANSWER_CODE, f"Event {self.event_type}: {broken}") from broken
+
+
+def parse_event(body: bytes) -> Event:
+    """The event in a body that has been verified. Raises `GStableError` where it is none."""
+    try:
+        found = Reader(loads(body), "event")
+        api_version = found.raw("apiVersion")
+        return Event(
+            event_id=found.text("eventId"),
+            event_type=found.text("eventType"),
+            business_type=found.text("businessType"),
+            occurrence=found.text("occurrence"),
+            is_subscribable=found.flag_or_false("isSubscribable"),
+            sequence=found.optional_integer("sequence"),
+            api_version=None if api_version is None else str(api_version),
+            payload=found.mapping("payload"),
+        )
+    except (ValueError, RecursionError) as broken:
+        raise GStableError(NO_ANSWER_CODE, f"Unexpected event: {broken}") from broken

@@ -1,0 +1,130 @@
+# Generated from _async/checkout_session.py by sdk/scripts/unasync.py. Do not edit.
+# isort: skip_file
+# fmt: off
+"""Checkout sessions. Source: specification section 6."""
+
+from collections.abc import Iterator, Mapping
+
+from gstable import _parse
+from gstable._sync.paging import iterate
+from gstable._sync.requester import Requester
+from gstable._body import LineItems, body, path, wire_flag, wire_line_items
+from gstable._models import CheckoutSession, OperationResult, Page, SessionDetail
+
+
+def _session_id(found: SessionDetail) -> str:
+    return found.session.session_id
+
+
+class CheckoutSessionNamespace:
+    """`client.checkout_session`. Every method raises `GStableError`; session codes are 1002xx."""
+
+    def __init__(self, requester: Requester) -> None:
+        self._requester = requester
+
+    def create(
+        self,
+        *,
+        account_id: str,
+        settlement_token: str,
+        line_items: LineItems,
+        success_url: str | None = None,
+        payer_email_required: bool | None = None,
+        fee_model: int | None = None,
+        expiration_time: int | None = None,
+        metadata: Mapping[str, object] | None = None,
+        idempotency_key: str | None = None,
+    ) -> CheckoutSession:
+        """Create a one-time payment page; send the buyer to `payment_url`.
+
+        `settlement_token`: such as `polygon::usdc`. `line_items`: 1 to 100, `product` or
+        `one_time`; `unit_price` in Micro-USD. `fee_model`: see `FeeModel`, the merchant pays
+        unless given. `expiration_time`: Unix seconds, 1,800 s to 7 days ahead, 30 minutes unless
+        given. `metadata`: JSON, up to 50 keys and 8 KiB, comes back in queries and events.
+        Raises `GStableCommonError` 400101 naming the field, `GStableError` 100401 for an unknown
+        account, `GStableProductError` for a product that cannot be sold.
+        """
+        content = body(
+            account_id=account_id,
+            settlement_token=settlement_token,
+            line_items=wire_line_items(line_items),
+            success_url=success_url,
+            payer_email_required=wire_flag(payer_email_required),
+            fee_model=fee_model,
+            expiration_time=expiration_time,
+            metadata=metadata,
+        )
+        parse = _parse.one(_parse.checkout_session)
+        return self._requester.post(
+            "/session/checkout/create", content, parse, idempotency_key
+        )
+
+    def cancel(
+        self, session_id: str, *, idempotency_key: str | None = None
+    ) -> OperationResult:
+        """Cancel while `initialized` and not yet signed for; else `GStableError` 100207."""
+        return self._requester.post(
+            "/session/checkout/cancel",
+            body(session_id=session_id),
+            _parse.one(_parse.operation_result),
+            idempotency_key,
+        )
+
+    def detail(self, session_id: str) -> SessionDetail:
+        """The session and its payment. Raises `GStableError` 100201 where there is none."""
+        route = path("/session/{session_id}", session_id=session_id)
+        return self._requester.get(route, _parse.one(_parse.session_detail))
+
+    def list_all(self, page: int = 1, size: int = 20) -> Page[SessionDetail]:
+        """One page of all sessions, newest first. `page` from 1; `size` 1 to 100."""
+        return self._page("/session/list/all/{page}/{size}", page, size)
+
+    def list_paid(self, page: int = 1, size: int = 20) -> Page[SessionDetail]:
+        """One page of the sessions in `paid`: on chain, not settled yet."""
+        return self._page("/session/list/paid/{page}/{size}", page, size)
+
+    def list_settling(self, page: int = 1, size: int = 20) -> Page[SessionDetail]:
+        """One page of the sessions in `settling`."""
+        return self._page("/session/list/settling/{page}/{size}", page, size)
+
+    def list_completed(self, page: int = 1, size: int = 20) -> Page[SessionDetail]:
+        """One page of the sessions in `completed`: the money is in the merchant's wallet."""
+        return self._page("/session/list/completed/{page}/{size}", page, size)
+
+    def list_cancelled(self, page: int = 1, size: int = 20) -> Page[SessionDetail]:
+        """One page of the sessions in `cancelled`."""
+        return self._page("/session/list/cancelled/{page}/{size}", page, size)
+
+    def list_settlement_pending(self, page: int = 1, size: int = 20) -> Page[SessionDetail]:
+        """One page of the sessions in `settlement_pending`: delayed, will settle by itself."""
+        return self._page("/session/list/settlement/pending/{page}/{size}", page, size)
+
+    def iterate_all(self, size: int = 100) -> Iterator[SessionDetail]:
+        """Every session, newest first, fetched in pages of `size`."""
+        return iterate(self.list_all, _session_id, size)
+
+    def iterate_paid(self, size: int = 100) -> Iterator[SessionDetail]:
+        """Every session in `paid`; one that moves on during the walk may be missed."""
+        return iterate(self.list_paid, _session_id, size)
+
+    def iterate_settling(self, size: int = 100) -> Iterator[SessionDetail]:
+        """Every session in `settling`; one that moves on during the walk may be missed."""
+        return iterate(self.list_settling, _session_id, size)
+
+    def iterate_completed(self, size: int = 100) -> Iterator[SessionDetail]:
+        """Every session in `completed`, newest first."""
+        return iterate(self.list_completed, _session_id, size)
+
+    def iterate_cancelled(self, size: int = 100) -> Iterator[SessionDetail]:
+        """Every session in `cancelled`, newest first."""
+        return iterate(self.list_cancelled, _session_id, size)
+
+    def iterate_settlement_pending(self, size: int = 100) -> Iterator[SessionDetail]:
+        """Every session in `settlement_pending`; one that moves on may be missed."""
+        return iterate(self.list_settlement_pending, _session_id, size)
+
+    def _page(self, template: str, page: int, size: int) -> Page[SessionDetail]:
+        return self._requester.get(
+            path(template, page=page, size=size),
+            _parse.page_of("sessions", _parse.session_detail),
+        )
