@@ -22,6 +22,7 @@ const CONTRACTS = {
 
 const SETTINGS = {
   evmVersion: "cancun",
+  viaIR: true,
   optimizer: { enabled: true, runs: 10000 },
   metadata: { bytecodeHash: "none", appendCBOR: false },
   outputSelection: {

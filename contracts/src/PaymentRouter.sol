@@ -4,7 +4,6 @@ pragma solidity 0.8.37;
 import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
 import {
     ReentrancyGuardTransient
 } from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
@@ -16,13 +15,7 @@ import {IPaymentRouter} from "./interfaces/IPaymentRouter.sol";
 /// @notice Never holds a token: each leg is one `transferFrom` from the payer to its receiver.
 ///         The owner chooses signers and may pause; neither owner nor signers can move tokens
 ///         of anybody who does not call `pay` themselves.
-contract PaymentRouter is
-    IPaymentRouter,
-    EIP712,
-    Ownable2Step,
-    Pausable,
-    ReentrancyGuardTransient
-{
+contract PaymentRouter is IPaymentRouter, EIP712, Ownable2Step, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
 
     /// @notice The EIP-712 type hash of a payment order.
@@ -39,7 +32,11 @@ contract PaymentRouter is
     mapping(bytes32 sessionKey => bool) public paid;
 
     /// @inheritdoc IPaymentRouter
-    mapping(address account => bool) public isSigner;
+    /// @dev Lies in one storage slot with the newest signer, so that an order of that signer is
+    ///      paid with one cold read (2,100 gas) less.
+    bool public paused;
+    address private _newestSigner;
+    mapping(address account => bool) private _isOlderSigner;
 
     /// @param owner_ Manages signers and the pause; a multisig in production.
     /// @param signer The first signer of orders.
@@ -53,7 +50,6 @@ contract PaymentRouter is
     /// @inheritdoc IPaymentRouter
     function pay(PaymentOrder calldata order, bytes calldata signature)
         external
-        whenNotPaused
         nonReentrant
     {
         _validate(order, signature);
@@ -68,19 +64,22 @@ contract PaymentRouter is
 
     /// @notice Refuse orders signed by `signer`, already signed ones included. Owner only.
     function removeSigner(address signer) external onlyOwner {
-        require(isSigner[signer], SignerUnknown(signer));
-        isSigner[signer] = false;
+        require(isSigner(signer), SignerUnknown(signer));
+        if (signer == _newestSigner) _newestSigner = address(0);
+        else _isOlderSigner[signer] = false;
         emit SignerRemoved(signer);
     }
 
     /// @notice Refuse every payment until `unpause`. Owner only.
     function pause() external onlyOwner {
-        _pause();
+        paused = true;
+        emit Paused(msg.sender);
     }
 
     /// @notice Accept payments again. Owner only.
     function unpause() external onlyOwner {
-        _unpause();
+        paused = false;
+        emit Unpaused(msg.sender);
     }
 
     /// @inheritdoc IPaymentRouter
@@ -93,20 +92,25 @@ contract PaymentRouter is
         revert OwnershipNotRenounceable();
     }
 
+    /// @inheritdoc IPaymentRouter
+    function isSigner(address account) public view returns (bool) {
+        return account != address(0) && (account == _newestSigner || _isOlderSigner[account]);
+    }
+
     function _addSigner(address signer) private {
-        require(signer != address(0) && !isSigner[signer], SignerNotAddable(signer));
-        isSigner[signer] = true;
+        require(signer != address(0) && !isSigner(signer), SignerNotAddable(signer));
+        if (_newestSigner != address(0)) _isOlderSigner[_newestSigner] = true;
+        _newestSigner = signer;
         emit SignerAdded(signer);
     }
 
     /// @dev Everything that can be refused before money moves.
     function _validate(PaymentOrder calldata order, bytes calldata signature) private view {
+        require(!paused, RouterPaused());
         require(block.timestamp <= order.deadline, OrderExpired(order.deadline, block.timestamp));
         require(!paid[order.sessionKey], AlreadyPaid(order.sessionKey));
-        require(
-            order.merchant != address(0) && order.merchant != address(this),
-            BadMerchant(order.merchant)
-        );
+        address merchant = order.merchant;
+        require(merchant != address(0) && merchant != address(this), BadMerchant(merchant));
         _validateAmounts(order.merchantAmount, order.feeAmount);
         require(
             order.feeAmount == 0
@@ -115,7 +119,7 @@ contract PaymentRouter is
         );
         require(order.token.code.length != 0, TokenWithoutCode(order.token));
         address recovered = ECDSA.recoverCalldata(_digest(order), signature);
-        require(isSigner[recovered], BadSigner(recovered));
+        require(isSigner(recovered), BadSigner(recovered));
     }
 
     /// @dev 128 bits are more than any token's supply and keep the cap's arithmetic exact.
@@ -139,29 +143,28 @@ contract PaymentRouter is
 
     /// @dev Moves the money of a validated order and tells what moved.
     function _settle(PaymentOrder calldata order, address payer) private {
-        uint256 merchantReceived = _payMerchant(order, payer);
+        address token = order.token;
+        address merchant = order.merchant;
+        address feeReceiver = order.feeReceiver;
+        uint256 merchantReceived = _payMerchant(token, payer, merchant, order.merchantAmount);
         uint256 feeReceived = order.feeAmount == 0 ? 0 : _payFee(order, payer);
         emit Paid(
-            order.sessionKey,
-            payer,
-            order.merchant,
-            order.token,
-            merchantReceived,
-            feeReceived,
-            order.feeReceiver
+            order.sessionKey, payer, merchant, token, merchantReceived, feeReceived, feeReceiver
         );
     }
 
     /// @dev Measured, because only the balance says what a token with transfer fees delivered.
-    function _payMerchant(PaymentOrder calldata order, address payer) private returns (uint256) {
-        IERC20 token = IERC20(order.token);
-        uint256 before = token.balanceOf(order.merchant);
+    function _payMerchant(address token, address payer, address merchant, uint256 amount)
+        private
+        returns (uint256)
+    {
+        uint256 before = IERC20(token).balanceOf(merchant);
         require(
-            _pull(token, payer, order.merchant, order.merchantAmount),
-            MerchantTransferFailed(order.token, payer, order.merchant, order.merchantAmount)
+            _pull(token, payer, merchant, amount),
+            MerchantTransferFailed(token, payer, merchant, amount)
         );
-        uint256 afterwards = token.balanceOf(order.merchant);
-        require(afterwards > before, MerchantNotPaid(order.token, order.merchant));
+        uint256 afterwards = IERC20(token).balanceOf(merchant);
+        require(afterwards > before, MerchantNotPaid(token, merchant));
         unchecked {
             return afterwards - before;
         }
@@ -170,22 +173,23 @@ contract PaymentRouter is
     /// @dev A fee that cannot be delivered is forgone, so that a blocked fee receiver never
     ///      blocks a merchant. A payer who did not fund it is refused, or nobody would pay it.
     function _payFee(PaymentOrder calldata order, address payer) private returns (uint256) {
-        IERC20 token = IERC20(order.token);
-        if (_pull(token, payer, order.feeReceiver, order.feeAmount)) return order.feeAmount;
+        address token = order.token;
+        uint256 feeAmount = order.feeAmount;
+        if (_pull(token, payer, order.feeReceiver, feeAmount)) return feeAmount;
 
-        uint256 balance = token.balanceOf(payer);
-        uint256 allowance = token.allowance(payer, address(this));
+        uint256 balance = IERC20(token).balanceOf(payer);
+        uint256 allowance = IERC20(token).allowance(payer, address(this));
         uint256 available = balance < allowance ? balance : allowance;
-        require(available >= order.feeAmount, FeeNotFunded(available, order.feeAmount));
-        emit FeeSkipped(order.sessionKey, order.feeReceiver, order.token, order.feeAmount);
+        require(available >= feeAmount, FeeNotFunded(available, feeAmount));
+        emit FeeSkipped(order.sessionKey, order.feeReceiver, token, feeAmount);
         return 0;
     }
 
     /// @dev The one place that knows how tokens are taken from a payer.
-    function _pull(IERC20 token, address payer, address receiver, uint256 amount)
+    function _pull(address token, address payer, address receiver, uint256 amount)
         private
         returns (bool)
     {
-        return token.trySafeTransferFrom(payer, receiver, amount);
+        return IERC20(token).trySafeTransferFrom(payer, receiver, amount);
     }
 }

@@ -56,6 +56,15 @@ interface IPaymentRouter {
     /// @notice From now on, orders signed by `signer` are refused, older ones included.
     event SignerRemoved(address indexed signer);
 
+    /// @notice No order can be paid until `Unpaused`.
+    event Paused(address account);
+
+    /// @notice Orders can be paid again.
+    event Unpaused(address account);
+
+    /// @notice The owner has stopped all payments.
+    error RouterPaused();
+
     /// @notice The order's deadline has passed.
     error OrderExpired(uint256 deadline, uint256 now_);
 
@@ -107,14 +116,17 @@ interface IPaymentRouter {
     /// @notice Pay an order with the caller's tokens: `merchantAmount` to the merchant and
     ///         `feeAmount` to the fee receiver, both by `transferFrom`.
     /// @dev The caller must have approved this contract for the sum. Reverts with one of the
-    ///      errors above, with OpenZeppelin's `ECDSAInvalidSignature…` for a signature that is
-    ///      not 65 bytes, has a high `s` or a `v` other than 27 or 28, and with `EnforcedPause`.
+    ///      errors above, and with OpenZeppelin's `ECDSAInvalidSignature…` for a signature that
+    ///      is not 65 bytes, has a high `s` or a `v` other than 27 or 28.
     /// @param order The terms.
     /// @param signature The platform's signature of them: r, s, v.
     function pay(PaymentOrder calldata order, bytes calldata signature) external;
 
     /// @notice Whether a session has been paid.
     function paid(bytes32 sessionKey) external view returns (bool);
+
+    /// @notice Whether the owner has stopped all payments.
+    function paused() external view returns (bool);
 
     /// @notice Whether orders signed by `account` are accepted.
     function isSigner(address account) external view returns (bool);

@@ -60,10 +60,9 @@ contract TetherDouble {
 
     function transferFrom(address from, address to, uint256 value) external whenNotPaused {
         require(!isBlackListed[from]);
-        uint256 allowed = allowance[from][msg.sender];
-        if (allowed < type(uint256).max) {
-            allowance[from][msg.sender] = _subtract(allowed, value);
-        }
+        mapping(address spender => uint256) storage allowances = allowance[from];
+        uint256 allowed = allowances[msg.sender];
+        if (allowed < type(uint256).max) allowances[msg.sender] = _subtract(allowed, value);
         _move(from, to, value);
     }
 
