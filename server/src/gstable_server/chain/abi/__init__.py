@@ -1,0 +1,68 @@
+"""The calls and events of the contracts that the server uses, and how their data is laid out.
+
+Written down as the signatures of the Solidity ABI; a test compares them with the compiled
+contracts in ``contracts/artifacts``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gstable_server.chain.checksum import keccak256
+from gstable_server.kernel.address import Address
+
+WORD = 32
+
+ORDER_TUPLE = "(bytes32,address,address,uint256,uint256,address,uint256)"
+PAY = f"pay({ORDER_TUPLE},bytes)"
+PAID = "Paid(bytes32,address,address,address,uint256,uint256,address)"
+IS_SIGNER = "isSigner(address)"
+DECIMALS = "decimals()"
+BALANCE_OF = "balanceOf(address)"
+ALLOWANCE = "allowance(address,address)"
+APPROVE = "approve(address,uint256)"
+TRANSFER = "transfer(address,uint256)"
+
+PAID_TOPIC = keccak256(PAID.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Dynamic:
+    """An argument of the types ``bytes``, ``string`` or an empty array: stored behind the words."""
+
+    content: bytes
+
+
+def number_word(value: int) -> bytes:
+    """``value`` as ``uint256``. Raises ``OverflowError`` outside of 0 … 2²⁵⁶-1."""
+    return value.to_bytes(WORD, "big")
+
+
+def address_word(address: Address) -> bytes:
+    """``address`` as an ABI word."""
+    return address.rjust(WORD, b"\0")
+
+
+def selector(signature: str) -> bytes:
+    """The first four bytes of a call to the function of this signature."""
+    return keccak256(signature.encode())[:4]
+
+
+def encode(*arguments: bytes | Dynamic) -> bytes:
+    """The ABI encoding of arguments that are words already, or dynamic."""
+    heads: list[bytes] = []
+    tail = b""
+    head_length = sum(len(a) if isinstance(a, bytes) else WORD for a in arguments)
+    for argument in arguments:
+        if isinstance(argument, bytes):
+            heads.append(argument)
+            continue
+        heads.append(number_word(head_length + len(tail)))
+        padding = b"\0" * (-len(argument.content) % WORD)
+        tail += number_word(len(argument.content)) + argument.content + padding
+    return b"".join(heads) + tail
+
+
+def call_data(signature: str, *arguments: bytes | Dynamic) -> bytes:
+    """What a transaction carries to call the function of ``signature``."""
+    return selector(signature) + encode(*arguments)

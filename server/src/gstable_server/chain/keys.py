@@ -1,0 +1,51 @@
+"""Private keys of secp256k1: from key to address, and signatures that contracts accept."""
+
+from __future__ import annotations
+
+from coincurve import PrivateKey, PublicKey
+
+from gstable_server.chain.checksum import keccak256
+from gstable_server.kernel.address import Address
+
+RECOVERY_OFFSET = 27
+
+
+def private_key_from_hex(text: str) -> bytes:
+    """The 32 bytes of a key written as hexadecimal, with or without ``0x``.
+
+    Raises ``ValueError`` for anything else, without repeating the text: it is a secret.
+    """
+    digits = text.removeprefix("0x")
+    try:
+        raw = bytes.fromhex(digits)
+    except ValueError:
+        raw = b""
+    if len(raw) != 32 or len(digits) != 64:
+        raise ValueError("a private key is 64 hexadecimal digits")
+    return raw
+
+
+def address_of_key(private_key: bytes) -> Address:
+    """The account that ``private_key`` controls. Raises ``ValueError`` if it is no key."""
+    return _address_of(PrivateKey(private_key).public_key)
+
+
+def sign_digest(private_key: bytes, digest: bytes) -> bytes:
+    """r, s and v (27 or 28) over a 32-byte digest: 65 bytes, s in the lower half (EIP-2)."""
+    raw = PrivateKey(private_key).sign_recoverable(digest, hasher=None)
+    return raw[:64] + bytes([raw[64] + RECOVERY_OFFSET])
+
+
+def recover_signer(digest: bytes, signature: bytes) -> Address:
+    """Who made ``signature`` over ``digest``. Raises ``ValueError`` for a malformed one."""
+    if len(signature) != 65 or signature[64] not in (27, 28):
+        raise ValueError("a signature has 65 bytes and ends in 27 or 28")
+    raw = signature[:64] + bytes([signature[64] - RECOVERY_OFFSET])
+    try:
+        return _address_of(PublicKey.from_signature_and_message(raw, digest, hasher=None))
+    except Exception as failure:  # coincurve raises the bare class
+        raise ValueError("no key can have made this signature") from failure
+
+
+def _address_of(public_key: PublicKey) -> Address:
+    return Address(keccak256(public_key.format(compressed=False)[1:])[12:])

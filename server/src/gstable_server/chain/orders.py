@@ -1,0 +1,147 @@
+"""Payment orders: the terms that the platform attests, and the calls a payer's wallet makes.
+
+The server's order key signs terms only. It can move nobody's tokens: the router takes tokens
+from the account that calls it, and never more than that account approved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gstable_server.chain import abi
+from gstable_server.chain.checksum import keccak256
+from gstable_server.chain.keys import address_of_key, sign_digest
+from gstable_server.chain.networks import Network, Token
+from gstable_server.chain.typed_data import Domain, Struct, Value, digest, typed_data
+from gstable_server.kernel.address import Address
+from gstable_server.kernel.clock import UnixSeconds
+
+ORDER = Struct(
+    "PaymentOrder",
+    (
+        ("bytes32", "sessionKey"),
+        ("address", "merchant"),
+        ("address", "token"),
+        ("uint256", "merchantAmount"),
+        ("uint256", "feeAmount"),
+        ("address", "feeReceiver"),
+        ("uint256", "deadline"),
+    ),
+)
+DOMAIN_NAME = "GStable PaymentRouter"
+DOMAIN_VERSION = "1"
+
+
+def session_key(session_id: str) -> bytes:
+    """How the chain names a session: Keccak-256 of its id, 32 bytes."""
+    return keccak256(session_id.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentOrder:
+    """The terms of one payment (contracts/src/interfaces/IPaymentRouter.sol).
+
+    Amounts are atomic units of ``token``: the merchant's and, on top, the platform's fee.
+    ``deadline`` is the last second at which the order may be paid.
+    """
+
+    session_key: bytes
+    merchant: Address
+    token: Token
+    merchant_amount: int
+    fee_amount: int
+    fee_receiver: Address
+    deadline: UnixSeconds
+
+    @property
+    def total(self) -> int:
+        """What the payer pays and approves, in atomic units."""
+        return self.merchant_amount + self.fee_amount
+
+
+@dataclass(frozen=True, slots=True)
+class SignedOrder:
+    """An order with the platform's signature (r, s, v: 65 bytes) for one network's router."""
+
+    order: PaymentOrder
+    network: Network
+    digest: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ContractCall:
+    """A transaction to be sent by a wallet; ``value`` in the smallest native unit."""
+
+    to: Address
+    data: bytes
+    value: int = 0
+
+
+class OrderSigner:
+    """Holds the order-signing key. Raises ``ValueError`` when the bytes are no key."""
+
+    __slots__ = ("_private_key", "address")
+
+    def __init__(self, private_key: bytes) -> None:
+        self._private_key = private_key
+        self.address = address_of_key(private_key)
+
+    def sign(self, order: PaymentOrder, network: Network) -> SignedOrder:
+        """Attest ``order`` for the router of ``network``."""
+        # The signature binds chain and contract: an order for a token of another network would
+        # be a lie that the router could not notice.
+        assert order.token.network == network.name
+        signed_digest = digest(_domain(network), ORDER, _values(order))
+        signature = sign_digest(self._private_key, signed_digest)
+        return SignedOrder(order, network, signed_digest, signature)
+
+
+def order_typed_data(order: PaymentOrder, network: Network) -> dict[str, Any]:
+    """The order as EIP-712 JSON, for display and for signing devices."""
+    return typed_data(_domain(network), ORDER, _values(order))
+
+
+def pay_call(signed: SignedOrder) -> ContractCall:
+    """Pay the order: the caller becomes the payer."""
+    order = signed.order
+    terms = (
+        order.session_key,
+        abi.address_word(order.merchant),
+        abi.address_word(order.token.address),
+        abi.number_word(order.merchant_amount),
+        abi.number_word(order.fee_amount),
+        abi.address_word(order.fee_receiver),
+        abi.number_word(order.deadline),
+    )
+    data = abi.call_data(abi.PAY, *terms, abi.Dynamic(signed.signature))
+    return ContractCall(signed.network.router, data)
+
+
+def approve_call(token: Token, spender: Address, amount: int) -> ContractCall:
+    """Let ``spender`` take up to ``amount`` atomic units of the caller's tokens (ERC-20)."""
+    data = abi.call_data(abi.APPROVE, abi.address_word(spender), abi.number_word(amount))
+    return ContractCall(token.address, data)
+
+
+def transfer_call(token: Token, receiver: Address, amount: int) -> ContractCall:
+    """Send ``amount`` atomic units of the caller's tokens to ``receiver`` (ERC-20)."""
+    data = abi.call_data(abi.TRANSFER, abi.address_word(receiver), abi.number_word(amount))
+    return ContractCall(token.address, data)
+
+
+def _domain(network: Network) -> Domain:
+    return Domain(DOMAIN_NAME, DOMAIN_VERSION, network.chain_id, network.router)
+
+
+def _values(order: PaymentOrder) -> dict[str, Value]:
+    return {
+        "sessionKey": order.session_key,
+        "merchant": order.merchant,
+        "token": order.token.address,
+        "merchantAmount": order.merchant_amount,
+        "feeAmount": order.fee_amount,
+        "feeReceiver": order.fee_receiver,
+        "deadline": order.deadline,
+    }
