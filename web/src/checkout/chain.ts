@@ -1,0 +1,205 @@
+/** What the page asks of the network, always through the payer's own wallet. */
+
+import { Problem, pause } from "./page";
+import type { Call, Prepared } from "./server";
+import { ask, currentAccount, WalletError, type Provider } from "./wallet";
+
+const ALLOWANCE = "0xdd62ed3e";
+const BALANCE_OF = "0x70a08231";
+const UNKNOWN_CHAIN = 4902;
+const POLL_EVERY = 1000;
+const PERMISSION_POLLS = 180;
+const REHEARSALS = 3;
+
+/** Bring the wallet to the payment's network, adding it where the wallet does not know it. */
+export async function enterNetwork(provider: Provider, prepared: Prepared): Promise<void> {
+  if (await isOn(provider, prepared)) return;
+  const target = { chainId: prepared.chainIdHex };
+  try {
+    await ask(provider, "wallet_switchEthereumChain", [target]);
+  } catch (error) {
+    if (!(error instanceof WalletError) || error.code !== UNKNOWN_CHAIN) throw error;
+    await addNetwork(provider, prepared);
+  }
+  if (!(await isOn(provider, prepared))) {
+    throw new Problem(`Switch your wallet to ${prepared.networkName} and try again.`);
+  }
+}
+
+async function addNetwork(provider: Provider, prepared: Prepared): Promise<void> {
+  const { chainIdHex, chainId, networkName, nativeSymbol, rpcUrl } = prepared;
+  if (rpcUrl === null) {
+    throw new Problem(
+      `Your wallet does not know ${networkName}. Add it there (chain id ${chainId}), ` +
+        "then try again.",
+    );
+  }
+  const nativeCurrency = { name: nativeSymbol, symbol: nativeSymbol, decimals: 18 };
+  await ask(provider, "wallet_addEthereumChain", [
+    { chainId: chainIdHex, chainName: networkName, rpcUrls: [rpcUrl], nativeCurrency },
+  ]);
+  // EIP-3085 leaves it to the wallet whether adding also switches.
+  if (!(await isOn(provider, prepared))) {
+    await ask(provider, "wallet_switchEthereumChain", [{ chainId: chainIdHex }]);
+  }
+}
+
+async function isOn(provider: Provider, prepared: Prepared): Promise<boolean> {
+  const chainId = await ask(provider, "eth_chainId");
+  return typeof chainId === "string" && Number(chainId) === prepared.chainId;
+}
+
+/** Whether the payer's allowance for the payment contract already covers the total. */
+export async function isAllowed(
+  provider: Provider,
+  prepared: Prepared,
+  payer: string,
+): Promise<boolean> {
+  return (await allowance(provider, prepared, payer)) >= BigInt(prepared.terms.total);
+}
+
+function allowance(provider: Provider, prepared: Prepared, payer: string): Promise<bigint> {
+  const data = ALLOWANCE + word(payer) + word(prepared.terms.router);
+  return readUint(provider, { to: prepared.tokenAddress, data });
+}
+
+/** Throws `Problem` when the payer cannot pay this: said before the wallet is asked to sign. */
+export async function requireFunds(
+  provider: Provider,
+  prepared: Prepared,
+  payer: string,
+): Promise<void> {
+  const { tokenAddress, terms, networkName, nativeSymbol, tokenSymbol } = prepared;
+  const balance = await readUint(provider, { to: tokenAddress, data: BALANCE_OF + word(payer) });
+  if (balance < BigInt(terms.total)) {
+    throw new Problem(
+      `This account has less than ${terms.totalText} on ${networkName}. ` +
+        `Add ${tokenSymbol} to it, choose another account in your wallet, or pay another way.`,
+    );
+  }
+  const native = await ask(provider, "eth_getBalance", [payer, "latest"]);
+  if (typeof native === "string" && BigInt(native) === 0n) {
+    throw new Problem(
+      `This account has no ${nativeSymbol} to pay the network's fee on ${networkName}. ` +
+        "Add a little and try again.",
+    );
+  }
+}
+
+/** Let the payment contract take exactly the total. A token that only changes an allowance from
+ * zero (USDT on Ethereum) is set to zero first, when it says it would refuse otherwise. */
+export async function approve(
+  provider: Provider,
+  prepared: Prepared,
+  payer: string,
+  tell: (text: string) => void,
+): Promise<void> {
+  const before = await allowance(provider, prepared, payer);
+  if (before > 0n && !(await wouldWork(provider, prepared.approve, payer))) {
+    tell(`Confirm in your wallet: first take back the old permission for ${prepared.tokenSymbol}.`);
+    await sendAndWait(provider, prepared, prepared.resetApprove, payer);
+  }
+  tell(`Confirm in your wallet: allow this one payment of ${prepared.terms.totalText}.`);
+  await sendAndWait(provider, prepared, prepared.approve, payer);
+  if (!(await isAllowed(provider, prepared, payer))) {
+    throw new Problem(
+      `The permission in your wallet is below ${prepared.terms.totalText}. ` +
+        "Try again and leave the amount as it is.",
+    );
+  }
+}
+
+/** Throws `Problem` when the network says now that the payment would fail. */
+export async function requirePayable(
+  provider: Provider,
+  prepared: Prepared,
+  payer: string,
+): Promise<void> {
+  for (let tries = 0; tries < REHEARSALS; tries += 1) {
+    // A wallet may read from several nodes, of which one can be a block behind the permission.
+    if (tries > 0) await pause(POLL_EVERY);
+    if (await wouldWork(provider, prepared.pay, payer)) return;
+  }
+  throw new Problem(
+    "The network says this payment would fail, so nothing was sent. It may be paid already, " +
+      "or its time is over. Reload this page to see.",
+  );
+}
+
+async function wouldWork(provider: Provider, call: Call, payer: string): Promise<boolean> {
+  try {
+    await ask(provider, "eth_call", [{ from: payer, to: call.to, data: call.data }, "latest"]);
+    return true;
+  } catch (error) {
+    if (error instanceof WalletError) return false;
+    throw error;
+  }
+}
+
+/** Send one call from the payer's wallet. Returns the transaction's hash as the wallet says it:
+ * a hint for waiting, never a proof. */
+export async function send(
+  provider: Provider,
+  prepared: Prepared,
+  call: Call,
+  payer: string,
+): Promise<string> {
+  // The wallet may have been changed while the payer read the terms or an earlier call was mined.
+  const account = await currentAccount(provider);
+  if (account?.toLowerCase() !== payer.toLowerCase() || !(await isOn(provider, prepared))) {
+    throw new Problem(
+      "Your wallet changed its account or network. Nothing was sent; " +
+        "choose the wallet again to see the terms for it.",
+    );
+  }
+  const transaction = { from: payer, to: call.to, data: call.data, value: call.value };
+  const hash = await ask(provider, "eth_sendTransaction", [transaction]);
+  if (typeof hash !== "string" || !/^0x[0-9a-fA-F]{64}$/.test(hash)) {
+    throw new Problem("Your wallet gave no transaction. Look there whether it was sent.");
+  }
+  return hash;
+}
+
+async function sendAndWait(
+  provider: Provider,
+  prepared: Prepared,
+  call: Call,
+  payer: string,
+): Promise<void> {
+  const hash = await send(provider, prepared, call, payer);
+  for (let polls = 0; polls < PERMISSION_POLLS; polls += 1) {
+    const outcome = await outcomeOf(provider, hash);
+    if (outcome === "mined") return;
+    if (outcome === "failed") {
+      throw new Problem("The network turned the permission down. Nothing was paid; try again.");
+    }
+    await pause(POLL_EVERY);
+  }
+  throw new Problem(
+    "The permission is not confirmed yet. Nothing was paid. " +
+      "Look in your wallet whether it is still waiting, then try again.",
+  );
+}
+
+/** What the wallet's network knows of a transaction; "unknown" while it is waiting or dropped. */
+export async function outcomeOf(
+  provider: Provider,
+  hash: string,
+): Promise<"mined" | "failed" | "unknown"> {
+  const receipt = await ask(provider, "eth_getTransactionReceipt", [hash]);
+  const status = (receipt as { status?: unknown } | null)?.status;
+  if (typeof status !== "string") return "unknown";
+  return BigInt(status) === 1n ? "mined" : "failed";
+}
+
+async function readUint(provider: Provider, call: { to: string; data: string }): Promise<bigint> {
+  const answer = await ask(provider, "eth_call", [call, "latest"]);
+  if (typeof answer !== "string" || !/^0x[0-9a-fA-F]{64}/.test(answer)) {
+    throw new Problem("Your wallet's network gave no answer for this token. Try again.");
+  }
+  return BigInt(answer.slice(0, 66));
+}
+
+function word(address: string): string {
+  return address.slice(2).toLowerCase().padStart(64, "0");
+}

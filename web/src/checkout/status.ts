@@ -1,0 +1,117 @@
+/** The state of the payment as the server sees it: polled, and shown in place. */
+
+import { element, Problem, say, setText, show } from "./page";
+import { fetchStatus, type Status } from "./server";
+
+const OFTEN = 1500;
+const SELDOM = 5000;
+const HIDDEN = 15000;
+const REDIRECT_AFTER = 4000;
+
+let timer = 0;
+let eager = false;
+let sessionId = "";
+let lastPhase = "";
+let onChange: (status: Status) => void = () => {};
+
+/** Start following. `changed` is called after every answer of the server. */
+export function follow(session: string, phase: string, changed: (status: Status) => void): void {
+  [sessionId, lastPhase, onChange] = [session, phase, changed];
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) schedule(0);
+  });
+  schedule(SELDOM);
+}
+
+/** Poll more often: a payment of this page is on its way. */
+export function followClosely(): void {
+  eager = true;
+  schedule(0);
+}
+
+function schedule(delay: number): void {
+  clearTimeout(timer);
+  timer = setTimeout(() => void poll(), delay);
+}
+
+async function poll(): Promise<void> {
+  let ended = false;
+  try {
+    const status = await fetchStatus(sessionId);
+    showStatus(status);
+    ended = status.phase === "done" || status.phase === "closed";
+  } catch (error) {
+    // The next poll asks again; what is shown stays true until then.
+    if (!(error instanceof Problem)) throw error;
+  }
+  // A closed session is still looked at now and then: late money is announced here too.
+  schedule(document.hidden || ended ? HIDDEN : eager || lastPhase === "progress" ? OFTEN : SELDOM);
+}
+
+function showStatus(status: Status): void {
+  const main = element("pay");
+  main.dataset["phase"] = status.phase;
+  main.dataset["state"] = status.state;
+  setText("headline", status.headline);
+  setText("detail", status.detail);
+  setText("notices", status.notices.join(" "));
+  show("notices", status.notices.length > 0);
+  showConfirmations(status);
+  showReturn(status);
+  if (status.phase !== "open") say("");
+  if (lastPhase !== "done" && status.phase === "done") leave(status.redirectUrl);
+  lastPhase = status.phase;
+  onChange(status);
+}
+
+function showConfirmations({ confirmations }: Status): void {
+  show("confirmations", confirmations !== null);
+  if (confirmations === null) return;
+  const { count, needed } = confirmations;
+  const bar = element<HTMLProgressElement>("confirmation-bar");
+  [bar.max, bar.value] = [needed, count];
+  setText("confirmation-text", `Confirmation ${count} of ${needed}`);
+}
+
+function showReturn({ redirectUrl }: Status): void {
+  const link = element<HTMLAnchorElement>("return");
+  show("return", redirectUrl !== null);
+  if (redirectUrl !== null && isWeb(redirectUrl)) link.href = redirectUrl;
+}
+
+/** Send the payer back only when this page saw the payment succeed: who comes back here by the
+ * browser's button stays. */
+function leave(redirectUrl: string | null): void {
+  if (redirectUrl === null || !isWeb(redirectUrl)) return;
+  show("leaving", true);
+  const departure = setTimeout(() => location.assign(redirectUrl), REDIRECT_AFTER);
+  element("stay").addEventListener("click", () => {
+    clearTimeout(departure);
+    show("leaving", false);
+  });
+}
+
+function isWeb(url: string): boolean {
+  return /^https?:\/\//i.test(url);
+}
+
+/** Count down to the expiry on the server's clock: the payer's own may be wrong by days. */
+export function countDown(expiresAt: number, serverNow: number): void {
+  const began = performance.now();
+  const tick = (): void => {
+    const left = expiresAt - serverNow - Math.floor((performance.now() - began) / 1000);
+    setText("time-left", left > 0 ? spell(left) : "0:00");
+    if (left > 0) setTimeout(tick, 1000);
+    else schedule(0);
+  };
+  tick();
+}
+
+function spell(seconds: number): string {
+  const two = (value: number): string => String(value).padStart(2, "0");
+  const [days, hours] = [Math.floor(seconds / 86400), Math.floor(seconds / 3600) % 24];
+  const minutes = Math.floor(seconds / 60) % 60;
+  if (days > 0) return `${days} d ${hours} h`;
+  if (hours > 0) return `${hours}:${two(minutes)}:${two(seconds % 60)}`;
+  return `${minutes}:${two(seconds % 60)}`;
+}

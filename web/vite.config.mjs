@@ -1,0 +1,58 @@
+// Builds the pages' modules and styles into the server package, with names that change with the
+// content. The output is committed, so that running the server needs no Node.
+import { createHash } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { defineConfig } from "vite";
+
+const here = dirname(fileURLToPath(import.meta.url));
+
+/** Every file a page may name, by its stable name; the pages of a new part add theirs here. */
+const ENTRIES = {
+  base: join(here, "src/styles/base.css"),
+  checkout: join(here, "src/styles/checkout.css"),
+  pay: join(here, "src/checkout/pay.ts"),
+};
+
+/** What `web/base.py` serves, and nothing else: stable name -> file and its SHA-384. */
+function manifest() {
+  return {
+    name: "gstable-manifest",
+    writeBundle(options, bundle) {
+      const rows = Object.values(bundle).map((output) => {
+        const content = output.type === "chunk" ? output.code : output.source;
+        const name = output.type === "chunk" ? `${output.name}.js` : output.names[0];
+        const digest = createHash("sha384").update(content).digest("base64");
+        return [name, { file: output.fileName, integrity: `sha384-${digest}` }];
+      });
+      rows.sort(([left], [right]) => (left < right ? -1 : 1));
+      mkdirSync(options.dir, { recursive: true });
+      const text = JSON.stringify(Object.fromEntries(rows), null, 2);
+      writeFileSync(join(options.dir, "manifest.json"), `${text}\n`);
+    },
+  };
+}
+
+export default defineConfig({
+  root: here,
+  logLevel: "warn",
+  publicDir: false,
+  plugins: [manifest()],
+  build: {
+    outDir: join(here, "../server/src/gstable_server/web/static"),
+    emptyOutDir: true,
+    target: "es2022",
+    modulePreload: false,
+    assetsInlineLimit: 0,
+    rolldownOptions: {
+      input: ENTRIES,
+      output: {
+        entryFileNames: "[name]-[hash].js",
+        chunkFileNames: "[name]-[hash].js",
+        assetFileNames: "[name]-[hash][extname]",
+      },
+    },
+  },
+});
