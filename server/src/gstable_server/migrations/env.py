@@ -21,6 +21,9 @@ def _migrate(connection: Connection) -> None:
 async def _main() -> None:
     engine = create_async_engine(context.config.attributes["engine_url"], poolclass=NullPool)
     async with engine.connect() as connection:
+        # Two servers started together: one migrates, the other waits and finds nothing to do.
+        await connection.execute(text("SELECT pg_advisory_lock(7121)"))
+        await connection.commit()
         await connection.run_sync(_migrate)
         await connection.commit()
     await engine.dispose()

@@ -31,9 +31,7 @@ class Tx:
 
     __slots__ = ("_events", "_ids", "connection", "now")
 
-    def __init__(
-        self, connection: asyncpg.Connection[Any], now: datetime, ids: IdMint
-    ) -> None:
+    def __init__(self, connection: asyncpg.Connection[Any], now: datetime, ids: IdMint) -> None:
         self.connection = connection
         self.now = now
         self._ids = ids
@@ -97,9 +95,7 @@ class Database:
         self.ids = ids
 
     @classmethod
-    async def connect(
-        cls, url: str, *, clock: Clock, ids: IdMint, size: int = 10
-    ) -> Database:
+    async def connect(cls, url: str, *, clock: Clock, ids: IdMint, size: int = 10) -> Database:
         """Open the pool. Raises the driver's error when the server cannot be reached."""
         pool = await asyncpg.create_pool(
             url,
@@ -134,7 +130,10 @@ class Database:
             yield Tx(connection, self.clock.now(), self.ids)
 
     async def run(
-        self, operation: Callable[Concatenate[Tx, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs
+        self,
+        operation: Callable[Concatenate[Tx, P], Awaitable[R]],
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> R:
         """Run ``operation`` in a transaction of its own, again if the database asks for it.
 

@@ -11,7 +11,9 @@ import structlog
 def configure_logging(level: str = "info", *, human: bool = False) -> None:
     """Set up structured logging for this process. ``level`` is a standard level name."""
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=False) if human else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(colors=False)
+        if human
+        else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[

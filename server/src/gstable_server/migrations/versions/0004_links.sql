@@ -20,10 +20,3 @@ CREATE TABLE payment_links (
     updated_at           timestamptz NOT NULL
 );
 CREATE INDEX payment_links_newest ON payment_links (merchant_id, mode, sequence DESC);
-
--- Every product that any version of a link ever referenced: such a product cannot be removed.
-CREATE TABLE payment_link_products (
-    product_id text NOT NULL REFERENCES products,
-    link_id    text NOT NULL REFERENCES payment_links,
-    PRIMARY KEY (product_id, link_id)
-);

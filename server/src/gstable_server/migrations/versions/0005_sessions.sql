@@ -75,9 +75,14 @@ CREATE TABLE payments (
     -- under, over, late, duplicate, wrong_token, wrong_recipient, unmatched: a set, since one
     -- payment can be several of these.
     flags             text[] NOT NULL,
+    -- This payment pays its session: in time, enough, the right token to the right wallet, first.
+    pays              boolean NOT NULL,
     seen_at           timestamptz NOT NULL,
     final_at          timestamptz,
     UNIQUE (network, tx_hash, log_position)
 );
 CREATE INDEX payments_by_session ON payments (session_id);
+-- The database itself refuses to credit a session twice.
+CREATE UNIQUE INDEX payments_credited_once ON payments (session_id)
+    WHERE pays AND state IN ('seen', 'final');
 CREATE INDEX payments_exceptional ON payments (sequence DESC) WHERE flags <> '{}';

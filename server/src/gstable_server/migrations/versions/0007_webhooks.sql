@@ -19,15 +19,18 @@ CREATE TABLE webhook_endpoints (
 CREATE INDEX webhook_endpoints_newest
     ON webhook_endpoints (merchant_id, mode, sequence DESC) WHERE removed_at IS NULL;
 
--- One letter to one endpoint; the bytes that are signed are the bytes that are sent.
+-- One letter to one endpoint; the bytes that are signed are the bytes that are sent. A pending
+-- message without `next_attempt_at` is held: its endpoint is not active. `attempts` counts the
+-- recorded tries, and is what a finished try is compared with before it moves the message.
 CREATE TABLE webhook_messages (
     message_number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     webhook_id     text NOT NULL REFERENCES webhook_endpoints,
     event_id       text NOT NULL REFERENCES events (event_id),
     body           bytea NOT NULL,
-    state          text NOT NULL CHECK (state IN ('pending', 'delivered', 'exhausted')),
+    state          text NOT NULL
+        CHECK (state IN ('pending', 'delivered', 'exhausted', 'stopped')),
     attempts       integer NOT NULL DEFAULT 0,
-    next_attempt_at timestamptz,
+    next_attempt_at timestamptz CHECK (next_attempt_at IS NULL OR state = 'pending'),
     created_at     timestamptz NOT NULL,
     UNIQUE (webhook_id, event_id)
 );

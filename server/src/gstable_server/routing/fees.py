@@ -1,0 +1,33 @@
+"""The arithmetic of a payment: pure, integer, and rounded against the payer's side only."""
+
+from __future__ import annotations
+
+from gstable_server.kernel.money import (
+    Asset,
+    MicroUsd,
+    atomic_rounded_down,
+    atomic_rounded_up,
+    share_rounded_up,
+)
+from gstable_server.routing.model import FeeModel, Quote
+
+
+def quote(
+    amount: MicroUsd, fee_model: FeeModel, ppm: int, paying: Asset, settlement: Asset
+) -> Quote:
+    """What the payer pays and the merchant receives for ``amount`` (spec 15, Fees).
+
+    The fee is added on top in model 2 and deducted in model 1; what rounding to the tokens'
+    smallest units leaves over belongs to the fee.
+    """
+    fee = share_rounded_up(amount, ppm)
+    if fee_model is FeeModel.MERCHANT_PAYS:
+        payer_side, merchant_side = amount, MicroUsd(amount - fee)
+    else:
+        payer_side, merchant_side = MicroUsd(amount + fee), amount
+    payer_pays = atomic_rounded_up(payer_side, paying)
+    return Quote(
+        payer_pays=payer_pays,
+        merchant_receives=atomic_rounded_down(merchant_side, settlement),
+        fee=payer_pays - atomic_rounded_down(merchant_side, paying),
+    )

@@ -1,0 +1,255 @@
+"""What the chain and the clock do to sessions.
+
+Each function handles one fact in one transaction: the session's row is locked, the machine
+decides, and the state, the payment, the ledger's rows and the event are written together. A
+process that dies in between has written nothing, and the fact waits in the outbox.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import structlog
+
+from gstable_server.chain.facts import (
+    Fact,
+    PaymentFinal,
+    PaymentLog,
+    PaymentLost,
+    PaymentReorged,
+    PaymentSeen,
+)
+from gstable_server.chain.operations import fact_of
+from gstable_server.kernel.ids import MerchantId, PaymentId, ReceiptId
+from gstable_server.ledger import model as book
+from gstable_server.ledger import operations as ledger
+from gstable_server.plumbing.db import Tx
+from gstable_server.plumbing.outbox import StoredEvent
+from gstable_server.sessions import machine, matching, store
+from gstable_server.sessions.model import (
+    Flag,
+    OrderTerms,
+    Payment,
+    PaymentState,
+    Session,
+    SessionState,
+    SessionView,
+)
+from gstable_server.sessions.operations import Desk, tell
+
+log = structlog.get_logger(__name__)
+
+EXPIRE_BATCH = 100
+_FACT_OF = {
+    PaymentSeen: machine.Fact.PAYMENT_SEEN,
+    PaymentFinal: machine.Fact.PAYMENT_FINAL,
+    PaymentReorged: machine.Fact.PAYMENT_REVERTED,
+    PaymentLost: machine.Fact.PAYMENT_LOST,
+}
+
+
+async def hear(tx: Tx, desk: Desk, stored: StoredEvent) -> None:
+    """A router's log was seen, became final, or was taken back by a reorganisation."""
+    fact = fact_of(stored)
+    session = await store.lock_by_key(tx, fact.log.session_key)
+    if isinstance(fact, PaymentSeen):
+        payment = await _seen(tx, desk, session, fact.log)
+    else:
+        payment = await _moved(tx, session, fact)
+    if payment is None or session is None or not payment.pays:
+        return
+    # While one payment was off the chain another may have paid: then the session is that one's.
+    if not await _other_payment(tx, session, payment):
+        await _advance(tx, desk, session, fact)
+
+
+async def _seen(tx: Tx, desk: Desk, session: Session | None, seen: PaymentLog) -> Payment | None:
+    """Record the payment, or where it stands after a reorganisation; None for a repeated fact."""
+    known = await store.lock_payment(tx, seen.network, seen.tx_hash, seen.log_position)
+    if known is None:
+        return await _first_seen(tx, desk, session, seen)
+    if known.state in {PaymentState.SEEN, PaymentState.FINAL}:
+        return None
+    # Mined again. It was in time when it was first seen, so the new block does not make it late;
+    # but another payment may have paid the session meanwhile.
+    flags = known.flags
+    if session is not None and await _other_payment(tx, session, known):
+        flags = flags | {Flag.DUPLICATE}
+    again = replace(
+        known,
+        state=PaymentState.SEEN,
+        block_number=seen.block_number,
+        block_hash=seen.block_hash,
+        block_time=seen.block_time,
+        flags=flags,
+        pays=known.pays and matching.pays(flags),
+    )
+    await store.update_payment(tx, again)
+    await _book_payment(tx, session, again)
+    return again
+
+
+async def _first_seen(tx: Tx, desk: Desk, session: Session | None, seen: PaymentLog) -> Payment:
+    token = desk.networks.token_at(seen.network, seen.token)
+    if session is None:
+        flags = frozenset({Flag.UNMATCHED})
+        log.warning("payment without a session", network=seen.network, tx=seen.tx_hash.hex())
+    else:
+        terms: OrderTerms | None = None
+        if token is not None:
+            terms = await store.latest_order(tx, session.session_id, seen.network, token.token_id)
+        paid_already = await _other_payment(tx, session, None)
+        flags = matching.flags_of(session, terms, seen, paid_already=paid_already)
+    payment = Payment(
+        payment_id=tx.mint(PaymentId),
+        session_id=session.session_id if session else None,
+        network=seen.network,
+        chain_id=seen.chain_id,
+        tx_hash=seen.tx_hash,
+        log_position=seen.log_position,
+        block_number=seen.block_number,
+        block_hash=seen.block_hash,
+        block_time=seen.block_time,
+        payer=seen.payer,
+        merchant=seen.merchant,
+        token_id=token.token_id if token else f"{seen.network}::0x{seen.token.hex()}",
+        merchant_received=seen.merchant_received,
+        fee_received=seen.fee_received,
+        state=PaymentState.SEEN,
+        flags=flags,
+        pays=session is not None and matching.pays(flags),
+        seen_at=tx.now,
+    )
+    await store.insert_payment(tx, payment)
+    await _book_payment(tx, session, payment)
+    if session is not None and flags and not payment.pays:
+        await _tell_of_flags(tx, desk, session, flags)
+    return payment
+
+
+async def _other_payment(tx: Tx, session: Session, known: Payment | None) -> bool:
+    """True when a payment other than ``known`` stands for this session and pays it."""
+    payments = (await store.payments_of(tx, [session.session_id]))[session.session_id]
+    standing = SessionView(session, tuple(payments)).payment
+    return standing is not None and (known is None or standing.payment_id != known.payment_id)
+
+
+async def _tell_of_flags(tx: Tx, desk: Desk, session: Session, flags: frozenset[Flag]) -> None:
+    view = await _view(tx, session)
+    for event_type in matching.events_of(flags):
+        tell(tx, desk, event_type, view)
+
+
+async def _moved(tx: Tx, session: Session | None, fact: Fact) -> Payment | None:
+    """Bring a known payment to where its transaction stands now; None for a repeated fact."""
+    seen = fact.log
+    known = await store.lock_payment(tx, seen.network, seen.tx_hash, seen.log_position)
+    assert known is not None, "the indexer tells that a payment was seen before anything else of it"
+    if isinstance(fact, PaymentFinal):
+        return await _finalised(tx, session, known)
+    if isinstance(fact, PaymentReorged):
+        return await _reverted(tx, session, known)
+    if known.state is not PaymentState.REVERTED:
+        return None
+    lost = replace(known, state=PaymentState.LOST)
+    await store.update_payment(tx, lost)
+    return lost
+
+
+async def _finalised(tx: Tx, session: Session | None, known: Payment) -> Payment | None:
+    if known.state is not PaymentState.SEEN:
+        return None
+    final = replace(known, state=PaymentState.FINAL, final_at=tx.now)
+    await store.update_payment(tx, final)
+    pending = _merchant_account(session, known)
+    settled = pending
+    if session is not None and known.pays:
+        settled = book.merchant_settled(session.tenant.merchant_id)
+    await ledger.post(
+        tx,
+        book.settlement(
+            f"final:{known.cause}",
+            known.token_id,
+            pending_account=pending,
+            settled_account=settled,
+            merchant_amount=known.merchant_received,
+            fee_amount=known.fee_received,
+            tenant=session.tenant if session else None,
+            session_id=known.session_id,
+        ),
+    )
+    return final
+
+
+async def _reverted(tx: Tx, session: Session | None, known: Payment) -> Payment | None:
+    if known.state is not PaymentState.SEEN:
+        return None
+    reverted = replace(known, state=PaymentState.REVERTED)
+    await store.update_payment(tx, reverted)
+    booked = _payment_transfer(session, known)
+    await ledger.post(tx, booked.reversed_by(f"reverted:{known.cause}"))
+    return reverted
+
+
+def _merchant_account(session: Session | None, payment: Payment) -> str:
+    if session is None:
+        return book.UNMATCHED
+    merchant_id: MerchantId = session.tenant.merchant_id
+    if payment.pays:
+        return book.merchant_pending(merchant_id)
+    return book.merchant_exceptional(merchant_id)
+
+
+def _payment_transfer(session: Session | None, payment: Payment) -> book.Transfer:
+    return book.payment(
+        f"seen:{payment.cause}",
+        payment.token_id,
+        merchant_account=_merchant_account(session, payment),
+        merchant_amount=payment.merchant_received,
+        fee_amount=payment.fee_received,
+        tenant=session.tenant if session else None,
+        session_id=payment.session_id,
+    )
+
+
+async def _book_payment(tx: Tx, session: Session | None, payment: Payment) -> None:
+    await ledger.post(tx, _payment_transfer(session, payment))
+
+
+async def _advance(tx: Tx, desk: Desk, session: Session, fact: Fact) -> None:
+    """Move the session as the machine says and tell of it."""
+    answer = machine.decide(session.state, _FACT_OF[type(fact)], signed_once=session.signed_once)
+    if not isinstance(answer, machine.Move):
+        return
+    moved = replace(session, state=answer.state)
+    if answer.state is SessionState.PAID:
+        moved = replace(moved, paid_at=fact.log.block_time, receipt_id=tx.mint(ReceiptId))
+    elif answer.state is SessionState.COMPLETED:
+        moved = replace(moved, completed_at=tx.now)
+    elif answer.state is SessionState.INITIALIZED:
+        moved = replace(moved, paid_at=None, receipt_id=None)
+    await store.move(tx, session, moved)
+    view = await _view(tx, moved)
+    tell(tx, desk, answer.event, view)
+    payment = view.payment
+    if answer.state is SessionState.PAID and payment is not None and payment.flags:
+        await _tell_of_flags(tx, desk, moved, payment.flags)
+
+
+async def _view(tx: Tx, session: Session) -> SessionView:
+    payments = await store.payments_of(tx, [session.session_id])
+    return SessionView(session, tuple(payments[session.session_id]))
+
+
+async def expire_due(tx: Tx, desk: Desk) -> int:
+    """Close open sessions whose time is over; returns how many."""
+    due = await store.lock_due(tx, EXPIRE_BATCH)
+    for session in due:
+        answer = machine.decide(
+            session.state, machine.Fact.TIME_PASSED, signed_once=session.signed_once
+        )
+        assert isinstance(answer, machine.Move)
+        expired = replace(session, state=answer.state)
+        await store.move(tx, session, expired)
+        tell(tx, desk, answer.event, await _view(tx, expired))
+    return len(due)

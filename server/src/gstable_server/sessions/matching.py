@@ -1,0 +1,57 @@
+"""Whether money on chain pays a session: pure, and strict in the merchant's favour."""
+
+from __future__ import annotations
+
+from gstable_server.chain.facts import PaymentLog
+from gstable_server.sessions.model import Flag, OrderTerms, Session, SessionState
+
+PAYING = frozenset({Flag.OVER})
+"""Flags that a payment may carry and still pay its session."""
+
+
+def flags_of(
+    session: Session,
+    terms: OrderTerms | None,
+    log: PaymentLog,
+    *,
+    paid_already: bool,
+) -> frozenset[Flag]:
+    """Everything that is unusual about ``log`` for ``session``; empty for an exact payment.
+
+    ``terms`` are the ones attested for the log's token on its network, None when there are none.
+    In time is decided by the block's time, never by when we heard of it.
+    """
+    flags = set()
+    if terms is None:
+        flags.add(Flag.WRONG_TOKEN)
+    elif log.merchant_received < terms.merchant_amount:
+        flags.add(Flag.UNDER)
+    elif log.merchant_received > terms.merchant_amount:
+        flags.add(Flag.OVER)
+    if log.merchant != session.recipient:
+        flags.add(Flag.WRONG_RECIPIENT)
+    if log.block_time > session.expires_at or session.state is SessionState.CANCELLED:
+        flags.add(Flag.LATE)
+    if paid_already:
+        flags.add(Flag.DUPLICATE)
+    return frozenset(flags)
+
+
+def pays(flags: frozenset[Flag]) -> bool:
+    """True when a payment with these flags pays its session."""
+    return flags <= PAYING
+
+
+EVENT_OF_FLAG = {
+    Flag.UNDER: "session.underpaid",
+    Flag.OVER: "session.overpaid",
+    Flag.DUPLICATE: "session.overpaid",
+    Flag.LATE: "session.paid_late",
+}
+"""What the merchant is told of unusual money (spec 15, Session events)."""
+
+
+def events_of(flags: frozenset[Flag]) -> tuple[str, ...]:
+    """The events that tell of these flags, each once, in a fixed order."""
+    told = [EVENT_OF_FLAG[flag] for flag in Flag if flag in flags and flag in EVENT_OF_FLAG]
+    return tuple(dict.fromkeys(told))

@@ -1,0 +1,206 @@
+"""A checkout session, the orders signed for it, and the money that reached the chain for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from gstable_server.accounts.model import ReceivingAccount
+from gstable_server.catalog.model import LineItem
+from gstable_server.kernel.address import Address
+from gstable_server.kernel.ids import (
+    AccountId,
+    ClientCode,
+    PaymentId,
+    ReceiptId,
+    SessionId,
+)
+from gstable_server.kernel.money import MicroUsd
+from gstable_server.kernel.tenant import Tenant
+from gstable_server.routing.model import FeeModel
+
+
+class SessionState(StrEnum):
+    """The states of spec 6, as they are written on the wire."""
+
+    INITIALIZED = "initialized"
+    PAID = "paid"
+    SETTLING = "settling"
+    SETTLEMENT_PENDING = "settlement_pending"
+    COMPLETED = "completed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+class SessionType(StrEnum):
+    """What opened the session (spec 15, Names and states)."""
+
+    CHECKOUT = "checkout"
+    PAYMENT_LINK = "payment_link"
+
+
+class BusinessType(StrEnum):
+    """What ``business_id`` names (spec 15, Names and states)."""
+
+    CHECKOUT_SESSION = "checkout_session"
+    PAYMENT_LINK = "payment_link"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One payment that is awaited. ``amount`` is in Micro-USD, before a fee added on top."""
+
+    session_id: SessionId
+    session_key: bytes
+    tenant: Tenant
+    session_type: SessionType
+    business_type: BusinessType
+    business_id: str
+    client_code: ClientCode
+    account_id: AccountId
+    recipient: Address
+    settlement_token: str
+    fee_model: FeeModel
+    amount: MicroUsd
+    line_items: tuple[LineItem, ...]
+    payer_email_required: bool
+    expires_at: datetime
+    created_at: datetime
+    payer_email: str | None = None
+    success_url: str | None = None
+    metadata: dict[str, Any] | None = None
+    state: SessionState = SessionState.INITIALIZED
+    signed_once: bool = False
+    receipt_id: ReceiptId | None = None
+    paid_at: datetime | None = None
+    completed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a session is asked to be, by whichever door it came in."""
+
+    tenant: Tenant
+    account: ReceivingAccount
+    settlement_token: str
+    fee_model: FeeModel
+    amount: MicroUsd
+    line_items: tuple[LineItem, ...]
+    session_type: SessionType
+    business_type: BusinessType
+    business_id: str | None
+    lifetime: timedelta
+    payer_email_required: bool = False
+    payer_email: str | None = None
+    success_url: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+def opened(
+    draft: Draft, session_id: SessionId, session_key: bytes, client_code: ClientCode, now: datetime
+) -> Session:
+    """The session that ``draft`` asks for; the account's wallet is fixed here for good."""
+    return Session(
+        session_id=session_id,
+        session_key=session_key,
+        tenant=draft.tenant,
+        session_type=draft.session_type,
+        business_type=draft.business_type,
+        business_id=draft.business_id or session_id,
+        client_code=client_code,
+        account_id=draft.account.account_id,
+        recipient=draft.account.address,
+        settlement_token=draft.settlement_token,
+        fee_model=draft.fee_model,
+        amount=draft.amount,
+        line_items=draft.line_items,
+        payer_email_required=draft.payer_email_required,
+        payer_email=draft.payer_email,
+        success_url=draft.success_url,
+        metadata=draft.metadata,
+        expires_at=now + draft.lifetime,
+        created_at=now,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTerms:
+    """What was attested for one way to pay; amounts in atomic units of ``token_id``."""
+
+    session_id: SessionId
+    network: str
+    token_id: str
+    merchant_amount: int
+    fee_amount: int
+    fee_ppm: int
+    deadline: datetime
+    payer: Address | None
+
+
+class PaymentState(StrEnum):
+    """Where the payment's transaction stands on its chain."""
+
+    SEEN = "seen"
+    FINAL = "final"
+    REVERTED = "reverted"
+    LOST = "lost"
+
+
+class Flag(StrEnum):
+    """Why a payment is not simply the payment that was asked for; a set, not one of many."""
+
+    UNDER = "under"
+    OVER = "over"
+    LATE = "late"
+    DUPLICATE = "duplicate"
+    WRONG_TOKEN = "wrong_token"  # noqa: S105
+    WRONG_RECIPIENT = "wrong_recipient"
+    UNMATCHED = "unmatched"
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """Money that a router's log proves. Amounts are what arrived, in atomic units."""
+
+    payment_id: PaymentId
+    session_id: SessionId | None
+    network: str
+    chain_id: int
+    tx_hash: bytes
+    log_position: int
+    block_number: int
+    block_hash: bytes
+    block_time: datetime
+    payer: Address
+    merchant: Address
+    token_id: str
+    merchant_received: int
+    fee_received: int
+    state: PaymentState
+    flags: frozenset[Flag]
+    pays: bool
+    seen_at: datetime
+    final_at: datetime | None = None
+
+    @property
+    def cause(self) -> str:
+        """How the ledger names this payment in the block that it stands in."""
+        return f"{self.network}:{self.tx_hash.hex()}:{self.log_position}:{self.block_hash.hex()}"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionView:
+    """A session with every payment that reached the chain for it, oldest first."""
+
+    session: Session
+    payments: tuple[Payment, ...] = field(default=())
+
+    @property
+    def payment(self) -> Payment | None:
+        """The payment that pays the session, if there is one that still stands."""
+        for payment in self.payments:
+            if payment.pays and payment.state in {PaymentState.SEEN, PaymentState.FINAL}:
+                return payment
+        return None

@@ -1,0 +1,424 @@
+"""The verbs of a checkout session, in the order of its life.
+
+The merchant's and the payer's verbs are here; what the chain and the clock do to a session is in
+``hearing``. Each verb reads, computes, decides, writes and tells in one transaction.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import msgspec
+
+from gstable_server.accounts import operations as accounts
+from gstable_server.catalog import operations as catalog
+from gstable_server.catalog.model import (
+    Attribute,
+    ItemType,
+    LineItem,
+    ProductSnapshot,
+    snapshot,
+    total,
+)
+from gstable_server.catalog.wire import ProductLineItem
+from gstable_server.chain.networks import Networks
+from gstable_server.chain.orders import (
+    ContractCall,
+    OrderSigner,
+    PaymentOrder,
+    SignedOrder,
+    approve_call,
+    pay_call,
+    session_key,
+)
+from gstable_server.kernel.address import Address
+from gstable_server.kernel.clock import from_unix_seconds, unix_seconds
+from gstable_server.kernel.errors import Code, Refused, invalid_field
+from gstable_server.kernel.fields import TOTAL_MAX
+from gstable_server.kernel.ids import (
+    AccountId,
+    ClientCode,
+    LineItemId,
+    ProductId,
+    SessionId,
+    id_or_none,
+)
+from gstable_server.kernel.money import MicroUsd
+from gstable_server.kernel.paging import Page
+from gstable_server.kernel.tenant import Tenant
+from gstable_server.kernel.urls import require_https
+from gstable_server.links.model import LinkType, PaymentLink
+from gstable_server.plumbing.db import Tx
+from gstable_server.plumbing.outbox import Event
+from gstable_server.routing import operations as routing
+from gstable_server.routing.model import FeeModel, RouteOption, Schedule
+from gstable_server.sessions import store
+from gstable_server.sessions.machine import Fact, Refuse, decide
+from gstable_server.sessions.model import (
+    BusinessType,
+    Draft,
+    OrderTerms,
+    Payment,
+    Session,
+    SessionState,
+    SessionType,
+    SessionView,
+    opened,
+)
+from gstable_server.sessions.wire import (
+    METADATA_BYTES_MAX,
+    CreateCheckoutSession,
+    OneTimeProduct,
+    email_problem,
+    render_letter,
+)
+
+LIFETIME_MIN = timedelta(seconds=1800)
+LIFETIME_MAX = timedelta(days=7)
+_AMOUNT_FIELD = "lineItems"
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What selling needs beside the database: networks, rates, the order signer, our address."""
+
+    networks: Networks
+    signer: OrderSigner
+    fee_receiver: Address
+    public_url: str
+    schedule: Schedule
+    lifetime: timedelta
+    order_grace: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedPayment:
+    """Everything a wallet needs to pay: the attested order and the two calls, approve then pay."""
+
+    session: Session
+    option: RouteOption
+    signed: SignedOrder
+    approve: ContractCall
+    pay: ContractCall
+
+
+def session_id_of(text: str) -> SessionId:
+    """The id in ``text``. Refuses with 100201 what cannot be one."""
+    session_id = id_or_none(SessionId, text)
+    if session_id is None:
+        raise Refused(Code.SESSION_NOT_FOUND)
+    return session_id
+
+
+async def create_checkout(
+    tx: Tx, desk: Desk, tenant: Tenant, request: CreateCheckoutSession
+) -> SessionView:
+    """A merchant opens a session (spec 6). Refuses accounts, products, tokens and amounts that
+    cannot be used, and an expiry outside 1,800 s to 7 days ahead."""
+    lifetime = _lifetime(tx, desk, request.expiration_time)
+    if len(msgspec.json.encode(request.metadata)) > METADATA_BYTES_MAX:
+        raise invalid_field("metadata", f"must have at most {METADATA_BYTES_MAX} bytes")
+    if request.success_url:
+        require_https("successUrl", request.success_url, tenant.mode)
+    account = await accounts.require_account(tx, tenant, _account_id(request.account_id))
+    items = await _line_items(tx, tenant, request)
+    amount = total(items)
+    if amount > TOTAL_MAX:
+        raise invalid_field(_AMOUNT_FIELD, f"must total at most {TOTAL_MAX} Micro-USD")
+    draft = Draft(
+        tenant=tenant,
+        account=account,
+        settlement_token=request.settlement_token,
+        fee_model=FeeModel(request.fee_model),
+        amount=amount,
+        line_items=items,
+        session_type=SessionType.CHECKOUT,
+        business_type=BusinessType.CHECKOUT_SESSION,
+        business_id=None,
+        lifetime=lifetime,
+        payer_email_required=bool(request.payer_email_required),
+        success_url=request.success_url,
+        metadata=request.metadata,
+    )
+    return await _open(tx, desk, draft)
+
+
+async def open_from_link(
+    tx: Tx,
+    desk: Desk,
+    link: PaymentLink,
+    *,
+    amount: MicroUsd | None,
+    payer_email: str | None,
+) -> Session:
+    """A payer opens a link: a fresh session with the link's terms.
+
+    ``amount`` (Micro-USD) is what the payer typed, for custom links only.
+    """
+    _check_email(payer_email, required=link.payer_email_required)
+    if (link.link_type is LinkType.CUSTOM) != (amount is not None):
+        raise invalid_field("amount", "is for links with a custom amount, and needed there")
+    account = await accounts.require_account(tx, link.tenant, link.account_id)
+    ids = tuple(item.product_id for item in link.line_items if item.product_id)
+    products = await catalog.require_sellable(tx, link.tenant, ids)
+    items = tuple(
+        replace(
+            item,
+            unit_price=item.unit_price if amount is None else _typed_price(link, amount),
+            product=snapshot(products[item.product_id]) if item.product_id else item.product,
+        )
+        for item in link.line_items
+    )
+    draft = Draft(
+        tenant=link.tenant,
+        account=account,
+        settlement_token=link.settlement_token,
+        fee_model=FeeModel(link.fee_model),
+        amount=link.amount if amount is None else amount,
+        line_items=items,
+        session_type=SessionType.PAYMENT_LINK,
+        business_type=BusinessType.PAYMENT_LINK,
+        business_id=link.link_id,
+        lifetime=desk.lifetime,
+        payer_email_required=link.payer_email_required,
+        payer_email=payer_email,
+        success_url=link.success_url,
+    )
+    return (await _open(tx, desk, draft)).session
+
+
+def _typed_price(link: PaymentLink, amount: MicroUsd) -> MicroUsd | None:
+    """The payer types one amount for the whole link; only a single piece can carry it."""
+    only = link.line_items[0]
+    return amount if len(link.line_items) == 1 and only.quantity == 1 else None
+
+
+async def _open(tx: Tx, desk: Desk, draft: Draft) -> SessionView:
+    settlement = routing.require_settlement(
+        desk.networks, draft.tenant.mode, draft.settlement_token
+    )
+    routing.require_payable(desk.networks, desk.schedule, settlement, draft.amount, draft.fee_model)
+    session_id = tx.mint(SessionId)
+    session = opened(draft, session_id, session_key(session_id), tx.mint(ClientCode), tx.now)
+    await store.insert(tx, session)
+    view = SessionView(session)
+    tell(tx, desk, "session.created", view)
+    return view
+
+
+def tell(tx: Tx, desk: Desk, event_type: str, view: SessionView) -> None:
+    """Stage a session event, its letter rendered as the session is now."""
+    tx.tell(
+        Event(
+            type=event_type,
+            object_id=view.session.session_id,
+            payload=render_letter(view, desk.public_url, desk.networks),
+            tenant=view.session.tenant,
+            business_type="session",
+        )
+    )
+
+
+def _lifetime(tx: Tx, desk: Desk, expiration_time: int | None) -> timedelta:
+    if expiration_time is None:
+        return desk.lifetime
+    ahead = expiration_time - unix_seconds(tx.now)
+    lowest, highest = LIFETIME_MIN.total_seconds(), LIFETIME_MAX.total_seconds()
+    if not lowest <= ahead <= highest:
+        raise invalid_field(
+            "expirationTime",
+            f"must be between {lowest:.0f} and {highest:.0f} seconds ahead, in Unix seconds",
+        )
+    return from_unix_seconds(expiration_time) - tx.now
+
+
+def _account_id(text: str) -> AccountId:
+    account_id = id_or_none(AccountId, text)
+    if account_id is None:
+        raise Refused(Code.ACCOUNT_NOT_FOUND)
+    return account_id
+
+
+async def _line_items(
+    tx: Tx, tenant: Tenant, request: CreateCheckoutSession
+) -> tuple[LineItem, ...]:
+    """The lines with what is sold as it is now: a later change of a product moves no session."""
+    wanted = [line.product_id for line in request.line_items if isinstance(line, ProductLineItem)]
+    products = await catalog.require_sellable(tx, tenant, wanted) if wanted else {}
+    items = []
+    for position, line in enumerate(request.line_items):
+        if isinstance(line, ProductLineItem):
+            product_id = ProductId(line.product_id)
+            kind, shown = ItemType.PRODUCT, snapshot(products[product_id])
+        else:
+            product_id, kind = None, ItemType.ONE_TIME
+            shown = _one_time(line.product_data, position, tenant)
+        item_id = tx.mint(LineItemId)
+        items.append(LineItem(item_id, kind, product_id, line.quantity, line.unit_price, shown))
+    return tuple(items)
+
+
+def _one_time(data: OneTimeProduct, position: int, tenant: Tenant) -> ProductSnapshot:
+    if data.image_url:
+        field = f"lineItems[{position}].productData.imageUrl"
+        require_https(field, data.image_url, tenant.mode)
+    return ProductSnapshot(
+        name=data.product_name,
+        description=data.product_description,
+        image_url=data.image_url,
+        attributes=tuple(Attribute(one.name, one.value) for one in data.attributes or ()),
+    )
+
+
+async def cancel(tx: Tx, desk: Desk, tenant: Tenant, session_id: SessionId) -> None:
+    """The merchant withdraws a session that nobody has started to pay (spec 6)."""
+    session = await store.lock(tx, session_id)
+    if session is None or session.tenant != tenant:
+        raise Refused(Code.SESSION_NOT_FOUND)
+    answer = decide(session.state, Fact.CANCEL_REQUESTED, signed_once=session.signed_once)
+    if isinstance(answer, Refuse):
+        raise Refused(answer.code)
+    cancelled = replace(session, state=SessionState.CANCELLED)
+    await store.move(tx, session, cancelled)
+    tell(tx, desk, "session.cancelled", SessionView(cancelled))
+
+
+async def detail(tx: Tx, tenant: Tenant, session_id: SessionId) -> SessionView:
+    """A merchant's own session. Refuses with 100201 for anybody else's."""
+    found = await view(tx, session_id)
+    if found.session.tenant != tenant:
+        raise Refused(Code.SESSION_NOT_FOUND)
+    return found
+
+
+async def list_sessions(
+    tx: Tx, tenant: Tenant, state: SessionState | None, page: Page
+) -> tuple[int, list[SessionView]]:
+    """How many sessions there are in ``state`` (None: in any), and one page of them."""
+    count, sessions = await store.page(tx, tenant, state, page.size, page.offset)
+    payments = await store.payments_of(tx, [session.session_id for session in sessions])
+    return count, [
+        SessionView(session, tuple(payments[session.session_id])) for session in sessions
+    ]
+
+
+async def exceptional(
+    tx: Tx, tenant: Tenant, wallets: Sequence[Address], limit: int = 100
+) -> list[Payment]:
+    """Late, short, surplus, repeated and unclaimed money of a merchant, newest first."""
+    return await store.exceptional(tx, tenant, wallets, limit)
+
+
+async def view(tx: Tx, session_id: SessionId) -> SessionView:
+    """A session as its payer sees it. Refuses with 100201 an id that is none."""
+    session = await store.find(tx, session_id)
+    if session is None:
+        raise Refused(Code.SESSION_NOT_FOUND)
+    payments = await store.payments_of(tx, [session_id])
+    return SessionView(session, tuple(payments[session_id]))
+
+
+def options(desk: Desk, session: Session) -> tuple[RouteOption, ...]:
+    """The ways to pay this session, each with its quote."""
+    settlement = routing.require_settlement(
+        desk.networks, session.tenant.mode, session.settlement_token
+    )
+    return routing.options(
+        desk.networks, desk.schedule, settlement, session.amount, session.fee_model
+    )
+
+
+async def prepare(
+    tx: Tx,
+    desk: Desk,
+    session_id: SessionId,
+    *,
+    client_code: str,
+    token_id: str,
+    payer: Address | None,
+    payer_email: str | None,
+) -> PreparedPayment:
+    """A payer chose how to pay: attest the terms, and say what the wallet has to call.
+
+    From here on the session cannot be cancelled, because a payment may be in flight. The order
+    stays valid a little longer than the session, so that a transaction on its way at the last
+    moment is mined and recorded as late, instead of failing.
+    """
+    session = await store.lock(tx, session_id)
+    if session is None:
+        raise Refused(Code.SESSION_NOT_FOUND)
+    if not hmac.compare_digest(client_code.encode(), session.client_code.encode()):
+        raise Refused(Code.SESSION_CLIENT_KEY_INVALID)
+    answer = decide(session.state, Fact.ORDER_REQUESTED, signed_once=session.signed_once)
+    if isinstance(answer, Refuse):
+        raise Refused(answer.code)
+    if session.expires_at <= tx.now:
+        raise Refused(Code.SESSION_EXPIRED)
+    email = payer_email or session.payer_email
+    _check_email(email, required=session.payer_email_required)
+    option = routing.require_option(options(desk, session), token_id)
+    signed = _attest(desk, session, option)
+    await _remember_order(tx, session, option, signed, payer)
+    changed = replace(session, signed_once=True, payer_email=email)
+    await store.move(tx, session, changed)
+    return PreparedPayment(
+        session=changed,
+        option=option,
+        signed=signed,
+        approve=approve_call(option.token, option.network.router, option.quote.payer_pays.atomic),
+        pay=pay_call(signed),
+    )
+
+
+def _check_email(email: str | None, *, required: bool) -> None:
+    if email is None:
+        if required:
+            raise invalid_field("payerEmail", "is required")
+    elif problem := email_problem(email):
+        raise invalid_field("payerEmail", problem)
+
+
+def _attest(desk: Desk, session: Session, option: RouteOption) -> SignedOrder:
+    order = PaymentOrder(
+        session_key=session.session_key,
+        merchant=session.recipient,
+        token=option.token,
+        merchant_amount=option.quote.merchant_receives.atomic,
+        fee_amount=option.quote.fee.atomic,
+        fee_receiver=desk.fee_receiver,
+        deadline=unix_seconds(session.expires_at + desk.order_grace),
+    )
+    return desk.signer.sign(order, option.network)
+
+
+async def _remember_order(
+    tx: Tx, session: Session, option: RouteOption, signed: SignedOrder, payer: Address | None
+) -> None:
+    terms = OrderTerms(
+        session_id=session.session_id,
+        network=option.network.name,
+        token_id=option.token.token_id,
+        merchant_amount=signed.order.merchant_amount,
+        fee_amount=signed.order.fee_amount,
+        fee_ppm=option.fee_ppm,
+        deadline=from_unix_seconds(signed.order.deadline),
+        payer=payer,
+    )
+    known = await store.latest_order(tx, session.session_id, terms.network, terms.token_id)
+    if known != terms:
+        await store.insert_order(tx, terms)
+
+
+def redirect_url(session: Session) -> str | None:
+    """Where the payer goes after success: the merchant's own query kept, ``sessionId`` and
+    ``status`` added, ``{SESSION_ID}`` replaced (spec 15, Redirect)."""
+    if session.success_url is None:
+        return None
+    parts = urlsplit(session.success_url.replace("{SESSION_ID}", session.session_id))
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    query += [("sessionId", session.session_id), ("status", session.state.value)]
+    return urlunsplit(parts._replace(query=urlencode(query)))

@@ -1,0 +1,308 @@
+"""SQL of sessions, their orders and their payments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from gstable_server.catalog.wire import line_items_from_json, line_items_to_json
+from gstable_server.kernel.address import Address
+from gstable_server.kernel.ids import (
+    AccountId,
+    ClientCode,
+    MerchantId,
+    PaymentId,
+    ReceiptId,
+    SessionId,
+)
+from gstable_server.kernel.money import MicroUsd
+from gstable_server.kernel.tenant import Mode, Tenant
+from gstable_server.plumbing.db import Tx
+from gstable_server.routing.model import FeeModel
+from gstable_server.sessions.model import (
+    BusinessType,
+    Flag,
+    OrderTerms,
+    Payment,
+    PaymentState,
+    Session,
+    SessionState,
+    SessionType,
+)
+
+_INSERT = """
+INSERT INTO sessions (session_id, session_key, merchant_id, mode, session_type, business_type,
+    business_id, client_code, account_id, recipient, settlement_token, fee_model, amount,
+    line_items, payer_email_required, payer_email, success_url, metadata, expires_at, state,
+    created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+    $20, $21)
+"""
+
+
+async def insert(tx: Tx, session: Session) -> None:
+    await tx.execute(
+        _INSERT,
+        session.session_id,
+        session.session_key,
+        session.tenant.merchant_id,
+        session.tenant.mode,
+        session.session_type,
+        session.business_type,
+        session.business_id,
+        session.client_code,
+        session.account_id,
+        session.recipient,
+        session.settlement_token,
+        session.fee_model,
+        session.amount,
+        line_items_to_json(session.line_items),
+        session.payer_email_required,
+        session.payer_email,
+        session.success_url,
+        session.metadata,
+        session.expires_at,
+        session.state,
+        session.created_at,
+    )
+
+
+def _session(row: asyncpg.Record) -> Session:
+    return Session(
+        session_id=SessionId(row["session_id"]),
+        session_key=row["session_key"],
+        tenant=Tenant(MerchantId(row["merchant_id"]), Mode(row["mode"])),
+        session_type=SessionType(row["session_type"]),
+        business_type=BusinessType(row["business_type"]),
+        business_id=row["business_id"],
+        client_code=ClientCode(row["client_code"]),
+        account_id=AccountId(row["account_id"]),
+        recipient=Address(row["recipient"]),
+        settlement_token=row["settlement_token"],
+        fee_model=FeeModel(row["fee_model"]),
+        amount=MicroUsd(row["amount"]),
+        line_items=line_items_from_json(row["line_items"]),
+        payer_email_required=row["payer_email_required"],
+        payer_email=row["payer_email"],
+        success_url=row["success_url"],
+        metadata=row["metadata"],
+        expires_at=row["expires_at"],
+        state=SessionState(row["state"]),
+        signed_once=row["signed_once"],
+        receipt_id=ReceiptId(row["receipt_id"]) if row["receipt_id"] else None,
+        created_at=row["created_at"],
+        paid_at=row["paid_at"],
+        completed_at=row["completed_at"],
+    )
+
+
+async def find(tx: Tx, session_id: str) -> Session | None:
+    row = await tx.fetchrow("SELECT * FROM sessions WHERE session_id = $1", session_id)
+    return _session(row) if row else None
+
+
+async def lock(tx: Tx, session_id: str) -> Session | None:
+    """The session, held until the transaction ends."""
+    row = await tx.fetchrow("SELECT * FROM sessions WHERE session_id = $1 FOR UPDATE", session_id)
+    return _session(row) if row else None
+
+
+async def lock_by_key(tx: Tx, session_key: bytes) -> Session | None:
+    """The session that the chain knows by ``session_key``, held until the transaction ends."""
+    row = await tx.fetchrow("SELECT * FROM sessions WHERE session_key = $1 FOR UPDATE", session_key)
+    return _session(row) if row else None
+
+
+async def lock_due(tx: Tx, limit: int) -> list[Session]:
+    """Open sessions whose time is over; those that another worker holds are left to it."""
+    rows = await tx.fetch(
+        "SELECT * FROM sessions WHERE state = 'initialized' AND expires_at <= $1 "
+        "ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED",
+        tx.now,
+        limit,
+    )
+    return [_session(row) for row in rows]
+
+
+async def page(
+    tx: Tx, tenant: Tenant, state: SessionState | None, limit: int, offset: int
+) -> tuple[int, list[Session]]:
+    """How many sessions there are, and one page of them, newest first."""
+    where = "merchant_id = $1 AND mode = $2 AND ($3::text IS NULL OR state = $3)"
+    values: tuple[Any, ...] = (tenant.merchant_id, tenant.mode, state)
+    total = await tx.fetchval(f"SELECT count(*) FROM sessions WHERE {where}", *values)  # noqa: S608
+    rows = await tx.fetch(
+        f"SELECT * FROM sessions WHERE {where} ORDER BY sequence DESC LIMIT $4 OFFSET $5",  # noqa: S608
+        *values,
+        limit,
+        offset,
+    )
+    return total, [_session(row) for row in rows]
+
+
+async def move(tx: Tx, old: Session, new: Session) -> None:
+    """Write what may change of a session, if it still is in the state that was decided on."""
+    done = await tx.execute(
+        "UPDATE sessions SET state = $3, signed_once = $4, payer_email = $5, receipt_id = $6, "
+        "paid_at = $7, completed_at = $8 WHERE session_id = $1 AND state = $2",
+        old.session_id,
+        old.state,
+        new.state,
+        new.signed_once,
+        new.payer_email,
+        new.receipt_id,
+        new.paid_at,
+        new.completed_at,
+    )
+    assert done == "UPDATE 1", f"{old.session_id} moved under its lock"
+
+
+async def insert_order(tx: Tx, terms: OrderTerms) -> None:
+    await tx.execute(
+        "INSERT INTO session_orders (session_id, network, token_id, merchant_amount, fee_amount, "
+        "fee_ppm, deadline, payer, signed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        terms.session_id,
+        terms.network,
+        terms.token_id,
+        terms.merchant_amount,
+        terms.fee_amount,
+        terms.fee_ppm,
+        terms.deadline,
+        terms.payer,
+        tx.now,
+    )
+
+
+async def latest_order(
+    tx: Tx, session_id: SessionId, network: str, token_id: str
+) -> OrderTerms | None:
+    """The terms last attested for that way to pay."""
+    row = await tx.fetchrow(
+        "SELECT * FROM session_orders WHERE session_id = $1 AND network = $2 AND token_id = $3 "
+        "ORDER BY order_number DESC LIMIT 1",
+        session_id,
+        network,
+        token_id,
+    )
+    if row is None:
+        return None
+    return OrderTerms(
+        session_id=SessionId(row["session_id"]),
+        network=row["network"],
+        token_id=row["token_id"],
+        merchant_amount=int(row["merchant_amount"]),
+        fee_amount=int(row["fee_amount"]),
+        fee_ppm=row["fee_ppm"],
+        deadline=row["deadline"],
+        payer=Address(row["payer"]) if row["payer"] else None,
+    )
+
+
+def _payment(row: asyncpg.Record) -> Payment:
+    return Payment(
+        payment_id=PaymentId(row["payment_id"]),
+        session_id=SessionId(row["session_id"]) if row["session_id"] else None,
+        network=row["network"],
+        chain_id=row["chain_id"],
+        tx_hash=row["tx_hash"],
+        log_position=row["log_position"],
+        block_number=row["block_number"],
+        block_hash=row["block_hash"],
+        block_time=row["block_time"],
+        payer=Address(row["payer"]),
+        merchant=Address(row["merchant"]),
+        token_id=row["token_id"],
+        merchant_received=int(row["merchant_received"]),
+        fee_received=int(row["fee_received"]),
+        state=PaymentState(row["state"]),
+        flags=frozenset(Flag(flag) for flag in row["flags"]),
+        pays=row["pays"],
+        seen_at=row["seen_at"],
+        final_at=row["final_at"],
+    )
+
+
+async def insert_payment(tx: Tx, payment: Payment) -> None:
+    await tx.execute(
+        "INSERT INTO payments (payment_id, session_id, network, chain_id, tx_hash, log_position, "
+        "block_number, block_hash, block_time, payer, merchant, token_id, merchant_received, "
+        "fee_received, state, flags, pays, seen_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
+        "$10, $11, $12, $13, $14, $15, $16, $17, $18)",
+        payment.payment_id,
+        payment.session_id,
+        payment.network,
+        payment.chain_id,
+        payment.tx_hash,
+        payment.log_position,
+        payment.block_number,
+        payment.block_hash,
+        payment.block_time,
+        payment.payer,
+        payment.merchant,
+        payment.token_id,
+        payment.merchant_received,
+        payment.fee_received,
+        payment.state,
+        sorted(payment.flags),
+        payment.pays,
+        payment.seen_at,
+    )
+
+
+async def update_payment(tx: Tx, payment: Payment) -> None:
+    """Write where a payment stands now; what it moved never changes."""
+    await tx.execute(
+        "UPDATE payments SET state = $2, block_number = $3, block_hash = $4, block_time = $5, "
+        "pays = $6, flags = $7, final_at = $8 WHERE payment_id = $1",
+        payment.payment_id,
+        payment.state,
+        payment.block_number,
+        payment.block_hash,
+        payment.block_time,
+        payment.pays,
+        sorted(payment.flags),
+        payment.final_at,
+    )
+
+
+async def lock_payment(tx: Tx, network: str, tx_hash: bytes, log_position: int) -> Payment | None:
+    row = await tx.fetchrow(
+        "SELECT * FROM payments WHERE network = $1 AND tx_hash = $2 AND log_position = $3 "
+        "FOR UPDATE",
+        network,
+        tx_hash,
+        log_position,
+    )
+    return _payment(row) if row else None
+
+
+async def payments_of(tx: Tx, session_ids: Sequence[SessionId]) -> dict[SessionId, list[Payment]]:
+    """The payments of each session, oldest first."""
+    rows = await tx.fetch(
+        "SELECT * FROM payments WHERE session_id = ANY($1) ORDER BY sequence", list(session_ids)
+    )
+    found: dict[SessionId, list[Payment]] = {session_id: [] for session_id in session_ids}
+    for row in rows:
+        payment = _payment(row)
+        assert payment.session_id is not None
+        found[payment.session_id].append(payment)
+    return found
+
+
+async def exceptional(
+    tx: Tx, tenant: Tenant, wallets: Sequence[Address], limit: int
+) -> list[Payment]:
+    """The tenant's payments with anything unusual about them, newest first: those of its
+    sessions, and those that no session claims but one of its ``wallets`` received."""
+    rows = await tx.fetch(
+        "SELECT p.* FROM payments p LEFT JOIN sessions s USING (session_id) "
+        "WHERE p.flags <> '{}' AND ((s.merchant_id = $1 AND s.mode = $2) "
+        "OR (p.session_id IS NULL AND p.merchant = ANY($3))) ORDER BY p.sequence DESC LIMIT $4",
+        tenant.merchant_id,
+        tenant.mode,
+        list(wallets),
+        limit,
+    )
+    return [_payment(row) for row in rows]
