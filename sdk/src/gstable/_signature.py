@@ -113,6 +113,9 @@ def _standard_reason(
     candidates = given.split(" ")
     if len(candidates) > MOST_SIGNATURES:
         return f"{STANDARD_SIGNATURE} holds too many signatures"
+    # Two headers that something on the way joined by commas count as a header that stands twice.
+    if any(candidate.count(",") > 1 for candidate in candidates):
+        return f"{STANDARD_SIGNATURE} is not a list of signatures"
     if not any(candidate.startswith("v1,") for candidate in candidates):
         return f"{STANDARD_SIGNATURE} holds no v1 signature"
     expected = standard_signature(key, event_id, timestamp, body)
