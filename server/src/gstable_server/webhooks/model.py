@@ -1,0 +1,127 @@
+"""An endpoint of a merchant, and one delivery to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from gstable_server.kernel.ids import EventId, WebhookId
+from gstable_server.kernel.tenant import Tenant
+
+ENDPOINTS_MAX = 10
+"""Endpoints of one merchant in one mode (spec 9)."""
+
+KEY_PREFIX = "wkk_"
+KEY_RANDOM_LENGTH = 40
+GRACE_SECONDS_MAX = 7 * 86_400
+
+EVENT_TYPES = (
+    "account.created",
+    "account.updated",
+    "account.removed",
+    "payment.link.created",
+    "payment.link.updated",
+    "payment.link.disabled",
+    "payment.link.enabled",
+    "payment.link.archived",
+    "product.created",
+    "product.updated",
+    "product.archived",
+    "product.unarchived",
+    "product.removed",
+    "session.created",
+    "session.paid",
+    "session.settling",
+    "session.settlement_pending",
+    "session.completed",
+    "session.expired",
+    "session.cancelled",
+    "session.underpaid",
+    "session.overpaid",
+    "session.paid_late",
+    "session.payment_reverted",
+    "session.refunded",
+)
+"""Everything that can be subscribed to (spec 9 Events, spec 15 Session events)."""
+
+
+class EndpointStatus(StrEnum):
+    """``inactive`` is the merchant's doing, ``paused`` the platform's (spec 9, status)."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    PAUSED = "paused"
+
+
+class MessageState(StrEnum):
+    """``exhausted`` after the last try failed, ``stopped`` when the endpoint was removed."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    EXHAUSTED = "exhausted"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The signing key, and during a grace time its predecessor (spec 15, key/refresh)."""
+
+    current: str
+    previous: str | None = None
+    previous_until: datetime | None = None
+
+    def valid_at(self, instant: datetime) -> tuple[str, ...]:
+        """The keys that sign at ``instant``, the current one first."""
+        if self.previous and self.previous_until and instant < self.previous_until:
+            return (self.current, self.previous)
+        return (self.current,)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a merchant says of an endpoint; replaced as a whole by an update."""
+
+    name: str
+    url: str
+    description: str | None
+    events: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A merchant's receiver of events."""
+
+    webhook_id: WebhookId
+    tenant: Tenant
+    target: Target
+    keys: Keys
+    status: EndpointStatus
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message at the moment of a try: ``attempts`` tries are on record already."""
+
+    message_number: int
+    event_id: EventId
+    body: bytes
+    attempts: int
+    webhook_id: WebhookId
+    url: str
+    keys: Keys
+    status: EndpointStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One finished try: an answer with ``status_code``, or an ``error`` instead of one."""
+
+    started_at: datetime
+    duration_ms: int
+    status_code: int | None = None
+    retry_after: str | None = None
+    error: str | None = None
+    response: str | None = None

@@ -1,0 +1,134 @@
+"""The merchant API of webhooks (spec 9, Management)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from gstable_server.kernel.errors import Code, Refused
+from gstable_server.kernel.fields import Body
+from gstable_server.kernel.ids import WebhookId, id_or_none
+from gstable_server.kernel.tenant import Access
+from gstable_server.plumbing.route import Call, Json, Route
+from gstable_server.webhooks import operations, wire
+
+TAGS = ("Webhooks",)
+_DONE = wire.Success(success=True)
+
+
+def _webhook_id(text: str) -> WebhookId:
+    webhook_id = id_or_none(WebhookId, text)
+    if webhook_id is None:
+        raise Refused(Code.WEBHOOK_NOT_FOUND)
+    return webhook_id
+
+
+def _sees_key(call: Call) -> bool:
+    return call.caller.access is Access.WRITE
+
+
+async def _create(call: Call) -> Json:
+    endpoint = await operations.create(call.tx, call.caller.tenant, call.body.target())
+    return wire.render(endpoint, with_key=True)
+
+
+async def _update(call: Call) -> Json:
+    webhook_id = _webhook_id(call.body.webhook_id)
+    await operations.update(call.tx, call.caller.tenant, webhook_id, call.body.target())
+    return _DONE
+
+
+async def _list(call: Call) -> Json:
+    endpoints = await operations.list_webhooks(call.tx, call.caller.tenant)
+    return {"webhooks": [wire.render(each, with_key=_sees_key(call)) for each in endpoints]}
+
+
+async def _detail(call: Call) -> Json:
+    webhook_id = _webhook_id(call.path["webhookId"])
+    endpoint = await operations.detail(call.tx, call.caller.tenant, webhook_id)
+    return wire.render(endpoint, with_key=_sees_key(call))
+
+
+async def _disable(call: Call) -> Json:
+    await operations.disable(call.tx, call.caller.tenant, _webhook_id(call.body.webhook_id))
+    return _DONE
+
+
+async def _enable(call: Call) -> Json:
+    await operations.enable(call.tx, call.caller.tenant, _webhook_id(call.body.webhook_id))
+    return _DONE
+
+
+async def _remove(call: Call) -> Json:
+    await operations.remove(call.tx, call.caller.tenant, _webhook_id(call.body.webhook_id))
+    return _DONE
+
+
+async def _refresh_key(call: Call) -> Json:
+    key = await operations.refresh_key(
+        call.tx,
+        call.caller.tenant,
+        _webhook_id(call.body.webhook_id),
+        call.body.grace_seconds,
+    )
+    return wire.RefreshedKey(success=True, key=key)
+
+
+def routes() -> list[Route]:
+    """The rows that ``api`` mounts."""
+    return [
+        Route(
+            "POST",
+            "/webhook/create",
+            _create,
+            "Register an endpoint; the answer has its signing key",
+            Access.WRITE,
+            wire.Webhook,
+            wire.CreateWebhook,
+            TAGS,
+        ),
+        _verb("update", _update, "Replace all fields of an endpoint", wire.UpdateWebhook),
+        Route(
+            "GET",
+            "/webhook/list",
+            _list,
+            "List all endpoints, newest first",
+            Access.READ,
+            wire.WebhookList,
+            None,
+            TAGS,
+        ),
+        Route(
+            "GET",
+            "/webhook/detail/{webhookId}",
+            _detail,
+            "Read one endpoint",
+            Access.READ,
+            wire.Webhook,
+            None,
+            TAGS,
+        ),
+        _verb("disable", _disable, "Stop deliveries; pending ones are held"),
+        _verb("enable", _enable, "Resume deliveries of a disabled or paused endpoint"),
+        _verb("remove", _remove, "Remove an endpoint for ever"),
+        Route(
+            "POST",
+            "/webhook/key/refresh",
+            _refresh_key,
+            "Replace the signing key; the old one dies at once or after graceSeconds",
+            Access.WRITE,
+            wire.RefreshedKey,
+            wire.RefreshKey,
+            TAGS,
+        ),
+    ]
+
+
+def _verb(
+    name: str,
+    handler: Callable[[Call], Awaitable[Json]],
+    summary: str,
+    body: type[Body] = wire.WebhookReference,
+) -> Route:
+    return Route(
+        "POST", f"/webhook/{name}", handler, summary, Access.WRITE, wire.Success, body, TAGS
+    )
