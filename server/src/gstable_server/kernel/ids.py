@@ -139,3 +139,11 @@ class IdMint(Protocol):
 
     def token(self, length: int) -> str:
         """Unguessable text of ``length`` characters of the identifiers' alphabet."""
+
+
+def id_or_none(kind: type[I], text: str) -> I | None:
+    """``text`` as that noun's identifier, or None: what has no such form names no object."""
+    try:
+        return kind(text)
+    except MalformedId:
+        return None

@@ -1,0 +1,1 @@
+"""Products: what merchants sell, with their re-hosted pictures."""

@@ -1,0 +1,1 @@
+"""Payment links: persistent addresses that open one checkout session after the other."""
