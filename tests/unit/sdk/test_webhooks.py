@@ -99,7 +99,8 @@ def test_header_names_in_any_case_and_any_container(scheme: Any) -> None:
     pairs = [(n.encode(), v.encode()) for n, v in headers.items()]
     webhooks.verify(BODY, pairs, SECRET, now=NOW)
     webhooks.verify(BODY, dict(pairs), SECRET, now=NOW)
-    webhooks.verify(bytearray(BODY), headers, SECRET, now=NOW)
+    buffer: Any = bytearray(BODY)
+    webhooks.verify(buffer, headers, SECRET, now=NOW)
     webhooks.verify(BODY, {**headers, "accept": "a", "Accept": "b"}, SECRET, now=NOW)
 
 
@@ -158,7 +159,7 @@ def test_aut_06_a_duplicated_signing_header_is_refused(scheme: Any) -> None:
         pairs = [*scheme().items(), (name.title(), value)]
         refused(BODY, pairs, f"{name} stands twice")
         joined = {**scheme(), name: f"{value}, {value}"}
-        refused(BODY, joined, "does not match|is not Unix seconds|holds no")
+        refused(BODY, joined, "does not match|is not Unix seconds|not a list")
 
 
 def test_aut_06_a_duplicate_of_the_other_scheme_is_refused_too() -> None:
@@ -194,7 +195,7 @@ def test_upper_case_hex_is_refused() -> None:
     refused(BODY, headers, "does not match")
 
 
-@pytest.mark.parametrize("cut", [0, 1, 32, 63])
+@pytest.mark.parametrize("cut", [0, 1, 32, -1])
 def test_a_truncated_signature_is_refused(scheme: Any, cut: int) -> None:
     headers = scheme()
     for name in ("x-gstable-signature", "webhook-signature"):
