@@ -57,12 +57,12 @@ contract PaymentRouter is IPaymentRouter, EIP712, Ownable2Step, ReentrancyGuardT
         _settle(order, msg.sender);
     }
 
-    /// @notice Accept orders signed by `signer`. Owner only.
+    /// @inheritdoc IPaymentRouter
     function addSigner(address signer) external onlyOwner {
         _addSigner(signer);
     }
 
-    /// @notice Refuse orders signed by `signer`, already signed ones included. Owner only.
+    /// @inheritdoc IPaymentRouter
     function removeSigner(address signer) external onlyOwner {
         require(isSigner(signer), SignerUnknown(signer));
         if (signer == _newestSigner) _newestSigner = address(0);
@@ -70,13 +70,13 @@ contract PaymentRouter is IPaymentRouter, EIP712, Ownable2Step, ReentrancyGuardT
         emit SignerRemoved(signer);
     }
 
-    /// @notice Refuse every payment until `unpause`. Owner only.
+    /// @inheritdoc IPaymentRouter
     function pause() external onlyOwner {
         paused = true;
         emit Paused(msg.sender);
     }
 
-    /// @notice Accept payments again. Owner only.
+    /// @inheritdoc IPaymentRouter
     function unpause() external onlyOwner {
         paused = false;
         emit Unpaused(msg.sender);
@@ -135,8 +135,8 @@ contract PaymentRouter is IPaymentRouter, EIP712, Ownable2Step, ReentrancyGuardT
         }
     }
 
-    /// @dev The order's hash is taken from calldata as it lies there: all seven members are
-    ///      static words, and the ABI decoder has refused addresses with dirty upper bytes.
+    /// @dev All seven members are static words, so the ABI encoding of the struct is EIP-712's
+    ///      encodeData; it refuses addresses with dirty upper bytes.
     function _digest(PaymentOrder calldata order) private view returns (bytes32) {
         return _hashTypedDataV4(keccak256(abi.encode(ORDER_TYPEHASH, order)));
     }

@@ -66,7 +66,7 @@ interface IPaymentRouter {
     error RouterPaused();
 
     /// @notice The order's deadline has passed.
-    error OrderExpired(uint256 deadline, uint256 now_);
+    error OrderExpired(uint256 deadline, uint256 currentTime);
 
     /// @notice This session has been paid already.
     error AlreadyPaid(bytes32 sessionKey);
@@ -121,6 +121,18 @@ interface IPaymentRouter {
     /// @param order The terms.
     /// @param signature The platform's signature of them: r, s, v.
     function pay(PaymentOrder calldata order, bytes calldata signature) external;
+
+    /// @notice Accept orders signed by `signer`. Owner only.
+    function addSigner(address signer) external;
+
+    /// @notice Refuse orders signed by `signer`, already signed ones included. Owner only.
+    function removeSigner(address signer) external;
+
+    /// @notice Refuse every payment until `unpause`. Owner only.
+    function pause() external;
+
+    /// @notice Accept payments again. Owner only.
+    function unpause() external;
 
     /// @notice Whether a session has been paid.
     function paid(bytes32 sessionKey) external view returns (bool);

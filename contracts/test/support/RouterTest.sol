@@ -2,9 +2,8 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {PaymentRouter} from "../../src/PaymentRouter.sol";
 import {IPaymentRouter} from "../../src/interfaces/IPaymentRouter.sol";
-import {TetherDouble} from "../../src/testing/TetherDouble.sol";
+import {IRouter, ITether} from "./Interfaces.sol";
 import {IFiatToken, Usdc} from "./Usdc.sol";
 import {Vm} from "./Vm.sol";
 
@@ -24,20 +23,33 @@ abstract contract RouterTest {
     address internal issuer = named("issuer");
     address internal stranger = named("stranger");
 
-    PaymentRouter internal router;
+    IRouter internal router;
     IFiatToken internal usdc;
-    TetherDouble internal usdt;
+    ITether internal usdt;
 
     function setUp() public virtual {
         vm.warp(NOW);
-        router = new PaymentRouter(owner, vm.addr(SIGNER_KEY));
+        router = deployRouter(owner, vm.addr(SIGNER_KEY));
         usdc = Usdc.deploy(named("proxy admin"), issuer);
-        vm.prank(issuer);
-        usdt = new TetherDouble(100 * FUNDS);
+        usdt = deployTether(issuer);
         fund(payer, FUNDS);
         fund(merchant, UNIT);
         fund(feeReceiver, UNIT);
         approve(payer, FUNDS);
+    }
+
+    function deployRouter(address owner_, address signer) internal returns (IRouter) {
+        return IRouter(
+            vm.deployCode("PaymentRouter.sol:PaymentRouter", abi.encode(owner_, signer))
+        );
+    }
+
+    function deployTether(address owner_) internal returns (ITether token) {
+        token = ITether(
+            vm.deployCode("TetherDouble.sol:TetherDouble", abi.encode(100 * FUNDS))
+        );
+        token.transfer(owner_, 100 * FUNDS);
+        token.transferOwnership(owner_);
     }
 
     function named(string memory name) internal returns (address account) {

@@ -24,6 +24,7 @@ interface IFiatToken is IERC20 {
     function configureMinter(address minter, uint256 minterAllowedAmount) external returns (bool);
     function mint(address to, uint256 amount) external returns (bool);
     function blacklist(address account) external;
+    function unBlacklist(address account) external;
     function pause() external;
     function symbol() external view returns (string memory);
     function version() external view returns (string memory);

@@ -28,11 +28,16 @@ interface Vm {
     function assertLe(uint256 left, uint256 right, string calldata message) external pure;
     function assertTrue(bool condition, string calldata message) external pure;
     function chainId(uint256 id) external;
+    function deployCode(string calldata path, bytes calldata arguments)
+        external
+        returns (address);
+    function etch(address target, bytes calldata code) external;
     function expectEmit(address emitter) external;
     function expectRevert() external;
     function expectRevert(bytes4 selector) external;
     function expectRevert(bytes calldata data) external;
     function getRecordedLogs() external returns (Log[] memory);
+    function getCode(string calldata path) external view returns (bytes memory);
     function label(address account, string calldata name) external;
     function lastCallGas() external view returns (Gas memory);
     function parseBytes(string calldata text) external pure returns (bytes memory);
