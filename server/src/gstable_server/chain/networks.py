@@ -208,9 +208,7 @@ def _network(entry: _NetworkEntry, at: str) -> Network:
         rpc_urls=tuple(entry.rpc_urls),
         router=router,
         router_code_hash=_code_hash(f"{at}.router_code_hash", entry.router_code_hash, mode),
-        confirmations=_within(
-            f"{at}.confirmations", entry.confirmations, 1, CONFIRMATIONS_MAX
-        ),
+        confirmations=_within(f"{at}.confirmations", entry.confirmations, 1, CONFIRMATIONS_MAX),
         start_block=_within(f"{at}.start_block", entry.start_block, 0, 2**62),
         explorer_url=entry.explorer_url.rstrip("/"),
         native_symbol=_text(f"{at}.native_symbol", entry.native_symbol),

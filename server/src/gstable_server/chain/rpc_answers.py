@@ -1,0 +1,221 @@
+"""JSON-RPC answers into values: pure, strict, and never believing more than the bytes say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from gstable_server.chain.rpc import (
+    Header,
+    Log,
+    NodeRefused,
+    ProviderFailed,
+    ProviderLied,
+    RangeTooLarge,
+    UnknownBlock,
+)
+from gstable_server.kernel.address import Address
+from gstable_server.kernel.clock import UnixSeconds
+from gstable_server.kernel.errors import Trouble
+
+_NUMBER = re.compile(r"0x[0-9a-fA-F]{1,64}")
+_DATA = re.compile(r"0x([0-9a-fA-F]{2})*")
+_LAST_SECOND = 253_402_300_799  # 9999-12-31 23:59:59 UTC: databases and clocks go no further
+
+# Providers have no common code for these: their texts are all there is to go by.
+_EXECUTED = {"eth_call", "eth_estimateGas", "eth_sendRawTransaction", "eth_sendTransaction"}
+_REFUSAL_CODES = {3, -32000, -32003, -32015}
+_UNKNOWN_BLOCK = re.compile(r"unknown block|block not found|header not found|missing trie", re.I)
+_RANGE_TOO_LARGE = re.compile(
+    r"block range|range (is )?too|too (many|large|wide)|more than \d|query returned|"
+    r"response size|limit(ed)? to|exceed|max(imum)? (results|block)|timeout",
+    re.I,
+)
+_RATE_LIMITED = re.compile(r"rate.?limit|too many requests|capacity|throttl", re.I)
+
+
+class _Error(msgspec.Struct):
+    code: int = 0
+    message: str = ""
+    data: Any = None
+
+
+class _Answer(msgspec.Struct):
+    id: int | None = None
+    result: msgspec.Raw = msgspec.Raw(b"null")
+    error: _Error | None = None
+
+
+class _Block(msgspec.Struct, rename="camel"):
+    number: str
+    hash: str
+    parent_hash: str
+    timestamp: str
+
+
+class _Log(msgspec.Struct, rename="camel"):
+    address: str
+    topics: list[str]
+    data: str
+    block_number: str
+    block_hash: str
+    transaction_hash: str
+    log_index: str
+    removed: bool = False
+
+
+class _Receipt(msgspec.Struct, rename="camel"):
+    transaction_hash: str
+    status: str
+    block_number: str
+    block_hash: str
+    gas_used: str
+    contract_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The outcome of a mined transaction."""
+
+    tx_hash: bytes
+    succeeded: bool
+    block_number: int
+    block_hash: bytes
+    gas_used: int
+    contract: Address | None
+
+
+def results(body: bytes, methods: Sequence[str], *, single: bool) -> list[msgspec.Raw]:
+    """The result of each question, in the order asked; answers may come in any order."""
+    if single:
+        answered = [_decode(msgspec.Raw(body), _Answer)]
+    else:
+        answered = _decode_batch(body)
+    by_id = {answer.id: answer for answer in answered}
+    if single and by_id.keys() == {None} and answered[0].error:
+        raise _trouble(methods[0], answered[0].error)
+    if by_id.keys() != set(range(len(methods))) or len(answered) != len(methods):
+        raise ProviderFailed("the answers do not match the questions")
+    ordered = [by_id[at] for at in range(len(methods))]
+    for method, answer in zip(methods, ordered, strict=True):
+        if answer.error is not None:
+            raise _trouble(method, answer.error)
+    return [answer.result for answer in ordered]
+
+
+def _decode_batch(body: bytes) -> list[_Answer]:
+    if body.lstrip()[:1] == b"{":  # a batch refused as a whole is answered with one object
+        answer = _decode(msgspec.Raw(body), _Answer)
+        raise _trouble("batch", answer.error or _Error(message="no batch answered"))
+    answered: list[_Answer] = _decode(msgspec.Raw(body), list[_Answer])
+    return answered
+
+
+def _trouble(method: str, error: _Error) -> Trouble:
+    text = error.message[:300]
+    if _RATE_LIMITED.search(text):
+        return ProviderFailed(f"{method}: {text}")
+    if method in _EXECUTED and error.code in _REFUSAL_CODES:
+        returned = error.data if isinstance(error.data, str) else "0x"
+        return NodeRefused(text, bytes.fromhex(returned[2:]) if _DATA.fullmatch(returned) else b"")
+    if _UNKNOWN_BLOCK.search(text):
+        return UnknownBlock(text)
+    if method == "eth_getLogs" and (_RANGE_TOO_LARGE.search(text) or error.code == -32005):
+        return RangeTooLarge(text)
+    return ProviderFailed(f"{method}: {error.code} {text}")
+
+
+def number(raw: msgspec.Raw) -> int:
+    """A quantity."""
+    return _number(_decode(raw, str))
+
+
+def data(raw: msgspec.Raw) -> bytes:
+    """A byte string."""
+    return _bytes(_decode(raw, str))
+
+
+def header(raw: msgspec.Raw) -> Header | None:
+    """A block's header; None for ``null``, a block that the node does not know."""
+    block = _decode(raw, _Block | None)
+    if block is None:
+        return None
+    timestamp = _number(block.timestamp)
+    if timestamp > _LAST_SECOND:
+        raise ProviderFailed(f"a block from the year 10000 or later: {block.timestamp[:80]}")
+    return Header(
+        number=_number(block.number),
+        hash=_hash(block.hash),
+        parent_hash=_hash(block.parent_hash),
+        timestamp=UnixSeconds(timestamp),
+    )
+
+
+def logs(raw: msgspec.Raw) -> tuple[Log, ...]:
+    """Logs in the order of their blocks and positions, each once."""
+    entries: dict[tuple[int, int], Log] = {}
+    for each in _decode(raw, list[_Log]):
+        entry = _log(each)
+        place = (entry.block_number, entry.log_index)
+        if entries.setdefault(place, entry) != entry:
+            raise ProviderLied("two different logs in one place of a block")
+    return tuple(entries[place] for place in sorted(entries))
+
+
+def _log(entry: _Log) -> Log:
+    if entry.removed:
+        raise ProviderLied("a log that was removed by a reorganisation")
+    return Log(
+        address=Address(_bytes(entry.address, 20)),
+        topics=tuple(_hash(topic) for topic in entry.topics),
+        data=_bytes(entry.data),
+        block_number=_number(entry.block_number),
+        block_hash=_hash(entry.block_hash),
+        tx_hash=_hash(entry.transaction_hash),
+        log_index=_number(entry.log_index),
+    )
+
+
+def receipt(raw: msgspec.Raw) -> Receipt | None:
+    """A transaction's receipt; None for ``null``, a transaction that is not mined."""
+    answer = _decode(raw, _Receipt | None)
+    if answer is None:
+        return None
+    return Receipt(
+        tx_hash=_hash(answer.transaction_hash),
+        succeeded=_number(answer.status) == 1,
+        block_number=_number(answer.block_number),
+        block_hash=_hash(answer.block_hash),
+        gas_used=_number(answer.gas_used),
+        contract=(
+            Address(_bytes(answer.contract_address, 20)) if answer.contract_address else None
+        ),
+    )
+
+
+def _decode(raw: msgspec.Raw, kind: Any) -> Any:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as failure:
+        begin = bytes(raw)[:60].decode("ascii", "replace")
+        raise ProviderFailed(f"not the JSON that was asked for: {begin!r}") from failure
+
+
+def _number(text: str) -> int:
+    if not _NUMBER.fullmatch(text):
+        raise ProviderFailed(f"not a quantity: {text[:80]!r}")
+    return int(text, 16)
+
+
+def _bytes(text: str, length: int | None = None) -> bytes:
+    if not _DATA.fullmatch(text) or length not in (None, len(text) // 2 - 1):
+        raise ProviderFailed(f"not a byte string of the right length: {text[:80]!r}")
+    return bytes.fromhex(text[2:])
+
+
+def _hash(text: str) -> bytes:
+    return _bytes(text, 32)
