@@ -114,6 +114,7 @@ class LittleServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = 65_536  # headers and body in one packet: two would wait for an ACK
 
             def serve(handler) -> None:  # noqa: N805 - `self` is the server
                 self.handle(handler)

@@ -1,6 +1,7 @@
 """Trying again: what is, what is not, how long between, against real HTTP."""
 
 import inspect
+import ssl
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,12 +11,14 @@ from typing import Any
 import pytest
 
 from gstable import (
+    AsyncHTTPTransport,
     Client,
     GStableCommonError,
     GStableConnectionError,
     GStableError,
     GStablePlatformError,
     GStableProductError,
+    HTTPTransport,
     MockTransport,
     Request,
     Response,
@@ -33,6 +36,9 @@ from tests.unit.sdk.support import (
     envelope,
     little_server,
 )
+
+CERTIFICATES = ssl.create_default_context()
+TRANSPORTS: dict[str, Any] = {"sync": HTTPTransport, "async": AsyncHTTPTransport}
 
 
 @pytest.fixture
@@ -54,9 +60,14 @@ def account_list(client: Any) -> Any:
     return client.account.list()
 
 
+def real_transport(kind: str) -> Any:
+    """The shipped one; loading the system's certificates once, not for every test."""
+    return TRANSPORTS[kind](ssl_context=CERTIFICATES)
+
+
 def ask(server: LittleServer, kind: str, call: Any, world: World, **settings: Any) -> Any:
     settings = {"base_url": server.url + "/api/v1/", **settings}
-    return ASKS[kind](call, world, **settings)
+    return ASKS[kind](call, world, real_transport(kind), **settings)
 
 
 FAILURES = {
@@ -153,7 +164,7 @@ def test_nobody_listening_is_a_connection_error(kind: str) -> None:
         url = gone.url
     world = World()
     with pytest.raises(GStableConnectionError, match="Network error"):
-        ASKS[kind](archive, world, base_url=url)
+        ASKS[kind](archive, world, real_transport(kind), base_url=url)
     assert len(world.slept) == 2
 
 
