@@ -48,10 +48,7 @@ contract PaymentRouter is IPaymentRouter, EIP712, Ownable2Step, ReentrancyGuardT
     }
 
     /// @inheritdoc IPaymentRouter
-    function pay(PaymentOrder calldata order, bytes calldata signature)
-        external
-        nonReentrant
-    {
+    function pay(PaymentOrder calldata order, bytes calldata signature) external nonReentrant {
         _validate(order, signature);
         paid[order.sessionKey] = true;
         _settle(order, msg.sender);

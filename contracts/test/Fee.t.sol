@@ -70,9 +70,7 @@ contract FeeTest is RouterTest {
     function test_con_11_refuses_bad_fee_receivers_before_money_moves() public {
         IPaymentRouter.PaymentOrder memory order = orderIn(address(usdc));
         order.feeReceiver = address(0);
-        refuses(
-            order, abi.encodeWithSelector(IPaymentRouter.BadFeeReceiver.selector, address(0))
-        );
+        refuses(order, abi.encodeWithSelector(IPaymentRouter.BadFeeReceiver.selector, address(0)));
         order.feeReceiver = address(router);
         refuses(
             order, abi.encodeWithSelector(IPaymentRouter.BadFeeReceiver.selector, address(router))
@@ -178,9 +176,7 @@ contract FeeTest is RouterTest {
         );
     }
 
-    function refusesTooLarge(uint256 merchantAmount, uint256 feeAmount, uint256 evidence)
-        private
-    {
+    function refusesTooLarge(uint256 merchantAmount, uint256 feeAmount, uint256 evidence) private {
         refuses(
             oddOrder(merchantAmount, feeAmount),
             abi.encodeWithSelector(IPaymentRouter.AmountTooLarge.selector, evidence)

@@ -51,9 +51,7 @@ contract World {
     }
 
     /// @dev Sessions are few, so that paying one again happens often.
-    function pay(uint256 session, uint256 who, uint256 amount, uint256 fee, bool inUsdt)
-        external
-    {
+    function pay(uint256 session, uint256 who, uint256 amount, uint256 fee, bool inUsdt) external {
         amount = 1 + amount % 1_000e6;
         settle(
             payers[who % payers.length],
@@ -95,7 +93,9 @@ contract World {
         if (what % 6 == 0) call = abi.encodeCall(IPaymentRouter.pause, ());
         if (what % 6 == 1) call = abi.encodeCall(IPaymentRouter.unpause, ());
         if (what % 6 == 2) call = abi.encodeCall(IPaymentRouter.addSigner, (vm.addr(THIEF_KEY)));
-        if (what % 6 == 3) call = abi.encodeCall(IPaymentRouter.addSigner, (address(uint160(argument))));
+        if (what % 6 == 3) {
+            call = abi.encodeCall(IPaymentRouter.addSigner, (address(uint160(argument))));
+        }
         if (what % 6 == 4) call = abi.encodeCall(IPaymentRouter.unpause, ());
         vm.prank(owner);
         (bool success,) = address(router).call(call);
@@ -214,8 +214,8 @@ contract InvariantsTest is RouterTest {
     }
 
     function invariant_con_11_sum_of_usdt_is_conserved() external view {
-        uint256 sum = usdt.balanceOf(issuer) + usdt.balanceOf(feeReceiver)
-            + usdt.balanceOf(sleeper);
+        uint256 sum =
+            usdt.balanceOf(issuer) + usdt.balanceOf(feeReceiver) + usdt.balanceOf(sleeper);
         for (uint256 index = 0; index < payers.length; index++) {
             sum += usdt.balanceOf(payers[index]);
         }

@@ -18,8 +18,7 @@ contract OwnershipTest is RouterTest {
                 others[index], abi.encodeCall(IPaymentRouter.addSigner, (others[index]))
             );
             refusesManager(
-                others[index],
-                abi.encodeCall(IPaymentRouter.removeSigner, (vm.addr(SIGNER_KEY)))
+                others[index], abi.encodeCall(IPaymentRouter.removeSigner, (vm.addr(SIGNER_KEY)))
             );
             refusesManager(
                 others[index], abi.encodeCall(IRouter.transferOwnership, (others[index]))
@@ -107,13 +106,9 @@ contract OwnershipTest is RouterTest {
         vm.expectEmit(address(router));
         emit IPaymentRouter.SignerRemoved(stranger);
         router.removeSigner(stranger);
-        vm.expectRevert(
-            abi.encodeWithSelector(IPaymentRouter.SignerUnknown.selector, stranger)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IPaymentRouter.SignerUnknown.selector, stranger));
         router.removeSigner(stranger);
-        vm.expectRevert(
-            abi.encodeWithSelector(IPaymentRouter.SignerUnknown.selector, address(0))
-        );
+        vm.expectRevert(abi.encodeWithSelector(IPaymentRouter.SignerUnknown.selector, address(0)));
         router.removeSigner(address(0));
         vm.stopPrank();
     }
@@ -139,9 +134,7 @@ contract OwnershipTest is RouterTest {
     }
 
     function test_deployment_refuses_zero_owner_and_signer() public {
-        vm.expectRevert(
-            abi.encodeWithSelector(IRouter.OwnableInvalidOwner.selector, address(0))
-        );
+        vm.expectRevert(abi.encodeWithSelector(IRouter.OwnableInvalidOwner.selector, address(0)));
         this.deploy(address(0), stranger);
         vm.expectRevert(
             abi.encodeWithSelector(IPaymentRouter.SignerNotAddable.selector, address(0))
@@ -150,8 +143,9 @@ contract OwnershipTest is RouterTest {
     }
 
     function deploy(address owner_, address signer) external {
-        bytes memory code =
-            bytes.concat(vm.getCode("PaymentRouter.sol:PaymentRouter"), abi.encode(owner_, signer));
+        bytes memory code = bytes.concat(
+            vm.getCode("PaymentRouter.sol:PaymentRouter"), abi.encode(owner_, signer)
+        );
         assembly ("memory-safe") {
             if iszero(create(0, add(code, 0x20), mload(code))) {
                 returndatacopy(0, 0, returndatasize())

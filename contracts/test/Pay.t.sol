@@ -28,8 +28,7 @@ contract PayTest is RouterTest {
     function test_fuzz_splits_any_payment_exactly(uint256 amount, uint256 fee, bool inUsdt)
         public
     {
-        IPaymentRouter.PaymentOrder memory order =
-            orderIn(inUsdt ? address(usdt) : address(usdc));
+        IPaymentRouter.PaymentOrder memory order = orderIn(inUsdt ? address(usdt) : address(usdc));
         order.merchantAmount = bounded(amount, 1, FUNDS * 9 / 10);
         order.feeAmount = bounded(fee, 0, order.merchantAmount / 100);
         expectPaid(order, payer, order.merchantAmount, order.feeAmount);
@@ -54,7 +53,9 @@ contract PayTest is RouterTest {
     function test_refuses_a_session_paid_before() public {
         IPaymentRouter.PaymentOrder memory order = orderIn(address(usdc));
         pay(order);
-        refuses(order, abi.encodeWithSelector(IPaymentRouter.AlreadyPaid.selector, order.sessionKey));
+        refuses(
+            order, abi.encodeWithSelector(IPaymentRouter.AlreadyPaid.selector, order.sessionKey)
+        );
     }
 
     function test_refuses_other_terms_of_a_session_paid_before() public {
@@ -63,7 +64,9 @@ contract PayTest is RouterTest {
         order.token = address(usdt);
         order.merchantAmount = 1;
         order.feeAmount = 0;
-        refuses(order, abi.encodeWithSelector(IPaymentRouter.AlreadyPaid.selector, order.sessionKey));
+        refuses(
+            order, abi.encodeWithSelector(IPaymentRouter.AlreadyPaid.selector, order.sessionKey)
+        );
     }
 
     function test_two_sessions_are_paid_independently() public {

@@ -83,7 +83,9 @@ contract SignatureTest is RouterTest {
     function test_con_05_refuses_what_recovers_to_the_zero_address() public {
         IPaymentRouter.PaymentOrder memory order = orderIn(address(usdc));
         refusesMalformed(order, abi.encodePacked(bytes32(0), bytes32(0), uint8(27)));
-        refusesMalformed(order, abi.encodePacked(bytes32(CURVE_ORDER), bytes32(uint256(1)), uint8(28)));
+        refusesMalformed(
+            order, abi.encodePacked(bytes32(CURVE_ORDER), bytes32(uint256(1)), uint8(28))
+        );
     }
 
     function test_con_05_refuses_the_compact_form() public {
@@ -173,18 +175,14 @@ contract SignatureTest is RouterTest {
     {
         address recovered = ECDSA.recover(router.digestOf(order), signature);
         refuses(
-            order,
-            signature,
-            abi.encodeWithSelector(IPaymentRouter.BadSigner.selector, recovered)
+            order, signature, abi.encodeWithSelector(IPaymentRouter.BadSigner.selector, recovered)
         );
     }
 
     function refusesMalformed(IPaymentRouter.PaymentOrder memory order, bytes memory signature)
         private
     {
-        refuses(
-            order, signature, abi.encodeWithSelector(ECDSA.ECDSAInvalidSignature.selector)
-        );
+        refuses(order, signature, abi.encodeWithSelector(ECDSA.ECDSAInvalidSignature.selector));
     }
 
     function refusesLength(IPaymentRouter.PaymentOrder memory order, bytes memory signature)
@@ -193,9 +191,7 @@ contract SignatureTest is RouterTest {
         refuses(
             order,
             signature,
-            abi.encodeWithSelector(
-                ECDSA.ECDSAInvalidSignatureLength.selector, signature.length
-            )
+            abi.encodeWithSelector(ECDSA.ECDSAInvalidSignatureLength.selector, signature.length)
         );
     }
 }

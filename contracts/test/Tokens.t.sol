@@ -30,9 +30,7 @@ contract ReentrantPayer is ITransferHook {
         token.approve(address(router), type(uint256).max);
     }
 
-    function pay(IPaymentRouter.PaymentOrder calldata order, bytes calldata signature_)
-        external
-    {
+    function pay(IPaymentRouter.PaymentOrder calldata order, bytes calldata signature_) external {
         router.pay(order, signature_);
     }
 
@@ -78,9 +76,7 @@ contract TokensTest is RouterTest {
         odd.misbehave(OddToken.Oddity.OnlyPretends, merchant);
         refuses(
             order,
-            abi.encodeWithSelector(
-                IPaymentRouter.MerchantNotPaid.selector, address(odd), merchant
-            )
+            abi.encodeWithSelector(IPaymentRouter.MerchantNotPaid.selector, address(odd), merchant)
         );
     }
 

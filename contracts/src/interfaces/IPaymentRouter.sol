@@ -44,10 +44,7 @@ interface IPaymentRouter {
     /// @notice The fee could not be delivered to `feeReceiver`; it stays with the payer, and the
     ///         merchant was paid. Always followed by `Paid` of the same session.
     event FeeSkipped(
-        bytes32 indexed sessionKey,
-        address indexed feeReceiver,
-        address token,
-        uint256 feeAmount
+        bytes32 indexed sessionKey, address indexed feeReceiver, address token, uint256 feeAmount
     );
 
     /// @notice From now on, orders signed by `signer` are accepted.

@@ -39,15 +39,12 @@ abstract contract RouterTest {
     }
 
     function deployRouter(address owner_, address signer) internal returns (IRouter) {
-        return IRouter(
-            vm.deployCode("PaymentRouter.sol:PaymentRouter", abi.encode(owner_, signer))
-        );
+        return
+            IRouter(vm.deployCode("PaymentRouter.sol:PaymentRouter", abi.encode(owner_, signer)));
     }
 
     function deployTether(address owner_) internal returns (ITether token) {
-        token = ITether(
-            vm.deployCode("TetherDouble.sol:TetherDouble", abi.encode(100 * FUNDS))
-        );
+        token = ITether(vm.deployCode("TetherDouble.sol:TetherDouble", abi.encode(100 * FUNDS)));
         token.transfer(owner_, 100 * FUNDS);
         token.transferOwnership(owner_);
     }

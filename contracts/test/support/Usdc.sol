@@ -62,8 +62,7 @@ library Usdc {
 
     /// @dev Every placeholder `__$…$__` of the template is the address of SignatureChecker.
     function linked(string memory artifact, address checker) private pure returns (bytes memory) {
-        string memory template =
-            vm.parseJsonString(artifact, ".contracts.FiatTokenV2_2.bytecode");
+        string memory template = vm.parseJsonString(artifact, ".contracts.FiatTokenV2_2.bytecode");
         string memory marker = vm.split(template, "__")[1];
         string memory address_ = vm.replace(vm.toString(checker), "0x", "");
         return vm.parseBytes(vm.replace(template, string.concat("__", marker, "__"), address_));

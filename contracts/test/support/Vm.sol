@@ -28,9 +28,7 @@ interface Vm {
     function assertLe(uint256 left, uint256 right, string calldata message) external pure;
     function assertTrue(bool condition, string calldata message) external pure;
     function chainId(uint256 id) external;
-    function deployCode(string calldata path, bytes calldata arguments)
-        external
-        returns (address);
+    function deployCode(string calldata path, bytes calldata arguments) external returns (address);
     function etch(address target, bytes calldata code) external;
     function expectEmit(address emitter) external;
     function expectRevert() external;
@@ -38,6 +36,7 @@ interface Vm {
     function expectRevert(bytes calldata data) external;
     function getRecordedLogs() external returns (Log[] memory);
     function getCode(string calldata path) external view returns (bytes memory);
+    function keyExistsJson(string calldata json, string calldata key) external view returns (bool);
     function label(address account, string calldata name) external;
     function lastCallGas() external view returns (Gas memory);
     function parseBytes(string calldata text) external pure returns (bytes memory);
