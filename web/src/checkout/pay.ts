@@ -203,9 +203,13 @@ function startAgain(): void {
 
 function changed(status: Status): void {
   open = status.phase === "open";
-  if (!open) sessionStorage.removeItem(sentKey);
   show("payment", open);
   show("expiry", open);
+  if (!open) {
+    sessionStorage.removeItem(sentKey);
+    // A payment that a reorganisation took back opens the page again, from the beginning.
+    if (!busy) stage = "choose";
+  }
   if (!busy) enter(stage);
 }
 

@@ -41,6 +41,7 @@ export interface Status {
   detail: string;
   notices: string[];
   confirmations: { count: number; needed: number } | null;
+  receipt: { text: string; txHash: string } | null;
   expiresAt: number;
   now: number;
   redirectUrl: string | null;

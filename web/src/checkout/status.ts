@@ -57,6 +57,7 @@ function showStatus(status: Status): void {
   setText("notices", status.notices.join(" "));
   show("notices", status.notices.length > 0);
   showConfirmations(status);
+  showReceipt(status);
   showReturn(status);
   if (status.phase !== "open") say("");
   if (lastPhase !== "done" && status.phase === "done") leave(status.redirectUrl);
@@ -71,6 +72,13 @@ function showConfirmations({ confirmations }: Status): void {
   const bar = element<HTMLProgressElement>("confirmation-bar");
   [bar.max, bar.value] = [needed, count];
   setText("confirmation-text", `Confirmation ${count} of ${needed}`);
+}
+
+function showReceipt({ receipt }: Status): void {
+  show("receipt", receipt !== null);
+  if (receipt === null) return;
+  setText("receipt-text", receipt.text);
+  setText("receipt-hash", receipt.txHash);
 }
 
 function showReturn({ redirectUrl }: Status): void {

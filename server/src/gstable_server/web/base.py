@@ -1,0 +1,144 @@
+"""What every page shares: templates, the built scripts and styles, and the security headers.
+
+Pages load nothing from elsewhere. The files that they may name are those of the manifest that
+``npm run build`` writes beside them; each is checked against its SHA-384 when the server starts,
+and again by the browser.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import mimetypes
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import msgspec
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from gstable_server.kernel.money import usd_text
+
+HERE = Path(__file__).parent
+STATIC_PATH = "/static"
+MANIFEST = "manifest.json"
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        # Browsers hold redirects after a form to this list too: ours stay on this server, and
+        # the way to the merchant's successUrl is a link.
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    )
+)
+SECURITY_HEADERS = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    # Not "no-referrer": with that, browsers send `Origin: null` with our own forms.
+    "referrer-policy": "same-origin",
+    # Some wallets answer from a window of their own.
+    "cross-origin-opener-policy": "same-origin-allow-popups",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
+}
+PAGE_HEADERS = {**SECURITY_HEADERS, "cache-control": "no-store"}
+ASSET_HEADERS = {**SECURITY_HEADERS, "cache-control": "public, max-age=31536000, immutable"}
+
+
+class BrokenAssets(Exception):
+    """The built files are missing or not those that were built: the server must not start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One built file. ``file`` carries a hash of the content in its name."""
+
+    file: str
+    content: bytes
+    content_type: str
+    integrity: str
+
+    @property
+    def url(self) -> str:
+        return f"{STATIC_PATH}/{self.file}"
+
+
+class _ManifestRow(msgspec.Struct, forbid_unknown_fields=True):
+    file: str
+    integrity: str
+
+
+def load_assets(directory: Path) -> dict[str, Asset]:
+    """The files of the manifest in ``directory`` by their stable names.
+
+    Raises ``BrokenAssets`` when one is missing or differs from what was built.
+    """
+    try:
+        rows = msgspec.json.decode(
+            (directory / MANIFEST).read_bytes(), type=dict[str, _ManifestRow]
+        )
+        return {name: _asset(directory, row) for name, row in rows.items()}
+    except (OSError, msgspec.DecodeError) as failure:
+        raise BrokenAssets(f"the built pages cannot be read: {failure}") from failure
+
+
+def _asset(directory: Path, row: _ManifestRow) -> Asset:
+    content = (directory / Path(row.file).name).read_bytes()
+    digest = base64.b64encode(hashlib.sha384(content).digest()).decode()
+    if row.integrity != f"sha384-{digest}":
+        raise BrokenAssets(f"{row.file} is not the file that was built: restore it")
+    content_type = mimetypes.guess_type(row.file)[0] or "application/octet-stream"
+    return Asset(row.file, content, content_type, row.integrity)
+
+
+class Pages:
+    """Templates with the assets they may name. Everything is escaped; a missing name is a bug."""
+
+    def __init__(self, assets: Mapping[str, Asset]) -> None:
+        self._assets = assets
+        self._environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(HERE),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters["usd"] = usd_text
+        self._environment.globals["asset"] = self._assets.__getitem__
+
+    @classmethod
+    def load(cls) -> Pages:
+        """With the committed build. Raises ``BrokenAssets``."""
+        return cls(load_assets(HERE / "static"))
+
+    def page(self, template: str, /, *, status: int = 200, **context: Any) -> Response:
+        """``template`` is a path below ``web/``, for example ``checkout/templates/pay.html``."""
+        text = self._environment.get_template(template).render(context)
+        return HTMLResponse(text, status, headers=PAGE_HEADERS)
+
+    def notice(self, title: str, text: str, *, status: int) -> Response:
+        """A page that says why there is nothing else to show."""
+        return self.page("templates/notice.html", status=status, title=title, text=text)
+
+    def routes(self) -> list[BaseRoute]:
+        """The built files, and nothing else: a name that was not built is not found."""
+        by_file = {asset.file: asset for asset in self._assets.values()}
+
+        async def serve(request: Request) -> Response:
+            asset = by_file.get(request.path_params["file"])
+            if asset is None:
+                return PlainTextResponse("Not found", 404, headers=SECURITY_HEADERS)
+            return Response(asset.content, media_type=asset.content_type, headers=ASSET_HEADERS)
+
+        return [Route(f"{STATIC_PATH}/{{file}}", serve, methods=["GET"])]

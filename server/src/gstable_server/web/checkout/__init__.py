@@ -1,0 +1,1 @@
+"""The payer's pages: ``/link/<linkId>`` and ``/pay/<sessionId>`` (spec 7 and 15)."""

@@ -1,0 +1,246 @@
+"""The payer's pages and what their forms and script call (spec 7 and 15).
+
+Reading needs only the unguessable address; acting needs a request from our own page, and for a
+session its client code. Nothing here decides whether a payment happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+
+import segno
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from gstable_server.accounts import operations as accounts
+from gstable_server.catalog import operations as catalog
+from gstable_server.chain import operations as chain
+from gstable_server.kernel.address import address_from_hex
+from gstable_server.kernel.errors import Code, Passing, Refused
+from gstable_server.kernel.ids import LinkId, id_or_none
+from gstable_server.kernel.money import MicroUsd
+from gstable_server.links import operations as links
+from gstable_server.links.model import LinkType
+from gstable_server.plumbing.db import Database, Tx
+from gstable_server.routing.model import RouteOption
+from gstable_server.sessions import operations as sessions
+from gstable_server.sessions.model import BusinessType, Session, SessionView
+from gstable_server.sessions.operations import Desk
+from gstable_server.web.base import PAGE_HEADERS, Pages
+from gstable_server.web.checkout.presenter import (
+    AmountError,
+    LinkForm,
+    LinkPage,
+    PayPage,
+    link_page,
+    parse_usd,
+    pay_page,
+    prepared_json,
+)
+from gstable_server.web.checkout.status import Status, Surroundings, status
+from gstable_server.web.checkout.wire import PrepareInput
+from gstable_server.web.checkout.words import in_words
+from gstable_server.web.requests import FORM, JSON, has_type, is_same_origin, read_body, read_form
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+NOT_FOUND = frozenset({Code.LINK_NOT_FOUND, Code.SESSION_NOT_FOUND})
+LATER = "This server is busy. Nothing was changed; please try again in a moment."
+ELSEWHERE = "This was sent from another site. Open the page again and use its own button."
+
+
+def routes(db: Database, desk: Desk, pages: Pages) -> list[BaseRoute]:
+    """Every address that a payer's browser asks for, except the static files."""
+    checkout = _Checkout(db, desk, pages)
+    return [
+        Route("/link/{link_id}", checkout.as_page(checkout.link), methods=["GET"]),
+        Route("/link/{link_id}/open", checkout.as_page(checkout.open_link), methods=["POST"]),
+        Route("/pay/{session_id}", checkout.as_page(checkout.pay), methods=["GET"]),
+        Route("/pay/{session_id}/status", as_answer(checkout.status), methods=["GET"]),
+        Route("/pay/{session_id}/prepare", as_answer(checkout.prepare), methods=["POST"]),
+    ]
+
+
+def as_answer(handler: Handler) -> Handler:
+    """Troubles as JSON for the page's script: ``{"problem": "<a sentence for the payer>"}``."""
+
+    @wraps(handler)
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except Refused as refused:
+            return problem(in_words(refused), 404 if refused.code in NOT_FOUND else 409)
+        except Passing:
+            return problem(LATER, 503)
+
+    return answer
+
+
+def problem(text: str, http_status: int) -> Response:
+    return JSONResponse({"problem": text}, http_status, headers=PAGE_HEADERS)
+
+
+class _Checkout:
+    """The handlers, with what they work on."""
+
+    def __init__(self, db: Database, desk: Desk, pages: Pages) -> None:
+        self.db = db
+        self.desk = desk
+        self.pages = pages
+
+    def as_page(self, handler: Handler) -> Handler:
+        """Troubles as a page for the payer."""
+
+        @wraps(handler)
+        async def answer(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except Refused as refused:
+                missing = refused.code in NOT_FOUND
+                title = "Nothing here" if missing else "This did not work"
+                return self.pages.notice(title, in_words(refused), status=404 if missing else 409)
+            except Passing:
+                return self.pages.notice("Please try again", LATER, status=503)
+
+        return answer
+
+    # --- links ------------------------------------------------------------------------------------
+
+    async def link(self, request: Request) -> Response:
+        async with self.db.read() as tx:
+            page = await self._link_page(tx, _link_id(request))
+        return self._show_link(page, LinkForm(), 410 if page.is_archived else 200)
+
+    async def open_link(self, request: Request) -> Response:
+        """Open a session and go to its page. A wrong entry shows the form again."""
+        if not is_same_origin(request, self.desk.public_url) or not has_type(request, FORM):
+            return self.pages.notice("This did not work", ELSEWHERE, status=403)
+        form = LinkForm.sent(await read_form(request))
+        link_id = _link_id(request)
+        try:
+            session = await self.db.run(self._open, link_id, form)
+        except (Refused, AmountError) as trouble:
+            async with self.db.read() as tx:
+                page = await self._link_page(tx, link_id)
+            return self._show_link(page, _marked(form, trouble), 422)
+        return RedirectResponse(f"/pay/{session.session_id}", 303, headers=PAGE_HEADERS)
+
+    async def _open(self, tx: Tx, link_id: LinkId, form: LinkForm) -> Session:
+        link = await links.require_open(tx, link_id)
+        amount: MicroUsd | None = None
+        if link.link_type is LinkType.CUSTOM:
+            amount = parse_usd(form.amount_text)
+        return await sessions.open_from_link(
+            tx, self.desk, link, amount=amount, payer_email=form.email or None
+        )
+
+    async def _link_page(self, tx: Tx, link_id: LinkId) -> LinkPage:
+        link = await links.view(tx, link_id)
+        merchant = await accounts.merchant(tx, link.tenant.merchant_id)
+        ids = [item.product_id for item in link.line_items if item.product_id]
+        return link_page(link, merchant.name, await catalog.shown(tx, link.tenant, ids))
+
+    def _show_link(self, page: LinkPage, form: LinkForm, http_status: int) -> Response:
+        return self.pages.page(
+            "checkout/templates/link.html", status=http_status, link=page, form=form
+        )
+
+    # --- sessions ---------------------------------------------------------------------------------
+
+    async def pay(self, request: Request) -> Response:
+        async with self.db.read() as tx:
+            page = await self._pay_page(tx, request)
+        return self.pages.page("checkout/templates/pay.html", page=page)
+
+    async def status(self, request: Request) -> Response:
+        async with self.db.read() as tx:
+            view = await self._session(tx, request)
+            merchant = await accounts.merchant(tx, view.session.tenant.merchant_id)
+            shown = await self._status(tx, view, merchant.name)
+        return JSONResponse(shown.to_json(), headers=PAGE_HEADERS)
+
+    async def prepare(self, request: Request) -> Response:
+        """The signed terms and the calls that carry them, for the payer's wallet."""
+        if not is_same_origin(request, self.desk.public_url) or not has_type(request, JSON):
+            return problem(ELSEWHERE, 403)
+        try:
+            choice = PrepareInput.model_validate_json(await read_body(request))
+        except ValidationError:
+            return problem("This page is out of date. Reload it and try again.", 400)
+        prepared = await self.db.run(
+            sessions.prepare,
+            self.desk,
+            sessions.session_id_of(request.path_params["session_id"]),
+            client_code=choice.client_code,
+            token_id=choice.token_id,
+            payer=address_from_hex(choice.payer),
+            payer_email=choice.payer_email,
+        )
+        return JSONResponse(prepared_json(prepared), headers=PAGE_HEADERS)
+
+    async def _session(self, tx: Tx, request: Request) -> SessionView:
+        session_id = sessions.session_id_of(request.path_params["session_id"])
+        return await sessions.view(tx, session_id)
+
+    async def _pay_page(self, tx: Tx, request: Request) -> PayPage:
+        view = await self._session(tx, request)
+        merchant = await accounts.merchant(tx, view.session.tenant.merchant_id)
+        shown = await self._status(tx, view, merchant.name)
+        url = f"{self.desk.public_url}/pay/{view.session.session_id}"
+        return pay_page(
+            view,
+            self._options(view.session),
+            shown,
+            merchant_name=merchant.name,
+            url=url,
+            qr=segno.make(url, error="m").svg_data_uri(border=2),
+        )
+
+    def _options(self, session: Session) -> tuple[RouteOption, ...]:
+        """None where the operator took the settlement token away: the page still has to show."""
+        try:
+            return sessions.options(self.desk, session)
+        except Refused:
+            return ()
+
+    async def _status(self, tx: Tx, view: SessionView, merchant_name: str) -> Status:
+        session = view.session
+        success_text = None
+        if session.business_type is BusinessType.PAYMENT_LINK:
+            link = await links.view(tx, LinkId(session.business_id))
+            success_text = link.custom_success_text
+        heights = {}
+        for name in {payment.network for payment in view.payments}:
+            if block := await chain.frontier(tx, name):
+                heights[name] = block.number
+        around = Surroundings(
+            merchant_name=merchant_name,
+            success_text=success_text,
+            networks=self.desk.networks,
+            heights=heights,
+            redirect_url=sessions.redirect_url(session),
+            now=tx.now,
+        )
+        return status(view, around)
+
+
+def _link_id(request: Request) -> LinkId:
+    link_id = id_or_none(LinkId, request.path_params["link_id"])
+    if link_id is None:
+        raise Refused(Code.LINK_NOT_FOUND)
+    return link_id
+
+
+def _marked(form: LinkForm, trouble: Refused | AmountError) -> LinkForm:
+    """The form with the trouble beside the field that it is about."""
+    if isinstance(trouble, AmountError):
+        return form.marked(amount_error=str(trouble))
+    text = in_words(trouble)
+    if trouble.code is Code.VALUE_OUT_OF_RANGE:
+        return form.marked(amount_error=text)
+    if trouble.detail.startswith("payerEmail"):
+        return form.marked(email_error=text)
+    return form.marked(problem=text)

@@ -1,0 +1,167 @@
+"""A payment's status in a payer's words, computed from its session and what the chain shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from gstable_server.chain.networks import Networks
+from gstable_server.kernel.clock import unix_seconds
+from gstable_server.kernel.money import Money, token_text
+from gstable_server.sessions.model import (
+    Flag,
+    Payment,
+    PaymentState,
+    Session,
+    SessionState,
+    SessionView,
+)
+
+_SUCCESS = frozenset({SessionState.PAID, SessionState.SETTLING, SessionState.COMPLETED})
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The payment that counted, in words, and its transaction."""
+
+    text: str
+    tx_hash_hex: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where the payment stands. ``phase`` is open, progress, done or closed; times are Unix
+    seconds; ``confirmations`` is how many of how many blocks."""
+
+    state: str
+    phase: str
+    headline: str
+    detail: str
+    expires_at: int
+    now: int
+    confirmations: tuple[int, int] | None = None
+    redirect_url: str | None = None
+    receipt: Receipt | None = None
+    notices: tuple[str, ...] = field(default=())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is expected to change."""
+        return self.phase in {"done", "closed"}
+
+    def to_json(self) -> dict[str, Any]:
+        """What the page's script reads."""
+        confirmations = self.confirmations
+        receipt = self.receipt
+        return {
+            "state": self.state,
+            "phase": self.phase,
+            "headline": self.headline,
+            "detail": self.detail,
+            "notices": list(self.notices),
+            "confirmations": confirmations
+            and {"count": confirmations[0], "needed": confirmations[1]},
+            "receipt": receipt and {"text": receipt.text, "txHash": receipt.tx_hash_hex},
+            "expiresAt": self.expires_at,
+            "now": self.now,
+            "redirectUrl": self.redirect_url,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a session's status needs beside the session: the merchant's words, the chain's height
+    by network, where to go afterwards."""
+
+    merchant_name: str
+    success_text: str | None
+    networks: Networks
+    heights: Mapping[str, int]
+    redirect_url: str | None
+    now: datetime
+
+
+def status(view: SessionView, around: Surroundings) -> Status:
+    """The status in words (spec 6 for the states)."""
+    session = view.session
+    phase, headline, detail = _words(session, around)
+    return Status(
+        state=session.state.value,
+        phase=phase,
+        headline=headline,
+        detail=detail,
+        expires_at=unix_seconds(session.expires_at),
+        now=unix_seconds(around.now),
+        confirmations=_confirmations(view, around) if phase == "progress" else None,
+        redirect_url=around.redirect_url if session.state in _SUCCESS else None,
+        receipt=_receipt(view.payment, around.networks),
+        notices=tuple(_notices(view, around)),
+    )
+
+
+def _words(session: Session, around: Surroundings) -> tuple[str, str, str]:
+    name = around.merchant_name
+    match session.state:
+        case SessionState.INITIALIZED if session.expires_at > around.now:
+            return "open", "Waiting for your payment", f"Choose how to pay {name}."
+        case SessionState.INITIALIZED | SessionState.EXPIRED:
+            text = f"Please do not pay any more. Nothing was charged by {name} for it."
+            return "closed", "The time for this payment is over", text
+        case SessionState.CANCELLED:
+            text = f"{name} has withdrawn it. Please do not pay."
+            return "closed", "This payment was cancelled", text
+        case SessionState.PAID | SessionState.SETTLING:
+            text = "The network is confirming it. You can leave this page: nothing is lost."
+            return "progress", "Your payment has arrived", text
+        case SessionState.SETTLEMENT_PENDING:
+            text = "The network is still sorting this payment in. Please do not pay again."
+            return "progress", "Your payment is delayed", text
+        case SessionState.COMPLETED:
+            text = around.success_text or f"Thank you. {name} has received your payment."
+            return "done", "Payment complete", text
+
+
+def _confirmations(view: SessionView, around: Surroundings) -> tuple[int, int] | None:
+    """The payment's own block counts as the first confirmation (chain.networks.Network)."""
+    payment = view.payment
+    if payment is None:
+        return None
+    needed = around.networks.network(payment.network).confirmations
+    height = around.heights.get(payment.network, payment.block_number)
+    return max(1, min(height - payment.block_number + 1, needed)), needed
+
+
+def _receipt(payment: Payment | None, networks: Networks) -> Receipt | None:
+    if payment is None:
+        return None
+    title = networks.network(payment.network).title
+    return Receipt(f"{_arrived(payment, networks)} on {title}", "0x" + payment.tx_hash.hex())
+
+
+def _arrived(payment: Payment, networks: Networks) -> str:
+    """What the payer gave, as the chain says."""
+    given = payment.merchant_received + payment.fee_received
+    for token in networks.network(payment.network).tokens:
+        if token.token_id == payment.token_id:
+            return f"{token_text(Money(given, token.asset))} {token.symbol}"
+    return "A payment in a token that is not accepted here"
+
+
+def _notices(view: SessionView, around: Surroundings) -> Iterable[str]:
+    """What the payer must know of money that is not simply the payment (spec 15, Sessions)."""
+    for payment in view.payments:
+        if payment.state not in {PaymentState.SEEN, PaymentState.FINAL}:
+            continue
+        amount, name = _arrived(payment, around.networks), around.merchant_name
+        if Flag.LATE in payment.flags:
+            yield f"{amount} arrived after the time was over. Ask {name} to accept or return it."
+        elif Flag.DUPLICATE in payment.flags:
+            yield f"{amount} arrived a second time. Ask {name} to return it."
+        elif Flag.UNDER in payment.flags:
+            yield f"{amount} arrived, which is less than is due. Contact {name}."
+        elif Flag.OVER in payment.flags:
+            yield f"{amount} arrived, which is more than was due. Ask {name} about the rest."
+        elif payment.flags:
+            yield f"{amount} arrived, but not as agreed. Contact {name}."
