@@ -83,6 +83,17 @@ class HttpRpc:
     async def block_number(self) -> int:
         return await self._one("eth_blockNumber", [], answers.number)
 
+    async def block_and_next(self, number: int) -> tuple[Header, Header | None]:
+        def parse(raws: Sequence[msgspec.Raw]) -> tuple[Header, Header | None]:
+            here = _numbered(answers.header(raws[0]), number)
+            if here is None:
+                raise UnknownBlock(f"the node does not have block {number}")
+            return here, _numbered(answers.header(raws[1]), number + 1)
+
+        return await self._ask(
+            [("eth_getBlockByNumber", [hex(each), False]) for each in (number, number + 1)], parse
+        )
+
     async def blocks_by_number(self, numbers: Sequence[int]) -> tuple[Header | None, ...]:
         headers: list[Header | None] = []
         for start in range(0, len(numbers), BATCH_MAX):
@@ -106,14 +117,22 @@ class HttpRpc:
         return await self._one("eth_getBlockByHash", ["0x" + block_hash.hex(), False], parse)
 
     async def logs_of_block(self, block_hash: bytes, address: Address) -> tuple[Log, ...]:
-        def parse(raw: msgspec.Raw) -> tuple[Log, ...]:
-            logs = answers.logs(raw)
+        def parse(raws: Sequence[msgspec.Raw]) -> tuple[Log, ...]:
+            # Some nodes answer for an unknown block with no logs instead of an error.
+            if answers.header(raws[1]) is None:
+                raise UnknownBlock(f"the node does not have block {asked_hash}")
+            logs = answers.logs(raws[0])
             if any(entry.block_hash != block_hash for entry in logs):
-                raise ProviderLied(f"a log of another block than 0x{block_hash.hex()}")
+                raise ProviderLied(f"a log of another block than {asked_hash}")
             return logs
 
-        asked = {"blockHash": "0x" + block_hash.hex(), "address": "0x" + address.hex()}
-        return await self._one("eth_getLogs", [asked], parse)
+        asked_hash = "0x" + block_hash.hex()
+        asked = {"blockHash": asked_hash, "address": "0x" + address.hex()}
+        questions: list[Question] = [
+            ("eth_getLogs", [asked]),
+            ("eth_getBlockByHash", [asked_hash, False]),
+        ]
+        return await self._ask(questions, parse)
 
     async def logs_in_range(self, first: int, last: int, address: Address) -> tuple[Log, ...]:
         def parse(raws: Sequence[msgspec.Raw]) -> tuple[Log, ...]:
@@ -192,7 +211,8 @@ class HttpRpc:
                 await self._prove(provider)
                 answer = parse(await self._post(provider, questions))
             except Passing as failure:
-                log.warning("provider failed", host=provider.host, reason=str(failure))
+                if len(self._providers) > 1:
+                    log.warning("provider failed", host=provider.host, reason=str(failure))
                 trouble = failure
                 continue
             self._first = at

@@ -74,6 +74,12 @@ class Rpc(Protocol):
     async def block_number(self) -> int:
         """The number of the newest block."""
 
+    async def block_and_next(self, number: int) -> tuple[Header, Header | None]:
+        """The canonical block at ``number``, which is known to exist, and the one after it.
+
+        Raises ``UnknownBlock`` when the node does not have the first: it lags behind.
+        """
+
     async def blocks_by_number(self, numbers: Sequence[int]) -> tuple[Header | None, ...]:
         """The canonical blocks at ``numbers``, in that order; None where there is none."""
 

@@ -22,6 +22,7 @@ CREATE TABLE chain_facts (
     recorded_at  timestamptz NOT NULL
 );
 CREATE INDEX chain_facts_by_log ON chain_facts (network, tx_hash, log_position, fact_number);
+CREATE INDEX chain_facts_by_block ON chain_facts (network, block_number);
 CREATE TRIGGER chain_facts_append_only BEFORE UPDATE OR DELETE ON chain_facts
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 

@@ -1,0 +1,262 @@
+"""Follows one network: moves the stored chain towards the provider's, one step at a time.
+
+The frontier is the newest row of ``chain_blocks``. It moves over a block only together with the
+facts of that block, in one transaction, and only after the block named the frontier's hash as
+its parent. When the chain is reorganised the frontier steps back aloud, block by block.
+
+Where this may die, and what brings it back: nothing is kept in memory that matters. A process
+that dies before a commit has changed nothing; after it, the next ``converge`` of any process
+continues from the frontier. Two indexers of one network do no harm: each step takes the
+network's lock and gives way if the frontier moved meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from enum import Enum
+
+import structlog
+
+from gstable_server.chain import store
+from gstable_server.chain.decode import decode, named_for_good
+from gstable_server.chain.facts import Fact, FactKind, PaymentLog, kind_of, make_fact
+from gstable_server.chain.machine import Answer, Happening, decide, is_deep, is_overdue
+from gstable_server.chain.networks import Network
+from gstable_server.chain.rpc import (
+    Header,
+    Log,
+    ProviderFailed,
+    ProviderLied,
+    RangeTooLarge,
+    Rpc,
+)
+from gstable_server.kernel.errors import Passing
+from gstable_server.plumbing.db import Database, Tx
+
+log = structlog.get_logger(__name__)
+
+KEEP_BLOCKS = 4096
+"""How many blocks below the frontier are remembered; more than twice ``CONFIRMATIONS_MAX``."""
+
+NEAR_HEAD = 64
+"""Within ``confirmations`` plus this many blocks of the head, every parent link is proven."""
+
+BACK_OFF_SECONDS = (0.5, 60.0)
+
+
+class Step(Enum):
+    """What one ``converge`` did."""
+
+    ADVANCED = "advanced"
+    STEPPED_BACK = "stepped back"
+    NOTHING_NEW = "nothing new"
+    GAVE_WAY = "gave way"
+
+
+class NetworkHalted(Exception):
+    """The chain contradicts what was told as final, or turned back below what is kept.
+
+    Nothing is changed. Every further try checks again: if it was the provider who was wrong, the
+    network goes on by itself, else a person has to decide (docs/guide/networks.md).
+    """
+
+
+class Indexer:
+    """Reads one network into the database."""
+
+    def __init__(self, db: Database, network: Network, rpc: Rpc) -> None:
+        self._db = db
+        self._network = network
+        self._rpc = rpc
+        self._range = network.log_range
+        self.foreign_events = 0
+        """Events handed over by the provider that were no payments of our router."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Follow the network until ``stop``; trouble here never reaches another network."""
+        failures = 0
+        while not stop.is_set():
+            try:
+                step = await self.converge()
+            except asyncio.CancelledError:
+                raise
+            except Passing as failure:
+                failures += 1
+                log.warning("network not read", network=self._network.name, reason=str(failure))
+                await _pause(stop, max(_back_off(failures), float(failure.retry_after or 0)))
+            except NetworkHalted as halt:
+                failures += 1
+                log.critical("network halted", network=self._network.name, reason=str(halt))
+                await _pause(stop, BACK_OFF_SECONDS[1])
+            except Exception:  # the edge: a bug or a lost database must not end the process
+                # The block that causes this is tried again, never skipped: payments behind it
+                # wait, but none is lost.
+                failures += 1
+                log.exception("network stopped at a block", network=self._network.name)
+                await _pause(stop, _back_off(failures))
+            else:
+                failures = 0
+                if step in (Step.NOTHING_NEW, Step.GAVE_WAY):
+                    await _pause(stop, self._network.poll_milliseconds / 1000)
+
+    async def converge(self) -> Step:
+        """One step towards the provider's chain: a block, a range of old blocks, or one back.
+
+        Raises ``Passing`` when the provider gives no usable answer, ``NetworkHalted``.
+        """
+        async with self._db.read() as tx:
+            tip = await store.tip(tx, self._network.name)
+        if tip is None:
+            return await self._begin()
+        here, following = await self._rpc.block_and_next(tip.number)
+        if here.hash != tip.hash:
+            return await self._step_back(tip)
+        if following is None:
+            return Step.NOTHING_NEW
+        if following.parent_hash != tip.hash:
+            # The two answers are not of one chain: a reorganisation came between them, and the
+            # next question shows it at `here`.
+            raise ProviderLied(f"block {following.number} does not follow block {tip.number}")
+        last = await self._end_of_range(tip)
+        if last > following.number:
+            return await self._catch_up(tip, following.number, last)
+        logs = await self._rpc.logs_of_block(following.hash, self._network.router)
+        return await self._advance(tip, (following,), logs)
+
+    async def _begin(self) -> Step:
+        [first] = await self._rpc.blocks_by_number((self._network.start_block,))
+        if first is None:
+            return Step.NOTHING_NEW
+        logs = await self._rpc.logs_of_block(first.hash, self._network.router)
+        return await self._advance(None, (first,), logs)
+
+    async def _end_of_range(self, tip: store.Block) -> int:
+        head = await self._rpc.block_number()
+        return min(tip.number + self._range, head - self._network.confirmations - NEAR_HEAD)
+
+    async def _catch_up(self, tip: store.Block, first: int, last: int) -> Step:
+        """Read old blocks together. They are deeper than any payment's finality, so that the
+        links between them need no proof; their logs are still tied to canonical hashes."""
+        try:
+            logs = await self._rpc.logs_in_range(first, last, self._network.router)
+        except (RangeTooLarge, ProviderFailed):
+            self._range = max(1, self._range // 2)
+            raise
+        numbers = sorted({entry.block_number for entry in logs} | {last})
+        headers: list[Header] = []
+        for number, header in zip(numbers, await self._rpc.blocks_by_number(numbers), strict=True):
+            if header is None:
+                raise ProviderLied(f"block {number} has logs or followers, but does not exist")
+            headers.append(header)
+        return await self._advance(tip, headers, logs)
+
+    async def _advance(
+        self, tip: store.Block | None, headers: Sequence[Header], logs: Sequence[Log]
+    ) -> Step:
+        """Blocks, facts and events in one transaction: a crash leaves all of them or none."""
+        payments = self._payments(headers, logs)
+        async with self._db.begin() as tx:
+            if not await self._is_ours(tx, tip):
+                return Step.GAVE_WAY
+            await store.add_blocks(tx, self._network.name, headers, KEEP_BLOCKS)
+            mined = await self._mined(tx, payments)
+            await store.add_facts(tx, mined)
+            matured = await self._matured(tx, headers[-1].number)
+            await store.add_facts(tx, matured)
+        _log_facts([*mined, *matured])
+        self._range = min(self._range * 2, self._network.log_range)
+        return Step.ADVANCED
+
+    async def _step_back(self, tip: store.Block) -> Step:
+        """Take the newest block back: its payments are told as reorganised, none is forgotten."""
+        name = self._network.name
+        async with self._db.begin() as tx:
+            if not await self._is_ours(tx, tip):
+                return Step.GAVE_WAY
+            at_start = tip.number == self._network.start_block
+            if not at_start and not await store.has_block(tx, name, tip.number - 1):
+                raise NetworkHalted(f"{name} turned back below block {tip.number}, the last kept")
+            if await store.final_payments(tx, name, tip.hash, tip.number):
+                raise NetworkHalted(f"{name} took back block {tip.number} with a final payment")
+            facts: list[Fact] = []
+            for state, payment in await store.watched(tx, name, tip.number, tip.number):
+                # One that was taken back from another block of this number waits on.
+                if payment.block_hash == tip.hash:
+                    facts += _added(state, Happening.UNMINED, payment)
+            await store.add_facts(tx, facts)
+            await store.drop_block(tx, name, tip.number)
+        log.warning("block left the chain", network=name, block=tip.number)
+        _log_facts(facts)
+        return Step.STEPPED_BACK
+
+    async def _is_ours(self, tx: Tx, tip: store.Block | None) -> bool:
+        name = self._network.name
+        return await store.lock(tx, name) and await store.tip(tx, name) == tip
+
+    def _payments(self, headers: Sequence[Header], logs: Sequence[Log]) -> list[PaymentLog]:
+        by_hash = {header.hash: header for header in headers}
+        groups: dict[bytes, list[Log]] = {header.hash: [] for header in headers}
+        for entry in logs:
+            header = by_hash.get(entry.block_hash)
+            if header is None or header.number != entry.block_number:
+                raise ProviderLied(f"a log of a block that is not at {entry.block_number}")
+            groups[entry.block_hash].append(entry)
+        payments: list[PaymentLog] = []
+        for header in headers:
+            decoded = decode(self._network, header, groups[header.hash])
+            self.foreign_events += decoded.foreign
+            payments += decoded.payments
+        return payments
+
+    async def _mined(self, tx: Tx, payments: Sequence[PaymentLog]) -> list[Fact]:
+        if not payments:
+            return []
+        tx_hashes = {payment.tx_hash for payment in payments}
+        known = await store.known_payments(tx, self._network.name, sorted(tx_hashes))
+        positions = {name: each.log_position for name, each in known.items()}
+        facts: list[Fact] = []
+        for payment in named_for_good(payments, positions):
+            earlier = known.get((payment.tx_hash, payment.session_key))
+            facts += _added(earlier.kind if earlier else None, Happening.MINED, payment)
+        return facts
+
+    async def _matured(self, tx: Tx, tip_number: int) -> list[Fact]:
+        confirmations = self._network.confirmations
+        facts: list[Fact] = []
+        deep = tip_number - confirmations + 1  # nothing above can be deep, or overdue
+        for state, payment in await store.watched(tx, self._network.name, 0, deep):
+            if is_deep(payment.block_number, tip_number, confirmations):
+                facts += _added(state, Happening.DEEP, payment)
+            if is_overdue(payment.block_number, tip_number, confirmations):
+                facts += _added(state, Happening.OVERDUE, payment)
+        return facts
+
+
+def _added(state: FactKind | None, happening: Happening, payment: PaymentLog) -> list[Fact]:
+    """The fact that the machine adds, if any."""
+    match decide(state, happening):
+        case FactKind() as kind:
+            return [make_fact(kind, payment)]
+        case Answer.NOTHING:
+            return []
+        case Answer.CONTRADICTION:
+            raise ProviderLied(f"{payment.object_id} is in two blocks of one chain")
+        case Answer.HALT:
+            raise NetworkHalted(f"{payment.object_id} was final and is taken back")
+
+
+def _log_facts(facts: Sequence[Fact]) -> None:
+    for fact in facts:
+        log.info(kind_of(fact).value, payment=fact.log.object_id, block=fact.log.block_number)
+
+
+def _back_off(failures: int) -> float:
+    least, most = BACK_OFF_SECONDS
+    return float(min(least * 2 ** min(failures - 1, 10), most))
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)

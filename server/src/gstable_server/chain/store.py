@@ -1,0 +1,204 @@
+"""The chain as far as it was read: blocks, facts, and the payments still being watched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gstable_server.chain.facts import (
+    Fact,
+    FactKind,
+    PaymentLog,
+    kind_of,
+    log_from_json,
+    log_to_json,
+    to_payload,
+)
+from gstable_server.chain.rpc import Header
+from gstable_server.kernel.clock import from_unix_seconds
+from gstable_server.plumbing.db import Tx
+from gstable_server.plumbing.outbox import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block that was read: everything in it up to here is in ``chain_facts``."""
+
+    number: int
+    hash: bytes
+    parent_hash: bytes
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A payment that facts exist about: the name it has for good, and the last fact's kind."""
+
+    log_position: int
+    kind: FactKind
+
+
+async def lock(tx: Tx, network: str) -> bool:
+    """Become the only writer of this network until the transaction ends; False if there is one."""
+    return bool(
+        await tx.fetchval(
+            "SELECT pg_try_advisory_xact_lock(hashtextextended('chain:' || $1, 0))", network
+        )
+    )
+
+
+async def tip(tx: Tx, network: str) -> Block | None:
+    """The newest block that was read; None before the first."""
+    row = await tx.fetchrow(
+        "SELECT number, hash, parent_hash, block_time FROM chain_blocks"
+        " WHERE network = $1 ORDER BY number DESC LIMIT 1",
+        network,
+    )
+    return Block(*row) if row else None
+
+
+async def has_block(tx: Tx, network: str, number: int) -> bool:
+    """Whether the block at ``number`` is kept."""
+    return bool(
+        await tx.fetchval(
+            "SELECT EXISTS (SELECT 1 FROM chain_blocks WHERE network = $1 AND number = $2)",
+            network,
+            number,
+        )
+    )
+
+
+async def add_blocks(tx: Tx, network: str, headers: Sequence[Header], keep: int) -> None:
+    """Move the frontier to the last of ``headers``; forget blocks more than ``keep`` below."""
+    await tx.execute(
+        "INSERT INTO chain_blocks (network, number, hash, parent_hash, block_time)"
+        " SELECT $1, * FROM unnest($2::bigint[], $3::bytea[], $4::bytea[], $5::timestamptz[])",
+        network,
+        [header.number for header in headers],
+        [header.hash for header in headers],
+        [header.parent_hash for header in headers],
+        [from_unix_seconds(header.timestamp) for header in headers],
+    )
+    await tx.execute(
+        "DELETE FROM chain_blocks WHERE network = $1 AND number < $2",
+        network,
+        headers[-1].number - keep,
+    )
+
+
+async def drop_block(tx: Tx, network: str, number: int) -> None:
+    """Move the frontier back by the newest block, which left the chain."""
+    await tx.execute("DELETE FROM chain_blocks WHERE network = $1 AND number = $2", network, number)
+
+
+async def known_payments(
+    tx: Tx, network: str, tx_hashes: Sequence[bytes]
+) -> dict[tuple[bytes, bytes], Known]:
+    """By (transaction, session key): what is known of the payments in these transactions."""
+    rows = await tx.fetch(
+        "SELECT DISTINCT ON (tx_hash, log_position) tx_hash, log_position, kind, body"
+        " FROM chain_facts WHERE network = $1 AND tx_hash = ANY($2)"
+        " ORDER BY tx_hash, log_position, fact_number DESC",
+        network,
+        list(tx_hashes),
+    )
+    return {
+        (row["tx_hash"], log_from_json(row["body"]).session_key): Known(
+            row["log_position"], FactKind(row["kind"])
+        )
+        for row in rows
+    }
+
+
+async def final_payments(tx: Tx, network: str, block_hash: bytes, number: int) -> int:
+    """How many payments of this block were told as final."""
+    count: int = await tx.fetchval(
+        "SELECT count(*) FROM chain_facts"
+        " WHERE network = $1 AND block_number = $2 AND block_hash = $3 AND kind = $4",
+        network,
+        number,
+        block_hash,
+        FactKind.FINAL.value,
+    )
+    return count
+
+
+async def watched(tx: Tx, network: str, first: int, last: int) -> list[tuple[FactKind, PaymentLog]]:
+    """The payments of the blocks ``first`` to ``last`` that are neither final nor lost yet."""
+    rows = await tx.fetch(
+        "SELECT state, body FROM chain_watched"
+        " WHERE network = $1 AND block_number BETWEEN $2 AND $3"
+        " ORDER BY block_number, tx_hash, log_position",
+        network,
+        first,
+        last,
+    )
+    return [(FactKind(f"payment_{row['state']}"), log_from_json(row["body"])) for row in rows]
+
+
+async def add_facts(tx: Tx, facts: Sequence[Fact]) -> None:
+    """Record ``facts``, keep the watch list in step, and tell each as an event."""
+    if not facts:
+        return
+    await _insert_facts(tx, facts)
+    for fact in facts:
+        match kind_of(fact):
+            case FactKind.SEEN | FactKind.REORGED as kind:
+                await _watch(tx, fact.log, kind.value.removeprefix("payment_"))
+            case FactKind.FINAL | FactKind.LOST:
+                await _unwatch(tx, fact.log)
+        event_type = f"chain.{kind_of(fact).value}"
+        tx.tell(Event(event_type, fact.log.object_id, to_payload(fact)))
+
+
+_INSERT_FACTS = """
+INSERT INTO chain_facts
+    (network, kind, tx_hash, log_position, block_number, block_hash, body, recorded_at)
+SELECT network, kind, tx_hash, log_position, block_number, block_hash, body, $8
+FROM unnest($1::text[], $2::text[], $3::bytea[], $4::integer[], $5::bigint[], $6::bytea[],
+    $7::jsonb[]) WITH ORDINALITY
+    AS new (network, kind, tx_hash, log_position, block_number, block_hash, body, place)
+ORDER BY place
+"""
+
+
+async def _insert_facts(tx: Tx, facts: Sequence[Fact]) -> None:
+    await tx.execute(
+        _INSERT_FACTS,
+        [fact.log.network for fact in facts],
+        [kind_of(fact).value for fact in facts],
+        [fact.log.tx_hash for fact in facts],
+        [fact.log.log_position for fact in facts],
+        [fact.log.block_number for fact in facts],
+        [fact.log.block_hash for fact in facts],
+        [log_to_json(fact.log) for fact in facts],
+        tx.now,
+    )
+
+
+async def _watch(tx: Tx, log: PaymentLog, state: str) -> None:
+    await tx.execute(
+        "INSERT INTO chain_watched"
+        " (network, tx_hash, log_position, block_number, block_hash, state, body)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7)"
+        " ON CONFLICT (network, tx_hash, log_position) DO UPDATE SET"
+        " block_number = $4, block_hash = $5, state = $6, body = $7",
+        *_name(log),
+        log.block_number,
+        log.block_hash,
+        state,
+        log_to_json(log),
+    )
+
+
+async def _unwatch(tx: Tx, log: PaymentLog) -> None:
+    await tx.execute(
+        "DELETE FROM chain_watched WHERE network = $1 AND tx_hash = $2 AND log_position = $3",
+        *_name(log),
+    )
+
+
+def _name(log: PaymentLog) -> tuple[Any, ...]:
+    return log.network, log.tx_hash, log.log_position

@@ -1,0 +1,252 @@
+"""The fake of the port ``Rpc``: a chain in memory that reorganises, lags, fails and lies on order.
+
+tests/ports/test_rpc.py holds it to the same behaviour as a real node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from gstable_server.chain import abi
+from gstable_server.chain.checksum import keccak256
+from gstable_server.chain.networks import Network, Token
+from gstable_server.chain.rpc import (
+    Header,
+    Log,
+    NodeRefused,
+    ProviderLied,
+    RangeTooLarge,
+    UnknownBlock,
+)
+from gstable_server.kernel.address import Address
+from gstable_server.kernel.clock import UnixSeconds
+from gstable_server.kernel.errors import Passing
+from gstable_server.kernel.tenant import Mode
+
+FIRST_SECOND = 1_767_225_600  # 2026-01-01 00:00:00 UTC
+HANG_SECONDS = 3600
+ROUTER = Address(b"\x50" * 20)
+TOKEN = Address(b"\x70" * 20)
+PAYER = Address(b"\x01" * 20)
+MERCHANT = Address(b"\x02" * 20)
+FEE_RECEIVER = Address(b"\x03" * 20)
+
+
+def fake_network(*, confirmations: int = 3, log_range: int = 1000, name: str = "fake") -> Network:
+    """A network that exists only in a ``FakeChain``."""
+    token = Token(
+        token_id=f"{name}::usdc",
+        name="USD Coin",
+        symbol="USDC",
+        network=name,
+        chain_id=1337001,
+        address=TOKEN,
+        decimals=6,
+        code_hash=None,
+    )
+    return Network(
+        name=name,
+        title="Fake",
+        mode=Mode.TEST,
+        chain_id=1337001,
+        route_group="FAKE",
+        rpc_urls=("http://127.0.0.1:9",),
+        router=ROUTER,
+        router_code_hash=None,
+        confirmations=confirmations,
+        start_block=0,
+        explorer_url="",
+        native_symbol="FAKE",
+        tokens=(token,),
+        poll_milliseconds=50,
+        log_range=log_range,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FakePayment:
+    """A payment that can be mined, and mined again: the transaction stays the same."""
+
+    tx_hash: bytes
+    session_key: bytes
+    payer: Address = PAYER
+    merchant: Address = MERCHANT
+    token: Address = TOKEN
+    merchant_received: int = 10_000_000
+    fee_received: int = 20_000
+    fee_receiver: Address = FEE_RECEIVER
+
+    def log(self, contract: Address) -> Log:
+        """Its event as ``contract`` emits it; the place is filled in when it is mined."""
+        return Log(
+            address=contract,
+            topics=(
+                abi.PAID_TOPIC,
+                self.session_key,
+                abi.address_word(self.payer),
+                abi.address_word(self.merchant),
+            ),
+            data=abi.encode(
+                abi.address_word(self.token),
+                abi.number_word(self.merchant_received),
+                abi.number_word(self.fee_received),
+                abi.address_word(self.fee_receiver),
+            ),
+            block_number=0,
+            block_hash=b"",
+            tx_hash=self.tx_hash,
+            log_index=0,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    header: Header
+    logs: tuple[Log, ...]
+
+
+class FakeChain:
+    """A chain whose newest block is ``blocks[-1]``; it starts with a genesis block."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self._numbers = itertools.count(1)
+        self.blocks: list[_Block] = []
+        self.codes: dict[Address, bytes] = {network.router: b"router"}
+        self.returns: dict[tuple[Address, bytes], bytes] = {}
+        self.actual_chain_id = network.chain_id
+        self.visible: int | None = None
+        """When set, the node answers as if this were the newest block."""
+        self.log_lag: int | None = None
+        """When set, the part of the node that answers for logs knows no block above this."""
+        self.range_limit: int | None = None
+        self.trouble: list[Passing] = []
+        """Raised by the next questions, one each."""
+        self.lying_hash: bytes | None = None
+        """When set, logs claim to be of this block."""
+        self.hanging = False
+        self.asked: list[str] = []
+        self.mine()
+
+    def payment(self, session_key: bytes | None = None) -> FakePayment:
+        """A new payment, not mined yet."""
+        number = next(self._numbers)
+        unique = keccak256(b"payment %d" % number)
+        return FakePayment(unique, session_key or keccak256(b"session %d" % number))
+
+    def mine(self, *payments: FakePayment, timestamp: int | None = None) -> Header:
+        """Add a block in which our router made ``payments``."""
+        logs = [payment.log(self.network.router) for payment in payments]
+        return self.mine_logs(logs, timestamp=timestamp)
+
+    def mine_logs(self, logs: Sequence[Log], *, timestamp: int | None = None) -> Header:
+        """Add a block with these logs, whichever contracts they are of."""
+        number = len(self.blocks)
+        header = Header(
+            number=number,
+            hash=keccak256(b"block %d" % next(self._numbers)),
+            parent_hash=self.blocks[-1].header.hash if self.blocks else bytes(32),
+            timestamp=UnixSeconds(FIRST_SECOND + number if timestamp is None else timestamp),
+        )
+        placed = tuple(
+            replace(entry, block_number=number, block_hash=header.hash, log_index=index)
+            for index, entry in enumerate(logs)
+        )
+        self.blocks.append(_Block(header, placed))
+        return header
+
+    def mine_empty(self, count: int) -> None:
+        """Add blocks without logs."""
+        for _ in range(count):
+            self.mine()
+
+    def take_back(self, depth: int) -> None:
+        """Remove the newest blocks; what is mined next replaces them."""
+        assert 0 < depth < len(self.blocks), "the genesis block stays"
+        del self.blocks[-depth:]
+
+    # The port.
+
+    async def chain_id(self) -> int:
+        await self._ask("chain_id")
+        return self.actual_chain_id
+
+    async def block_number(self) -> int:
+        await self._ask("block_number")
+        return self._head()
+
+    async def block_and_next(self, number: int) -> tuple[Header, Header | None]:
+        await self._ask("block_and_next")
+        here = self._at(number)
+        if here is None:
+            raise UnknownBlock(f"the node does not have block {number}")
+        return here, self._at(number + 1)
+
+    async def blocks_by_number(self, numbers: Sequence[int]) -> tuple[Header | None, ...]:
+        await self._ask("blocks_by_number")
+        return tuple(self._at(number) for number in numbers)
+
+    async def block_by_hash(self, block_hash: bytes) -> Header | None:
+        await self._ask("block_by_hash")
+        block = self._find(block_hash)
+        return block.header if block else None
+
+    async def logs_of_block(self, block_hash: bytes, address: Address) -> tuple[Log, ...]:
+        await self._ask("logs_of_block")
+        block = self._find(block_hash)
+        if block is None or self._hidden_from_logs(block.header.number):
+            raise UnknownBlock("the node does not have the block")
+        if self.lying_hash is not None and block.logs:
+            raise ProviderLied("a log of another block")
+        return tuple(entry for entry in block.logs if entry.address == address)
+
+    async def logs_in_range(self, first: int, last: int, address: Address) -> tuple[Log, ...]:
+        await self._ask("logs_in_range")
+        if self.range_limit is not None and last - first + 1 > self.range_limit:
+            raise RangeTooLarge(f"at most {self.range_limit} blocks")
+        if last > self._head() or self._hidden_from_logs(last):
+            raise UnknownBlock(f"the node does not have block {last}")
+        logs = [
+            entry
+            for block in self.blocks[first : last + 1]
+            for entry in block.logs
+            if entry.address == address
+        ]
+        if self.lying_hash is not None:
+            logs = [replace(entry, block_hash=self.lying_hash) for entry in logs]
+        return tuple(logs)
+
+    async def code(self, address: Address) -> bytes:
+        await self._ask("code")
+        return self.codes.get(address, b"")
+
+    async def call(self, to: Address, data: bytes) -> bytes:
+        await self._ask("call")
+        if to in self.codes and (to, data) not in self.returns:
+            raise NodeRefused("execution reverted")
+        return self.returns.get((to, data), b"")
+
+    async def _ask(self, method: str) -> None:
+        self.asked.append(method)
+        await asyncio.sleep(HANG_SECONDS if self.hanging else 0)
+        if self.trouble:
+            raise self.trouble.pop(0)
+
+    def _head(self) -> int:
+        newest = len(self.blocks) - 1
+        return newest if self.visible is None else min(newest, self.visible)
+
+    def _at(self, number: int) -> Header | None:
+        return self.blocks[number].header if number <= self._head() else None
+
+    def _find(self, block_hash: bytes) -> _Block | None:
+        for block in self.blocks[: self._head() + 1]:
+            if block.header.hash == block_hash:
+                return block
+        return None
+
+    def _hidden_from_logs(self, number: int) -> bool:
+        return self.log_lag is not None and number > self.log_lag
