@@ -18,7 +18,8 @@ class Event:
     """What happened to one object.
 
     `event_id`: the same on every delivery, so handle each once. `business_type`: `session`,
-    `payment_link`, `product` or `account`. `occurrence`: UTC, `YYYY-MM-DD HH:mm:ss`.
+    `payment_link`, `product` or `account`; empty for an event about none of them.
+    `occurrence`: UTC, `YYYY-MM-DD HH:mm:ss`.
     `sequence`: grows with each event of one object; None where the platform sends none.
     `payload`: as it arrived. `session`, `transaction`, `link`, `product` and `account` read it
     into the results of the API, and raise `GStableError` where the event is not about one.
@@ -71,7 +72,7 @@ def parse_event(body: bytes) -> Event:
         return Event(
             event_id=found.text("eventId"),
             event_type=found.text("eventType"),
-            business_type=found.text("businessType"),
+            business_type=found.text_or_empty("businessType"),
             occurrence=found.text("occurrence"),
             is_subscribable=found.flag_or_false("isSubscribable"),
             sequence=found.optional_integer("sequence"),

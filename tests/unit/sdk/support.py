@@ -6,7 +6,7 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -42,12 +42,10 @@ class World:
         return f"key-{self.keys}"
 
 
-async def gather(answer: AsyncIterator[Any]) -> list[Any]:
-    return [item async for item in answer]
-
-
-async def settled(answer: Awaitable[Any] | AsyncIterator[Any]) -> Any:
-    return await gather(answer) if inspect.isasyncgen(answer) else await answer  # type: ignore[misc]
+async def settled(answer: Any) -> Any:
+    if inspect.isasyncgen(answer):
+        return [item async for item in answer]
+    return await answer
 
 
 def ask_sync(call: Call, world: World, transport: Any = None, **settings: Any) -> Any:

@@ -228,9 +228,17 @@ def test_a_parsed_body_is_a_usage_error() -> None:
         webhooks.verify(body, native(), SECRET, now=NOW)
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{}", b"\xff", b'{"eventId":"evt_1"}', b"[" * 99_999]
-)
+def test_an_event_about_no_business_object_is_believed(scheme: Any) -> None:
+    body = json.dumps({**json.loads(BODY), "businessType": None, "payload": {}}).encode()
+    event = webhooks.verify(body, scheme(body), SECRET, now=NOW)
+    assert event.business_type == ""
+    assert event.transaction is None
+
+
+NO_EVENTS = [b"", b"[]", b"{}", b"\xff", b'{"eventId":"evt_1"}', b"[" * 99_999]
+
+
+@pytest.mark.parametrize("body", NO_EVENTS, ids=range(len(NO_EVENTS)))
 def test_a_signed_body_that_is_no_event(scheme: Any, body: bytes) -> None:
     with pytest.raises(GStableError, match="Unexpected event") as caught:
         webhooks.verify(body, scheme(body), SECRET, now=NOW)

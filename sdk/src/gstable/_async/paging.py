@@ -20,7 +20,7 @@ async def iterate(
     """
     number = 1
     previous: frozenset[str] = frozenset()
-    while True:
+    while True:  # bounded: by the list's total, and by a page that brings nothing new
         page = await fetch(number, size)
         current = frozenset(identify(item) for item in page.items)
         for item in page.items:
