@@ -7,6 +7,7 @@ events are rows of the same transaction, so a crash loses both or neither.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -18,12 +19,12 @@ import msgspec
 from gstable_server.kernel.clock import Clock
 from gstable_server.kernel.ids import I, IdMint
 from gstable_server.plumbing import outbox
+from gstable_server.plumbing.json_text import encode_json
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 ATTEMPTS = 3
-_json_encoder = msgspec.json.Encoder()
 
 
 class Tx:
@@ -76,7 +77,7 @@ async def _prepare(connection: asyncpg.Connection[Any]) -> None:
             name,
             schema="pg_catalog",
             format="text",
-            encoder=lambda value: _json_encoder.encode(value).decode(),
+            encoder=lambda value: encode_json(value).decode(),
             decoder=msgspec.json.decode,
         )
 
@@ -114,6 +115,15 @@ class Database:
 
     async def close(self) -> None:
         await self.pool.close()
+
+    async def answers(self, *, within_seconds: float) -> bool:
+        """True if the database answers a query in that time; for readiness checks."""
+        try:
+            async with asyncio.timeout(within_seconds), self.pool.acquire() as connection:
+                await connection.fetchval("SELECT 1")
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
+        return True
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Tx]:

@@ -32,6 +32,7 @@ CREATE INDEX login_failures_by_subject ON login_failures (subject, failed_at);
 
 -- Only the hash of a key is kept; `hint` is what a list shows of it.
 CREATE TABLE api_keys (
+    sequence    bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
     key_id      text PRIMARY KEY,
     merchant_id text NOT NULL REFERENCES merchants,
     mode        text NOT NULL CHECK (mode IN ('live', 'test')),
@@ -42,9 +43,10 @@ CREATE TABLE api_keys (
     created_at  timestamptz NOT NULL,
     revoked_at  timestamptz
 );
-CREATE INDEX api_keys_by_merchant ON api_keys (merchant_id, created_at DESC);
+CREATE INDEX api_keys_newest ON api_keys (merchant_id, mode, sequence DESC);
 
 CREATE TABLE receiving_accounts (
+    sequence    bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
     account_id  text PRIMARY KEY,
     merchant_id text NOT NULL REFERENCES merchants,
     mode        text NOT NULL CHECK (mode IN ('live', 'test')),
@@ -55,5 +57,5 @@ CREATE TABLE receiving_accounts (
     updated_at  timestamptz NOT NULL,
     removed_at  timestamptz
 );
-CREATE INDEX receiving_accounts_by_merchant
-    ON receiving_accounts (merchant_id, mode, created_at DESC) WHERE removed_at IS NULL;
+CREATE INDEX receiving_accounts_newest
+    ON receiving_accounts (merchant_id, mode, sequence DESC) WHERE removed_at IS NULL;

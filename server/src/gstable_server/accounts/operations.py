@@ -1,0 +1,284 @@
+"""What can be done with merchants, receiving accounts, API keys and sign-ins.
+
+Accounts are changed in the dashboard only; the merchant API reads them (spec 4).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import replace
+
+from gstable_server.accounts import store, wire
+from gstable_server.accounts.model import (
+    ACCOUNTS_MAX,
+    FAILURES_PER_ADDRESS,
+    FAILURES_PER_EMAIL,
+    FAILURES_REMEMBERED,
+    KEY_RANDOM_LENGTH,
+    LOGIN_IDLE,
+    LOGIN_LIFETIME,
+    ApiKey,
+    Login,
+    LoginRefused,
+    Member,
+    Merchant,
+    ReceivingAccount,
+    back_off,
+    email_from_text,
+    is_key_form,
+    key_hint,
+    key_prefix,
+    name_from_text,
+    require_password,
+)
+from gstable_server.chain.checksum import address_from_text
+from gstable_server.chain.networks import Networks
+from gstable_server.kernel.address import ZERO_ADDRESS, Address
+from gstable_server.kernel.errors import Code, Refused, invalid_field
+from gstable_server.kernel.ids import AccountId, ApiKeyId, MemberId, MerchantId, VersionId
+from gstable_server.kernel.tenant import Access, Caller, Tenant
+from gstable_server.plumbing import passwords
+from gstable_server.plumbing.db import Tx
+from gstable_server.plumbing.outbox import Event
+
+LOGIN_TOKEN_LENGTH = 43
+
+
+async def create_merchant(tx: Tx, name: str) -> Merchant:
+    """A new merchant. Raises ``Refused`` (400101) for an unusable name."""
+    merchant = Merchant(tx.ids.merchant_id(), name_from_text("name", name))
+    await store.insert_merchant(tx, merchant)
+    return merchant
+
+
+async def merchant(tx: Tx, merchant_id: MerchantId) -> Merchant:
+    """The merchant, which exists: merchants are never removed."""
+    found = await store.find_merchant(tx, merchant_id)
+    assert found is not None, "an id of a merchant is only ever taken from a row"
+    return found
+
+
+async def create_account(
+    tx: Tx, tenant: Tenant, networks: Networks, name: str, address_text: str
+) -> ReceivingAccount:
+    """A new receiving account; tells ``account.created``.
+
+    Raises ``Refused``: 400101 naming ``accountName`` or ``accountAddress``, 100402 at 20 accounts.
+    """
+    account_name = name_from_text("accountName", name)
+    address = _payable_address(networks, address_text)
+    await store.lock_merchant(tx, tenant.merchant_id)
+    if await store.count_accounts(tx, tenant) >= ACCOUNTS_MAX:
+        raise Refused(Code.ACCOUNT_LIMIT, f"a merchant has at most {ACCOUNTS_MAX}")
+    account = ReceivingAccount(
+        account_id=tx.mint(AccountId),
+        tenant=tenant,
+        name=account_name,
+        address=address,
+        version=tx.mint(VersionId),
+        created_at=tx.now,
+        updated_at=tx.now,
+        removed_at=None,
+    )
+    await store.insert_account(tx, account)
+    _tell(tx, "account.created", account, networks)
+    return account
+
+
+def _payable_address(networks: Networks, text: str) -> Address:
+    """An address that money can be sent to without being lost (EIP-55, spec 4)."""
+    try:
+        address = address_from_text(text.strip())
+    except ValueError as problem:
+        raise invalid_field("accountAddress", str(problem)) from None
+    contracts = {network.router for network in networks.all} | {
+        token.address for network in networks.all for token in network.tokens
+    }
+    if address == ZERO_ADDRESS:
+        raise invalid_field("accountAddress", "must not be the zero address")
+    if address in contracts:
+        raise invalid_field("accountAddress", "must not be a token's or the router's contract")
+    return address
+
+
+def _tell(tx: Tx, event_type: str, account: ReceivingAccount, networks: Networks) -> None:
+    tx.tell(
+        Event(
+            type=event_type,
+            object_id=account.account_id,
+            payload={"accountData": wire.render(account, networks)},
+            tenant=account.tenant,
+            business_type="account",
+        )
+    )
+
+
+async def list_accounts(tx: Tx, tenant: Tenant) -> list[ReceivingAccount]:
+    """The accounts that were not removed, newest first."""
+    return await store.list_accounts(tx, tenant)
+
+
+async def require_account(
+    tx: Tx, tenant: Tenant, account_id: AccountId
+) -> ReceivingAccount:
+    """The account. Raises ``Refused``: 100401, or 100403 if it has been removed."""
+    return _present(await store.find_account(tx, tenant, account_id))
+
+
+def _present(account: ReceivingAccount | None) -> ReceivingAccount:
+    if account is None:
+        raise Refused(Code.ACCOUNT_NOT_FOUND)
+    if account.removed_at is not None:
+        raise Refused(Code.ACCOUNT_REMOVED)
+    return account
+
+
+async def rename_account(
+    tx: Tx, tenant: Tenant, networks: Networks, account_id: AccountId, name: str
+) -> ReceivingAccount:
+    """Give the account another alias; tells ``account.updated``. Its address never changes."""
+    account_name = name_from_text("accountName", name)
+    account = _present(await store.find_account(tx, tenant, account_id, lock=True))
+    renamed = replace(account, name=account_name, updated_at=tx.now)
+    await store.update_account(tx, renamed)
+    _tell(tx, "account.updated", renamed, networks)
+    return renamed
+
+
+async def remove_account(
+    tx: Tx, tenant: Tenant, networks: Networks, account_id: AccountId
+) -> ReceivingAccount:
+    """Take the account out of use; tells ``account.removed``.
+
+    Sessions that were opened with it still pay its address: they keep their own copy.
+    """
+    account = _present(await store.find_account(tx, tenant, account_id, lock=True))
+    removed = replace(account, updated_at=tx.now, removed_at=tx.now)
+    await store.update_account(tx, removed)
+    _tell(tx, "account.removed", removed, networks)
+    return removed
+
+
+async def issue_key(tx: Tx, tenant: Tenant, access: Access, name: str) -> tuple[ApiKey, str]:
+    """A new API key and its secret, which is shown this once and kept only as a hash."""
+    key_name = name_from_text("name", name)
+    secret = key_prefix(tenant.mode, access) + tx.ids.token(KEY_RANDOM_LENGTH)
+    key = ApiKey(
+        key_id=tx.mint(ApiKeyId),
+        tenant=tenant,
+        access=access,
+        name=key_name,
+        hint=key_hint(secret),
+        created_at=tx.now,
+        revoked_at=None,
+    )
+    await store.insert_key(tx, key, _hashed(secret))
+    return key, secret
+
+
+async def list_keys(tx: Tx, tenant: Tenant) -> list[ApiKey]:
+    """All keys, revoked ones too, newest first."""
+    return await store.list_keys(tx, tenant)
+
+
+async def revoke_key(tx: Tx, tenant: Tenant, key_id: ApiKeyId) -> bool:
+    """End a key for good. False if there is no such key or it was revoked before."""
+    return await store.revoke_key(tx, tenant, key_id)
+
+
+async def authenticate(tx: Tx, secret: str) -> Caller:
+    """Whose key ``secret`` is. Raises ``Refused``: 200101, or 200103 if it is revoked."""
+    key = await store.find_key(tx, _hashed(secret)) if is_key_form(secret) else None
+    if key is None:
+        raise Refused(Code.KEY_INVALID)
+    if key.revoked_at is not None:
+        raise Refused(Code.KEY_REVOKED)
+    return Caller(key.tenant, key.key_id, key.access)
+
+
+def _hashed(secret: str) -> bytes:
+    # A fast hash is enough: 40 random characters cannot be guessed, unlike a person's password.
+    return hashlib.sha256(secret.encode()).digest()
+
+
+async def owner_is_wanted(tx: Tx) -> bool:
+    """True on a fresh installation: the first visitor of the dashboard becomes its owner."""
+    return not await store.any_member(tx)
+
+
+async def register_owner(
+    tx: Tx, *, email: str, password: str, merchant_name: str
+) -> Member | None:
+    """The first member and the merchant; None once there is a member (a race has one winner).
+
+    Raises ``Refused`` (400101) naming ``email``, ``password`` or ``name``.
+    """
+    member_email = email_from_text(email)
+    require_password(password)
+    await store.lock_members(tx)
+    if await store.any_member(tx):
+        return None
+    owned = await create_merchant(tx, merchant_name)
+    member = Member(tx.mint(MemberId), owned.merchant_id, member_email, tx.now)
+    await store.insert_member(tx, member, await passwords.hash_password(password))
+    return member
+
+
+async def login(
+    tx: Tx, *, email: str, password: str, client_address: str, previous_token: str = ""
+) -> Login | LoginRefused:
+    """Sign a member in with a new token; ``previous_token`` of the same browser dies.
+
+    A refusal is an answer and not an exception, because its counting has to be committed. Wrong
+    e-mail and wrong password are refused alike, after the same work.
+    """
+    email = email.strip().lower()
+    subjects = {f"email {email}": FAILURES_PER_EMAIL}
+    subjects[f"address {client_address}"] = FAILURES_PER_ADDRESS
+    wait = await _login_wait(tx, subjects)
+    if wait:
+        return LoginRefused(wait)
+    found = await store.find_member(tx, email)
+    if not await passwords.password_matches(password, found[1] if found else None):
+        for subject in subjects:
+            await store.insert_failure(tx, subject)
+        return LoginRefused(0)
+    assert found is not None, "nothing matches the password of nobody"
+    await store.forget_failures(tx, f"email {email}")
+    if previous_token:
+        await logout(tx, previous_token)
+    token = tx.ids.token(LOGIN_TOKEN_LENGTH)
+    expires_at = tx.now + LOGIN_LIFETIME
+    await store.insert_login(tx, _hashed(token), found[0].member_id, expires_at)
+    return Login(found[0], token, expires_at)
+
+
+async def _login_wait(tx: Tx, subjects: dict[str, int]) -> int:
+    """Seconds until the next try may be made, 0 for now. Tries for one subject take turns, else a
+    hundred at once would all be the first."""
+    waits = [0]
+    for subject, allowed in subjects.items():
+        if not await store.try_lock_login(tx, subject):
+            waits.append(1)
+            continue
+        many, last = await store.failures(tx, subject, tx.now - FAILURES_REMEMBERED)
+        if last is not None:
+            remaining = last + back_off(many, allowed) - tx.now
+            waits.append(math.ceil(remaining.total_seconds()))
+    return max(waits)
+
+
+async def member_of(tx: Tx, token: str) -> Member | None:
+    """Who signed in with ``token``: for 12 hours at most, and 2 hours after the last visit."""
+    return await store.touch_login(tx, _hashed(token), tx.now - LOGIN_IDLE)
+
+
+async def logout(tx: Tx, token: str) -> None:
+    """End the login of ``token``, if there is one."""
+    await store.delete_login(tx, _hashed(token))
+
+
+async def purge_logins(tx: Tx) -> None:
+    """Forget logins that are over and failures that no longer count; for the timetable."""
+    await store.purge_logins(tx, tx.now - FAILURES_REMEMBERED, tx.now - LOGIN_IDLE)

@@ -1,0 +1,1 @@
+"""The merchant API's edge: authentication, strict bodies, idempotency, envelope, documentation."""

@@ -1,0 +1,132 @@
+"""The web server's mount list: merchant API under both prefixes, public API, documents, health."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount
+from starlette.routing import Route as WebRoute
+
+from gstable_server.api import docs, openapi
+from gstable_server.api.auth import KeyRing
+from gstable_server.api.edge import Edge
+from gstable_server.api.envelope import (
+    HEADERS_OF_ALL,
+    Answer,
+    internal,
+    refused,
+    success,
+    success_body,
+)
+from gstable_server.api.exchange import Receive, Scope, Send, exchange_of, respond
+from gstable_server.api.merchant import PREFIXES, MerchantApi
+from gstable_server.kernel.errors import Code, Refused
+from gstable_server.plumbing.db import Database
+from gstable_server.plumbing.limits import RateLimiter
+from gstable_server.plumbing.route import Json, Route
+
+READY_WITHIN_SECONDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ApiLimits:
+    """Requests per second and in a burst, per API key and per client address; bytes of a body.
+
+    The defaults are those of spec 15.
+    """
+
+    key_rate: int = 100
+    key_burst: int = 200
+    address_rate: int = 20
+    address_burst: int = 60
+    body_bytes_max: int = 512 * 1024
+
+
+class _Enveloped:
+    """An ASGI endpoint whose whole answer is one envelope."""
+
+    def __init__(self, answer: Callable[[], Awaitable[Answer]]) -> None:
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await respond(scope, send, await self._answer())
+
+
+def create_app(
+    db: Database,
+    route_lists: Sequence[Sequence[Route]],
+    *,
+    capabilities: Callable[[], Json],
+    limits: ApiLimits | None = None,
+    public_url: str = "",
+    extra_routes: Sequence[BaseRoute] = (),
+) -> Starlette:
+    """The ASGI application of the ``api`` process.
+
+    ``capabilities`` gives the data of the public capability matrix (spec 8); ``extra_routes`` are
+    mounted behind everything of the API, for example the pages.
+    """
+    limits = limits or ApiLimits()
+    routes = [route for rows in route_lists for route in rows]
+    public_limiter = RateLimiter(limits.address_rate, limits.address_burst)
+    merchant = MerchantApi(
+        db,
+        routes,
+        keys=KeyRing(db, public_limiter),
+        key_limiter=RateLimiter(limits.key_rate, limits.key_burst),
+        body_bytes_max=limits.body_bytes_max,
+    )
+    document = openapi.document(routes, public_url)
+    app = Starlette(
+        routes=[
+            *(Mount(prefix, app=merchant) for prefix in PREFIXES),
+            _get("/public/api/v1/capabilities/all", lambda: _answered(capabilities())),
+            _get("/health/live", lambda: _answered({"status": "ok"})),
+            _get("/health/ready", lambda: _ready(db)),
+            *docs.routes(document),
+            *extra_routes,
+        ],
+        middleware=[Middleware(Edge, ids=db.ids, public_limiter=public_limiter)],
+        exception_handlers={HTTPException: _not_served},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _get(path: str, answer: Callable[[], Awaitable[Answer]]) -> WebRoute:
+    return WebRoute(path, _Enveloped(answer), methods=["GET"])
+
+
+async def _answered(data: Json) -> Answer:
+    return success(success_body(data))
+
+
+async def _ready(db: Database) -> Answer:
+    """200 while the database answers, else 503, which takes this server out of a balancer."""
+    if await db.answers(within_seconds=READY_WITHIN_SECONDS):
+        return await _answered({"status": "ok"})
+    return internal(status=503)
+
+
+async def _not_served(request: Request, problem: Exception) -> Response:
+    """Starlette's own refusals (no such route, wrong method) in the envelope."""
+    assert isinstance(problem, HTTPException)
+    if problem.status_code == 404:
+        refusal = Refused(Code.ROUTE_UNKNOWN, "there is no such route")
+    elif problem.status_code == 405:
+        refusal = Refused(Code.METHOD_NOT_ALLOWED, f"{request.method[:16]} is not allowed here")
+    else:
+        refusal = Refused(Code.FIELD_INVALID, problem.detail)
+    answer = refused(refusal)
+    exchange_of(request.scope).code = answer.code
+    return Response(
+        answer.body,
+        status_code=problem.status_code,
+        headers={**HEADERS_OF_ALL, **(problem.headers or {})},
+    )

@@ -1,0 +1,102 @@
+"""The outermost layer of every request: its id, its log line, and an answer for every failure."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+
+from gstable_server.api.auth import require_turn
+from gstable_server.api.envelope import Answer, internal, refused
+from gstable_server.api.exchange import (
+    Exchange,
+    Receive,
+    Scope,
+    Send,
+    begin_exchange,
+    client_address,
+    respond,
+)
+from gstable_server.kernel.errors import Passing, Refused
+from gstable_server.kernel.ids import IdMint
+from gstable_server.plumbing.limits import RateLimiter, address_subject
+
+log = structlog.get_logger(__name__)
+
+REQUEST_ID_LENGTH = 24
+# Doors without a key: what is behind them is counted per client address (spec 15, Rate limits).
+PUBLIC_DOORS = ("/public/", "/link/", "/pay/", "/aipay/")
+
+
+class _Sending:
+    """Adds the request id to an answer on its way out, and remembers its status."""
+
+    __slots__ = ("_request_id", "_send", "status")
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id.encode()
+        self.status: int | None = None
+
+    async def __call__(self, message: dict[str, object]) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]  # type: ignore[assignment]
+            headers = message.get("headers", ())
+            message["headers"] = [*headers, (b"x-request-id", self._request_id)]  # type: ignore[misc]
+        await self._send(message)
+
+
+class Edge:
+    """ASGI middleware. A request id sent by the client is not taken over: logs stay ours."""
+
+    def __init__(self, app: Receive, *, ids: IdMint, public_limiter: RateLimiter) -> None:
+        self._app = app
+        self._ids = ids
+        self._public_limiter = public_limiter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        exchange = begin_exchange(scope, "req_" + self._ids.token(REQUEST_ID_LENGTH))
+        structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
+        sending = _Sending(send, exchange.request_id)
+        try:
+            await self._serve(scope, receive, sending)
+        finally:
+            _log(scope, exchange, sending.status, started)
+
+    async def _serve(self, scope: Scope, receive: Receive, sending: _Sending) -> None:
+        try:
+            if scope["path"].startswith(PUBLIC_DOORS):
+                subject = address_subject(client_address(scope))
+                require_turn(self._public_limiter.take(subject))
+            await self._app(scope, receive, sending)
+        except Refused as problem:
+            await self._fail(scope, sending, refused(problem))
+        except Passing as problem:
+            log.warning("request failed for now", reason=str(problem))
+            await self._fail(scope, sending, internal(retry_after=problem.retry_after or 1))
+        except Exception:
+            log.exception("request failed")
+            await self._fail(scope, sending, internal())
+
+    async def _fail(self, scope: Scope, sending: _Sending, answer: Answer) -> None:
+        """Answer, unless half an answer is out already: then only hanging up is honest."""
+        if sending.status is not None:
+            raise ConnectionAbortedError("the answer broke off")
+        await respond(scope, sending, answer)
+
+
+def _log(scope: Scope, exchange: Exchange, status: int | None, started: float) -> None:
+    # Never the query and never a header: those are where keys get pasted by mistake.
+    log.info(
+        "request",
+        method=scope["method"],
+        path=scope["path"],
+        status=status,
+        code=exchange.code,
+        ms=round((time.perf_counter() - started) * 1000, 2),
+        key_id=exchange.key_id,
+    )
