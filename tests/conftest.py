@@ -14,6 +14,8 @@ import asyncpg
 import pytest
 
 from gstable_server import migrations
+from gstable_server.chain.devnet import Devnet
+from gstable_server.chain.orders import OrderSigner
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.embedded_postgres import EmbeddedPostgres, temporary_postgres
 from gstable_server.plumbing.system import SystemIdMint
@@ -87,3 +89,19 @@ async def database(database_url: str, clock: FakeClock) -> AsyncIterator[Databas
 @pytest.fixture(scope="session")
 def repository() -> Path:
     return Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def order_signer() -> OrderSigner:
+    """Signs the orders that the local chains' routers accept."""
+    return OrderSigner(b"\x11" * 32)
+
+
+@pytest.fixture(scope="session")
+def devnet(
+    tmp_path_factory: pytest.TempPathFactory, order_signer: OrderSigner
+) -> Iterator[Devnet]:
+    """Two local chains with router and tokens; one per test process, so tests share them."""
+    running = asyncio.run(Devnet.start(tmp_path_factory.mktemp("chains"), order_signer.address))
+    yield running
+    running.stop()
