@@ -68,8 +68,8 @@ def _asked_wait(header: str, now: datetime) -> timedelta:
     else:
         try:
             instant = parsedate_to_datetime(text)
-        except ValueError:
+            aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+            seconds = int((aware - now).total_seconds())
+        except (ValueError, OverflowError):
             return timedelta(0)
-        aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-        seconds = int((aware - now).total_seconds())
     return timedelta(seconds=min(max(seconds, 0), RETRY_AFTER_MAX_SECONDS))

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from gstable_server.kernel.clock import unix_seconds
+from gstable_server.kernel.clock import unix_seconds, wire_time
 from gstable_server.kernel.errors import Code, Refused, invalid_field
 from gstable_server.kernel.ids import WebhookId
 from gstable_server.kernel.tenant import Mode, Tenant
@@ -149,11 +149,23 @@ async def post(tx: Tx, stored: StoredEvent, *, jobs: Jobs = QUEUE) -> None:
     tenant = stored.event.tenant
     if tenant is None:
         return
-    numbers = await store.insert_messages(
-        tx, tenant, stored.event.type, stored.event_id, wire.envelope(stored)
-    )
+    body = wire.seal(_letter(stored))
+    numbers = await store.insert_messages(tx, tenant, stored.event.type, stored.event_id, body)
     for message_number in numbers:
         await _queue_try(tx, jobs, message_number, 0, tx.now)
+
+
+def _letter(stored: StoredEvent) -> wire.Envelope:
+    return {
+        "eventId": str(stored.event_id),
+        "eventType": stored.event.type,
+        "businessType": stored.event.business_type,
+        "occurrence": wire_time(stored.occurred_at),
+        "isSubscribable": True,
+        "payload": stored.event.payload,
+        "sequence": stored.sequence,
+        "apiVersion": wire.API_VERSION,
+    }
 
 
 async def _queue_try(

@@ -1,7 +1,8 @@
-"""Requests parsed and endpoints rendered (spec 9), and the envelope of an event."""
+"""Requests parsed and endpoints rendered (spec 9), and the envelope of a letter."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, TypedDict
 
 import msgspec
@@ -9,7 +10,6 @@ from pydantic import AfterValidator, Field
 
 from gstable_server.kernel.clock import wire_time
 from gstable_server.kernel.fields import Body, Name, OptionalDescription, WebUrl
-from gstable_server.plumbing.outbox import StoredEvent
 from gstable_server.webhooks.model import (
     EVENT_TYPES,
     GRACE_SECONDS_MAX,
@@ -125,16 +125,19 @@ def render(endpoint: Endpoint, *, with_key: bool) -> Webhook:
     }
 
 
-def envelope(stored: StoredEvent) -> bytes:
-    """The letter: the exact bytes that are stored, signed and sent (spec 9 and 15)."""
-    letter: dict[str, Any] = {
-        "eventId": stored.event_id,
-        "eventType": stored.event.type,
-        "businessType": stored.event.business_type,
-        "occurrence": wire_time(stored.occurred_at),
-        "isSubscribable": True,
-        "payload": stored.event.payload,
-        "sequence": stored.sequence,
-        "apiVersion": API_VERSION,
-    }
+class Envelope(TypedDict):
+    """A letter (spec 9 Delivery, spec 15 Webhooks); ``payload`` is the noun's own rendering."""
+
+    eventId: str
+    eventType: str
+    businessType: str | None
+    occurrence: str
+    isSubscribable: bool
+    payload: Mapping[str, Any]
+    sequence: int
+    apiVersion: str
+
+
+def seal(letter: Envelope) -> bytes:
+    """The exact bytes that are stored, signed and sent."""
     return msgspec.json.encode(letter)
