@@ -1,4 +1,4 @@
-"""What can be done with merchants, receiving accounts, API keys and sign-ins.
+"""What can be done with merchants, receiving accounts and API keys.
 
 Accounts are changed in the dashboard only; the merchant API reads them (spec 4).
 """
@@ -6,43 +6,28 @@ Accounts are changed in the dashboard only; the merchant API reads them (spec 4)
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import replace
 
 from gstable_server.accounts import store, wire
 from gstable_server.accounts.model import (
     ACCOUNTS_MAX,
-    FAILURES_PER_ADDRESS,
-    FAILURES_PER_EMAIL,
-    FAILURES_REMEMBERED,
     KEY_RANDOM_LENGTH,
-    LOGIN_IDLE,
-    LOGIN_LIFETIME,
     ApiKey,
-    Login,
-    LoginRefused,
-    Member,
     Merchant,
     ReceivingAccount,
-    back_off,
-    email_from_text,
     is_key_form,
     key_hint,
     key_prefix,
     name_from_text,
-    require_password,
 )
 from gstable_server.chain.checksum import address_from_text
 from gstable_server.chain.networks import Networks
 from gstable_server.kernel.address import ZERO_ADDRESS, Address
 from gstable_server.kernel.errors import Code, Refused, invalid_field
-from gstable_server.kernel.ids import AccountId, ApiKeyId, MemberId, MerchantId, VersionId
+from gstable_server.kernel.ids import AccountId, ApiKeyId, MerchantId, VersionId
 from gstable_server.kernel.tenant import Access, Caller, Tenant
-from gstable_server.plumbing import passwords
 from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.outbox import Event
-
-LOGIN_TOKEN_LENGTH = 43
 
 
 async def create_merchant(tx: Tx, name: str) -> Merchant:
@@ -200,85 +185,3 @@ async def authenticate(tx: Tx, secret: str) -> Caller:
 def _hashed(secret: str) -> bytes:
     # A fast hash is enough: 40 random characters cannot be guessed, unlike a person's password.
     return hashlib.sha256(secret.encode()).digest()
-
-
-async def owner_is_wanted(tx: Tx) -> bool:
-    """True on a fresh installation: the first visitor of the dashboard becomes its owner."""
-    return not await store.any_member(tx)
-
-
-async def register_owner(
-    tx: Tx, *, email: str, password: str, merchant_name: str
-) -> Member | None:
-    """The first member and the merchant; None once there is a member (a race has one winner).
-
-    Raises ``Refused`` (400101) naming ``email``, ``password`` or ``name``.
-    """
-    member_email = email_from_text(email)
-    require_password(password)
-    await store.lock_members(tx)
-    if await store.any_member(tx):
-        return None
-    owned = await create_merchant(tx, merchant_name)
-    member = Member(tx.mint(MemberId), owned.merchant_id, member_email, tx.now)
-    await store.insert_member(tx, member, await passwords.hash_password(password))
-    return member
-
-
-async def login(
-    tx: Tx, *, email: str, password: str, client_address: str, previous_token: str = ""
-) -> Login | LoginRefused:
-    """Sign a member in with a new token; ``previous_token`` of the same browser dies.
-
-    A refusal is an answer and not an exception, because its counting has to be committed. Wrong
-    e-mail and wrong password are refused alike, after the same work.
-    """
-    email = email.strip().lower()
-    subjects = {f"email {email}": FAILURES_PER_EMAIL}
-    subjects[f"address {client_address}"] = FAILURES_PER_ADDRESS
-    wait = await _login_wait(tx, subjects)
-    if wait:
-        return LoginRefused(wait)
-    found = await store.find_member(tx, email)
-    if not await passwords.password_matches(password, found[1] if found else None):
-        for subject in subjects:
-            await store.insert_failure(tx, subject)
-        return LoginRefused(0)
-    assert found is not None, "nothing matches the password of nobody"
-    await store.forget_failures(tx, f"email {email}")
-    if previous_token:
-        await logout(tx, previous_token)
-    token = tx.ids.token(LOGIN_TOKEN_LENGTH)
-    expires_at = tx.now + LOGIN_LIFETIME
-    await store.insert_login(tx, _hashed(token), found[0].member_id, expires_at)
-    return Login(found[0], token, expires_at)
-
-
-async def _login_wait(tx: Tx, subjects: dict[str, int]) -> int:
-    """Seconds until the next try may be made, 0 for now. Tries for one subject take turns, else a
-    hundred at once would all be the first."""
-    waits = [0]
-    for subject, allowed in subjects.items():
-        if not await store.try_lock_login(tx, subject):
-            waits.append(1)
-            continue
-        many, last = await store.failures(tx, subject, tx.now - FAILURES_REMEMBERED)
-        if last is not None:
-            remaining = last + back_off(many, allowed) - tx.now
-            waits.append(math.ceil(remaining.total_seconds()))
-    return max(waits)
-
-
-async def member_of(tx: Tx, token: str) -> Member | None:
-    """Who signed in with ``token``: for 12 hours at most, and 2 hours after the last visit."""
-    return await store.touch_login(tx, _hashed(token), tx.now - LOGIN_IDLE)
-
-
-async def logout(tx: Tx, token: str) -> None:
-    """End the login of ``token``, if there is one."""
-    await store.delete_login(tx, _hashed(token))
-
-
-async def purge_logins(tx: Tx) -> None:
-    """Forget logins that are over and failures that no longer count; for the timetable."""
-    await store.purge_logins(tx, tx.now - FAILURES_REMEMBERED, tx.now - LOGIN_IDLE)

@@ -1,0 +1,1 @@
+"""The people behind a merchant, as the dashboard knows them."""
