@@ -45,19 +45,20 @@ class LinkLineItem(Body):
 
     def terms(self, link_type: LinkType, at: str) -> LineTerms:
         """The same as our model has it. Raises ``Refused`` naming the field under ``at``."""
+        item_type = ItemType(self.item_type)
         if link_type is LinkType.CUSTOM:
-            if self.item_type != ItemType.USER_PRICED:
+            if item_type is not ItemType.USER_PRICED:
                 raise invalid_field(f"{at}.itemType", "must be user_priced in a custom link")
             if self.unit_price:
                 raise invalid_field(f"{at}.unitPrice", "must be left out or 0 in a custom link")
-            return LineTerms(ItemType.USER_PRICED, self.product_id, self.quantity, None)
-        if self.item_type != ItemType.PRODUCT:
+            return LineTerms(item_type, self.product_id, self.quantity, None)
+        if item_type is not ItemType.PRODUCT:
             raise invalid_field(f"{at}.itemType", "must be product in a fixed link")
         if not self.unit_price:
             raise invalid_field(
                 f"{at}.unitPrice", f"must be between 1 and {UNIT_PRICE_MAX} in a fixed link"
             )
-        return LineTerms(ItemType.PRODUCT, self.product_id, self.quantity, self.unit_price)
+        return LineTerms(item_type, self.product_id, self.quantity, self.unit_price)
 
 
 class LinkFields(Body):

@@ -18,6 +18,7 @@ from typing import Any, Protocol, Self
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
+from yarl import URL
 
 from gstable_server.kernel.errors import Passing
 from gstable_server.plumbing.destinations import address_problem, destination_problem
@@ -163,7 +164,7 @@ class GuardedClient:
     ) -> Response:
         async with self._open().request(
             method,
-            url,
+            URL(url, encoded=True),  # as written: signed URLs do not survive another quoting
             headers={"user-agent": USER_AGENT, "accept-encoding": "identity", **headers},
             data=body or None,
             allow_redirects=False,
