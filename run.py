@@ -63,6 +63,7 @@ def main(arguments: list[str]) -> int:
     if command not in COMMANDS:
         return complain(f"no command {command!r}: `./run help` lists them")
     os.chdir(ROOT)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until a program replaces us
     try:
         return COMMANDS[command](rest)
     except Failed as failed:
