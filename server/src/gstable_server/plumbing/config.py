@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -41,3 +41,20 @@ class Settings(BaseSettings):
     webhook_timeout_seconds: int = 15
     webhook_allow_loopback: bool = False
     """Deliver to http://127.0.0.1 in test mode; for local development only."""
+
+
+class SettingsInvalid(Exception):
+    """A variable is missing or wrong; the text names it."""
+
+
+def load_settings() -> Settings:
+    """The settings of this process's environment. Raises ``SettingsInvalid``."""
+    try:
+        return Settings()  # type: ignore[call-arg]
+    except ValidationError as failure:
+        problems = []
+        for error in failure.errors(include_input=False):
+            name = str(error["loc"][0])
+            variable = name if name.isupper() else f"GSTABLE_{name.upper()}"
+            problems.append(f"{variable}: {error['msg'].lower()}")
+        raise SettingsInvalid("; ".join(problems)) from None

@@ -1,0 +1,95 @@
+"""The verbs of the ``gstable`` command. What takes long to import is imported by its verb."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    add_completion=True,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Stablecoin payments on your own machine.",
+)
+
+
+def main() -> None:
+    """Run the command line. What the user can act on is one line on standard error."""
+    app()
+
+
+def _complain(text: object) -> None:
+    print(f"gstable: {text}", file=sys.stderr)
+    raise typer.Exit(1)
+
+
+@app.command()
+def serve(
+    role: Annotated[str, typer.Option(help="api, worker, indexer or all")] = "all",
+) -> None:
+    """Run one role of the server, or all of them, with the settings of the environment."""
+    import uvloop
+
+    from gstable_server import serve as composition
+    from gstable_server.chain.networks import ConfigurationError
+    from gstable_server.plumbing.config import SettingsInvalid, load_settings
+    from gstable_server.plumbing.log import configure_logging
+
+    try:
+        settings = load_settings()
+        configure_logging(settings.log_level)
+        uvloop.run(composition.run(settings, composition.Role(role)))
+    except (ConfigurationError, SettingsInvalid, ValueError) as failure:
+        _complain(failure)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database of DATABASE_URL to the newest revision."""
+    from gstable_server import migrations
+
+    url = os.environ.get("DATABASE_URL")
+    if not url:
+        _complain("set DATABASE_URL to the address of a PostgreSQL database")
+    else:
+        migrations.upgrade(url)
+
+
+@app.command()
+def dev(
+    port: Annotated[int, typer.Option(help="where to listen; 0 takes any free port")] = 8000,
+    state: Annotated[
+        Path | None, typer.Option(help="keep database and chains in this directory")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="the first line is one object")] = False,
+) -> None:
+    """Database, local chains, API, pages and workers with a demo merchant, until interrupted."""
+    from gstable_server.cli import dev as command
+
+    _run(command.run(port, state, as_json=json))
+
+
+@app.command()
+def demo(
+    json: Annotated[bool, typer.Option("--json", help="the last line is one object")] = False,
+) -> None:
+    """Pay a link and a checkout session on local chains, verify every step, and stop."""
+    from gstable_server.cli import demo as command
+
+    _run(command.run(as_json=json))
+
+
+def _run(coroutine: object) -> None:
+    from gstable_server.chain.devnet import DevnetFailed
+    from gstable_server.cli.stack import StackFailed
+    from gstable_server.plumbing.embedded_postgres import DatabaseFailed
+
+    try:
+        asyncio.run(coroutine)  # type: ignore[arg-type]
+    except (DevnetFailed, StackFailed, DatabaseFailed) as failure:
+        _complain(failure)

@@ -1,0 +1,278 @@
+"""A whole installation on this machine for development, the demonstration and the tests.
+
+This process owns the database, the local chains and the webhook inbox; the server's roles are
+children of it. A role that dies is started again. If this process is killed, the kernel ends
+everything that it started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from gstable_server import migrations
+from gstable_server.chain.checksum import to_checksum
+from gstable_server.chain.devnet import Devnet
+from gstable_server.chain.keys import address_of_key
+from gstable_server.cli.inbox import Inbox, open_inbox
+from gstable_server.cli.seed import Shop, fund, open_shop
+from gstable_server.kernel.address import Address
+from gstable_server.plumbing.child import dying_with_parent, end
+from gstable_server.plumbing.db import Database
+from gstable_server.plumbing.embedded_postgres import EmbeddedPostgres
+from gstable_server.plumbing.system import SystemClock, SystemIdMint
+
+ROLES = ("api", "worker", "indexer")
+READY_SECONDS = 60.0
+LOOK_SECONDS = 0.2
+PAYERS = 3
+
+
+class StackFailed(Exception):
+    """The installation cannot start; the text is one line that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The secrets of one local installation, worth nothing anywhere else."""
+
+    order_signing_key: str
+    payer_private_keys: tuple[str, ...]
+    fee_receiver_key: str
+    merchant_key: str
+
+    @classmethod
+    def new(cls) -> Keys:
+        return cls(
+            order_signing_key=secrets.token_hex(32),
+            payer_private_keys=tuple(secrets.token_hex(32) for _ in range(PAYERS)),
+            fee_receiver_key=secrets.token_hex(32),
+            merchant_key=secrets.token_hex(32),
+        )
+
+    def address(self, name: str) -> Address:
+        """The account of the key in the field ``name``."""
+        return address_of_key(bytes.fromhex(getattr(self, name)))
+
+    @property
+    def payers(self) -> tuple[Address, ...]:
+        return tuple(address_of_key(bytes.fromhex(key)) for key in self.payer_private_keys)
+
+
+class Roles:
+    """The server's processes. ``watch`` starts again what has died."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self._environment = environment
+        self._log = log
+        self.processes = {role: self._start(role) for role in ROLES}
+
+    def _start(self, role: str) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as output:
+            return subprocess.Popen(
+                [sys.executable, "-m", "gstable_server.cli", "serve", "--role", role],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                preexec_fn=dying_with_parent(signal.SIGTERM),
+            )
+
+    async def watch(self) -> None:
+        """Start a dead role again, until cancelled."""
+        while True:  # bounded: ends with the task
+            for role, process in self.processes.items():
+                if process.poll() is not None:
+                    self.processes[role] = self._start(role)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def stop(self) -> None:
+        """End all of them and wait."""
+        end(list(self.processes.values()))
+
+
+@dataclass(slots=True)
+class Stack:
+    """A running installation."""
+
+    base: str
+    database_url: str
+    devnet: Devnet
+    keys: Keys
+    inbox: Inbox
+    shop: Shop
+    roles: Roles
+
+    def description(self) -> dict[str, Any]:
+        """What ``./run dev --json`` prints."""
+        return {
+            "baseUrl": f"{self.base}/api/v1",
+            "publicBaseUrl": f"{self.base}/public/api/v1",
+            "aiBaseUrl": f"{self.base}/aipay/api/v1",
+            "dashboardUrl": f"{self.base}/dashboard",
+            "dashboardEmail": self.shop.email,
+            "dashboardPassword": self.shop.password,
+            "apiKey": self.shop.api_key,
+            "accountId": self.shop.account_id,
+            "databaseUrl": self.database_url,
+            "networks": [
+                {
+                    "name": network.name,
+                    "chainId": network.chain_id,
+                    "rpcUrl": network.rpc_urls[0],
+                    "contract": to_checksum(network.router),
+                    "tokens": [
+                        {
+                            "tokenId": token.token_id,
+                            "address": to_checksum(token.address),
+                            "decimals": token.decimals,
+                            "symbol": token.symbol,
+                        }
+                        for token in network.tokens
+                    ],
+                }
+                for network in self.devnet.networks.all
+            ],
+            "payerPrivateKeys": [f"0x{key}" for key in self.keys.payer_private_keys],
+            "webhookInbox": self.inbox.url,
+        }
+
+
+@asynccontextmanager
+async def open_stack(port: int, state: Path | None) -> AsyncIterator[Stack]:
+    """Start everything, wait until it answers, and end everything at the end.
+
+    Without ``state`` nothing is kept. Raises ``StackFailed``, ``DevnetFailed`` or
+    ``DatabaseFailed`` with one line that says what is wrong.
+    """
+    port = _free_port(port)
+    with _database(state) as (database_url, directory):
+        keys = _keys(directory, keep=state is not None)
+        devnet = await Devnet.start(
+            directory / "chains", keys.address("order_signing_key"), keep=state is not None
+        )
+        try:
+            await asyncio.to_thread(migrations.upgrade, database_url)
+            async with open_inbox() as inbox:
+                shop = await _shop(database_url, devnet, keys, inbox, directory)
+                base = f"http://127.0.0.1:{port}"
+                environment = _environment(base, port, database_url, devnet, keys)
+                roles = Roles(environment, directory / "server.log")
+                watching = asyncio.create_task(roles.watch())
+                try:
+                    await _ready(base, directory / "server.log")
+                    yield Stack(base, database_url, devnet, keys, inbox, shop, roles)
+                finally:
+                    watching.cancel()
+                    await asyncio.to_thread(roles.stop)
+        finally:
+            devnet.stop()
+
+
+@contextmanager
+def _database(state: Path | None) -> Iterator[tuple[str, Path]]:
+    """The database's address and the directory of this installation."""
+    given = os.environ.get("DATABASE_URL")
+    if state is not None:
+        state.mkdir(parents=True, exist_ok=True)
+        if given:
+            yield given, state
+            return
+        with EmbeddedPostgres.start(state) as server:
+            yield server.url, state
+        return
+    with tempfile.TemporaryDirectory(prefix="gstable-") as name:
+        directory = Path(name)
+        directory.chmod(0o711)  # under root the database runs as a user of its own
+        if given:
+            yield given, directory
+            return
+        with EmbeddedPostgres.start(directory) as server:
+            yield server.url, directory
+
+
+def _keys(directory: Path, *, keep: bool) -> Keys:
+    file = directory / "keys.json"
+    if keep and file.is_file():
+        known = json.loads(file.read_text())
+        return Keys(**{**known, "payer_private_keys": tuple(known["payer_private_keys"])})
+    keys = Keys.new()
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(asdict(keys)))
+    return keys
+
+
+async def _shop(
+    database_url: str, devnet: Devnet, keys: Keys, inbox: Inbox, directory: Path
+) -> Shop:
+    """The demo merchant, made at the first start and found again later, and funded payers."""
+    db = await Database.connect(database_url, clock=SystemClock(), ids=SystemIdMint(), size=2)
+    try:
+        shop = await open_shop(
+            db, devnet.networks, keys.address("merchant_key"), inbox, directory / "shop.json"
+        )
+    finally:
+        await db.close()
+    await fund(devnet, keys.payers)
+    return shop
+
+
+def _environment(
+    base: str, port: int, database_url: str, devnet: Devnet, keys: Keys
+) -> dict[str, str]:
+    return {
+        **os.environ,
+        "DATABASE_URL": database_url,
+        "GSTABLE_PUBLIC_URL": base,
+        "GSTABLE_PORT": str(port),
+        "GSTABLE_NETWORKS_FILE": str(devnet.networks_file),
+        "GSTABLE_ORDER_SIGNING_KEY": keys.order_signing_key,
+        "GSTABLE_FEE_RECEIVER": to_checksum(keys.address("fee_receiver_key")),
+        "GSTABLE_WEBHOOK_ALLOW_LOOPBACK": "true",
+    }
+
+
+async def _ready(base: str, log: Path) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    async with aiohttp.ClientSession() as session:
+        while time.monotonic() < deadline:
+            try:
+                async with session.get(f"{base}/health/ready") as response:
+                    if response.status == 200:
+                        return
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(0.05)
+    raise StackFailed(f"not ready within {READY_SECONDS:.0f} s; the log ends: {_tail(log)}")
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-2000:]
+
+
+def _free_port(port: int) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as failure:
+            raise StackFailed(
+                f"port {port} is in use: stop what listens there, or take another with --port"
+            ) from failure
+        number: int = probe.getsockname()[1]
+        return number

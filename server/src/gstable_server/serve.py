@@ -1,0 +1,214 @@
+"""The composition root: settings become a running process of one role, or of all of them.
+
+Roles hold no state of their own: any of them may die at any point and any other process with the
+same role goes on from the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from enum import StrEnum
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+
+from gstable_server import flow
+from gstable_server.accounts import routes as account_routes
+from gstable_server.api.app import ApiLimits, create_app
+from gstable_server.catalog import routes as catalog_routes
+from gstable_server.chain.checksum import address_from_text
+from gstable_server.chain.http_rpc import HttpRpc, open_rpc
+from gstable_server.chain.indexer import Indexer
+from gstable_server.chain.networks import Network, Networks, load_networks
+from gstable_server.chain.operations import check_network
+from gstable_server.chain.orders import OrderSigner
+from gstable_server.kernel.address import Address
+from gstable_server.kernel.errors import Passing
+from gstable_server.kernel.tenant import Mode
+from gstable_server.links import routes as link_routes
+from gstable_server.plumbing import jobs
+from gstable_server.plumbing.config import Settings
+from gstable_server.plumbing.db import Database
+from gstable_server.plumbing.http_client import GuardedClient
+from gstable_server.plumbing.system import SystemClock, SystemIdMint
+from gstable_server.routing import operations as routing
+from gstable_server.routing.model import Schedule
+from gstable_server.sessions import routes as session_routes
+from gstable_server.sessions.operations import Desk
+from gstable_server.web import pictures
+from gstable_server.web.base import Pages
+from gstable_server.web.checkout import routes as checkout_routes
+from gstable_server.webhooks import routes as webhook_routes
+
+log = structlog.get_logger(__name__)
+
+RECHECK_SECONDS = 5.0
+
+
+class Role(StrEnum):
+    """What a process does; ``all`` is for one small machine."""
+
+    API = "api"
+    WORKER = "worker"
+    INDEXER = "indexer"
+    ALL = "all"
+
+
+def desk_of(settings: Settings, networks: Networks) -> Desk:
+    """What selling needs, from the settings."""
+    key = settings.order_signing_key.get_secret_value()
+    return Desk(
+        networks=networks,
+        signer=OrderSigner(bytes.fromhex(key.removeprefix("0x"))),
+        fee_receiver=address_from_text(settings.fee_receiver),
+        public_url=settings.public_url,
+        schedule=Schedule(),
+        lifetime=timedelta(seconds=settings.session_seconds),
+        order_grace=timedelta(seconds=settings.order_grace_seconds),
+    )
+
+
+def api_of(settings: Settings, db: Database, desk: Desk) -> Starlette:
+    """Every door of the server, as one application."""
+    networks, public_url = desk.networks, desk.public_url
+    mode = Mode.LIVE if networks.of(Mode.LIVE) else Mode.TEST
+    matrix = routing.capabilities(networks, desk.schedule, mode)
+    return create_app(
+        db,
+        [
+            catalog_routes.routes(public_url),
+            account_routes.routes(networks),
+            link_routes.routes(networks, public_url),
+            session_routes.routes(desk),
+            webhook_routes.routes(),
+        ],
+        limits=ApiLimits(
+            key_rate=settings.key_rate_per_second,
+            key_burst=settings.key_burst,
+            address_rate=settings.address_rate_per_second,
+            address_burst=settings.address_burst,
+            body_bytes_max=settings.body_bytes_max,
+        ),
+        capabilities=lambda: matrix,
+        public_url=public_url,
+        extra_routes=pages_of(db, desk),
+    )
+
+
+def pages_of(db: Database, desk: Desk) -> list[BaseRoute]:
+    """The doors for people: checkout, console, pictures and the files that they need."""
+    pages = Pages.load()
+    return [
+        *pages.routes(),
+        *pictures.routes(db),
+        *checkout_routes.routes(db, desk, pages),
+    ]
+
+
+@asynccontextmanager
+async def world_of(settings: Settings) -> AsyncIterator[flow.World]:
+    """The database, the outgoing HTTP client and the desk, closed again at the end."""
+    networks = load_networks(settings.networks_file)
+    db = await Database.connect(
+        settings.database_url,
+        clock=SystemClock(),
+        ids=SystemIdMint(),
+        size=settings.database_pool,
+    )
+    async with GuardedClient(allow_loopback=settings.webhook_allow_loopback) as http:
+        try:
+            yield flow.World(
+                db=db,
+                desk=desk_of(settings, networks),
+                http=http,
+                webhook_timeout_seconds=settings.webhook_timeout_seconds,
+            )
+        finally:
+            await db.close()
+
+
+async def run(settings: Settings, role: Role) -> None:
+    """Do one role's work until SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with world_of(settings) as world, asyncio.TaskGroup() as group:
+        if role in {Role.WORKER, Role.ALL}:
+            group.create_task(work(settings, world, stop))
+        if role in {Role.INDEXER, Role.ALL}:
+            group.create_task(index(world, stop))
+        if role in {Role.API, Role.ALL}:
+            group.create_task(answer(settings, world, stop))
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to us: one stop for all roles of the process."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def answer(settings: Settings, world: flow.World, stop: asyncio.Event) -> None:
+    """The API and the pages, until ``stop``."""
+    config = uvicorn.Config(
+        api_of(settings, world.db, world.desk),
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        timeout_graceful_shutdown=5,
+        proxy_headers=False,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    stop.set()
+    await serving
+    await stopping
+
+
+async def work(settings: Settings, world: flow.World, stop: asyncio.Event) -> None:
+    """Events, jobs and the timetable, until ``stop``."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(flow.relay(world, stop))
+        group.create_task(flow.keep_timetable(world, stop))
+        group.create_task(jobs.run_worker(settings.database_url, flow.job_handlers(world), stop))
+
+
+async def index(world: flow.World, stop: asyncio.Event) -> None:
+    """Follow every network that is what the configuration says, until ``stop``."""
+    async with asyncio.TaskGroup() as group:
+        for network in world.desk.networks.all:
+            group.create_task(_follow(world, network, stop))
+
+
+async def _follow(world: flow.World, network: Network, stop: asyncio.Event) -> None:
+    async with open_rpc(network) as rpc:
+        while not stop.is_set() and not await _usable(rpc, network, world.desk.signer.address):
+            await flow.pause(stop, RECHECK_SECONDS)
+        await Indexer(world.db, network, rpc).run(stop)
+
+
+async def _usable(rpc: HttpRpc, network: Network, signer: Address) -> bool:
+    """Whether the chain is what the configuration says. Refused, not ignored: nothing is credited
+    from a chain, contract or token that is not the configured one. Looked at again later, because
+    a node may only be starting."""
+    try:
+        problems = await check_network(rpc, network, signer)
+    except Passing as failure:
+        problems = [str(failure)]
+    if problems:
+        log.error("network refused", network=network.name, problems=problems)
+    return not problems

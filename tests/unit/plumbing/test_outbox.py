@@ -1,0 +1,93 @@
+"""Events are told with their change or not at all, and handled in order, once."""
+
+from __future__ import annotations
+
+import pytest
+
+from gstable_server.plumbing.db import Database, Tx
+from gstable_server.plumbing.outbox import Event, StoredEvent, relay_once
+from gstable_server.plumbing.testing import FakeClock
+
+pytestmark = pytest.mark.anyio
+
+
+async def tell(db: Database, *names: str, object_id: str = "thing") -> None:
+    async with db.begin() as tx:
+        for name in names:
+            tx.tell(Event(name, object_id, {"name": name}))
+
+
+class Recorder:
+    def __init__(self, failing: str | None = None) -> None:
+        self.heard: list[str] = []
+        self.failing = failing
+
+    async def __call__(self, tx: Tx, stored: StoredEvent) -> None:
+        if stored.event.type == self.failing:
+            raise RuntimeError("handler failed on purpose")
+        self.heard.append(stored.event.type)
+
+
+async def relay_all(db: Database, recorder: Recorder) -> None:
+    for _ in range(20):
+        await relay_once(db, recorder)
+
+
+async def test_events_of_one_object_are_handled_in_order_and_once(database: Database) -> None:
+    await tell(database, "first", "second", "third")
+    recorder = Recorder()
+    await relay_all(database, recorder)
+    assert recorder.heard == ["first", "second", "third"]
+
+
+async def test_whk_11_a_rolled_back_change_tells_nothing(database: Database) -> None:
+    with pytest.raises(ValueError, match="no"):
+        async with database.begin() as tx:
+            tx.tell(Event("never", "thing", {}))
+            raise ValueError("no")
+    async with database.begin() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM events") == 0
+
+
+async def test_a_failing_event_holds_back_its_own_object_only(
+    database: Database, clock: FakeClock
+) -> None:
+    await tell(database, "bad", "after", object_id="one")
+    await tell(database, "other", object_id="two")
+    recorder = Recorder(failing="bad")
+    await relay_all(database, recorder)
+    assert recorder.heard.count("other") >= 1
+    assert "after" not in recorder.heard
+    recorder.failing = None
+    clock.advance(60)
+    await relay_all(database, recorder)
+    assert recorder.heard[-2:] == ["bad", "after"]
+
+
+async def test_the_work_of_a_failed_turn_is_rolled_back(database: Database) -> None:
+    await tell(database, "bad")
+
+    async def writes_then_fails(tx: Tx, stored: StoredEvent) -> None:
+        await tx.execute("CREATE TABLE left_behind ()")
+        raise RuntimeError("after the write")
+
+    await relay_once(database, writes_then_fails)
+    async with database.begin() as tx:
+        assert await tx.fetchval("SELECT to_regclass('left_behind')") is None
+
+
+async def test_sequence_increases_over_the_events_of_one_object(database: Database) -> None:
+    await tell(database, "first")
+    await tell(database, "between", object_id="other")
+    await tell(database, "second")
+    async with database.begin() as tx:
+        rows = await tx.fetch("SELECT sequence FROM events WHERE object_id = 'thing' ORDER BY 1")
+    assert rows[0]["sequence"] < rows[1]["sequence"]
+
+
+async def test_events_cannot_be_changed_or_deleted(database: Database) -> None:
+    await tell(database, "fact")
+    for statement in ("UPDATE events SET type = 'x'", "DELETE FROM events"):
+        with pytest.raises(Exception, match="append only"):
+            async with database.begin() as tx:
+                await tx.execute(statement)
