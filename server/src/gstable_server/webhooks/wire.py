@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 import msgspec
 from pydantic import AfterValidator, Field
+from typing_extensions import TypedDict
 
 from gstable_server.kernel.clock import wire_time
 from gstable_server.kernel.fields import Body, Name, OptionalDescription, WebUrl
