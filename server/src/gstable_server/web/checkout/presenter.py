@@ -176,7 +176,7 @@ def _suggestions(products: Iterable[Product]) -> tuple[MicroUsd, ...]:
 def _fee_text(fee_model: FeeModel) -> str:
     if fee_model is FeeModel.MERCHANT_PAYS:
         return "paid by the merchant"
-    return "added when you choose how to pay"
+    return "added at the next step"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from gstable_server.sessions.model import (
     Flag,
     Payment,
     PaymentState,
-    Session,
     SessionState,
     SessionView,
 )
@@ -86,7 +85,7 @@ class Surroundings:
 def status(view: SessionView, around: Surroundings) -> Status:
     """The status in words (spec 6 for the states)."""
     session = view.session
-    phase, headline, detail = _words(session, around)
+    phase, headline, detail = _words(view, around)
     return Status(
         state=session.state.value,
         phase=phase,
@@ -101,13 +100,17 @@ def status(view: SessionView, around: Surroundings) -> Status:
     )
 
 
-def _words(session: Session, around: Surroundings) -> tuple[str, str, str]:
+def _words(view: SessionView, around: Surroundings) -> tuple[str, str, str]:
     name = around.merchant_name
+    session = view.session
     match session.state:
+        case SessionState.INITIALIZED if _standing(view):
+            # The router takes one payment a session: another one would only fail.
+            return "closed", "This payment needs the merchant", "Please do not pay again."
         case SessionState.INITIALIZED if session.expires_at > around.now:
-            return "open", "Waiting for your payment", f"Choose how to pay {name}."
+            return "open", "Waiting for your payment", ""
         case SessionState.INITIALIZED | SessionState.EXPIRED:
-            text = f"Please do not pay any more. Nothing was charged by {name} for it."
+            text = "Please do not pay any more." if _standing(view) else "Nothing was charged."
             return "closed", "The time for this payment is over", text
         case SessionState.CANCELLED:
             text = f"{name} has withdrawn it. Please do not pay."
@@ -121,6 +124,12 @@ def _words(session: Session, around: Surroundings) -> tuple[str, str, str]:
         case SessionState.COMPLETED:
             text = around.success_text or f"Thank you. {name} has received your payment."
             return "done", "Payment complete", text
+
+
+def _standing(view: SessionView) -> list[Payment]:
+    """The payments that are on the chain now."""
+    there = {PaymentState.SEEN, PaymentState.FINAL}
+    return [payment for payment in view.payments if payment.state in there]
 
 
 def _confirmations(view: SessionView, around: Surroundings) -> tuple[int, int] | None:
@@ -151,9 +160,7 @@ def _arrived(payment: Payment, networks: Networks) -> str:
 
 def _notices(view: SessionView, around: Surroundings) -> Iterable[str]:
     """What the payer must know of money that is not simply the payment (spec 15, Sessions)."""
-    for payment in view.payments:
-        if payment.state not in {PaymentState.SEEN, PaymentState.FINAL}:
-            continue
+    for payment in _standing(view):
         amount, name = _arrived(payment, around.networks), around.merchant_name
         if Flag.LATE in payment.flags:
             yield f"{amount} arrived after the time was over. Ask {name} to accept or return it."
