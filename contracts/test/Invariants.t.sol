@@ -169,6 +169,15 @@ contract InvariantsTest is RouterTest {
         targets[0] = address(world);
     }
 
+    /// @dev Whatever was done, an owner can let payments flow again.
+    function afterInvariant() external {
+        vm.prank(owner);
+        router.unpause();
+        uint256 before = usdc.balanceOf(merchant);
+        pay(orderIn(address(usdc)));
+        vm.assertEq(usdc.balanceOf(merchant), before + 99_700_000, "a fresh order is not payable");
+    }
+
     function invariant_con_01_the_router_holds_nothing() external view {
         vm.assertEq(usdc.balanceOf(address(router)), 0, "usdc");
         vm.assertEq(usdt.balanceOf(address(router)), 0, "usdt");
