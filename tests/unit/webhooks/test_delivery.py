@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from gstable_server.kernel.clock import UnixSeconds
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.http_client import GuardedClient
 from gstable_server.plumbing.system import SystemClock
@@ -55,7 +56,7 @@ async def test_a_delivered_letter_carries_both_signatures(
         [letter] = receiver.letters
         headers = letter.headers
         verify_standard(letter, endpoint.keys.current)
-        at = int(headers["x-gstable-timestamp"])
+        at = UnixSeconds(int(headers["x-gstable-timestamp"]))
         assert at == int(clock.now().timestamp())
         assert headers["x-gstable-signature"] == gstable_signature(
             endpoint.keys.current, at, letter.body
@@ -316,7 +317,7 @@ async def test_whk_15_a_key_refreshed_between_tries(
     verify_standard(third, final)
     with pytest.raises(WebhookVerificationError):
         verify_standard(third, graced)
-    at = int(second.headers["x-gstable-timestamp"])
+    at = UnixSeconds(int(second.headers["x-gstable-timestamp"]))
     assert second.headers["x-gstable-signature"] == gstable_signature(graced, at, second.body)
 
 
@@ -326,12 +327,52 @@ async def test_the_schedule_ends(
     tenant = await new_tenant(database)
     await new_endpoint(database, tenant, f"http://127.0.0.1:{closed_port}/hook")
     await tell(database, tenant)
-    for _ in WAITS_SECONDS:
+    for wait in WAITS_SECONDS:
+        clock.advance(wait)
         await next_try(database, http)
-        clock.advance(100_000)
     [message] = await messages(database)
     assert (message.state, message.attempts) == ("exhausted", len(WAITS_SECONDS))
     assert len(await attempts(database)) == 13
+
+
+async def test_whk_09_five_days_of_failures_pause_and_enable_goes_on(
+    database: Database, http: GuardedClient, clock: FakeClock
+) -> None:
+    async with receiving(status(500), status(500), status(200)) as receiver:
+        tenant = await new_tenant(database)
+        endpoint = await new_endpoint(database, tenant, receiver.url)
+        await tell(database, tenant)
+        await next_try(database, http)
+        assert await endpoint_status(database, tenant, endpoint.webhook_id) == "active"
+        clock.advance(5 * 86_400)
+        await next_try(database, http)
+        assert await endpoint_status(database, tenant, endpoint.webhook_id) == "paused"
+        await tell(database, tenant)
+        held = await messages(database)
+        for message in held:
+            await operations.deliver(database, http, message.number, message.attempts)
+        assert len(receiver.letters) == 2
+        assert [message.wait for message in await messages(database)] == [None, None]
+        await database.run(operations.enable, tenant, endpoint.webhook_id)
+        await next_try(database, http)
+        await next_try(database, http)
+    assert [message.state for message in await messages(database)] == ["delivered"] * 2
+
+
+async def test_whk_09_a_success_in_between_starts_the_count_again(
+    database: Database, http: GuardedClient, clock: FakeClock
+) -> None:
+    async with receiving(status(500), status(200), status(500)) as receiver:
+        tenant = await new_tenant(database)
+        endpoint = await new_endpoint(database, tenant, receiver.url)
+        await tell(database, tenant)
+        await next_try(database, http)
+        clock.advance(4 * 86_400)
+        await next_try(database, http)
+        clock.advance(4 * 86_400)
+        await tell(database, tenant)
+        await next_try(database, http)
+        assert await endpoint_status(database, tenant, endpoint.webhook_id) == "active"
 
 
 async def test_a_job_that_runs_twice_is_harmless(database: Database, http: GuardedClient) -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gstable_server.webhooks.machine import WAITS_SECONDS, Decision, decide
-from gstable_server.webhooks.model import Attempt, MessageState
+from gstable_server.webhooks.machine import WAITS_SECONDS, Decision, after_failure, decide
+from gstable_server.webhooks.model import Attempt, Health, MessageState
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -94,3 +94,25 @@ def test_whk_07_no_header_breaks_the_decision(header: str, attempts: int) -> Non
 def test_messages_to_one_receiver_do_not_come_back_together() -> None:
     waits = {decide(number, 5, Attempt(NOW, 5, 500)).wait for number in range(100)}
     assert len(waits) > 50
+
+
+@pytest.mark.parametrize(
+    ("failures", "lasting", "pauses"),
+    [
+        (0, None, False),
+        (1, timedelta(days=5) - timedelta(seconds=1), False),
+        (1, timedelta(days=5), True),
+        (98, timedelta(hours=24), False),
+        (99, timedelta(hours=24), True),
+        (99, timedelta(hours=24) - timedelta(seconds=1), False),
+        (5_000, timedelta(hours=1), False),
+    ],
+)
+def test_whk_09_an_endpoint_is_paused_for_lasting_failure_only(
+    failures: int, lasting: timedelta | None, pauses: bool
+) -> None:
+    since = NOW - lasting if lasting is not None else None
+    assert after_failure(Health(failures, since), NOW) == (
+        Health(failures + 1, since or NOW),
+        pauses,
+    )

@@ -50,7 +50,7 @@ RECONNECT_SECONDS = 1.0
 # A dead worker's jobs are seen TAKEOVER after its last sign of life, at the next look of another
 # worker, POLL later at most: together well below ten seconds.
 TAKEOVER = timedelta(seconds=5)
-POLL = timedelta(seconds=2)
+POLL = timedelta(seconds=1)
 
 _LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, FailingListenerError)
 

@@ -7,13 +7,17 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
 
-from gstable_server.webhooks.model import Attempt, MessageState
+from gstable_server.webhooks.model import Attempt, Health, MessageState
 
 WAITS_SECONDS = (
     0, 1, 10, 30, 120, 600, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400,
 )  # fmt: skip
 """Before each try, seconds after the previous one; the last one that fails ends the message
 (spec 15, Webhooks)."""
+
+PAUSE_AFTER = timedelta(days=5)
+PAUSE_AFTER_FAILURES = 100
+PAUSE_FAILURES_OVER = timedelta(hours=24)
 
 RETRY_AFTER_MAX_SECONDS = 86_400
 _GONE = 410
@@ -48,6 +52,16 @@ def decide(message_number: int, attempts_before: int, attempt: Attempt) -> Decis
     if status in _BUSY and attempt.retry_after is not None:
         wait = max(wait, _asked_wait(attempt.retry_after, attempt.started_at))
     return Decision(MessageState.PENDING, wait, disables_endpoint=gone)
+
+
+def after_failure(health: Health, now: datetime) -> tuple[Health, bool]:
+    """An endpoint's health after one more failed try, and whether it is to be paused: after 5
+    days with failures only, or 100 failures in a row over at least a day (spec 15, Webhooks)."""
+    since = health.since or now
+    failed = Health(health.failures + 1, since)
+    lasting = now - since
+    many = failed.failures >= PAUSE_AFTER_FAILURES and lasting >= PAUSE_FAILURES_OVER
+    return failed, many or lasting >= PAUSE_AFTER
 
 
 def _jittered(seconds: int, message_number: int, attempts: int) -> timedelta:

@@ -102,6 +102,14 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Health:
+    """Failed tries of an endpoint since its last success, and when the first of them was."""
+
+    failures: int = 0
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """A message at the moment of a try: ``attempts`` tries are on record already."""
 

@@ -20,7 +20,7 @@ from gstable_server.plumbing.http_client import FetchFailed, HttpClient, Respons
 from gstable_server.plumbing.jobs import QUEUE, JobHandler, Jobs
 from gstable_server.plumbing.outbox import StoredEvent
 from gstable_server.webhooks import store, wire
-from gstable_server.webhooks.machine import decide
+from gstable_server.webhooks.machine import after_failure, decide
 from gstable_server.webhooks.model import (
     ENDPOINTS_MAX,
     KEY_PREFIX,
@@ -99,6 +99,7 @@ async def enable(tx: Tx, tenant: Tenant, webhook_id: WebhookId, *, jobs: Jobs = 
     300101."""
     endpoint = await store.require(tx, tenant, webhook_id, lock=True)
     await _save(tx, replace(endpoint, status=EndpointStatus.ACTIVE))
+    await store.clear_health(tx, webhook_id)
     for message_number, attempts in await store.release_held(tx, webhook_id):
         # No dedupe key: the job that found the endpoint disabled may not have ended yet, and
         # each message is released once, because this transaction holds the endpoint's lock.
@@ -277,12 +278,25 @@ async def _record(tx: Tx, delivery: Delivery, attempt: Attempt, *, jobs: Jobs) -
     """Write the try, and where the message goes from here."""
     decision = decide(delivery.message_number, delivery.attempts, attempt)
     await store.insert_attempt(tx, delivery.message_number, attempt)
+    if decision.state is MessageState.DELIVERED:
+        await store.clear_health(tx, delivery.webhook_id)
+    else:
+        await _count_failure(tx, delivery)
     if decision.disables_endpoint:
         await store.disable_gone(tx, delivery)
     next_at = tx.now + decision.wait if decision.wait is not None else None
     moved = await store.move(tx, delivery, decision.state, next_at)
     if moved and next_at is not None:
         await _queue_try(tx, jobs, delivery.message_number, delivery.attempts + 1, next_at)
+
+
+async def _count_failure(tx: Tx, delivery: Delivery) -> None:
+    """Pause the endpoint when it has failed for too long; its messages are held from then on."""
+    health = await store.lock_health(tx, delivery.webhook_id)
+    failed, pauses = after_failure(health, tx.now)
+    await store.save_health(tx, delivery.webhook_id, failed)
+    if pauses:
+        await store.pause(tx, delivery.webhook_id)
 
 
 def _milliseconds(duration: timedelta) -> int:

@@ -19,6 +19,7 @@ from gstable_server.webhooks.model import (
     Delivery,
     Endpoint,
     EndpointStatus,
+    Health,
     Keys,
     MessageState,
     Target,
@@ -210,6 +211,44 @@ async def lock_status(tx: Tx, webhook_id: WebhookId) -> EndpointStatus | None:
     )
     assert row is not None, "messages reference their endpoint"
     return None if row["removed_at"] else EndpointStatus(row["status"])
+
+
+async def lock_health(tx: Tx, webhook_id: WebhookId) -> Health:
+    row = await tx.fetchrow(
+        "SELECT failures, failing_since FROM webhook_endpoints WHERE webhook_id = $1 FOR UPDATE",
+        webhook_id,
+    )
+    assert row is not None, "messages reference their endpoint"
+    return Health(row["failures"], row["failing_since"])
+
+
+async def save_health(tx: Tx, webhook_id: WebhookId, health: Health) -> None:
+    """Write the health of a locked endpoint."""
+    await tx.execute(
+        "UPDATE webhook_endpoints SET failures = $2, failing_since = $3 WHERE webhook_id = $1",
+        webhook_id,
+        health.failures,
+        health.since,
+    )
+
+
+async def clear_health(tx: Tx, webhook_id: WebhookId) -> None:
+    """Forget failures; touches no row of a healthy endpoint."""
+    await tx.execute(
+        "UPDATE webhook_endpoints SET failures = 0, failing_since = NULL"
+        " WHERE webhook_id = $1 AND failures > 0",
+        webhook_id,
+    )
+
+
+async def pause(tx: Tx, webhook_id: WebhookId) -> None:
+    """Pause an active endpoint; what the merchant disabled stays disabled."""
+    await tx.execute(
+        "UPDATE webhook_endpoints SET status = 'paused', updated_at = $2"
+        " WHERE webhook_id = $1 AND status = 'active'",
+        webhook_id,
+        tx.now,
+    )
 
 
 async def park(tx: Tx, delivery: Delivery, state: MessageState) -> None:

@@ -12,6 +12,9 @@ CREATE TABLE webhook_endpoints (
     previous_key       text,
     previous_key_until timestamptz,
     status       text NOT NULL CHECK (status IN ('active', 'inactive', 'paused')),
+    -- Failed tries since the last success, and since when: what an endpoint is paused for.
+    failures      integer NOT NULL DEFAULT 0,
+    failing_since timestamptz,
     created_at   timestamptz NOT NULL,
     updated_at   timestamptz NOT NULL,
     removed_at   timestamptz
