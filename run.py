@@ -161,7 +161,7 @@ def run_checks() -> int:
         ("ruff check", [str(binaries / "ruff"), "check", "--quiet", "."]),
         ("ruff format", [str(binaries / "ruff"), "format", "--check", "--quiet", "."]),
         ("mypy --strict", [str(binaries / "mypy"), *sources, "run.py"]),
-        ("import contracts", [str(binaries / "lint-imports")]),
+        ("import contracts", [str(binaries / "lint-imports"), "--no-logo"]),
         ("generated SDK code", [str(PYTHON), "sdk/scripts/unasync.py", "--check"]),
         ("types of the page modules", ["tsc", "-p", "web"]),
         ("built page modules", ["node", "web/build-check.mjs"]),

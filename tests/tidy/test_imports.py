@@ -100,6 +100,6 @@ def test_every_contract_has_a_planted_breach() -> None:
 def test_every_store_and_machine_is_protected() -> None:
     protected = {m for c in CONTRACTS for m in c.get("protected_modules", [])}
     package = REPOSITORY / "server/src/gstable_server"
-    private = [*package.glob("*/store.py"), *package.glob("*/machine.py")]
-    names = {f"gstable_server.{p.parent.name}.{p.stem}" for p in private}
+    private = [*package.rglob("store.py"), *package.rglob("machine.py")]
+    names = {".".join(p.relative_to(package.parent).with_suffix("").parts) for p in private}
     assert names == protected

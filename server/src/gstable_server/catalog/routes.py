@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pydantic import BaseModel
+
 from gstable_server.catalog import operations, wire
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.ids import ProductId, id_or_none
 from gstable_server.kernel.paging import page_from_path
 from gstable_server.kernel.tenant import Access
-from gstable_server.plumbing.route import Call, Json, Route
+from gstable_server.plumbing.route import Call, Handler, Json, Route
 
 TAGS = ("Products",)
 _DONE = wire.SuccessJson(success=True)
@@ -61,6 +63,11 @@ def _product_id(call: Call) -> ProductId:
     return product_id
 
 
+def _action(path: str, handler: Handler, summary: str, body: type[BaseModel]) -> Route:
+    """A route that changes something and answers only that it did."""
+    return Route("POST", path, handler, summary, Access.WRITE, wire.SuccessJson, body, TAGS)
+
+
 def routes(public_url: str) -> list[Route]:
     """``public_url``: this server's address, without a trailing slash."""
     products = _Products(public_url)
@@ -75,15 +82,11 @@ def routes(public_url: str) -> list[Route]:
             wire.ProductCreateInput,
             TAGS,
         ),
-        Route(
-            "POST",
+        _action(
             "/product/update",
             products.update,
             "Replace all fields of a product",
-            Access.WRITE,
-            wire.SuccessJson,
             wire.ProductUpdateInput,
-            TAGS,
         ),
         Route(
             "GET",
@@ -105,34 +108,19 @@ def routes(public_url: str) -> list[Route]:
             wire.ProductIdsInput,
             TAGS,
         ),
-        Route(
-            "POST",
-            "/product/archive",
-            products.archive,
-            "Take a product out of sale",
-            Access.WRITE,
-            wire.SuccessJson,
-            wire.ProductIdInput,
-            TAGS,
+        _action(
+            "/product/archive", products.archive, "Take a product out of sale", wire.ProductIdInput
         ),
-        Route(
-            "POST",
+        _action(
             "/product/unarchive",
             products.unarchive,
             "Put an archived product back on sale",
-            Access.WRITE,
-            wire.SuccessJson,
             wire.ProductIdInput,
-            TAGS,
         ),
-        Route(
-            "POST",
+        _action(
             "/product/remove",
             products.remove,
             "Remove a product that no payment link ever referenced",
-            Access.WRITE,
-            wire.SuccessJson,
             wire.ProductIdInput,
-            TAGS,
         ),
     ]

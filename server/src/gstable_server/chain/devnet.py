@@ -284,7 +284,7 @@ def _network(plan: _Plan, url: str, deployment: Deployment) -> Network:
 
 async def _listening(port: int, process: subprocess.Popen[bytes], log_file: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while True:
+    while True:  # bounded: by the deadline
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:

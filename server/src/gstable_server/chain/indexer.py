@@ -85,7 +85,7 @@ class Indexer:
             except Passing as failure:
                 failures += 1
                 log.warning("network not read", network=self._network.name, reason=str(failure))
-                await _pause(stop, max(_back_off(failures), float(failure.retry_after or 0)))
+                await _pause(stop, max(_back_off(failures), failure.retry_after or 0))
             except NetworkHalted as halt:
                 failures += 1
                 log.critical("network halted", network=self._network.name, reason=str(halt))
@@ -254,7 +254,7 @@ def _log_facts(facts: Sequence[Fact]) -> None:
 
 def _back_off(failures: int) -> float:
     least, most = BACK_OFF_SECONDS
-    return float(min(least * 2 ** min(failures - 1, 10), most))
+    return min(least * 2.0 ** min(failures - 1, 10), most)
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

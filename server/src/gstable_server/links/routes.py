@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import BaseModel
+
 from gstable_server.catalog.wire import SuccessJson
 from gstable_server.chain.networks import Networks
 from gstable_server.kernel.errors import Code, Refused
@@ -10,7 +12,7 @@ from gstable_server.kernel.paging import page_from_path
 from gstable_server.kernel.tenant import Access
 from gstable_server.links import operations, wire
 from gstable_server.links.operations import Shop
-from gstable_server.plumbing.route import Call, Json, Route
+from gstable_server.plumbing.route import Call, Handler, Json, Route
 
 TAGS = ("Payment links",)
 _DONE = SuccessJson(success=True)
@@ -60,6 +62,11 @@ def _link_id(text: str) -> LinkId:
     return link_id
 
 
+def _action(path: str, handler: Handler, summary: str, body: type[BaseModel]) -> Route:
+    """A route that changes something and answers only that it did."""
+    return Route("POST", path, handler, summary, Access.WRITE, SuccessJson, body, TAGS)
+
+
 def routes(networks: Networks, public_url: str) -> list[Route]:
     """``public_url``: this server's address, without a trailing slash.
 
@@ -77,35 +84,15 @@ def routes(networks: Networks, public_url: str) -> list[Route]:
             wire.LinkCreateInput,
             TAGS,
         ),
-        Route(
-            "POST",
+        _action(
             "/payment/link/update",
             links.update,
             "Replace all fields of a payment link",
-            Access.WRITE,
-            SuccessJson,
             wire.LinkUpdateInput,
-            TAGS,
         ),
-        Route(
-            "POST",
-            "/payment/link/disable",
-            links.disable,
-            "Disable a payment link",
-            Access.WRITE,
-            SuccessJson,
-            wire.LinkIdInput,
-            TAGS,
-        ),
-        Route(
-            "POST",
-            "/payment/link/enable",
-            links.enable,
-            "Enable a disabled payment link",
-            Access.WRITE,
-            SuccessJson,
-            wire.LinkIdInput,
-            TAGS,
+        _action("/payment/link/disable", links.disable, "Disable a payment link", wire.LinkIdInput),
+        _action(
+            "/payment/link/enable", links.enable, "Enable a disabled payment link", wire.LinkIdInput
         ),
         Route(
             "GET",

@@ -1,4 +1,4 @@
-"""One JSON line per log entry, on standard error; values are encoded, so a line cannot be forged."""
+"""One JSON line per log entry, on standard error; values are encoded: no line can be forged."""
 
 from __future__ import annotations
 

@@ -71,10 +71,12 @@ WITH new AS (
         $8::timestamptz[])
     RETURNING sequence, object_id, occurred_at
 )
-INSERT INTO outbox (sequence, object_id, not_before) SELECT sequence, object_id, occurred_at FROM new
+INSERT INTO outbox (sequence, object_id, not_before)
+SELECT sequence, object_id, occurred_at FROM new
 """
 
-# An event waits while an earlier one of its object does: merchants see one object's events in order.
+# An event waits while an earlier one of its object does: merchants see an object's events in
+# order.
 _NEXT = """
 SELECT e.*, o.attempts FROM outbox o JOIN events e USING (sequence)
 WHERE o.not_before <= $1

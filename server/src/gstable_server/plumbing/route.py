@@ -30,13 +30,16 @@ class Call:
     body: Any
 
 
+Handler = Callable[[Call], Awaitable[Json]]
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """``path`` in Starlette's form, ``result`` the type that ``data`` has (for OpenAPI)."""
 
     method: Literal["GET", "POST"]
     path: str
-    handler: Callable[[Call], Awaitable[Json]]
+    handler: Handler
     summary: str
     access: Access
     result: Any

@@ -25,4 +25,5 @@ CREATE TABLE products (
     removed_at    timestamptz,
     CHECK (used_at IS NULL OR removed_at IS NULL)
 );
-CREATE INDEX products_newest ON products (merchant_id, mode, sequence DESC) WHERE removed_at IS NULL;
+CREATE INDEX products_newest ON products (merchant_id, mode, sequence DESC)
+    WHERE removed_at IS NULL;

@@ -7,7 +7,8 @@ CREATE TABLE sessions (
     mode                 text NOT NULL CHECK (mode IN ('live', 'test')),
     session_type         text NOT NULL
         CHECK (session_type IN ('checkout', 'payment_link', 'ai_checkout')),
-    business_type        text NOT NULL CHECK (business_type IN ('checkout_session', 'payment_link')),
+    business_type        text NOT NULL
+                         CHECK (business_type IN ('checkout_session', 'payment_link')),
     business_id          text NOT NULL,
     client_code          text NOT NULL,
     account_id           text NOT NULL REFERENCES receiving_accounts,
