@@ -13,7 +13,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from gstable_server.kernel.clock import UnixSeconds
 from gstable_server.plumbing.db import Database
-from gstable_server.plumbing.http_client import GuardedClient
+from gstable_server.plumbing.http_client import USER_AGENT, GuardedClient
 from gstable_server.plumbing.system import SystemClock
 from gstable_server.plumbing.testing import FakeClock
 from gstable_server.webhooks import operations
@@ -63,7 +63,7 @@ async def test_a_delivered_letter_carries_both_signatures(
         )
         assert headers["webhook-id"] == json.loads(letter.body)["eventId"]
         assert headers["content-type"] == "application/json"
-        assert headers["user-agent"] == operations.USER_AGENT
+        assert headers["user-agent"] == USER_AGENT
     [message] = await messages(database)
     assert (message.state, message.attempts, message.wait) == ("delivered", 1, None)
     [attempt] = await attempts(database)

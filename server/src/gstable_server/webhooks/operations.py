@@ -41,7 +41,6 @@ DELIVER = "webhook.deliver"
 TIMEOUT_SECONDS = 15.0
 RESPONSE_BYTES_MAX = 64 * 1024
 SNIPPET_CHARACTERS = 1_000
-USER_AGENT = "GStable-Webhooks/1"
 
 
 # --- endpoints -----------------------------------------------------------------------------
@@ -246,7 +245,6 @@ async def _send(
     started = db.clock.now()
     headers = {
         "content-type": "application/json",
-        "user-agent": USER_AGENT,
         **signature_headers(
             delivery.keys.valid_at(started),
             delivery.event_id,
