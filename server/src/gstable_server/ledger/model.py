@@ -119,7 +119,7 @@ def settlement(
     session_id: SessionId | None,
 ) -> Transfer:
     """A payment became final: its shares leave the pending accounts."""
-    legs = (
+    legs: tuple[Entry, ...] = (
         Entry(pending_account, -merchant_amount),
         Entry(settled_account, merchant_amount),
         Entry(FEES_PENDING, -fee_amount),

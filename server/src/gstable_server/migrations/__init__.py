@@ -14,6 +14,7 @@ def run_sql(name: str) -> None:
     """Run ``versions/<name>.sql`` whole, statements and function bodies as they are written."""
     sql = (VERSIONS / f"{name}.sql").read_text()
     raw = op.get_bind().connection.dbapi_connection
+    assert raw is not None, "a migration runs on an open connection"
     raw.run_async(lambda connection: connection.execute(sql))
 
 

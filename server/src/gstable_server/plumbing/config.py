@@ -50,7 +50,7 @@ class SettingsInvalid(Exception):
 def load_settings() -> Settings:
     """The settings of this process's environment. Raises ``SettingsInvalid``."""
     try:
-        return Settings()  # type: ignore[call-arg]
+        return Settings()
     except ValidationError as failure:
         problems = []
         for error in failure.errors(include_input=False):

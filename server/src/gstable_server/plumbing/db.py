@@ -58,7 +58,8 @@ class Tx:
             self._events.clear()
 
     async def fetch(self, sql: str, *values: Any) -> list[asyncpg.Record]:
-        return await self.connection.fetch(sql, *values)
+        rows: list[asyncpg.Record] = await self.connection.fetch(sql, *values)
+        return rows
 
     async def fetchrow(self, sql: str, *values: Any) -> asyncpg.Record | None:
         return await self.connection.fetchrow(sql, *values)
@@ -67,7 +68,8 @@ class Tx:
         return await self.connection.fetchval(sql, *values)
 
     async def execute(self, sql: str, *values: Any) -> str:
-        return await self.connection.execute(sql, *values)
+        status: str = await self.connection.execute(sql, *values)
+        return status
 
 
 async def _prepare(connection: asyncpg.Connection[Any]) -> None:

@@ -188,7 +188,7 @@ def render(view: SessionView, public_url: str) -> dict[str, Any]:
     session, payment = view.session, view.payment
     tx_hash = f"0x{payment.tx_hash.hex()}" if payment else ""
     completed = session.state is SessionState.COMPLETED
-    rendered = {
+    rendered: dict[str, Any] = {
         "sessionId": session.session_id,
         "sessionType": session.session_type.value,
         "businessId": session.business_id,
