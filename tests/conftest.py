@@ -98,10 +98,10 @@ def order_signer() -> OrderSigner:
 
 
 @pytest.fixture(scope="session")
-def devnet(
-    tmp_path_factory: pytest.TempPathFactory, order_signer: OrderSigner
-) -> Iterator[Devnet]:
+async def devnet(
+    anyio_backend: str, tmp_path_factory: pytest.TempPathFactory, order_signer: OrderSigner
+) -> AsyncIterator[Devnet]:
     """Two local chains with router and tokens; one per test process, so tests share them."""
-    running = asyncio.run(Devnet.start(tmp_path_factory.mktemp("chains"), order_signer.address))
+    running = await Devnet.start(tmp_path_factory.mktemp("chains"), order_signer.address)
     yield running
     running.stop()
