@@ -26,7 +26,7 @@ from gstable_server.plumbing.destinations import address_problem, destination_pr
 TIMEOUT_SECONDS = 15.0
 BYTES_MAX = 64 * 1024
 _CHUNK = 16 * 1024
-USER_AGENT = "GStable-Webhooks/1.0"
+USER_AGENT = "GStable/1.0"
 
 
 class FailureReason(StrEnum):
