@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import eth_abi
 import pytest
+from eth_abi.abi import encode
 
 from gstable_server.chain import abi
 from gstable_server.chain.orders import ORDER
+from gstable_server.kernel.address import Address
 
 ARTIFACTS = Path(__file__).parents[3] / "contracts/artifacts"
 ROUTER = json.loads((ARTIFACTS / "PaymentRouter.json").read_text())["abi"]
@@ -55,10 +56,8 @@ def test_encoding_agrees_with_an_independent_library() -> None:
     ours = abi.encode(
         abi.number_word(5),
         abi.Dynamic(b"x" * 33),
-        abi.address_word(b"\x07" * 20),
-        abi.Dynamic(b""),  # type: ignore[arg-type]
+        abi.address_word(Address(b"\x07" * 20)),
+        abi.Dynamic(b""),
     )
-    theirs = eth_abi.encode(
-        ["uint256", "bytes", "address", "string"], [5, b"x" * 33, "0x" + "07" * 20, ""]
-    )
+    theirs = encode(["uint256", "bytes", "address", "string"], [5, b"x" * 33, "0x" + "07" * 20, ""])
     assert ours == theirs

@@ -216,10 +216,12 @@ class Indexer:
         tx_hashes = {payment.tx_hash for payment in payments}
         known = await store.known_payments(tx, self._network.name, sorted(tx_hashes))
         positions = {name: each.log_position for name, each in known.items()}
+        states = {name: each.kind for name, each in known.items()}
         facts: list[Fact] = []
         for payment in named_for_good(payments, positions):
-            earlier = known.get((payment.tx_hash, payment.session_key))
-            facts += _added(earlier.kind if earlier else None, Happening.MINED, payment)
+            name = (payment.tx_hash, payment.session_key)
+            facts += _added(states.get(name), Happening.MINED, payment)
+            states[name] = FactKind.SEEN
         return facts
 
     async def _matured(self, tx: Tx, tip_number: int) -> list[Fact]:

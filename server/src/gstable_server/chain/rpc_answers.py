@@ -46,7 +46,7 @@ class _Error(msgspec.Struct):
 
 class _Answer(msgspec.Struct):
     id: int | None = None
-    result: msgspec.Raw = msgspec.Raw(b"null")
+    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     error: _Error | None = None
 
 
@@ -100,11 +100,15 @@ def results(body: bytes, methods: Sequence[str], *, single: bool) -> list[msgspe
         raise _trouble(methods[0], answered[0].error)
     if by_id.keys() != set(range(len(methods))) or len(answered) != len(methods):
         raise ProviderFailed("the answers do not match the questions")
-    ordered = [by_id[at] for at in range(len(methods))]
-    for method, answer in zip(methods, ordered, strict=True):
-        if answer.error is not None:
-            raise _trouble(method, answer.error)
-    return [answer.result for answer in ordered]
+    return [_result(method, by_id[at]) for at, method in enumerate(methods)]
+
+
+def _result(method: str, answer: _Answer) -> msgspec.Raw:
+    if answer.error is not None:
+        raise _trouble(method, answer.error)
+    if answer.result is msgspec.UNSET:
+        raise ProviderFailed(f"{method}: neither a result nor an error")
+    return answer.result
 
 
 def _decode_batch(body: bytes) -> list[_Answer]:

@@ -1,0 +1,228 @@
+"""One suite judges ``FakeChain`` and ``HttpRpc`` in front of a real node."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Protocol
+
+import pytest
+
+from gstable_server.chain import abi
+from gstable_server.chain.devnet import Devnet
+from gstable_server.chain.networks import Network
+from gstable_server.chain.orders import (
+    OrderSigner,
+    PaymentOrder,
+    approve_call,
+    pay_call,
+    session_key,
+)
+from gstable_server.chain.rpc import NodeRefused, Rpc, UnknownBlock
+from gstable_server.chain.testing import FakeChain, fake_network
+from gstable_server.chain.wallet import Wallet
+from gstable_server.kernel.address import Address
+from gstable_server.kernel.clock import UnixSeconds
+
+pytestmark = pytest.mark.anyio
+
+NOBODY = Address(b"\x77" * 20)
+UNKNOWN = b"\x88" * 32
+FAR_FUTURE = UnixSeconds(4_000_000_000)
+
+
+class World(Protocol):
+    """A chain with the means to make things happen on it."""
+
+    network: Network
+    rpc: Rpc
+
+    async def pay(self) -> tuple[bytes, int]:
+        """Make a payment; its session key and the number of its block."""
+
+    async def mine(self, blocks: int) -> None: ...
+
+    async def reorganise(self, depth: int) -> None: ...
+
+
+class FakeWorld:
+    def __init__(self) -> None:
+        self.network = fake_network()
+        self.chain = FakeChain(self.network)
+        self.rpc: Rpc = self.chain
+        signer = abi.call_data(abi.IS_SIGNER, abi.address_word(NOBODY))
+        self.chain.returns[self.network.router, signer] = abi.number_word(0)
+
+    async def pay(self) -> tuple[bytes, int]:
+        payment = self.chain.payment()
+        return payment.session_key, self.chain.mine(payment).number
+
+    async def mine(self, blocks: int) -> None:
+        self.chain.mine_empty(blocks)
+
+    async def reorganise(self, depth: int) -> None:
+        self.chain.take_back(depth)
+        self.chain.mine_empty(depth)
+
+
+class AnvilWorld:
+    def __init__(self, devnet: Devnet, signer: OrderSigner, stack: AsyncExitStack) -> None:
+        self.network = devnet.networks.network("polygon")
+        self._devnet = devnet
+        self._signer = signer
+        self._stack = stack
+
+    async def open(self) -> None:
+        self._http = await self._stack.enter_async_context(self._devnet.rpc("polygon"))
+        self.rpc: Rpc = self._http
+
+    async def pay(self) -> tuple[bytes, int]:
+        wallet = Wallet(os.urandom(32), self._http, self.network.chain_id)
+        token = self.network.tokens[0]
+        await self._devnet.set_balance("polygon", wallet.address, 10**18)
+        await self._devnet.fund("polygon", wallet.address, token.symbol, 1_000_000)
+        key = session_key(os.urandom(8).hex())
+        order = PaymentOrder(key, Address(b"\x02" * 20), token, 990_000, 5_000, NOBODY, FAR_FUTURE)
+        approve = approve_call(token, self.network.router, order.total)
+        await wallet.wait(await wallet.send(approve))
+        receipt = await wallet.wait(
+            await wallet.send(pay_call(self._signer.sign(order, self.network)))
+        )
+        assert receipt.succeeded
+        return key, receipt.block_number
+
+    async def mine(self, blocks: int) -> None:
+        await self._devnet.mine("polygon", blocks)
+
+    async def reorganise(self, depth: int) -> None:
+        await self._devnet.reorganise("polygon", depth)
+
+
+@pytest.fixture(params=["fake", pytest.param("anvil", marks=pytest.mark.anvil)])
+async def world(
+    request: pytest.FixtureRequest, devnet: Devnet, order_signer: OrderSigner
+) -> AsyncIterator[World]:
+    if request.param == "fake":
+        yield FakeWorld()
+        return
+    async with AsyncExitStack() as stack:
+        world = AnvilWorld(devnet, order_signer, stack)
+        await world.open()
+        await world.mine(1)
+        yield world
+
+
+async def test_chain_id_is_the_configured_one(world: World) -> None:
+    assert await world.rpc.chain_id() == world.network.chain_id
+
+
+async def test_blocks_are_linked_and_missing_ones_are_none(world: World) -> None:
+    await world.mine(3)
+    head = await world.rpc.block_number()
+    blocks = await world.rpc.blocks_by_number((head - 1, head, head + 1000))
+    assert [block and block.number for block in blocks] == [head - 1, head, None]
+    assert blocks[0] is not None
+    assert blocks[1] is not None
+    assert blocks[1].parent_hash == blocks[0].hash
+    assert await world.rpc.blocks_by_number(()) == ()
+
+
+async def test_many_blocks_are_answered_in_the_order_asked(world: World) -> None:
+    await world.mine(150)
+    head = await world.rpc.block_number()
+    numbers = [head - 120 + place for place in range(120)][::-1]
+    blocks = await world.rpc.blocks_by_number(numbers)
+    assert [block and block.number for block in blocks] == numbers
+
+
+async def test_block_and_next_are_parent_and_child(world: World) -> None:
+    await world.mine(2)
+    head = await world.rpc.block_number()
+    here, following = await world.rpc.block_and_next(head - 1)
+    assert following is not None
+    assert (here.number, following.parent_hash) == (head - 1, here.hash)
+
+
+async def test_next_of_the_newest_block_is_none_and_beyond_is_unknown(world: World) -> None:
+    with pytest.raises(UnknownBlock):
+        await world.rpc.block_and_next(await world.rpc.block_number() + 1000)
+
+
+async def test_block_by_hash_is_found_or_none(world: World) -> None:
+    [block] = await world.rpc.blocks_by_number((await world.rpc.block_number(),))
+    assert block is not None
+    assert await world.rpc.block_by_hash(block.hash) == block
+    assert await world.rpc.block_by_hash(UNKNOWN) is None
+
+
+async def test_payment_is_in_the_logs_of_its_block_and_only_there(world: World) -> None:
+    key, number = await world.pay()
+    [before, block] = await world.rpc.blocks_by_number((number - 1, number))
+    assert before is not None
+    assert block is not None
+    [log] = await world.rpc.logs_of_block(block.hash, world.network.router)
+    assert log.topics[:2] == (abi.PAID_TOPIC, key)
+    assert (log.block_hash, log.block_number) == (block.hash, number)
+    assert log.address == world.network.router
+    assert await world.rpc.logs_of_block(before.hash, world.network.router) == ()
+    assert await world.rpc.logs_of_block(block.hash, NOBODY) == ()
+
+
+async def test_chn_12_logs_of_an_unknown_block_are_refused_and_not_empty(world: World) -> None:
+    with pytest.raises(UnknownBlock):
+        await world.rpc.logs_of_block(UNKNOWN, world.network.router)
+
+
+async def test_range_has_the_logs_of_its_blocks_both_ends_included(world: World) -> None:
+    first_key, first = await world.pay()
+    await world.mine(3)
+    second_key, second = await world.pay()
+    await world.mine(1)
+
+    async def keys(start: int, end: int) -> list[bytes]:
+        logs = await world.rpc.logs_in_range(start, end, world.network.router)
+        return [log.topics[1] for log in logs]
+
+    assert await keys(first, second) == [first_key, second_key]
+    assert await keys(first + 1, second) == [second_key]
+    assert await keys(first, second - 1) == [first_key]
+    assert await keys(first + 1, second - 1) == []
+
+
+async def test_chn_12_range_beyond_the_head_is_refused_and_not_cut_short(world: World) -> None:
+    head = await world.rpc.block_number()
+    with pytest.raises(UnknownBlock):
+        await world.rpc.logs_in_range(head, head + 1000, world.network.router)
+
+
+async def test_chn_16_block_that_left_the_chain_is_unknown(world: World) -> None:
+    _, number = await world.pay()
+    [old] = await world.rpc.blocks_by_number((number,))
+    assert old is not None
+    depth = await world.rpc.block_number() - number + 1
+    await world.reorganise(depth)
+    [new] = await world.rpc.blocks_by_number((number,))
+    assert new is not None
+    assert new.hash != old.hash
+    assert new.parent_hash == old.parent_hash
+    assert await world.rpc.block_by_hash(old.hash) is None
+    with pytest.raises(UnknownBlock):
+        await world.rpc.logs_of_block(old.hash, world.network.router)
+    assert await world.rpc.logs_of_block(new.hash, world.network.router) == ()
+
+
+async def test_code_is_there_or_empty(world: World) -> None:
+    assert await world.rpc.code(world.network.router)
+    assert await world.rpc.code(NOBODY) == b""
+
+
+async def test_call_returns_what_the_contract_does(world: World) -> None:
+    asked = abi.call_data(abi.IS_SIGNER, abi.address_word(NOBODY))
+    assert await world.rpc.call(world.network.router, asked) == abi.number_word(0)
+    assert await world.rpc.call(NOBODY, asked) == b""
+
+
+async def test_call_that_reverts_is_refused(world: World) -> None:
+    with pytest.raises(NodeRefused):
+        await world.rpc.call(world.network.router, b"\xde\xad\xbe\xef")

@@ -1,0 +1,411 @@
+"""The RPC client against providers that fail, lag and lie, over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from gstable_server.chain.http_rpc import HttpRpc
+from gstable_server.chain.rpc import (
+    NodeRefused,
+    ProviderFailed,
+    ProviderLied,
+    RangeTooLarge,
+    UnknownBlock,
+)
+from gstable_server.kernel.address import Address
+from gstable_server.kernel.errors import Passing
+
+pytestmark = pytest.mark.anyio
+
+CHAIN_ID = 1337001
+ROUTER = Address(b"\x50" * 20)
+Reply = Callable[[web.Request, Any], Awaitable[web.StreamResponse]]
+
+
+def hash_text(number: int) -> str:
+    return "0x" + number.to_bytes(32, "big").hex()
+
+
+ASKED = bytes.fromhex(hash_text(1005)[2:])
+
+
+def block(number: int, **changes: Any) -> dict[str, Any]:
+    return {
+        "number": hex(number),
+        "hash": hash_text(number + 1000),
+        "parentHash": hash_text(number + 999),
+        "timestamp": "0x1",
+        "transactions": [],
+        **changes,
+    }
+
+
+def a_log(**changes: Any) -> dict[str, Any]:
+    return {
+        "address": "0x" + "50" * 20,
+        "topics": [hash_text(1)],
+        "data": "0x",
+        "blockNumber": "0x5",
+        "blockHash": hash_text(1005),
+        "transactionHash": hash_text(7),
+        "logIndex": "0x0",
+        "removed": False,
+        **changes,
+    }
+
+
+def result_of(method: str, parameters: list[Any]) -> Any:
+    """What an honest node says."""
+    match method:
+        case "eth_chainId":
+            return hex(CHAIN_ID)
+        case "eth_blockNumber":
+            return "0x64"
+        case "eth_getBlockByNumber":
+            number = int(parameters[0], 16)
+            return block(number) if number <= 100 else None
+        case "eth_getBlockByHash":
+            return block(int(parameters[0], 16) - 1000)
+        case "eth_getLogs":
+            return [a_log()]
+        case "eth_call":
+            return "0x01"
+    raise AssertionError(method)
+
+
+def answer(question: dict[str, Any]) -> dict[str, Any]:
+    result = result_of(question["method"], question["params"])
+    return {"jsonrpc": "2.0", "id": question["id"], "result": result}
+
+
+def honest(body: Any) -> Any:
+    return [answer(each) for each in body] if isinstance(body, list) else answer(body)
+
+
+def changed(change: Callable[[dict[str, Any], Any], Any]) -> Reply:
+    """An honest node whose answers ``change`` rewrites, except to what the chain id is."""
+
+    async def reply(_request: web.Request, body: Any) -> web.StreamResponse:
+        if isinstance(body, dict) and body["method"] == "eth_chainId":
+            return web.json_response(answer(body))
+        if isinstance(body, list):
+            return web.json_response([change(each, answer(each)) for each in body])
+        return web.json_response(change(body, answer(body)))
+
+    return reply
+
+
+def with_result(method: str, result: Any) -> Reply:
+    return changed(lambda q, a: {**a, "result": result} if q["method"] == method else a)
+
+
+def with_error(method: str, code: int, message: str, data: Any = None) -> Reply:
+    error = {"code": code, "message": message, "data": data}
+    return changed(
+        lambda q, a: (
+            {"jsonrpc": "2.0", "id": a["id"], "error": error} if q["method"] == method else a
+        )
+    )
+
+
+def raw(content: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Reply:
+    async def reply(_request: web.Request, body: Any) -> web.StreamResponse:
+        if isinstance(body, dict) and body["method"] == "eth_chainId":
+            return web.json_response(answer(body))
+        return web.Response(body=content, status=status, headers=headers)
+
+    return reply
+
+
+class Provider:
+    """A provider on a real socket; ``reply`` may be exchanged while it runs."""
+
+    def __init__(self) -> None:
+        self.reply: Reply = changed(lambda _question, honest_answer: honest_answer)
+        self.bodies: list[Any] = []
+        app = web.Application()
+        app.router.add_post("/key", self._handle)
+        self.server = TestServer(app)
+
+    @property
+    def url(self) -> str:
+        return str(self.server.make_url("/key"))
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        body = json.loads(await request.read())
+        self.bodies.append(body)
+        return await self.reply(request, body)
+
+
+@pytest.fixture
+async def providers() -> AsyncIterator[list[Provider]]:
+    both = [Provider(), Provider()]
+    for provider in both:
+        await provider.server.start_server()
+    yield both
+    for provider in both:
+        await provider.server.close()
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    timeout = aiohttp.ClientTimeout(total=1)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        yield session
+
+
+@pytest.fixture
+def rpc(session: aiohttp.ClientSession, providers: list[Provider]) -> HttpRpc:
+    """A client that knows the first provider only."""
+    return HttpRpc(session, [providers[0].url], CHAIN_ID)
+
+
+BROKEN = {
+    "502 with HTML": raw(b"<html>Bad Gateway</html>", 502, {"Content-Type": "text/html"}),
+    "200 with HTML": raw(b"<html>please log in</html>", 200),
+    "429": raw(b"slow down", 429),
+    "404": raw(b"", 404),
+    "a redirect": raw(b"", 302, {"Location": "http://127.0.0.1:9/"}),
+    "nothing": raw(b""),
+    "truncated": raw(b'[{"jsonrpc":"2.0","id":0,"result":{"number":"0x'),
+    "null": raw(b"null"),
+    "a number": raw(b"7"),
+    "invalid UTF-8": raw(b'{"id":0,"result":"\xff"}'),
+    "an empty batch": raw(b"[]"),
+    "one object to a batch": raw(b'{"id":null,"error":{"code":-32600,"message":"no batches"}}'),
+    "another id": changed(lambda _q, a: {**a, "id": a["id"] + 1}),
+    "the same id twice": changed(lambda _q, a: {**a, "id": 0}),
+    "no result": changed(lambda _q, a: {"id": a["id"]}),
+    "a text id": changed(lambda _q, a: {**a, "id": str(a["id"])}),
+    "logs are null": with_result("eth_getLogs", None),
+    "logs are an object": with_result("eth_getLogs", {}),
+    "a log without topics": with_result("eth_getLogs", [{"address": "0x"}]),
+    "a short address": with_result("eth_getLogs", [a_log(address="0x12")]),
+    "odd data": with_result("eth_getLogs", [a_log(data="0x123")]),
+    "a pending log": with_result("eth_getLogs", [a_log(blockHash=None)]),
+    "a decimal number": with_result("eth_getLogs", [a_log(logIndex="7")]),
+    "a huge number": with_result("eth_getLogs", [a_log(logIndex="0x" + "f" * 65)]),
+    "rate limited": with_error("eth_getLogs", -32005, "request rate limited"),
+    "an internal error": with_error("eth_getLogs", -32603, "internal error"),
+}
+
+
+@pytest.mark.parametrize("reply", BROKEN.values(), ids=BROKEN.keys())
+async def test_chn_15_broken_answer_is_a_passing_failure(
+    reply: Reply, rpc: HttpRpc, providers: list[Provider]
+) -> None:
+    providers[0].reply = reply
+    with pytest.raises(ProviderFailed):
+        await rpc.logs_of_block(ASKED, ROUTER)
+
+
+@pytest.mark.parametrize("reply", BROKEN.values(), ids=BROKEN.keys())
+async def test_chn_15_broken_provider_is_left_for_the_next(
+    reply: Reply, session: aiohttp.ClientSession, providers: list[Provider]
+) -> None:
+    rpc = HttpRpc(session, [provider.url for provider in providers], CHAIN_ID)
+    providers[0].reply = reply
+    for _ in range(3):
+        assert len(await rpc.logs_of_block(ASKED, ROUTER)) == 1
+    # The one that answered is asked first from then on.
+    assert len(providers[0].bodies) <= 2
+
+
+async def test_chn_15_hung_provider_is_given_up_after_the_timeout(
+    rpc: HttpRpc, providers: list[Provider]
+) -> None:
+    async def hang(_request: web.Request, _body: Any) -> web.StreamResponse:
+        await asyncio.sleep(20)
+        raise AssertionError("unreachable")
+
+    providers[0].reply = hang
+    async with asyncio.timeout(5):
+        with pytest.raises(ProviderFailed):
+            await rpc.block_number()
+
+
+async def test_chn_15_provider_that_sends_without_end_is_given_up(
+    rpc: HttpRpc, providers: list[Provider], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gstable_server.chain.http_rpc.ANSWER_BYTES_MAX", 100_000)
+    providers[0].reply = raw(b'{"id":0,"result":"' + b"f" * 200_000 + b'"}')
+    with pytest.raises(ProviderFailed, match="more than"):
+        await rpc.block_number()
+
+
+async def test_chn_15_retry_after_is_passed_on(rpc: HttpRpc, providers: list[Provider]) -> None:
+    providers[0].reply = raw(b"", 429, {"Retry-After": "7"})
+    with pytest.raises(Passing) as failure:
+        await rpc.block_number()
+    assert failure.value.retry_after == 7
+
+
+async def test_chn_15_batch_answered_out_of_order_is_put_in_order(
+    rpc: HttpRpc, providers: list[Provider]
+) -> None:
+    async def reversed_reply(_request: web.Request, body: Any) -> web.StreamResponse:
+        answers = honest(body)
+        return web.json_response(answers[::-1] if isinstance(answers, list) else answers)
+
+    providers[0].reply = reversed_reply
+    blocks = await rpc.blocks_by_number((3, 5, 101, 4))
+    assert [each and each.number for each in blocks] == [3, 5, None, 4]
+
+
+async def test_chn_15_json_error_with_status_500_is_read(
+    rpc: HttpRpc, providers: list[Provider]
+) -> None:
+    refusal = {"jsonrpc": "2.0", "id": 0, "error": {"code": 3, "message": "execution reverted"}}
+    providers[0].reply = raw(json.dumps(refusal).encode(), 500)
+    with pytest.raises(NodeRefused):
+        await rpc.call(ROUTER, b"")
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (-32005, "query returned more than 10000 results"),
+        (-32602, "eth_getLogs is limited to a 10,000 range"),
+        (-32600, "You can make eth_getLogs requests with up to a 10 block range."),
+        (-32000, "block range is too large"),
+        (-32000, "Log response size exceeded."),
+        (-32614, "eth_getLogs is limited to 5 block range, exceed maximum block range"),
+    ],
+)
+async def test_chn_15_dialects_of_a_range_too_large(
+    code: int, message: str, rpc: HttpRpc, providers: list[Provider]
+) -> None:
+    providers[0].reply = with_error("eth_getLogs", code, message)
+    with pytest.raises(RangeTooLarge):
+        await rpc.logs_in_range(1, 50, ROUTER)
+
+
+@pytest.mark.parametrize("message", ["unknown block", "block not found: 0x12", "header not found"])
+async def test_chn_12_dialects_of_an_unknown_block(
+    message: str, rpc: HttpRpc, providers: list[Provider]
+) -> None:
+    providers[0].reply = with_error("eth_getLogs", -32000, message)
+    with pytest.raises(UnknownBlock):
+        await rpc.logs_of_block(ASKED, ROUTER)
+
+
+async def test_chn_12_empty_answer_for_an_unknown_block_is_not_believed(
+    rpc: HttpRpc, providers: list[Provider]
+) -> None:
+    def change(question: dict[str, Any], honest_answer: Any) -> Any:
+        return {**honest_answer, "result": [] if question["method"] == "eth_getLogs" else None}
+
+    providers[0].reply = changed(change)
+    with pytest.raises(UnknownBlock):
+        await rpc.logs_of_block(ASKED, ROUTER)
+
+
+async def test_chn_12_lagging_provider_is_left_for_one_that_has_the_block(
+    session: aiohttp.ClientSession, providers: list[Provider]
+) -> None:
+    rpc = HttpRpc(session, [provider.url for provider in providers], CHAIN_ID)
+    providers[0].reply = with_result("eth_getBlockByNumber", None)
+    here, _ = await rpc.block_and_next(50)
+    assert here.number == 50
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        a_log(blockHash=hash_text(9)),
+        a_log(removed=True),
+    ],
+    ids=["another block", "removed"],
+)
+async def test_chn_12_log_that_does_not_belong_is_a_lie(
+    log: dict[str, Any], rpc: HttpRpc, providers: list[Provider]
+) -> None:
+    providers[0].reply = with_result("eth_getLogs", [log])
+    with pytest.raises(ProviderLied):
+        await rpc.logs_of_block(ASKED, ROUTER)
+
+
+async def test_log_from_outside_of_the_range_is_a_lie(
+    rpc: HttpRpc, providers: list[Provider]
+) -> None:
+    with pytest.raises(ProviderLied):
+        await rpc.logs_in_range(6, 10, ROUTER)
+
+
+async def test_chn_05_repeated_log_is_one_and_a_contradicting_one_is_a_lie(
+    rpc: HttpRpc, providers: list[Provider]
+) -> None:
+    providers[0].reply = with_result("eth_getLogs", [a_log()] * 1000)
+    assert len(await rpc.logs_of_block(ASKED, ROUTER)) == 1
+    providers[0].reply = with_result("eth_getLogs", [a_log(), a_log(data="0x12")])
+    with pytest.raises(ProviderLied):
+        await rpc.logs_of_block(ASKED, ROUTER)
+
+
+async def test_other_block_than_asked_for_is_a_lie(rpc: HttpRpc, providers: list[Provider]) -> None:
+    providers[0].reply = with_result("eth_getBlockByNumber", block(9))
+    with pytest.raises(ProviderLied):
+        await rpc.blocks_by_number((8,))
+    providers[0].reply = with_result("eth_getBlockByHash", block(9))
+    with pytest.raises(ProviderLied):
+        await rpc.block_by_hash(ASKED)
+
+
+async def test_chn_21_block_from_beyond_the_calendar_is_refused(
+    rpc: HttpRpc, providers: list[Provider]
+) -> None:
+    providers[0].reply = with_result("eth_getBlockByNumber", block(8, timestamp=hex(2**60)))
+    with pytest.raises(ProviderFailed):
+        await rpc.blocks_by_number((8,))
+
+
+async def test_chn_24_provider_of_another_chain_is_never_believed(
+    session: aiohttp.ClientSession, providers: list[Provider]
+) -> None:
+    async def other_chain(_request: web.Request, body: Any) -> web.StreamResponse:
+        if isinstance(body, dict) and body["method"] == "eth_chainId":
+            return web.json_response({**answer(body), "result": "0x1"})
+        return web.json_response(honest(body))
+
+    providers[0].reply = other_chain
+    with pytest.raises(ProviderLied, match="follows chain 1,"):
+        await HttpRpc(session, [providers[0].url], CHAIN_ID).block_number()
+    both = HttpRpc(session, [provider.url for provider in providers], CHAIN_ID)
+    assert await both.block_number() == 100
+    assert await HttpRpc(session, [providers[0].url], CHAIN_ID).chain_id() == 1
+
+
+async def test_refusal_is_the_callers_and_no_other_provider_is_asked(
+    session: aiohttp.ClientSession, providers: list[Provider]
+) -> None:
+    rpc = HttpRpc(session, [provider.url for provider in providers], CHAIN_ID)
+    providers[0].reply = with_error("eth_call", 3, "execution reverted", "0x1234")
+    with pytest.raises(NodeRefused) as refusal:
+        await rpc.call(ROUTER, b"")
+    assert refusal.value.data == b"\x12\x34"
+    assert providers[1].bodies == []
+
+
+async def test_provider_that_is_not_there_is_a_passing_failure(
+    session: aiohttp.ClientSession,
+) -> None:
+    with pytest.raises(ProviderFailed):
+        await HttpRpc(session, ["http://127.0.0.1:9/"], CHAIN_ID).block_number()
+
+
+async def test_secret_path_of_the_url_is_not_in_the_message(
+    session: aiohttp.ClientSession, providers: list[Provider]
+) -> None:
+    url = providers[0].url
+    await providers[0].server.close()
+    with pytest.raises(ProviderFailed) as failure:
+        await HttpRpc(session, [url], CHAIN_ID).block_number()
+    assert "/key" not in str(failure.value)
