@@ -104,9 +104,7 @@ async def list_accounts(tx: Tx, tenant: Tenant) -> list[ReceivingAccount]:
     return await store.list_accounts(tx, tenant)
 
 
-async def require_account(
-    tx: Tx, tenant: Tenant, account_id: AccountId
-) -> ReceivingAccount:
+async def require_account(tx: Tx, tenant: Tenant, account_id: AccountId) -> ReceivingAccount:
     """The account. Raises ``Refused``: 100401, or 100403 if it has been removed."""
     return _present(await store.find_account(tx, tenant, account_id))
 

@@ -86,9 +86,7 @@ def _section(document: dict[str, Json], tag: str) -> Iterator[str]:
                 yield from _operation(document, path, method, operation)
 
 
-def _operation(
-    document: dict[str, Json], path: str, method: str, operation: Json
-) -> Iterator[str]:
+def _operation(document: dict[str, Json], path: str, method: str, operation: Json) -> Iterator[str]:
     yield f'<details id="{operation["operationId"]}"><summary><b class="{method}">'
     yield f"{method.upper()}</b> <code>{escape(path)}</code> {escape(operation['summary'])}"
     yield f"</summary><p>{_text(operation['description'])}</p>"

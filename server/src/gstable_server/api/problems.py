@@ -74,7 +74,8 @@ def _path(detail: ErrorDetails, sent: Any) -> str:
 
 
 def _discriminator(detail: ErrorDetails) -> str:
-    return str(detail.get("ctx", {}).get("discriminator", "")).strip("'")
+    """Pydantic names it ``'item_type' | 'itemType'``: the wire's name comes last."""
+    return str(detail["ctx"]["discriminator"]).rsplit("| ", 1)[-1].strip("'")
 
 
 def _problem(detail: ErrorDetails, model: type[BaseModel]) -> str:
@@ -124,8 +125,9 @@ def _bounds(kind: str, context: Mapping[str, Any], leaf: Mapping[str, Any]) -> s
         least, most = leaf.get("minLength", 0), leaf.get("maxLength")
         unit = "characters"
     elif kind in {"too_short", "too_long"}:
-        least, most = leaf.get("minItems", leaf.get("minProperties", 0)), leaf.get(
-            "maxItems", leaf.get("maxProperties")
+        least, most = (
+            leaf.get("minItems", leaf.get("minProperties", 0)),
+            leaf.get("maxItems", leaf.get("maxProperties")),
         )
         unit = "items"
     else:

@@ -15,8 +15,13 @@ from typing import Any, NoReturn
 from gstable_server.kernel.errors import Refused, invalid_field
 
 DEPTH_MAX = 32
+KEYS_MAX = 1000
+"""Keys of one object: far more than any body has, few enough to be told of one by one."""
+
 INTEGER_MAX = 2**63 - 1
 _SHORT = len(str(INTEGER_MAX)) - 1
+# Escapes that can smuggle in what UTF-8 and JSON forbid: NUL and halves of surrogate pairs.
+_RISKY_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_$.\- ]{1,64}")
 
 
@@ -30,6 +35,8 @@ class _Unusable:
 
 def _object(pairs: list[tuple[str, Any]]) -> Any:
     made = dict(pairs)
+    if len(pairs) > KEYS_MAX:
+        return _Unusable(f"must have at most {KEYS_MAX} keys")
     if len(made) == len(pairs):
         return made
     seen: set[str] = set()
@@ -61,7 +68,7 @@ def _refuse(_: Any) -> NoReturn:
 
 def _object_or_refuse(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
-    if len(made) != len(pairs):
+    if len(made) != len(pairs) or len(pairs) > KEYS_MAX:
         raise ValueError("not strict")
     return made
 
@@ -109,14 +116,27 @@ def parse_object(raw: bytes) -> dict[str, Any]:
         value = _explained(text)
     if not isinstance(value, dict):
         raise invalid_field("body", "must be a JSON object")
-    # Both are rare, and the walk costs more than the parsing.
-    if raw.count(b"{") + raw.count(b"[") > DEPTH_MAX or b"\\u" in raw:
-        for path, item, depth in _walk(value):
-            if depth > DEPTH_MAX:
-                raise _too_deep()
+    # Both are rare, and looking costs more than the parsing did.
+    if raw.count(b"{") + raw.count(b"[") > DEPTH_MAX:
+        _require_shallow(value)
+    if _RISKY_ESCAPE.search(raw):
+        for path, item in _walk(value):
             if isinstance(item, str) and not _is_storable(item):
                 raise invalid_field(path, "contains characters that cannot be stored")
     return value
+
+
+def _require_shallow(value: Any) -> None:
+    level = [value]
+    for _ in range(DEPTH_MAX):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+    if level:
+        raise _too_deep()
 
 
 def _too_deep() -> Refused:
@@ -131,9 +151,7 @@ def _explained(text: str) -> Any:
         raise invalid_field("body", f"is not valid JSON at {place}") from None
     except RecursionError:
         raise _too_deep() from None
-    for path, item, depth in _walk(value):
-        if depth > DEPTH_MAX:
-            raise _too_deep()
+    for path, item in _walk(value):
         if isinstance(item, _Unusable):
             where = joined(path, item.field) if item.field else path
             raise invalid_field(where or "body", item.problem)
@@ -141,23 +159,22 @@ def _explained(text: str) -> Any:
 
 
 def _is_storable(text: str) -> bool:
-    """False for what only escapes can smuggle in: NUL and halves of surrogate pairs."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _walk(value: Any) -> Iterator[tuple[str, Any, int]]:
-    """Every key and value with its path and depth, without recursion."""
-    waiting: list[tuple[str, Any, int]] = [("", value, 1)]
+def _walk(value: Any) -> Iterator[tuple[str, Any]]:
+    """Every key and value with its path, without recursion."""
+    waiting: list[tuple[str, Any]] = [("", value)]
     while waiting:
-        path, item, depth = waiting.pop()
-        yield path, item, depth
+        path, item = waiting.pop()
+        yield path, item
         if isinstance(item, dict):
             for name, inner in item.items():
                 here = joined(path, name)
-                yield here, name, depth
-                waiting.append((here, inner, depth + 1))
+                yield here, name
+                waiting.append((here, inner))
         elif isinstance(item, list):
-            waiting.extend((f"{path}[{at}]", inner, depth + 1) for at, inner in enumerate(item))
+            waiting.extend((f"{path}[{at}]", inner) for at, inner in enumerate(item))
 
 
 def joined(path: str, name: str) -> str:
