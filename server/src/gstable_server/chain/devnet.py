@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import platform
 import signal
@@ -34,13 +33,13 @@ from gstable_server.chain.networks import (
 from gstable_server.chain.networks_toml import networks_toml
 from gstable_server.kernel.address import ZERO_ADDRESS, Address
 from gstable_server.kernel.tenant import Mode
+from gstable_server.plumbing.child import dying_with_parent, end
 
 CHECKOUT = Path(__file__).resolve().parents[4]
 START_SECONDS = 15.0
 STOP_SECONDS = 5.0
 BLOCK_GAS_LIMIT = 300_000_000
 CALL_GAS = 1_000_000
-PR_SET_PDEATHSIG = 1
 
 
 class DevnetFailed(Exception):
@@ -206,25 +205,14 @@ def _spawn(plan: _Plan, port: int, directory: Path, *, keep: bool) -> subprocess
             stdout=output,
             stderr=output,
             env={**os.environ, "HOME": str(directory)},
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            preexec_fn=dying_with_parent(signal.SIGTERM),
         )
-
-
-def _end_with_parent() -> None:
-    """A parent that is killed cannot clean up: the kernel ends the chain for it."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _end(processes: list[subprocess.Popen[bytes]]) -> None:
     for process in processes:
         process.send_signal(signal.SIGCONT)
-        process.terminate()
-    for process in processes:
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    end(processes, STOP_SECONDS)
 
 
 async def _prepare(plan: _Plan, url: str, signer: Address, kept: Networks | None) -> Network:

@@ -1,0 +1,196 @@
+"""The indexer in front of a real node: payments, reorganisations, and a node that hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from gstable_server.chain.devnet import Devnet
+from gstable_server.chain.facts import FactKind
+from gstable_server.chain.http_rpc import HttpRpc, open_rpc
+from gstable_server.chain.indexer import Indexer, Step
+from gstable_server.chain.networks import Network
+from gstable_server.chain.orders import (
+    OrderSigner,
+    PaymentOrder,
+    approve_call,
+    pay_call,
+    session_key,
+)
+from gstable_server.chain.wallet import Wallet
+from gstable_server.kernel.address import Address
+from gstable_server.kernel.clock import UnixSeconds
+from gstable_server.plumbing.db import Database
+
+pytestmark = [pytest.mark.anyio, pytest.mark.anvil]
+
+MERCHANT, FEE_RECEIVER = Address(b"\xaa" * 20), Address(b"\xfe" * 20)
+FAR_FUTURE = UnixSeconds(4_000_000_000)
+
+
+@pytest.fixture
+async def rpc(devnet: Devnet) -> AsyncIterator[HttpRpc]:
+    async with devnet.rpc("polygon") as rpc:
+        yield rpc
+
+
+@pytest.fixture
+async def network(devnet: Devnet, rpc: HttpRpc) -> Network:
+    """Read from here on: other tests use the same chain."""
+    head = await rpc.block_number()
+    return replace(devnet.networks.network("polygon"), start_block=head, confirmations=12)
+
+
+class Payer:
+    """Pays with a wallet of its own, and can send the same transaction again."""
+
+    def __init__(self, devnet: Devnet, network: Network, rpc: HttpRpc, signer: OrderSigner) -> None:
+        self._devnet = devnet
+        self._network = network
+        self._rpc = rpc
+        self._signer = signer
+        self._wallet = Wallet(os.urandom(32), rpc, network.chain_id)
+
+    async def pay(self, symbol: str) -> tuple[bytes, bytes]:
+        """Pay a new session; its key and the raw transaction."""
+        [token] = [each for each in self._network.tokens if each.symbol == symbol]
+        await self._devnet.set_balance("polygon", self._wallet.address, 10**18)
+        await self._devnet.fund("polygon", self._wallet.address, symbol, 10_020_000)
+        key = session_key(os.urandom(8).hex())
+        order = PaymentOrder(key, MERCHANT, token, 10_000_000, 20_000, FEE_RECEIVER, FAR_FUTURE)
+        await self._wallet.send(approve_call(token, self._network.router, order.total))
+        await self._devnet.mine("polygon")
+        raw = self._wallet.sign(
+            pay_call(self._signer.sign(order, self._network)),
+            nonce=await self._rpc.transaction_count(self._wallet.address),
+            gas=400_000,
+            fee=10**11,
+        )
+        await self.send(raw)
+        return key, raw
+
+    async def send(self, raw: bytes) -> None:
+        tx_hash = await self._rpc.send_raw(raw)
+        await self._devnet.mine("polygon")
+        receipt = await self._rpc.receipt(tx_hash)
+        assert receipt is not None
+        assert receipt.succeeded
+
+
+@pytest.fixture
+def payer(devnet: Devnet, network: Network, rpc: HttpRpc, order_signer: OrderSigner) -> Payer:
+    return Payer(devnet, network, rpc, order_signer)
+
+
+async def kinds(database: Database, key: bytes) -> list[FactKind]:
+    async with database.read() as tx:
+        rows = await tx.fetch(
+            "SELECT kind FROM chain_facts WHERE body ->> 'sessionKey' = $1 ORDER BY fact_number",
+            "0x" + key.hex(),
+        )
+    return [FactKind(row["kind"]) for row in rows]
+
+
+async def drain(indexer: Indexer) -> None:
+    for _ in range(1000):
+        if await indexer.converge() is Step.NOTHING_NEW:
+            return
+    raise AssertionError("does not converge")
+
+
+@pytest.mark.parametrize("symbol", ["USDC", "USDT"])
+async def test_payment_on_a_real_chain_is_seen_and_final(
+    database: Database,
+    devnet: Devnet,
+    network: Network,
+    rpc: HttpRpc,
+    payer: Payer,
+    symbol: str,
+) -> None:
+    indexer = Indexer(database, network, rpc)
+    key, _ = await payer.pay(symbol)
+    await drain(indexer)
+    assert await kinds(database, key) == [FactKind.SEEN]
+    await devnet.mine("polygon", 12)
+    await drain(Indexer(database, network, rpc))
+    assert await kinds(database, key) == [FactKind.SEEN, FactKind.FINAL]
+    async with database.read() as tx:
+        body = await tx.fetchval("SELECT body FROM chain_facts LIMIT 1")
+    assert (body["merchantReceived"], body["feeReceived"]) == ("10000000", "20000")
+    assert body["merchant"] == "0x" + MERCHANT.hex()
+
+
+async def test_chn_16_reorganised_payment_comes_back_when_it_is_mined_again(
+    database: Database, devnet: Devnet, network: Network, rpc: HttpRpc, payer: Payer
+) -> None:
+    indexer = Indexer(database, network, rpc)
+    key, raw = await payer.pay("USDC")
+    await drain(indexer)
+    await devnet.reorganise("polygon", 1)
+    await drain(indexer)
+    assert await kinds(database, key) == [FactKind.SEEN, FactKind.REORGED]
+    await payer.send(raw)
+    await devnet.mine("polygon", 12)
+    await drain(indexer)
+    assert await kinds(database, key) == [
+        FactKind.SEEN,
+        FactKind.REORGED,
+        FactKind.SEEN,
+        FactKind.FINAL,
+    ]
+
+
+async def test_chn_16_deep_reorganisation_drops_payments_that_are_lost_in_time(
+    database: Database, devnet: Devnet, network: Network, rpc: HttpRpc, payer: Payer
+) -> None:
+    indexer = Indexer(database, network, rpc)
+    key, _ = await payer.pay("USDT")
+    await devnet.mine("polygon", 5)
+    await drain(indexer)
+    await devnet.reorganise("polygon", 8)
+    await drain(indexer)
+    assert await kinds(database, key) == [FactKind.SEEN, FactKind.REORGED]
+    await devnet.mine("polygon", 24)
+    await drain(indexer)
+    assert await kinds(database, key) == [FactKind.SEEN, FactKind.REORGED, FactKind.LOST]
+    async with database.read() as tx:
+        rows = await tx.fetch("SELECT number, hash FROM chain_blocks ORDER BY number")
+    headers = await rpc.blocks_by_number([row["number"] for row in rows])
+    assert [row["hash"] for row in rows] == [header and header.hash for header in headers]
+
+
+async def test_chn_15_node_that_hangs_is_waited_for(
+    database: Database, devnet: Devnet, network: Network, payer: Payer
+) -> None:
+    async with open_rpc(network, timeout_seconds=0.5) as impatient:
+        stop = asyncio.Event()
+        key, _ = await payer.pay("USDC")
+        task = asyncio.create_task(Indexer(database, network, impatient).run(stop))
+        devnet.pause("polygon", paused=True)
+        try:
+            await asyncio.sleep(1.2)
+            assert not task.done()
+        finally:
+            devnet.pause("polygon", paused=False)
+        async with asyncio.timeout(20):
+            while not await kinds(database, key):
+                await asyncio.sleep(0.05)
+        stop.set()
+        await task
+
+
+async def test_chn_19_catching_up_a_long_gap_reads_it_in_ranges(
+    database: Database, devnet: Devnet, network: Network, rpc: HttpRpc, payer: Payer
+) -> None:
+    first, _ = await payer.pay("USDC")
+    await devnet.mine("polygon", 150)
+    second, _ = await payer.pay("USDC")
+    await devnet.mine("polygon", 150)
+    indexer = Indexer(database, replace(network, log_range=100), rpc)
+    await drain(indexer)
+    for key in (first, second):
+        assert await kinds(database, key) == [FactKind.SEEN, FactKind.FINAL]
