@@ -12,7 +12,6 @@ from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.testing import FakeClock
 from gstable_server.sessions import hearing
 from gstable_server.sessions.model import Flag, PaymentState, SessionState
-
 from tests.unit.sessions.world import USDT, World, new_world
 
 pytestmark = pytest.mark.anyio

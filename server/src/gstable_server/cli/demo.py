@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-from gstable import AsyncClient
 from rich.console import Console
 
+from gstable import AsyncClient, LineItemInput
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.keys import address_of_key
 from gstable_server.cli.console_visit import create_account
@@ -67,9 +67,9 @@ async def run(*, as_json: bool) -> None:
             result = await _sequence(stack, story, http)
     result["seconds"] = round(time.monotonic() - started, 1)
     story.console.print(
-        f"\n[bold]All {story.number} steps verified[/bold] in {result['seconds']} s: the merchant's "
-        f"wallet received {result['merchantReceived']} atomic units of {SESSION_TOKEN}, the fee "
-        f"receiver {result['feeReceived']}."
+        f"\n[bold]All {story.number} steps verified[/bold] in {result['seconds']} s: the "
+        f"merchant's wallet received {result['merchantReceived']} atomic units of {SESSION_TOKEN}, "
+        f"the fee receiver {result['feeReceived']}."
     )
     if as_json:
         print(json.dumps(result), flush=True)
@@ -89,9 +89,7 @@ async def _sequence(stack: Stack, story: Story, http: aiohttp.ClientSession) -> 
         account = await client.account.detail(account_id)
         _require(account.account_address == to_checksum(wallet), "the account's address")
         product_id = await _product(client, story)
-        payer = Payer(
-            http, stack.base, stack.devnet.networks, stack.keys.payer_private_keys[0]
-        )
+        payer = Payer(http, stack.base, stack.devnet.networks, stack.keys.payer_private_keys[0])
         link = await _pay_link(stack, client, story, payer, account_id, product_id, wallet)
         session = await _pay_session(stack, client, story, payer, account_id, product_id, wallet)
     return {
@@ -174,9 +172,7 @@ async def _pay_session(
     merchant_received = await token_balance(stack.devnet.networks, SESSION_TOKEN, wallet)
     fee_received = await token_balance(stack.devnet.networks, SESSION_TOKEN, fees)
     _require((merchant_received, fee_received) == (9_980_000, 20_000), "the balances on chain")
-    story.step(
-        "Balances on chain: merchant, fee receiver", f"{merchant_received}, {fee_received}"
-    )
+    story.step("Balances on chain: merchant, fee receiver", f"{merchant_received}, {fee_received}")
     await _read_back(client, session.session_id, paid)
     story.step("Session read back", "completed, with its transaction and metadata")
     return {
@@ -217,7 +213,7 @@ async def _read_back(client: AsyncClient, session_id: str, paid: Paid) -> None:
     _require(found.session.metadata == {"orderId": "ORD_001"}, "the session's metadata")
 
 
-def _line(product_id: str, quantity: int, unit_price: int) -> dict[str, Any]:
+def _line(product_id: str, quantity: int, unit_price: int) -> LineItemInput:
     return {
         "item_type": "product",
         "product_id": product_id,

@@ -11,7 +11,8 @@ import aiohttp
 from gstable_server.chain import abi
 from gstable_server.chain.checksum import address_from_text, to_checksum
 from gstable_server.chain.http_rpc import open_rpc
-from gstable_server.chain.networks import Networks, Token
+from gstable_server.chain.keys import address_of_key
+from gstable_server.chain.networks import Network, Networks
 from gstable_server.chain.orders import ContractCall
 from gstable_server.chain.wallet import Wallet
 from gstable_server.kernel.address import Address
@@ -31,6 +32,14 @@ class Paid:
     tx_hash_hex: str
     payer: Address
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the page answered to a choice: terms and calls, for one network."""
+
+    network: Network
+    calls: dict[str, Any]
 
 
 class Payer:
@@ -56,38 +65,42 @@ class Payer:
 
     async def pay(self, payment_url: str, token_id: str, payer_email: str | None = None) -> Paid:
         """Approve exactly what is asked, pay, and wait until the payment stands in a block."""
-        token = self._networks.require_token(token_id, Mode.TEST)
-        network = self._networks.network(token.network)
-        async with open_rpc(network) as rpc:
-            wallet = Wallet(self._private_key, rpc, network.chain_id)
-            prepared = await self._prepare(payment_url, token, wallet.address, payer_email)
-            if prepared["chainId"] != network.chain_id:
-                raise PaymentFailed("the page asks for another chain than the token's")
-            await _send(wallet, prepared["approve"])
-            tx_hash = await _send(wallet, prepared["pay"])
-        return Paid(f"0x{tx_hash.hex()}", wallet.address, int(prepared["terms"]["total"]))
+        return await self.send(await self.prepare(payment_url, token_id, payer_email))
 
-    async def _prepare(
-        self, payment_url: str, token: Token, payer: Address, payer_email: str | None
-    ) -> dict[str, Any]:
+    async def prepare(
+        self, payment_url: str, token_id: str, payer_email: str | None = None
+    ) -> Prepared:
+        """Choose a token on the page: the signed terms and the calls that carry them."""
         async with self._http.get(payment_url) as response:
             found = _CLIENT_CODE.search(await response.text())
         if response.status != 200 or found is None:
             raise PaymentFailed(f"the payment page answered {response.status}")
         choice = {
             "clientCode": found[1],
-            "tokenId": token.token_id,
-            "payer": to_checksum(payer),
+            "tokenId": token_id,
+            "payer": to_checksum(address_of_key(self._private_key)),
             "payerEmail": payer_email,
         }
         headers = {"Origin": self._base}
         async with self._http.post(
             f"{payment_url}/prepare", json=choice, headers=headers
         ) as response:
-            prepared: dict[str, Any] = await response.json()
+            calls: dict[str, Any] = await response.json()
         if response.status != 200:
-            raise PaymentFailed(prepared["problem"])
-        return prepared
+            raise PaymentFailed(calls["problem"])
+        token = self._networks.require_token(token_id, Mode.TEST)
+        return Prepared(self._networks.network(token.network), calls)
+
+    async def send(self, prepared: Prepared) -> Paid:
+        """Make the prepared calls, first the approval, and wait for each to be mined."""
+        network, calls = prepared.network, prepared.calls
+        if calls["chainId"] != network.chain_id:
+            raise PaymentFailed("the page asks for another chain than the token's")
+        async with open_rpc(network) as rpc:
+            wallet = Wallet(self._private_key, rpc, network.chain_id)
+            await _send(wallet, calls["approve"])
+            tx_hash = await _send(wallet, calls["pay"])
+        return Paid(f"0x{tx_hash.hex()}", wallet.address, int(calls["terms"]["total"]))
 
 
 async def _send(wallet: Wallet, shown: dict[str, str]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -19,15 +20,22 @@ def dying_with_parent(number: signal.Signals) -> Callable[[], None] | None:
     watches the thread that forked. Elsewhere than on Linux there is no such thing, and None is
     returned: there only a parent that ends in order takes its children along.
     """
-    if sys.platform != "linux":
-        return None
-    # Loaded before the fork: the child must not allocate or import between fork and exec.
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    return _DieWithParent(number) if sys.platform == "linux" else None
 
-    def ask_the_kernel() -> None:
-        prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0)
 
-    return ask_the_kernel
+class _DieWithParent:
+    """Runs in the child between fork and exec, after a change of user, which would undo it."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        # Loaded before the fork: the child must not import between fork and exec.
+        self._prctl = ctypes.CDLL(None, use_errno=True).prctl
+        self._number = number
+        self._parent = os.getpid()
+
+    def __call__(self) -> None:
+        self._prctl(PR_SET_PDEATHSIG, int(self._number), 0, 0, 0)
+        if os.getppid() != self._parent:  # it died before the request was made
+            os._exit(1)
 
 
 def end(processes: list[subprocess.Popen[bytes]], seconds: float = STOP_SECONDS) -> None:

@@ -21,14 +21,12 @@ enter. That is the whole access control, so nothing listens on a network.
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import hashlib
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -39,6 +37,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from gstable_server.plumbing.child import dying_with_parent
 from gstable_server.plumbing.postgres_programs import Programs, choose_programs, reachable_copy
 
 START_SECONDS = 60.0
@@ -53,7 +52,6 @@ SOCKET_PATH_MAX = 100
 FALLBACK_HOME = Path("/var/lib/gstable")
 LOG_BYTES_MAX = 1_000_000
 PROCESSES = Path("/proc")
-PR_SET_PDEATHSIG = 1
 OWNER = "gstable"
 
 
@@ -284,7 +282,7 @@ def _launch(home: Home, programs: Programs, *, fsync: bool) -> subprocess.Popen[
             extra_groups=None if home.uid is None else [],
             # A Ctrl-C in the terminal is for us; we end the server after its last client.
             start_new_session=True,
-            preexec_fn=_DieWithParent() if sys.platform == "linux" else None,
+            preexec_fn=dying_with_parent(signal.SIGINT),
         )
     try:
         _wait_until_ready(home, process)
@@ -292,19 +290,6 @@ def _launch(home: Home, programs: Programs, *, fsync: bool) -> subprocess.Popen[
         _end(process)
         raise
     return process
-
-
-class _DieWithParent:
-    """Runs in the child between fork and exec, after the change of user, which would undo it."""
-
-    def __init__(self) -> None:
-        self._prctl = ctypes.CDLL(None, use_errno=True).prctl
-        self._parent = os.getpid()
-
-    def __call__(self) -> None:
-        self._prctl(PR_SET_PDEATHSIG, int(signal.SIGINT), 0, 0, 0)
-        if os.getppid() != self._parent:  # it died before the request was made
-            os._exit(1)
 
 
 def _pid_file(home: Home) -> list[str]:

@@ -1,0 +1,85 @@
+"""Faults between pay and webhook: whatever dies, the payment ends in the right state, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gstable import GStableError
+from tests.e2e.shop import Shop
+from tests.running import Running, eventually, running_stack
+
+DONE = ("session.created", "session.paid", "session.completed")
+
+
+@pytest.mark.parametrize("role", ["api", "worker", "indexer"])
+def test_ops_01_a_role_killed_between_pay_and_webhook(shop: Shop, role: str) -> None:
+    # Given a session that a payer is about to pay
+    before = shop.balance()
+    session_id = shop.session()
+    prepared = shop.visits(
+        lambda payer: payer.prepare(shop.payment_url(session_id), "polygon::usdc")
+    )
+    # When a process is killed at the moment the payment is mined
+    shop.visits(lambda payer: payer.send(prepared))
+    dead = shop.running.kill(role)
+    # Then another takes over, and nothing is lost or told twice
+    eventually(lambda: _alive(shop.running, role, dead), f"another {role}")
+    eventually(lambda: _completed(shop, session_id), "the session completes")
+    shop.is_told(session_id, *DONE)
+    assert shop.balance() - before == 9_980_000
+
+
+def _alive(running: Running, role: str, dead: int) -> bool:
+    try:
+        return running.role_pid(role) != dead
+    except LookupError:
+        return False
+
+
+def _completed(shop: Shop, session_id: str) -> bool:
+    """True once the API, which may just be starting again, says so."""
+    try:
+        return shop.detail(session_id).session.status == "completed"
+    except GStableError:
+        return False
+
+
+def test_chn_16_a_reorganisation_removes_and_returns_a_payment(shop: Shop) -> None:
+    # Given a payment in the newest block
+    session_id = shop.session("base::usdc")
+    paid = shop.pays(session_id, "base::usdc")
+    raw = shop.running.rpc("base", "eth_getRawTransactionByHash", paid.tx_hash_hex)
+    # When the chain replaces the newest blocks, and the payment is mined again later
+    shop.running.rpc("base", "anvil_reorg", 1, [])
+    if shop.running.rpc("base", "eth_getTransactionReceipt", paid.tx_hash_hex) is None:
+        shop.running.rpc("base", "eth_sendRawTransaction", raw)
+    # Then the session completes, and was credited once
+    found = shop.reaches(session_id, "completed")
+    assert found.transaction is not None
+    assert found.transaction.source_tx == paid.tx_hash_hex
+    told = shop.running.told(session_id)
+    assert told[-1] == "session.completed"
+    assert told.count("session.paid") == 1
+    assert told.count("session.completed") == 1
+
+
+@pytest.mark.xdist_group("stack")
+def test_a_restart_in_the_middle_loses_nothing(tmp_path: Path) -> None:
+    # Given an installation that keeps its state, stopped between payment and completion
+    state = tmp_path / "state"
+    with running_stack("--state", str(state)) as running, running.client() as client:
+        shop = Shop(running, client)
+        before = shop.balance()
+        session_id = shop.session()
+        shop.pays(session_id)
+    # When it is started again
+    with running_stack("--state", str(state)) as running, running.client() as client:
+        shop = Shop(running, client)
+        # Then the payment is found, completed, and told
+        shop.reaches(session_id, "completed")
+        assert shop.balance() - before == 9_980_000
+        eventually(
+            lambda: shop.running.told(session_id)[-1:] == ["session.completed"], "the last letter"
+        )

@@ -1,0 +1,191 @@
+"""A whole installation as its users start it: ``gstable dev`` in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+from gstable import Client
+from gstable_server.chain.checksum import address_from_text
+from gstable_server.chain.networks import Network, Networks, Token
+from gstable_server.kernel.tenant import Mode
+
+WAIT_SECONDS = 60.0
+LOOK_SECONDS = 0.1
+
+
+@dataclass
+class Running:
+    """A started installation and what its first line said."""
+
+    process: subprocess.Popen[bytes]
+    about: dict[str, Any]
+
+    @property
+    def base_url(self) -> str:
+        """The server's address, without a path."""
+        return str(self.about["baseUrl"]).removesuffix("/api/v1")
+
+    @property
+    def api_key(self) -> str:
+        return str(self.about["apiKey"])
+
+    @property
+    def account_id(self) -> str:
+        return str(self.about["accountId"])
+
+    @property
+    def payer_keys(self) -> list[str]:
+        """Private keys of funded payers, hexadecimal without prefix."""
+        return [key.removeprefix("0x") for key in self.about["payerPrivateKeys"]]
+
+    @property
+    def networks(self) -> Networks:
+        """The local chains as the server sees them."""
+        return Networks(tuple(_network(one) for one in self.about["networks"]))
+
+    def client(self) -> Client:
+        """The SDK, with only the base addresses changed."""
+        return Client(
+            self.api_key,
+            base_url=self.about["baseUrl"],
+            public_base_url=self.about["publicBaseUrl"],
+        )
+
+    def letters(self, object_id: str) -> list[dict[str, Any]]:
+        """The verified webhooks about an object, one per event, in their order."""
+        with urlopen(self.about["webhookInbox"]) as response:
+            arrived = json.load(response)
+        about = {
+            letter["body"]["eventId"]: letter["body"]
+            for letter in arrived
+            if letter["verified"] and object_id in json.dumps(letter["body"]["payload"])
+        }
+        return sorted(about.values(), key=lambda body: int(body["sequence"]))
+
+    def told(self, object_id: str) -> list[str]:
+        """The types of the verified webhooks about an object, in their order."""
+        return [letter["eventType"] for letter in self.letters(object_id)]
+
+    def role_pid(self, role: str) -> int:
+        """The process that does ``role`` now."""
+        for pid in _children(self.process.pid):
+            if _command_line(pid)[-1:] == [role]:
+                return pid
+        raise LookupError(f"no {role} is running")
+
+    def kill(self, role: str) -> int:
+        """End a role without warning; returns the process that is gone."""
+        pid = self.role_pid(role)
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def rpc(self, network: str, method: str, *params: object) -> Any:
+        """Ask a local chain's node."""
+        url = self.networks.network(network).rpc_urls[0]
+        question = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        request = Request(url, json.dumps(question).encode(), {"content-type": "application/json"})
+        with urlopen(request) as response:
+            answer = json.load(response)
+        assert "error" not in answer, answer
+        return answer["result"]
+
+    def stop(self) -> None:
+        """End it as Ctrl-C does."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(60)
+
+
+def _network(one: dict[str, Any]) -> Network:
+    tokens = tuple(
+        Token(
+            token_id=token["tokenId"],
+            name=token["symbol"],
+            symbol=token["symbol"],
+            network=one["name"],
+            chain_id=one["chainId"],
+            address=address_from_text(token["address"]),
+            decimals=token["decimals"],
+            code_hash=None,
+        )
+        for token in one["tokens"]
+    )
+    return Network(
+        name=one["name"],
+        title=one["name"],
+        mode=Mode.TEST,
+        chain_id=one["chainId"],
+        route_group=one["name"].upper(),
+        rpc_urls=(one["rpcUrl"],),
+        router=address_from_text(one["contract"]),
+        router_code_hash=None,
+        confirmations=3,
+        start_block=0,
+        explorer_url="",
+        native_symbol="ETH",
+        tokens=tokens,
+    )
+
+
+def _children(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in children.split()]
+
+
+def _command_line(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
+
+
+@contextmanager
+def running_stack(*arguments: str, **environment: str) -> Iterator[Running]:
+    """Start ``gstable dev`` with ``GSTABLE_…`` settings; ended, and proven gone, at the end."""
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "gstable_server.cli",
+                "dev",
+                "--port",
+                "0",
+                "--json",
+                *arguments,
+            ],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env={**os.environ, **environment},
+        )
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line:
+                errors.seek(0)
+                raise AssertionError(f"gstable dev did not start: {errors.read().decode()}")
+            yield Running(process, json.loads(line))
+        finally:
+            if process.poll() is None:
+                Running(process, {}).stop()
+            if process.stdout is not None:
+                process.stdout.close()
+
+
+def eventually(condition: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> Any:
+    """Wait until ``condition`` holds and return its value; fail naming ``what`` it was."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(LOOK_SECONDS)
