@@ -7,6 +7,8 @@ wallet signs goes to the node of the chain that it is on, and so do reads.
 from __future__ import annotations
 
 import json
+import secrets
+import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -77,6 +79,10 @@ class InjectedWallet:
     sent: list[dict[str, Any]] = field(default_factory=list)
     hashes: list[str] = field(default_factory=list)
     account_index: int = 0
+    invent_hashes: bool = False
+    """Say that transactions were sent, and send none."""
+    allowance_is_enough: bool = False
+    """Say that every allowance and every call is fine."""
     _events: list[tuple[str, Any]] = field(default_factory=list)
 
     @property
@@ -95,6 +101,18 @@ class InjectedWallet:
         """The owner chooses another account, and the wallet tells the page."""
         self.account_index = index
         page.evaluate("(accounts) => __gstableEmit('accountsChanged', accounts)", [self.address])
+
+    def transact(self, to: str, data: str) -> None:
+        """Send a transaction of the owner's own and wait until it is mined."""
+        call = {"from": self.address, "to": to, "data": data, "value": "0x0"}
+        sent = self._send(call)
+        for _ in range(100):
+            receipt = self.node("eth_getTransactionReceipt", [sent])
+            if receipt is not None:
+                assert receipt["status"] == "0x1"
+                return
+            time.sleep(0.1)
+        raise AssertionError("not mined within 10 s")
 
     def node(self, method: str, params: Sequence[Any], chain_id: int | None = None) -> Any:
         """Ask the node of ``chain_id``, or of the chain in use."""
@@ -136,8 +154,12 @@ class InjectedWallet:
             case "wallet_addEthereumChain":
                 self.known_chains.add(int(params[0]["chainId"], 16))
                 return None
+            case "eth_sendTransaction" if self.invent_hashes:
+                return "0x" + secrets.token_hex(32)
             case "eth_sendTransaction":
                 return self._send(params[0])
+            case "eth_call" if self.allowance_is_enough:
+                return "0x" + "f" * 64
             case _:
                 return self.node(method, params)
 

@@ -1,0 +1,122 @@
+"""A browser, a payer's wallet in it, and a merchant who opens sessions through the API."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from gstable import Client
+from tests.browser.wallet import InjectedWallet
+from tests.running import Running
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+PRICE = 24_750_000
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    assert path is not None, "no chromium: ./run setup installs it"
+    with sync_playwright() as playwright:
+        # Root may not use chromium's own sandbox, and the pages are ours.
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@dataclass(frozen=True)
+class Seller:
+    """The demo merchant, by the SDK."""
+
+    running: Running
+    client: Client
+
+    def session(self, token_id: str = "polygon::usdc", **fields: Any) -> tuple[str, str]:
+        """A session for one workshop ticket: its id and the address of its page."""
+        session = self.client.checkout_session.create(
+            account_id=self.running.account_id,
+            settlement_token=token_id,
+            line_items=[
+                {
+                    "item_type": "one_time",
+                    "quantity": 1,
+                    "unit_price": PRICE,
+                    "product_data": {"product_name": "Workshop ticket"},
+                }
+            ],
+            **fields,
+        )
+        return session.session_id, session.payment_url
+
+    def link(self, **fields: Any) -> str:
+        """The address of a link for two books, or of a custom one."""
+        product = self.client.product.create(
+            name="Field guide to harbour birds", common_prices=[5_000_000, 12_500_000]
+        )
+        item: dict[str, Any] = {"product_id": product.product_id}
+        if fields.get("link_type") == "custom":
+            item |= {"item_type": "user_priced", "quantity": 1}
+        else:
+            item |= {"item_type": "product", "quantity": 2, "unit_price": PRICE}
+        settings: dict[str, Any] = {
+            "link_type": "fixed",
+            "link_name": "Spring catalogue",
+            "account_id": self.running.account_id,
+            "settlement_token": "polygon::usdc",
+            "fee_model": 1,
+            "line_items": [item],
+        }
+        return self.client.payment_link.create(**{**settings, **fields}).link_url
+
+    def state(self, session_id: str) -> str:
+        return self.client.checkout_session.detail(session_id).session.status
+
+
+@pytest.fixture
+def seller(running: Running) -> Iterator[Seller]:
+    with running.client() as client:
+        yield Seller(running, client)
+
+
+@pytest.fixture
+def wallet(running: Running) -> InjectedWallet:
+    """On the chain that stands in for Polygon, which is also the only one that it knows."""
+    networks = running.networks
+    polygon = networks.network("polygon").chain_id
+    return InjectedWallet(
+        private_keys=[f"0x{key}" for key in running.payer_keys],
+        nodes={network.chain_id: network.rpc_urls[0] for network in networks.all},
+        chain_id=polygon,
+        known_chains={polygon},
+    )
+
+
+@pytest.fixture
+def context(chromium: Browser, wallet: InjectedWallet) -> Iterator[BrowserContext]:
+    """A phone-sized window of its own, with the wallet in it."""
+    context = chromium.new_context(viewport={"width": 390, "height": 844})
+    context.set_default_timeout(15_000)
+    wallet.install(context)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page that may fail at nothing: every script error and refused file fails the test."""
+    page = context.new_page()
+    troubles: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on(
+        "console",
+        lambda message: (
+            troubles.append(message.text) if "Content Security Policy" in message.text else None
+        ),
+    )
+    yield page
+    assert troubles == []
