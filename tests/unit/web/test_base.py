@@ -1,0 +1,75 @@
+"""Security headers, the built files, and templates that escape."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from httpx2 import AsyncClient
+
+from gstable_server.web.base import HERE, BrokenAssets, Pages, load_assets
+from tests.unit.web.shop import Merchant
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_chk_01_02_every_page_forbids_foreign_code_and_frames(
+    payer: AsyncClient, merchant: Merchant
+) -> None:
+    link, session = await merchant.link(), await merchant.session()
+    for path in (f"/link/{link.link_id}", f"/pay/{session.session_id}", "/link/lnk_none"):
+        headers = (await payer.get(path)).headers
+        policy = dict(
+            part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";")
+        )
+        assert policy["default-src"] == "'none'"
+        assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+        assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+        assert policy["form-action"] == "'self'"
+        assert policy["img-src"] == "'self' data:"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"
+
+
+async def test_pages_name_only_files_of_the_build_and_bind_their_content(
+    payer: AsyncClient, merchant: Merchant
+) -> None:
+    session = await merchant.session()
+    page = (await payer.get(f"/pay/{session.session_id}")).text
+    for asset in load_assets(HERE / "static").values():
+        assert f'"{asset.url}" integrity="{asset.integrity}"' in page
+        answer = await payer.get(asset.url)
+        assert answer.content == asset.content
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert 'src="http' not in page
+    assert 'href="http' not in page
+    assert "style=" not in page
+
+
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "..%2fbase.py", "%2e%2e/base.py", "pay.js", "%00", ""]
+)
+async def test_nothing_else_is_served(payer: AsyncClient, name: str) -> None:
+    assert (await payer.get(f"/static/{name}")).status_code == 404
+
+
+def test_chk_04_a_changed_file_stops_the_start(tmp_path: Path) -> None:
+    copy = tmp_path / "static"
+    shutil.copytree(HERE / "static", copy)
+    assert load_assets(copy)
+    script = next(copy.glob("pay-*.js"))
+    script.write_bytes(script.read_bytes() + b" ")
+    with pytest.raises(BrokenAssets, match="not the file that was built"):
+        load_assets(copy)
+    script.unlink()
+    with pytest.raises(BrokenAssets, match="cannot be read"):
+        load_assets(copy)
+
+
+def test_a_notice_is_escaped() -> None:
+    page = Pages.load().notice("<b>", "<script>alert(1)</script>", status=409)
+    assert page.status_code == 409
+    assert b"<script>alert" not in page.body
+    assert b"&lt;script&gt;alert(1)&lt;/script&gt;" in page.body
