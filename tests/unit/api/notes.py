@@ -119,7 +119,11 @@ WIDE = ApiLimits(key_rate=10_000, key_burst=10_000, address_rate=10_000, address
 
 
 def app_of(db: Database, limits: ApiLimits = WIDE) -> Any:
-    return create_app(db, [ROUTES], capabilities=lambda: {"supportedTokens": []}, limits=limits)
+    return app_with(db, ROUTES, limits)
+
+
+def app_with(db: Database, routes: list[Route], limits: ApiLimits = WIDE) -> Any:
+    return create_app(db, [routes], capabilities=lambda: {"supportedTokens": []}, limits=limits)
 
 
 class Ticker:
