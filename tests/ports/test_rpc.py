@@ -74,6 +74,7 @@ class AnvilWorld:
         self._stack = stack
 
     async def open(self) -> None:
+        await self._stack.enter_async_context(self._devnet.standing_still("polygon"))
         self._http = await self._stack.enter_async_context(self._devnet.rpc("polygon"))
         self.rpc: Rpc = self._http
 
@@ -85,10 +86,11 @@ class AnvilWorld:
         key = session_key(os.urandom(8).hex())
         order = PaymentOrder(key, Address(b"\x02" * 20), token, 990_000, 5_000, NOBODY, FAR_FUTURE)
         approve = approve_call(token, self.network.router, order.total)
-        await wallet.wait(await wallet.send(approve))
-        receipt = await wallet.wait(
-            await wallet.send(pay_call(self._signer.sign(order, self.network)))
-        )
+        await wallet.send(approve)
+        await self.mine(1)
+        paid = await wallet.send(pay_call(self._signer.sign(order, self.network)))
+        await self.mine(1)
+        receipt = await wallet.wait(paid)
         assert receipt.succeeded
         return key, receipt.block_number
 

@@ -153,7 +153,7 @@ addresses = st.binary(min_size=20, max_size=20).map(Address)
     addresses,
     st.sampled_from([PaymentSeen, PaymentFinal, PaymentReorged, PaymentLost]),
 )
-def test_every_fact_survives_being_written_and_read(
+def test_chn_06_amounts_are_exact_and_facts_survive_being_written_and_read(
     received: int, fee: int, account: Address, kind: type[Fact]
 ) -> None:
     chain = FakeChain(NETWORK)

@@ -39,10 +39,12 @@ async def rpc(devnet: Devnet) -> AsyncIterator[HttpRpc]:
 
 
 @pytest.fixture
-async def network(devnet: Devnet, rpc: HttpRpc) -> Network:
-    """Read from here on: other tests use the same chain."""
-    head = await rpc.block_number()
-    return replace(devnet.networks.network("polygon"), start_block=head, confirmations=12)
+async def network(devnet: Devnet, rpc: HttpRpc) -> AsyncIterator[Network]:
+    """Read from here on, as other tests use the same chain; it grows only when told to."""
+    async with devnet.standing_still("polygon"):
+        await devnet.mine("polygon")
+        head = await rpc.block_number()
+        yield replace(devnet.networks.network("polygon"), start_block=head, confirmations=12)
 
 
 class Payer:

@@ -40,6 +40,7 @@ START_SECONDS = 15.0
 STOP_SECONDS = 5.0
 BLOCK_GAS_LIMIT = 300_000_000
 CALL_GAS = 1_000_000
+BLOCK_SECONDS = 1
 
 
 class DevnetFailed(Exception):
@@ -159,6 +160,16 @@ class Devnet:
         async with self.rpc(network) as rpc:
             await rpc.ask([("anvil_mine", [hex(blocks)])])
 
+    @contextlib.asynccontextmanager
+    async def standing_still(self, network: str) -> AsyncIterator[None]:
+        """Until the end of the block, the chain grows only by ``mine``."""
+        async with self.rpc(network) as rpc:
+            await rpc.ask([("evm_setIntervalMining", [0])])
+            try:
+                yield
+            finally:
+                await rpc.ask([("evm_setIntervalMining", [BLOCK_SECONDS])])
+
     async def reorganise(self, network: str, depth: int) -> None:
         """Replace the newest ``depth`` blocks by as many others; their transactions are gone."""
         async with self.rpc(network) as rpc:
@@ -193,7 +204,7 @@ def _spawn(plan: _Plan, port: int, directory: Path, *, keep: bool) -> subprocess
     arguments = [
         str(anvil_path()),
         *("--host", "127.0.0.1", "--port", str(port), "--chain-id", str(plan.chain_id)),
-        *("--block-time", "1", "--prune-history", "64", "--slots-in-an-epoch", "4"),
+        *("--block-time", str(BLOCK_SECONDS), "--prune-history", "64", "--slots-in-an-epoch", "4"),
         *("--gas-limit", str(BLOCK_GAS_LIMIT), "--silent"),
     ]
     if keep:

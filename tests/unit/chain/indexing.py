@@ -1,0 +1,64 @@
+"""What tests of the indexer look at."""
+
+from __future__ import annotations
+
+from gstable_server.chain.facts import Fact, FactKind, from_payload, kind_of
+from gstable_server.chain.indexer import Indexer, Step
+from gstable_server.chain.operations import fact_of, frontier
+from gstable_server.chain.testing import FakePayment, fake_network
+from gstable_server.plumbing.db import Database, Tx
+from gstable_server.plumbing.outbox import StoredEvent, relay_once
+
+SEEN, FINAL = FactKind.SEEN, FactKind.FINAL
+REORGED, LOST = FactKind.REORGED, FactKind.LOST
+NETWORK = fake_network(confirmations=3)
+
+
+async def drain(indexer: Indexer, steps: int = 500) -> None:
+    """Converge until there is nothing new."""
+    for _ in range(steps):
+        if await indexer.converge() is Step.NOTHING_NEW:
+            return
+    raise AssertionError("does not converge")
+
+
+async def facts_of(database: Database, network: str = "fake") -> list[Fact]:
+    async with database.read() as tx:
+        rows = await tx.fetch(
+            "SELECT kind, body FROM chain_facts WHERE network = $1 ORDER BY fact_number", network
+        )
+    return [from_payload({"kind": row["kind"], "log": row["body"]}) for row in rows]
+
+
+async def kinds(database: Database, payment: FakePayment) -> list[FactKind]:
+    return [
+        kind_of(fact)
+        for fact in await facts_of(database)
+        if fact.log.session_key == payment.session_key
+    ]
+
+
+async def told(database: Database) -> list[Fact]:
+    """What the events say, relayed as flow does it."""
+    heard: list[Fact] = []
+
+    async def handle(_tx: Tx, stored: StoredEvent) -> None:
+        assert stored.event.type.startswith("chain.payment_")
+        assert stored.event.object_id == fact_of(stored).log.object_id
+        heard.append(fact_of(stored))
+
+    while await relay_once(database, handle):
+        pass
+    return heard
+
+
+async def tip_of(database: Database, network: str = "fake") -> int:
+    async with database.read() as tx:
+        block = await frontier(tx, network)
+    return -1 if block is None else block.number
+
+
+async def hashes_kept(database: Database) -> list[bytes]:
+    async with database.read() as tx:
+        rows = await tx.fetch("SELECT hash FROM chain_blocks ORDER BY number")
+    return [row["hash"] for row in rows]
