@@ -24,6 +24,7 @@ export function show(id: string, visible: boolean): void {
 export function say(text: string): void {
   setText("problem", text);
   show("problem", text !== "");
+  if (text !== "") element("problem").scrollIntoView({ block: "nearest" });
 }
 
 export function pause(milliseconds: number): Promise<void> {

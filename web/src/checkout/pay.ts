@@ -27,6 +27,7 @@ interface Review {
 
 const RECEIPT_EVERY = 1500;
 const DOUBT_AFTER = 60_000;
+const UNEXPECTED = "Something went wrong on this page. Look in your wallet, then reload and see.";
 
 const main = element("pay");
 const form = element<HTMLFormElement>("payment");
@@ -47,9 +48,9 @@ async function once(step: () => Promise<void>): Promise<void> {
   try {
     await step();
   } catch (error) {
-    if (!(error instanceof Problem)) throw error;
     enter(stage === "sent" ? "sent" : "choose");
-    say(error.message);
+    say(error instanceof Problem ? error.message : UNEXPECTED);
+    if (!(error instanceof Problem)) throw error;
   } finally {
     busy = false;
     main.removeAttribute("aria-busy");

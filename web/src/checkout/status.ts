@@ -20,7 +20,7 @@ export function follow(session: string, phase: string, changed: (status: Status)
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) schedule(0);
   });
-  schedule(SELDOM);
+  schedule(phase === "progress" ? OFTEN : SELDOM);
 }
 
 /** Poll more often: a payment of this page is on its way. */
