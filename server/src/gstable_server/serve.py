@@ -36,6 +36,7 @@ from gstable_server.plumbing import jobs
 from gstable_server.plumbing.config import Settings
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.http_client import GuardedClient
+from gstable_server.plumbing.route import Route
 from gstable_server.plumbing.system import SystemClock, SystemIdMint
 from gstable_server.routing import operations as routing
 from gstable_server.routing.model import Schedule
@@ -74,6 +75,17 @@ def desk_of(settings: Settings, networks: Networks) -> Desk:
     )
 
 
+def merchant_routes(desk: Desk) -> list[list[Route]]:
+    """The merchant API: the route list of every noun that has one."""
+    return [
+        catalog_routes.routes(desk.public_url),
+        account_routes.routes(desk.networks),
+        link_routes.routes(desk.networks, desk.public_url),
+        session_routes.routes(desk),
+        webhook_routes.routes(),
+    ]
+
+
 def api_of(settings: Settings, db: Database, desk: Desk) -> Starlette:
     """Every door of the server, as one application."""
     networks, public_url = desk.networks, desk.public_url
@@ -81,13 +93,7 @@ def api_of(settings: Settings, db: Database, desk: Desk) -> Starlette:
     matrix = routing.capabilities(networks, desk.schedule, mode)
     return create_app(
         db,
-        [
-            catalog_routes.routes(public_url),
-            account_routes.routes(networks),
-            link_routes.routes(networks, public_url),
-            session_routes.routes(desk),
-            webhook_routes.routes(),
-        ],
+        merchant_routes(desk),
         limits=ApiLimits(
             key_rate=settings.key_rate_per_second,
             key_burst=settings.key_burst,

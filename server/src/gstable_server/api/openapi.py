@@ -18,6 +18,7 @@ from gstable_server.kernel.errors import Code
 from gstable_server.kernel.tenant import Access
 from gstable_server.plumbing.idempotency import KEY_LENGTH_MAX
 from gstable_server.plumbing.route import Json, Route
+from gstable_server.routing.wire import Capabilities
 
 VERSION = "1"
 _REF = "#/components/schemas/{model}"
@@ -38,12 +39,10 @@ _STATUSES = {
 }
 
 
-def document(
-    routes: Sequence[Route], public_url: str = "", capabilities_type: Any = Any
-) -> dict[str, Json]:
+def document(routes: Sequence[Route], public_url: str = "") -> dict[str, Json]:
     """The document. ``public_url`` without a trailing slash; empty for addresses relative to
     where the document is served."""
-    results, definitions = _schemas(routes, capabilities_type)
+    results, definitions = _schemas(routes)
     paths: dict[str, Json] = {}
     for route in sorted(routes, key=lambda row: (row.path, row.method)):
         operation = _operation(route, results[route.method + route.path, "serialization"])
@@ -87,11 +86,11 @@ _IDEMPOTENCY_KEY = {
 
 
 def _schemas(
-    routes: Iterable[Route], capabilities_type: Any
+    routes: Iterable[Route],
 ) -> tuple[dict[tuple[str, str], Json], dict[str, Json]]:
     """Every type's schema by (route, direction), and the definitions that they share."""
     wanted: list[tuple[str, Any, TypeAdapter[Any]]] = [
-        ("capabilities", "serialization", TypeAdapter(capabilities_type))
+        ("capabilities", "serialization", TypeAdapter(Capabilities))
     ]
     for route in routes:
         name = route.method + route.path

@@ -84,6 +84,20 @@ def demo(
     _run(command.run(as_json=json))
 
 
+@app.command()
+def openapi(
+    file: Annotated[Path, typer.Argument(help="the committed document")] = Path("openapi.json"),
+    check: Annotated[bool, typer.Option("--check", help="change nothing, only compare")] = False,
+) -> None:
+    """Write the OpenAPI document of the merchant API, or check that it is up to date."""
+    from gstable_server.cli import openapi as command
+
+    if not check:
+        command.write(file)
+    elif not command.is_current(file):
+        _complain(f"{file} is out of date: run `gstable openapi {file}` and review the difference")
+
+
 def _run(coroutine: object) -> None:
     from gstable_server.chain.devnet import DevnetFailed
     from gstable_server.cli.stack import StackFailed
