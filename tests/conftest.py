@@ -20,6 +20,7 @@ from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.embedded_postgres import EmbeddedPostgres, temporary_postgres
 from gstable_server.plumbing.system import SystemIdMint
 from gstable_server.plumbing.testing import FakeClock
+from tests.running import Running, running_stack
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 _numbers = itertools.count(1)
@@ -105,3 +106,10 @@ async def devnet(
     running = await Devnet.start(tmp_path_factory.mktemp("chains"), order_signer.address)
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[Running]:
+    """A whole installation, shared by every test of this process that asks for it."""
+    with running_stack() as stack:
+        yield stack
