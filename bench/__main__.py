@@ -1,0 +1,28 @@
+"""``python -m bench`` lists the measurements, ``python -m bench NAME [ARGUMENTS]`` runs one."""
+
+from __future__ import annotations
+
+import sys
+
+from bench import sessions
+from bench.sessions import run as sessions_run
+
+BENCHES = {"sessions": (sessions.__doc__, sessions_run.main)}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the bench that is named first; return its exit code."""
+    name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if name in BENCHES:
+        return BENCHES[name][1](rest)
+    print("usage: ./run bench NAME [--help]\n")
+    for known, (about, _) in BENCHES.items():
+        print(f"  {known:10} {(about or '').splitlines()[0]}")
+    if name not in ("", "--help", "-h"):
+        print(f"bench: there is no {name!r}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
