@@ -100,10 +100,11 @@ def openapi(
 
 def _run(coroutine: object) -> None:
     from gstable_server.chain.devnet import DevnetFailed
+    from gstable_server.cli.console_visit import ConsoleFailed
     from gstable_server.cli.stack import StackFailed
     from gstable_server.plumbing.embedded_postgres import DatabaseFailed
 
     try:
         asyncio.run(coroutine)  # type: ignore[arg-type]
-    except (DevnetFailed, StackFailed, DatabaseFailed) as failure:
+    except (ConsoleFailed, DevnetFailed, StackFailed, DatabaseFailed) as failure:
         _complain(failure)

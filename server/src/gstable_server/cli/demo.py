@@ -11,23 +11,23 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 from rich.console import Console
 
-from gstable import AsyncClient, LineItemInput
+from gstable import AsyncClient, LineItemInput, SessionDetail
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.keys import address_of_key
 from gstable_server.cli.console_visit import create_account
-from gstable_server.cli.payer import Paid, Payer, token_balance
-from gstable_server.cli.stack import Stack, StackFailed, open_stack
+from gstable_server.cli.payer import Payer, token_balance
+from gstable_server.cli.stack import ALL_IN_ONE, Stack, StackFailed, open_stack
 from gstable_server.kernel.address import Address
 
 LINK_TOKEN = "polygon::usdt"  # noqa: S105
 SESSION_TOKEN = "base::usdc"  # noqa: S105
+METADATA = {"orderId": "ORD_001"}
 SETTLED_SECONDS = 60.0
 LOOK_SECONDS = 0.1
 SESSION_EVENTS = ("session.created", "session.paid", "session.completed")
@@ -61,7 +61,7 @@ async def run(*, as_json: bool) -> None:
     """Tell the whole story. Raises ``StackFailed`` at the first step that cannot be verified."""
     started = time.monotonic()
     story = Story(Console(highlight=False, stderr=as_json), started)
-    async with open_stack(0, None) as stack:
+    async with open_stack(0, None, ALL_IN_ONE) as stack:
         story.step("Everything is running", stack.base)
         async with aiohttp.ClientSession() as http:
             result = await _sequence(stack, story, http)
@@ -76,147 +76,147 @@ async def run(*, as_json: bool) -> None:
 
 
 async def _sequence(stack: Stack, story: Story, http: aiohttp.ClientSession) -> dict[str, Any]:
-    wallet = address_of_key(secrets.token_bytes(32))
-    account_id = await create_account(
-        http, stack.base, stack.shop.email, stack.shop.password, "Demo wallet 2", wallet
-    )
-    story.step("Receiving account made in the dashboard", account_id)
     async with AsyncClient(
         stack.shop.api_key,
         base_url=f"{stack.base}/api/v1",
         public_base_url=f"{stack.base}/public/api/v1",
     ) as client:
-        account = await client.account.detail(account_id)
-        _require(account.account_address == to_checksum(wallet), "the account's address")
-        product_id = await _product(client, story)
-        payer = Payer(http, stack.base, stack.devnet.networks, stack.keys.payer_private_keys[0])
-        link = await _pay_link(stack, client, story, payer, account_id, product_id, wallet)
-        session = await _pay_session(stack, client, story, payer, account_id, product_id, wallet)
-    return {
-        "productId": product_id,
-        "accountId": account_id,
-        **link,
-        **session,
-        "events": sorted({one["body"]["eventType"] for one in stack.inbox.letters}),
-    }
+        guide = _Guide(stack, story, http, client)
+        await guide.make_account()
+        await guide.create_product()
+        await guide.create_and_pay_link()
+        await guide.create_and_pay_session()
+        await guide.verify_link()
+        await guide.verify_session()
+    letters = stack.inbox.letters
+    _require(all(letter["verified"] for letter in letters), "every webhook's signature")
+    events = list(dict.fromkeys(letter["body"]["eventType"] for letter in letters))
+    story.step("Signed webhooks received", f"{len(letters)}, of {len(events)} types")
+    return {**guide.result, "events": events}
 
 
-async def _product(client: AsyncClient, story: Story) -> str:
-    product = await client.product.create(
-        name="Green tea", common_prices=[4_500_000, 9_000_000], description="100 g, loose leaves"
-    )
-    found = await client.product.list_by_ids([product.product_id, "prd_missing"])
-    _require([one.product_id for one in found] == [product.product_id], "the product list")
-    story.step("Product created through the SDK", product.product_id)
-    return product.product_id
+class _Guide:
+    """The integration guide's steps, each telling what it produced."""
 
+    def __init__(
+        self, stack: Stack, story: Story, http: aiohttp.ClientSession, client: AsyncClient
+    ) -> None:
+        self.stack = stack
+        self.story = story
+        self.http = http
+        self.client = client
+        self.wallet = address_of_key(secrets.token_bytes(32))
+        key = stack.keys.payer_private_keys[0]
+        self.payer = Payer(http, stack.base, stack.devnet.networks, key)
+        self.result: dict[str, Any] = {}
+        self.link_session_id = ""
 
-async def _pay_link(
-    stack: Stack,
-    client: AsyncClient,
-    story: Story,
-    payer: Payer,
-    account_id: str,
-    product_id: str,
-    wallet: Address,
-) -> dict[str, Any]:
-    link = await client.payment_link.create(
-        link_type="fixed",
-        link_name="Tea for two",
-        account_id=account_id,
-        settlement_token=LINK_TOKEN,
-        fee_model=1,
-        line_items=[_line(product_id, 2, 4_500_000)],
-    )
-    story.step("Payment link created", link.link_url)
-    payment_url = await payer.open_link(link.link_url)
-    session_id = payment_url.rsplit("/", 1)[1]
-    story.step("Payer opened the link's page", payment_url)
-    paid = await payer.pay(payment_url, LINK_TOKEN)
-    story.step(f"Link paid with {LINK_TOKEN}", paid.tx_hash_hex)
-    await _completed(stack, client, session_id)
-    received = await token_balance(stack.devnet.networks, LINK_TOKEN, wallet)
-    _require(received == 9_000_000 - 18_000, "the merchant's balance after the link")
-    story.step("Session completed, merchant's balance on chain", f"{received} {LINK_TOKEN}")
-    return {"linkId": link.link_id, "linkUrl": link.link_url}
+    async def make_account(self) -> None:
+        """The merchant's operator makes a receiving account in the dashboard."""
+        shop = self.stack.shop
+        account_id = await create_account(
+            self.http, self.stack.base, shop.email, shop.password, "Demo wallet 2", self.wallet
+        )
+        self.result["accountId"] = account_id
+        account = await self.client.account.detail(account_id)
+        _require(account.account_address == to_checksum(self.wallet), "the account's address")
+        self.story.step("Receiving account made in the dashboard", account_id)
 
+    async def create_product(self) -> None:
+        """The merchant's developer creates a product with the SDK."""
+        product = await self.client.product.create(
+            name="Green tea", common_prices=[4_500_000, 9_000_000], description="100 g"
+        )
+        self.result["productId"] = product.product_id
+        found = await self.client.product.list_by_ids([product.product_id, "prd_missing"])
+        _require([one.product_id for one in found] == [product.product_id], "the product list")
+        self.story.step("Product created through the SDK", product.product_id)
 
-async def _pay_session(
-    stack: Stack,
-    client: AsyncClient,
-    story: Story,
-    payer: Payer,
-    account_id: str,
-    product_id: str,
-    wallet: Address,
-) -> dict[str, Any]:
-    session = await client.checkout_session.create(
-        account_id=account_id,
-        settlement_token=SESSION_TOKEN,
-        line_items=[
-            _line(product_id, 1, 9_000_000),
-            {
-                "item_type": "one_time",
-                "quantity": 1,
-                "unit_price": 1_000_000,
-                "product_data": {"product_name": "Gift wrapping"},
-            },
-        ],
-        metadata={"orderId": "ORD_001"},
-    )
-    story.step("Checkout session created", session.payment_url)
-    fees = stack.keys.address("fee_receiver_key")
-    paid = await payer.pay(session.payment_url, SESSION_TOKEN)
-    story.step(f"Session paid with {SESSION_TOKEN}", paid.tx_hash_hex)
-    await _completed(stack, client, session.session_id)
-    merchant_received = await token_balance(stack.devnet.networks, SESSION_TOKEN, wallet)
-    fee_received = await token_balance(stack.devnet.networks, SESSION_TOKEN, fees)
-    _require((merchant_received, fee_received) == (9_980_000, 20_000), "the balances on chain")
-    story.step("Balances on chain: merchant, fee receiver", f"{merchant_received}, {fee_received}")
-    await _read_back(client, session.session_id, paid)
-    story.step("Session read back", "completed, with its transaction and metadata")
-    return {
-        "sessionId": session.session_id,
-        "paymentUrl": session.payment_url,
-        "sourceTx": paid.tx_hash_hex,
-        "merchantReceived": str(merchant_received),
-        "feeReceived": str(fee_received),
-    }
+    async def create_and_pay_link(self) -> None:
+        """A link is created, opened in the hosted page, and paid."""
+        link = await self.client.payment_link.create(
+            link_type="fixed",
+            link_name="Tea for two",
+            account_id=self.result["accountId"],
+            settlement_token=LINK_TOKEN,
+            fee_model=1,
+            line_items=[self._line(2, 4_500_000)],
+        )
+        self.result |= {"linkId": link.link_id, "linkUrl": link.link_url}
+        self.story.step("Payment link created", link.link_url)
+        payment_url = await self.payer.open_link(link.link_url)
+        self.link_session_id = payment_url.rsplit("/", 1)[1]
+        self.story.step("Payer opened the link's page", payment_url)
+        paid = await self.payer.pay(payment_url, LINK_TOKEN)
+        self.story.step(f"Link paid with {LINK_TOKEN}", paid.tx_hash_hex)
 
+    async def create_and_pay_session(self) -> None:
+        """A checkout session with a catalogue line and a one-time line is created and paid."""
+        session = await self.client.checkout_session.create(
+            account_id=self.result["accountId"],
+            settlement_token=SESSION_TOKEN,
+            line_items=[
+                self._line(1, 9_000_000),
+                {
+                    "item_type": "one_time",
+                    "quantity": 1,
+                    "unit_price": 1_000_000,
+                    "product_data": {"product_name": "Gift wrapping"},
+                },
+            ],
+            metadata=METADATA,
+        )
+        self.result |= {"sessionId": session.session_id, "paymentUrl": session.payment_url}
+        self.story.step("Checkout session created", session.payment_url)
+        paid = await self.payer.pay(session.payment_url, SESSION_TOKEN)
+        self.result["sourceTx"] = paid.tx_hash_hex
+        self.story.step(f"Session paid with {SESSION_TOKEN}", paid.tx_hash_hex)
 
-async def _completed(stack: Stack, client: AsyncClient, session_id: str) -> None:
-    """Wait for the session, then for its webhooks, each with a valid signature."""
+    async def verify_link(self) -> None:
+        """The link's session completes and the money is in the merchant's wallet."""
+        await self._completed(self.link_session_id)
+        received = await self._balance(LINK_TOKEN, self.wallet)
+        _require(received == 9_000_000 - 18_000, "the merchant's balance after the link")
+        self.story.step("Link's session completed, balance on chain", f"{received} {LINK_TOKEN}")
 
-    async def is_completed() -> bool:
-        return (await client.checkout_session.detail(session_id)).session.status == "completed"
+    async def verify_session(self) -> None:
+        """Both shares of the session's payment are on chain, and the session reads so."""
+        found = await self._completed(self.result["sessionId"])
+        merchant = await self._balance(SESSION_TOKEN, self.wallet)
+        fee_receiver = self.stack.keys.address("fee_receiver_key")
+        fee = await self._balance(SESSION_TOKEN, fee_receiver)
+        _require((merchant, fee) == (9_980_000, 20_000), "the balances on chain")
+        self.result |= {"merchantReceived": str(merchant), "feeReceived": str(fee)}
+        self.story.step("Balances on chain: merchant, fee receiver", f"{merchant}, {fee}")
+        transaction = found.transaction
+        _require(
+            transaction is not None and transaction.source_tx == self.result["sourceTx"],
+            "the session's transaction",
+        )
+        _require(found.session.metadata == METADATA, "the session's metadata")
+        self.story.step("Session read back", "completed, with its transaction and metadata")
 
-    await _wait(is_completed, f"session {session_id} completes")
+    def _line(self, quantity: int, unit_price: int) -> LineItemInput:
+        return {
+            "item_type": "product",
+            "product_id": self.result["productId"],
+            "quantity": quantity,
+            "unit_price": unit_price,
+        }
 
-    async def has_arrived() -> bool:
-        return stack.inbox.verified_types(session_id) == list(SESSION_EVENTS)
+    async def _balance(self, token_id: str, holder: Address) -> int:
+        return await token_balance(self.stack.devnet.networks, token_id, holder)
 
-    await _wait(has_arrived, f"the signed webhooks of {session_id} arrive")
-
-
-async def _wait(condition: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + SETTLED_SECONDS
-    while not await condition():
-        _require(time.monotonic() < deadline, what)
-        await asyncio.sleep(LOOK_SECONDS)
-
-
-async def _read_back(client: AsyncClient, session_id: str, paid: Paid) -> None:
-    found = await client.checkout_session.detail(session_id)
-    _require(found.transaction is not None, "the session's transaction")
-    assert found.transaction is not None
-    _require(found.transaction.source_tx == paid.tx_hash_hex, "the transaction's hash")
-    _require(found.session.metadata == {"orderId": "ORD_001"}, "the session's metadata")
-
-
-def _line(product_id: str, quantity: int, unit_price: int) -> LineItemInput:
-    return {
-        "item_type": "product",
-        "product_id": product_id,
-        "quantity": quantity,
-        "unit_price": unit_price,
-    }
+    async def _completed(self, session_id: str) -> SessionDetail:
+        """Wait for the session and for its webhooks, each with a valid signature."""
+        deadline = time.monotonic() + SETTLED_SECONDS
+        while True:  # bounded: by the deadline
+            found = await self.client.checkout_session.detail(session_id)
+            told = self.stack.inbox.verified_types(session_id)
+            if found.session.status == "completed" and told == list(SESSION_EVENTS):
+                return found
+            _require(
+                time.monotonic() < deadline,
+                f"{session_id} completes: it is {found.session.status}, told were {told}",
+            )
+            await asyncio.sleep(LOOK_SECONDS)

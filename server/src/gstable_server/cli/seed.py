@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from dataclasses import asdict, dataclass
@@ -13,7 +14,7 @@ from gstable_server.catalog import operations as catalog
 from gstable_server.catalog.model import ProductTerms
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.devnet import Devnet
-from gstable_server.chain.networks import Networks
+from gstable_server.chain.networks import Network, Networks
 from gstable_server.cli.inbox import Inbox
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.ids import WebhookId
@@ -89,9 +90,12 @@ async def _point_webhook(tx: Tx, shop: Shop, url: str) -> str:
 
 async def fund(devnet: Devnet, payers: tuple[Address, ...]) -> None:
     """Give every payer a million of each token and native coins for gas, on every network."""
-    for network in devnet.networks.all:
-        for payer in payers:
-            await devnet.set_balance(network.name, payer, PAYER_NATIVE)
-            for token in network.tokens:
-                amount = PAYER_TOKENS * 10**token.decimals
-                await devnet.fund(network.name, payer, token.symbol, amount)
+    await asyncio.gather(*(_fund_on(devnet, network, payers) for network in devnet.networks.all))
+
+
+async def _fund_on(devnet: Devnet, network: Network, payers: tuple[Address, ...]) -> None:
+    for payer in payers:
+        await devnet.set_balance(network.name, payer, PAYER_NATIVE)
+        for token in network.tokens:
+            amount = PAYER_TOKENS * 10**token.decimals
+            await devnet.fund(network.name, payer, token.symbol, amount)

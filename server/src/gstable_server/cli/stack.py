@@ -25,7 +25,6 @@ from typing import Any
 
 import aiohttp
 
-from gstable_server import migrations
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.devnet import Devnet
 from gstable_server.chain.keys import address_of_key
@@ -38,6 +37,7 @@ from gstable_server.plumbing.embedded_postgres import EmbeddedPostgres
 from gstable_server.plumbing.system import SystemClock, SystemIdMint
 
 ROLES = ("api", "worker", "indexer")
+ALL_IN_ONE = ("all",)
 READY_SECONDS = 60.0
 LOOK_SECONDS = 0.2
 PAYERS = 3
@@ -77,10 +77,12 @@ class Keys:
 class Roles:
     """The server's processes. ``watch`` starts again what has died."""
 
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, environment: dict[str, str], log: Path, roles: tuple[str, ...] = ROLES
+    ) -> None:
         self._environment = environment
         self._log = log
-        self.processes = {role: self._start(role) for role in ROLES}
+        self.processes = {role: self._start(role) for role in roles}
 
     def _start(self, role: str) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as output:
@@ -154,34 +156,45 @@ class Stack:
 
 
 @asynccontextmanager
-async def open_stack(port: int, state: Path | None) -> AsyncIterator[Stack]:
+async def open_stack(
+    port: int, state: Path | None, roles: tuple[str, ...] = ROLES
+) -> AsyncIterator[Stack]:
     """Start everything, wait until it answers, and end everything at the end.
 
-    Without ``state`` nothing is kept. Raises ``StackFailed``, ``DevnetFailed`` or
-    ``DatabaseFailed`` with one line that says what is wrong.
+    Each of ``roles`` is a process; ``ALL_IN_ONE`` starts fastest. Without ``state`` nothing is
+    kept. Raises ``StackFailed``, ``DevnetFailed`` or ``DatabaseFailed`` with one line that says
+    what is wrong.
     """
     port = _free_port(port)
     with _database(state) as (database_url, directory):
         keys = _keys(directory, keep=state is not None)
+        migrating = asyncio.create_task(asyncio.to_thread(_migrate, database_url))
         devnet = await Devnet.start(
             directory / "chains", keys.address("order_signing_key"), keep=state is not None
         )
         try:
-            await asyncio.to_thread(migrations.upgrade, database_url)
+            await migrating
             async with open_inbox() as inbox:
-                shop = await _shop(database_url, devnet, keys, inbox, directory)
                 base = f"http://127.0.0.1:{port}"
                 environment = _environment(base, port, database_url, devnet, keys)
-                roles = Roles(environment, directory / "server.log")
-                watching = asyncio.create_task(roles.watch())
+                server = Roles(environment, directory / "server.log", roles)
+                watching = asyncio.create_task(server.watch())
                 try:
+                    shop = await _shop(database_url, devnet, keys, inbox, directory)
                     await _ready(base, directory / "server.log")
-                    yield Stack(base, database_url, devnet, keys, inbox, shop, roles)
+                    yield Stack(base, database_url, devnet, keys, inbox, shop, server)
                 finally:
                     watching.cancel()
-                    await asyncio.to_thread(roles.stop)
+                    await asyncio.to_thread(server.stop)
         finally:
             devnet.stop()
+
+
+def _migrate(database_url: str) -> None:
+    # Imported here, in the thread, because it takes as long as the chains take to start.
+    from gstable_server import migrations
+
+    migrations.upgrade(database_url)
 
 
 @contextmanager
