@@ -383,6 +383,20 @@ async def test_chn_24_provider_of_another_chain_is_never_believed(
     assert await HttpRpc(session, [providers[0].url], CHAIN_ID).chain_id() == 1
 
 
+async def test_chain_id_is_that_of_the_first_provider_that_answers(
+    session: aiohttp.ClientSession, providers: list[Provider]
+) -> None:
+    async def down(_request: web.Request, _body: Any) -> web.StreamResponse:
+        return web.Response(status=503)
+
+    providers[0].reply = down
+    rpc = HttpRpc(session, [provider.url for provider in providers], CHAIN_ID)
+    assert await rpc.chain_id() == CHAIN_ID
+    providers[1].reply = down
+    with pytest.raises(ProviderFailed):
+        await rpc.chain_id()
+
+
 async def test_refusal_is_the_callers_and_no_other_provider_is_asked(
     session: aiohttp.ClientSession, providers: list[Provider]
 ) -> None:

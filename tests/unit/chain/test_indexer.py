@@ -213,7 +213,7 @@ async def test_chn_15_run_goes_on_after_trouble_and_stops_when_told(
 async def test_run_reports_a_halt_and_goes_on_when_the_provider_was_wrong(
     database: Database, chain: FakeChain, indexer: Indexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gstable_server.chain.indexer.BACK_OFF_SECONDS", (0.01, 0.02))
+    monkeypatch.setattr("gstable_server.chain.indexer.HALT_SECONDS", 0.02)
     payment = chain.payment()
     chain.mine(payment)
     chain.mine_empty(5)

@@ -76,9 +76,15 @@ class HttpRpc:
     # Reading: the port.
 
     async def chain_id(self) -> int:
-        """The chain id of the provider that is asked first, without comparing it."""
-        provider = self._providers[self._first]
-        return answers.number((await self._post(provider, [("eth_chainId", [])]))[0])
+        """The chain id of the first provider that answers, without comparing it."""
+        trouble: Passing | None = None
+        for provider in self._providers:
+            try:
+                return await self._chain_id_of(provider)
+            except Passing as failure:
+                trouble = failure
+        assert trouble is not None, "a network has at least one provider"
+        raise trouble
 
     async def block_number(self) -> int:
         return await self._one("eth_blockNumber", [], answers.number)
@@ -224,10 +230,13 @@ class HttpRpc:
         """A URL of the wrong chain in the list must not be believed when its turn comes."""
         if provider.proven:
             return
-        actual = answers.number((await self._post(provider, [("eth_chainId", [])]))[0])
+        actual = await self._chain_id_of(provider)
         if actual != self._expected_chain_id:
             raise ProviderLied(f"follows chain {actual}, not {self._expected_chain_id}")
         provider.proven = True
+
+    async def _chain_id_of(self, provider: _Provider) -> int:
+        return answers.number((await self._post(provider, [("eth_chainId", [])]))[0])
 
     async def _post(self, provider: _Provider, questions: Sequence[Question]) -> list[msgspec.Raw]:
         requests = [

@@ -43,7 +43,8 @@ KEEP_BLOCKS = 4096
 NEAR_HEAD = 64
 """Within ``confirmations`` plus this many blocks of the head, every parent link is proven."""
 
-BACK_OFF_SECONDS = (0.5, 60.0)
+BACK_OFF_SECONDS = (0.5, 15.0)
+HALT_SECONDS = 60.0
 
 
 class Step(Enum):
@@ -89,7 +90,7 @@ class Indexer:
             except NetworkHalted as halt:
                 failures += 1
                 log.critical("network halted", network=self._network.name, reason=str(halt))
-                await _pause(stop, BACK_OFF_SECONDS[1])
+                await _pause(stop, HALT_SECONDS)
             except Exception:  # the edge: a bug or a lost database must not end the process
                 # The block that causes this is tried again, never skipped: payments behind it
                 # wait, but none is lost.
