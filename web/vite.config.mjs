@@ -13,6 +13,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const ENTRIES = {
   base: join(here, "src/styles/base.css"),
   checkout: join(here, "src/styles/checkout.css"),
+  dashboard: join(here, "src/styles/dashboard.css"),
   pay: join(here, "src/checkout/pay.ts"),
 };
 

@@ -45,6 +45,7 @@ from gstable_server.sessions.operations import Desk
 from gstable_server.web import pictures
 from gstable_server.web.base import Pages
 from gstable_server.web.checkout import routes as checkout_routes
+from gstable_server.web.dashboard import routes as dashboard_routes
 from gstable_server.webhooks import routes as webhook_routes
 
 log = structlog.get_logger(__name__)
@@ -114,6 +115,7 @@ def pages_of(db: Database, desk: Desk) -> list[BaseRoute]:
         *pages.routes(),
         *pictures.routes(db),
         *checkout_routes.routes(db, desk, pages),
+        *dashboard_routes.routes(db, desk, pages),
     ]
 
 

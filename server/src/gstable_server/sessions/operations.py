@@ -306,6 +306,12 @@ async def list_sessions(
     ]
 
 
+async def count_by_state(tx: Tx, tenant: Tenant) -> dict[SessionState, int]:
+    """How many sessions a merchant has in each state, 0 included."""
+    counts = await store.count_by_state(tx, tenant)
+    return {state: counts.get(state, 0) for state in SessionState}
+
+
 async def exceptional(
     tx: Tx, tenant: Tenant, wallets: Sequence[Address], limit: int = 100
 ) -> list[Payment]:

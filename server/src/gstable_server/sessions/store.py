@@ -142,6 +142,17 @@ async def page(
     return total, [_session(row) for row in rows]
 
 
+async def count_by_state(tx: Tx, tenant: Tenant) -> dict[SessionState, int]:
+    """How many sessions there are in each state that has any."""
+    rows = await tx.fetch(
+        "SELECT state, count(*) AS many FROM sessions"
+        " WHERE merchant_id = $1 AND mode = $2 GROUP BY state",
+        tenant.merchant_id,
+        tenant.mode,
+    )
+    return {SessionState(row["state"]): row["many"] for row in rows}
+
+
 async def move(tx: Tx, old: Session, new: Session) -> None:
     """Write what may change of a session, if it still is in the state that was decided on."""
     done = await tx.execute(

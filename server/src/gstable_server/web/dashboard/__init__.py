@@ -1,0 +1,1 @@
+"""The merchant's console: plain pages and forms that need no script."""

@@ -1,0 +1,224 @@
+"""Who is at the dashboard's door, and what a request must carry to change anything.
+
+A request that changes something has to come from a page of this server, as the browser says, and
+carry a token that only the pages of the same login know. The two forms that come before a login,
+first run and signing in, have no login to be bound to: there the browser's word stands alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from gstable_server.accounts import operations as accounts
+from gstable_server.accounts.members import operations as members
+from gstable_server.accounts.members.model import LOGIN_LIFETIME, Login, Member
+from gstable_server.accounts.model import Merchant
+from gstable_server.kernel.errors import Code, Passing, Refused
+from gstable_server.kernel.tenant import Mode, Tenant
+from gstable_server.plumbing.db import Database
+from gstable_server.sessions.operations import Desk
+from gstable_server.web.base import PAGE_HEADERS, Pages
+from gstable_server.web.dashboard.words import DONE, ELSEWHERE, GONE, LATER, NOT_FOUND, in_words
+from gstable_server.web.requests import FORM, has_type, is_same_origin, read_form
+
+HOME = "/dashboard"
+LOGIN = f"{HOME}/login"
+FORM_TOKEN = "formToken"  # noqa: S105
+TEMPLATES = "dashboard/templates"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request of somebody who is signed in. ``entries`` are the form's fields, if it has one."""
+
+    request: Request
+    member: Member
+    merchant: Merchant
+    tenant: Tenant
+    form_token: str
+    entries: Mapping[str, str]
+
+    @property
+    def base(self) -> str:
+        """Where the pages of this mode are: ``/dashboard/test`` or ``/dashboard/live``."""
+        return f"{HOME}/{self.tenant.mode}"
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+VisitHandler = Callable[[Visit], Awaitable[Response]]
+
+
+class Guard:
+    """Lets requests through to the dashboard's handlers, and renders what those show."""
+
+    def __init__(self, db: Database, desk: Desk, pages: Pages) -> None:
+        self.db = db
+        self.desk = desk
+        self.pages = pages
+        self._is_secure = desk.public_url.startswith("https://")
+        # With this prefix, browsers take the cookie from this very host and over TLS only.
+        self._cookie = "__Host-gstable" if self._is_secure else "gstable"
+
+    @property
+    def default_mode(self) -> Mode:
+        """Live, unless this installation has test networks only."""
+        return Mode.LIVE if self.desk.networks.of(Mode.LIVE) else Mode.TEST
+
+    # --- doors ------------------------------------------------------------------------------------
+
+    def door(self, handler: Handler) -> Handler:
+        """For people who have not signed in."""
+
+        async def checked(request: Request) -> Response:
+            if request.method == "POST" and not self._is_ours(request):
+                return self.notice("This did not work", ELSEWHERE, status=403)
+            return await handler(request)
+
+        return self._in_words(checked)
+
+    def look(self, handler: VisitHandler) -> Handler:
+        """For members, to see something."""
+
+        async def checked(request: Request) -> Response:
+            visit = await self._visit(request, {})
+            return await handler(visit) if visit else _to(LOGIN)
+
+        return self._in_words(checked)
+
+    def act(self, handler: VisitHandler) -> Handler:
+        """For members, to change something."""
+
+        async def checked(request: Request) -> Response:
+            if not self._is_ours(request):
+                return self.notice("This did not work", ELSEWHERE, status=403)
+            visit = await self._visit(request, await read_form(request))
+            if visit is None:
+                return _to(LOGIN)
+            given = visit.entries.get(FORM_TOKEN, "")
+            if not hmac.compare_digest(given.encode(), visit.form_token.encode()):
+                return self.notice("This did not work", ELSEWHERE, status=403)
+            return await handler(visit)
+
+        return self._in_words(checked)
+
+    def _is_ours(self, request: Request) -> bool:
+        return is_same_origin(request, self.desk.public_url) and has_type(request, FORM)
+
+    def _in_words(self, handler: Handler) -> Handler:
+        """Troubles as a page."""
+
+        @wraps(handler)
+        async def answer(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except Refused as refused:
+                if refused.code in NOT_FOUND:
+                    return self.missing()
+                return self.notice("This did not work", in_words(refused), status=422)
+            except Passing:
+                return self.notice("Please try again", LATER, status=503)
+
+        return answer
+
+    # --- logins -----------------------------------------------------------------------------------
+
+    def token_of(self, request: Request) -> str:
+        """What the browser holds of its login, "" if it holds nothing."""
+        return request.cookies.get(self._cookie, "")
+
+    async def _visit(self, request: Request, entries: Mapping[str, str]) -> Visit | None:
+        mode = _mode(request, self.default_mode)
+        token = self.token_of(request)
+        if not token:
+            return None
+        async with self.db.begin() as tx:
+            member = await members.member_of(tx, token)
+            if member is None:
+                return None
+            merchant = await accounts.merchant(tx, member.merchant_id)
+        tenant = Tenant(merchant.merchant_id, mode)
+        return Visit(request, member, merchant, tenant, form_token(token), entries)
+
+    def welcome(self, login: Login) -> Response:
+        """Hand a fresh login to the browser and go to the first page."""
+        response = _to(f"{HOME}/{self.default_mode}")
+        response.set_cookie(
+            self._cookie,
+            login.token,
+            max_age=int(LOGIN_LIFETIME.total_seconds()),
+            path="/",
+            secure=self._is_secure,
+            httponly=True,
+            samesite="lax",
+        )
+        return response
+
+    def farewell(self) -> Response:
+        """Take the login from the browser."""
+        response = _to(LOGIN)
+        response.delete_cookie(
+            self._cookie, path="/", secure=self._is_secure, httponly=True, samesite="lax"
+        )
+        return response
+
+    # --- answers ----------------------------------------------------------------------------------
+
+    def show(
+        self, visit: Visit, template: str, section: str, *, status: int = 200, **context: Any
+    ) -> Response:
+        """A page inside the console's frame; ``section`` is its place in the menu."""
+        networks = self.desk.networks.of(visit.tenant.mode)
+        return self.pages.page(
+            f"{TEMPLATES}/{template}",
+            status=status,
+            visit=visit,
+            section=section,
+            mode=visit.tenant.mode.value,
+            has_networks=bool(networks),
+            done=DONE.get(visit.request.query_params.get("done", ""), ""),
+            **context,
+        )
+
+    def outside(self, template: str, *, status: int = 200, **context: Any) -> Response:
+        """A page for people who have not signed in."""
+        return self.pages.page(f"{TEMPLATES}/{template}", status=status, **context)
+
+    def notice(self, title: str, text: str, *, status: int) -> Response:
+        """A page that says why nothing was done."""
+        return self.outside("notice.html", status=status, title=title, text=text)
+
+    def missing(self) -> Response:
+        return self.notice("Nothing here", GONE, status=404)
+
+
+def done(visit: Visit, path: str, word: str) -> Response:
+    """After a form: go to ``path`` below the mode's pages, which says what was done."""
+    return _to(f"{visit.base}{path}?done={word}")
+
+
+def form_token(login_token: str) -> str:
+    """What the forms of this login carry. It follows from the cookie, which no other site can
+    read, and does not reveal it."""
+    return hmac.new(login_token.encode(), b"dashboard form", hashlib.sha256).hexdigest()
+
+
+def _mode(request: Request, default: Mode) -> Mode:
+    """The mode that the address names. Refuses an address that names none of ours."""
+    text = request.path_params.get("mode")
+    if text is None:
+        return default
+    if text not in set(Mode):
+        raise Refused(Code.ROUTE_UNKNOWN)
+    return Mode(text)
+
+
+def _to(path: str) -> Response:
+    return RedirectResponse(path, 303, headers=PAGE_HEADERS)

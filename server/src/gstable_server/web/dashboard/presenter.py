@@ -1,0 +1,279 @@
+"""What the console's pages show, computed from the slices' models; no input, output or clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gstable_server.accounts.model import ApiKey, ReceivingAccount, key_prefix
+from gstable_server.catalog.model import Product
+from gstable_server.chain.checksum import to_checksum
+from gstable_server.chain.networks import Networks
+from gstable_server.kernel.clock import wire_time
+from gstable_server.kernel.money import MicroUsd, Money, token_text, usd_text
+from gstable_server.kernel.tenant import Mode
+from gstable_server.links.model import LinkType
+from gstable_server.links.wire import LinkView
+from gstable_server.sessions.model import Payment, Session, SessionState, SessionType, SessionView
+from gstable_server.web.dashboard.words import FLAGS, PAYMENT_STATES
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """A state in one word; ``tone`` picks its colour: good, busy, quiet or bad."""
+
+    text: str
+    tone: str
+
+
+SESSION_BADGES = {
+    SessionState.INITIALIZED: Badge("Open", "busy"),
+    SessionState.PAID: Badge("Paid, not final", "busy"),
+    SessionState.SETTLING: Badge("Settling", "busy"),
+    SessionState.SETTLEMENT_PENDING: Badge("Settlement pending", "bad"),
+    SessionState.COMPLETED: Badge("Completed", "good"),
+    SessionState.EXPIRED: Badge("Expired", "quiet"),
+    SessionState.CANCELLED: Badge("Cancelled", "quiet"),
+}
+_SWITCHES = {"active": Badge("Active", "good"), "inactive": Badge("Disabled", "quiet")}
+_ARCHIVED = Badge("Archived", "quiet")
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    account_id: str
+    name: str
+    address: str
+    created_at: str
+
+
+def account_row(account: ReceivingAccount) -> AccountRow:
+    return AccountRow(
+        account.account_id,
+        account.name,
+        to_checksum(account.address),
+        wire_time(account.created_at),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    key_id: str
+    name: str
+    hint: str
+    kind: str
+    created_at: str
+    revoked_at: str
+
+
+def key_row(key: ApiKey) -> KeyRow:
+    is_secret = key_prefix(key.tenant.mode, key.access).startswith("sk_")
+    return KeyRow(
+        key_id=key.key_id,
+        name=key.name,
+        hint=key.hint,
+        kind="Secret key" if is_secret else "Restricted key",
+        created_at=wire_time(key.created_at),
+        revoked_at=wire_time(key.revoked_at) if key.revoked_at else "",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ProductRow:
+    product_id: str
+    name: str
+    image: str
+    prices: str
+    badge: Badge
+    created_at: str
+
+
+def product_row(product: Product) -> ProductRow:
+    return ProductRow(
+        product_id=product.product_id,
+        name=product.name,
+        image=product.image_path or "",
+        prices=" · ".join(usd_text(MicroUsd(price)) for price in product.common_prices),
+        badge=_SWITCHES.get(product.status.value, _ARCHIVED),
+        created_at=wire_time(product.created_at),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRow:
+    link_id: str
+    name: str
+    amount: str
+    settles_in: str
+    account_name: str
+    badge: Badge
+    created_at: str
+
+
+def link_row(view: LinkView) -> LinkRow:
+    link = view.link
+    is_custom = link.link_type is LinkType.CUSTOM
+    return LinkRow(
+        link_id=link.link_id,
+        name=link.name,
+        amount="Payer decides" if is_custom else f"{usd_text(link.amount)} USD",
+        settles_in=link.settlement_token,
+        account_name=view.account.name if view.account else "",
+        badge=_SWITCHES.get(link.status.value, _ARCHIVED),
+        created_at=wire_time(link.created_at),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """``what`` names the lines as the payer sees them."""
+
+    session_id: str
+    what: str
+    source: str
+    amount: str
+    settles_in: str
+    badge: Badge
+    has_unusual: bool
+    created_at: str
+
+
+def session_row(view: SessionView) -> SessionRow:
+    session = view.session
+    is_link = session.session_type is SessionType.PAYMENT_LINK
+    return SessionRow(
+        session_id=session.session_id,
+        what=_what(session),
+        source="Payment link" if is_link else "Checkout",
+        amount=f"{usd_text(session.amount)} USD",
+        settles_in=session.settlement_token,
+        badge=SESSION_BADGES[session.state],
+        has_unusual=any(payment.flags for payment in view.payments),
+        created_at=wire_time(session.created_at),
+    )
+
+
+def _what(session: Session) -> str:
+    """The first line's name, and how many more there are."""
+    first = session.line_items[0].product if session.line_items else None
+    name = first.name if first else "Product"
+    more = len(session.line_items) - 1
+    return f"{name} and {more} more" if more > 0 else name
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """One session with all that is known of it."""
+
+    row: SessionRow
+    recipient: str
+    account_id: str
+    link_id: str
+    payer_email: str
+    expires_at: str
+    paid_at: str
+    completed_at: str
+    lines: tuple[LineRow, ...]
+    payments: tuple[PaymentRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LineRow:
+    name: str
+    quantity: int
+    unit_price: str
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRow:
+    """Money on a chain. ``transaction_url`` only where the operator named an explorer."""
+
+    payment_id: str
+    session_id: str
+    network: str
+    chain_id: int
+    transaction_hash: str
+    transaction_url: str
+    payer: str
+    received: str
+    fee: str
+    token: str
+    state: str
+    flags: tuple[str, ...]
+    seen_at: str
+
+
+def session_page(view: SessionView, networks: Networks) -> SessionPage:
+    session = view.session
+    is_link = session.session_type is SessionType.PAYMENT_LINK
+    return SessionPage(
+        row=session_row(view),
+        recipient=to_checksum(session.recipient),
+        account_id=session.account_id,
+        link_id=session.business_id if is_link else "",
+        payer_email=session.payer_email or "",
+        expires_at=wire_time(session.expires_at),
+        paid_at=wire_time(session.paid_at) if session.paid_at else "",
+        completed_at=wire_time(session.completed_at) if session.completed_at else "",
+        lines=tuple(
+            LineRow(
+                name=item.product.name if item.product else "Product",
+                quantity=item.quantity,
+                unit_price=f"{usd_text(MicroUsd(item.unit_price))} USD" if item.unit_price else "",
+            )
+            for item in session.line_items
+        ),
+        payments=tuple(
+            payment_row(payment, networks, session.tenant.mode) for payment in view.payments
+        ),
+    )
+
+
+def payment_row(payment: Payment, networks: Networks, mode: Mode) -> PaymentRow:
+    network = next((one for one in networks.of(mode) if one.name == payment.network), None)
+    token = networks.find_token(payment.token_id, mode)
+    transaction_hash = f"0x{payment.tx_hash.hex()}"
+    explorer = network.explorer_url if network else ""
+
+    def amount(atomic: int) -> str:
+        """Exact; in atomic units where the configuration no longer knows the token."""
+        return token_text(Money(atomic, token.asset)) if token else f"{atomic} atomic units"
+
+    return PaymentRow(
+        payment_id=payment.payment_id,
+        session_id=payment.session_id or "",
+        network=network.title if network else payment.network,
+        chain_id=payment.chain_id,
+        transaction_hash=transaction_hash,
+        transaction_url=f"{explorer}/tx/{transaction_hash}" if explorer else "",
+        payer=to_checksum(payment.payer),
+        received=amount(payment.merchant_received),
+        fee=amount(payment.fee_received),
+        token=token.symbol if token else payment.token_id,
+        state=PAYMENT_STATES[payment.state],
+        flags=tuple(FLAGS[flag] for flag in sorted(payment.flags)),
+        seen_at=wire_time(payment.seen_at),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Pager:
+    """Which part of a list is shown; 0 for a page that there is not."""
+
+    first: int
+    last: int
+    count: int
+    previous: int
+    following: int
+
+
+def pager(number: int, size: int, shown: int, count: int) -> Pager:
+    """``shown`` of ``count`` objects stand on page ``number``, which has room for ``size``."""
+    first = (number - 1) * size + 1 if shown else 0
+    pages = -(-count // size)
+    return Pager(
+        first=first,
+        last=first + shown - 1 if shown else 0,
+        count=count,
+        previous=min(number - 1, pages),
+        following=number + 1 if number < pages else 0,
+    )

@@ -1,0 +1,71 @@
+"""Every address of the dashboard (spec 12 and 15).
+
+Pages of a mode have it in their address, so a form that was opened in test mode cannot act in
+live mode, whatever another tab shows.
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from gstable_server.plumbing.db import Database
+from gstable_server.sessions.operations import Desk
+from gstable_server.web.base import Pages
+from gstable_server.web.dashboard.doors import SETUP, Doors
+from gstable_server.web.dashboard.guard import HOME, LOGIN, Guard, Handler, VisitHandler
+from gstable_server.web.dashboard.lists import Lists
+from gstable_server.web.dashboard.settings import Accounts, Keys
+
+IN_MODE = f"{HOME}/{{mode}}"
+
+
+def routes(db: Database, desk: Desk, pages: Pages) -> list[BaseRoute]:
+    """What answers below ``/dashboard``."""
+    guard = Guard(db, desk, pages)
+    doors, lists, accounts, keys = Doors(guard), Lists(guard), Accounts(guard), Keys(guard)
+
+    async def missing(_request: Request) -> Response:
+        return guard.missing()
+
+    def look(path: str, handler: VisitHandler) -> Route:
+        return _get(IN_MODE + path, guard.look(handler))
+
+    def act(path: str, handler: VisitHandler) -> Route:
+        return _post(IN_MODE + path, guard.act(handler))
+
+    return [
+        _get(HOME, guard.door(doors.home)),
+        _get(f"{HOME}/", guard.door(doors.home)),
+        _get(SETUP, guard.door(doors.setup)),
+        _post(SETUP, guard.door(doors.register)),
+        _get(LOGIN, guard.door(doors.login_page)),
+        _post(LOGIN, guard.door(doors.login)),
+        _post(f"{HOME}/logout", guard.act(doors.logout)),
+        look("", lists.overview),
+        look("/sessions", lists.sessions),
+        look("/sessions/{session_id}", lists.session),
+        look("/unusual", lists.unusual),
+        look("/links", lists.links),
+        look("/products", lists.products),
+        look("/accounts", accounts.list),
+        act("/accounts", accounts.create),
+        look("/accounts/{account_id}", accounts.detail),
+        act("/accounts/{account_id}", accounts.rename),
+        look("/accounts/{account_id}/remove", accounts.confirm_removal),
+        act("/accounts/{account_id}/remove", accounts.remove),
+        look("/keys", keys.list),
+        act("/keys", keys.create),
+        look("/keys/{key_id}/revoke", keys.confirm_revocation),
+        act("/keys/{key_id}/revoke", keys.revoke),
+        Route(f"{HOME}/{{rest:path}}", missing, methods=["GET", "POST"]),
+    ]
+
+
+def _get(path: str, handler: Handler) -> Route:
+    return Route(path, handler, methods=["GET"])
+
+
+def _post(path: str, handler: Handler) -> Route:
+    return Route(path, handler, methods=["POST"])

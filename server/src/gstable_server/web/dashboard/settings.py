@@ -1,0 +1,177 @@
+"""Receiving accounts and API keys: what only the dashboard can change (spec 4)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from starlette.responses import Response
+
+from gstable_server.accounts import operations as accounts
+from gstable_server.accounts.model import ACCOUNTS_MAX, ApiKey
+from gstable_server.kernel.errors import Code, Refused
+from gstable_server.kernel.ids import AccountId, ApiKeyId, id_or_none
+from gstable_server.kernel.tenant import Access, Mode, Tenant
+from gstable_server.web.dashboard.forms import Form
+from gstable_server.web.dashboard.guard import Guard, Visit, done
+from gstable_server.web.dashboard.presenter import account_row, key_row
+
+ACCOUNT_FORM = Form(("accountName", "accountAddress"))
+RENAME_FORM = Form(("accountName",))
+KEY_FORM = Form(("name", "mode", "access"))
+
+
+class Accounts:
+    """The handlers of the accounts' pages."""
+
+    def __init__(self, guard: Guard) -> None:
+        self.guard = guard
+        self.db = guard.db
+        self.networks = guard.desk.networks
+
+    async def list(self, visit: Visit) -> Response:
+        return await self._show_list(visit, ACCOUNT_FORM)
+
+    async def _show_list(self, visit: Visit, form: Form, status: int = 200) -> Response:
+        async with self.db.read() as tx:
+            held = await accounts.list_accounts(tx, visit.tenant)
+        return self.guard.show(
+            visit,
+            "accounts.html",
+            "accounts",
+            status=status,
+            form=form,
+            accounts=[account_row(account) for account in held],
+            most=ACCOUNTS_MAX,
+        )
+
+    async def create(self, visit: Visit) -> Response:
+        name = visit.entries.get("accountName", "")
+        address = visit.entries.get("accountAddress", "")
+        try:
+            account = await self.db.run(
+                accounts.create_account, visit.tenant, self.networks, name, address
+            )
+        except Refused as refused:
+            form = ACCOUNT_FORM.filled(visit.entries).refused(refused)
+            return await self._show_list(visit, form, 422)
+        return done(visit, f"/accounts/{account.account_id}", "account-created")
+
+    async def detail(self, visit: Visit) -> Response:
+        return await self._show(visit, "account.html", RENAME_FORM)
+
+    async def _show(self, visit: Visit, template: str, form: Form, status: int = 200) -> Response:
+        async with self.db.read() as tx:
+            account = await accounts.require_account(tx, visit.tenant, _account_id(visit))
+        if not form.values:
+            form = replace(form, values={"accountName": account.name})
+        return self.guard.show(
+            visit, template, "accounts", status=status, form=form, account=account_row(account)
+        )
+
+    async def rename(self, visit: Visit) -> Response:
+        account_id = _account_id(visit)
+        name = visit.entries.get("accountName", "")
+        try:
+            await self.db.run(
+                accounts.rename_account, visit.tenant, self.networks, account_id, name
+            )
+        except Refused as refused:
+            if refused.code is not Code.FIELD_INVALID:
+                raise
+            form = RENAME_FORM.filled(visit.entries).refused(refused)
+            return await self._show(visit, "account.html", form, 422)
+        return done(visit, f"/accounts/{account_id}", "account-renamed")
+
+    async def confirm_removal(self, visit: Visit) -> Response:
+        return await self._show(visit, "account_remove.html", RENAME_FORM)
+
+    async def remove(self, visit: Visit) -> Response:
+        account_id = _account_id(visit)
+        await self.db.run(accounts.remove_account, visit.tenant, self.networks, account_id)
+        return done(visit, "/accounts", "account-removed")
+
+
+def _account_id(visit: Visit) -> AccountId:
+    account_id = id_or_none(AccountId, visit.request.path_params["account_id"])
+    if account_id is None:
+        raise Refused(Code.ACCOUNT_NOT_FOUND)
+    return account_id
+
+
+class Keys:
+    """The handlers of the API keys' pages."""
+
+    def __init__(self, guard: Guard) -> None:
+        self.guard = guard
+        self.db = guard.db
+
+    async def list(self, visit: Visit) -> Response:
+        return await self._show_list(visit, _key_form(visit.tenant.mode))
+
+    async def _show_list(
+        self,
+        visit: Visit,
+        form: Form,
+        status: int = 200,
+        *,
+        issued: ApiKey | None = None,
+        secret: str = "",
+    ) -> Response:
+        async with self.db.read() as tx:
+            keys = await accounts.list_keys(tx, visit.tenant)
+        return self.guard.show(
+            visit,
+            "keys.html",
+            "keys",
+            status=status,
+            form=form,
+            keys=[key_row(key) for key in keys],
+            issued=key_row(issued) if issued else None,
+            secret=secret,
+        )
+
+    async def create(self, visit: Visit) -> Response:
+        """Make a key and show its secret in this very answer: it is in no address, in no list
+        and nowhere in the database, so it cannot be shown again."""
+        form = _key_form(visit.tenant.mode).filled(visit.entries)
+        try:
+            tenant, access = _wanted(visit)
+            key, secret = await self.db.run(
+                accounts.issue_key, tenant, access, visit.entries.get("name", "")
+            )
+        except Refused as refused:
+            return await self._show_list(visit, form.refused(refused), 422)
+        there = replace(visit, tenant=tenant)
+        return await self._show_list(there, _key_form(tenant.mode), issued=key, secret=secret)
+
+    async def confirm_revocation(self, visit: Visit) -> Response:
+        key = await self._key(visit)
+        return self.guard.show(visit, "key_revoke.html", "keys", key=key_row(key))
+
+    async def revoke(self, visit: Visit) -> Response:
+        key = await self._key(visit)
+        await self.db.run(accounts.revoke_key, visit.tenant, key.key_id)
+        return done(visit, "/keys", "key-revoked")
+
+    async def _key(self, visit: Visit) -> ApiKey:
+        """The key of the address, if it still works; else there is nothing to see."""
+        key_id = id_or_none(ApiKeyId, visit.request.path_params["key_id"])
+        async with self.db.read() as tx:
+            for key in await accounts.list_keys(tx, visit.tenant):
+                if key.key_id == key_id and key.revoked_at is None:
+                    return key
+        raise Refused(Code.ROUTE_UNKNOWN)
+
+
+def _key_form(mode: Mode) -> Form:
+    return replace(KEY_FORM, values={"mode": mode.value, "access": Access.WRITE.value})
+
+
+def _wanted(visit: Visit) -> tuple[Tenant, Access]:
+    """What kind of key was asked for. Refuses what the form does not offer."""
+    mode, access = visit.entries.get("mode", ""), visit.entries.get("access", "")
+    if mode not in set(Mode):
+        raise Refused(Code.FIELD_INVALID, "mode must be test or live")
+    if access not in set(Access):
+        raise Refused(Code.FIELD_INVALID, "access must be write or read")
+    return Tenant(visit.tenant.merchant_id, Mode(mode)), Access(access)
