@@ -1,0 +1,99 @@
+"""The two commands that a newcomer runs: the demonstration, and an installation to play with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.running import eventually, running_stack
+
+RESULT = {
+    "productId": "prd_",
+    "accountId": "acc_",
+    "linkId": "lnk_",
+    "linkUrl": "http://127.0.0.1:",
+    "sessionId": "sess_",
+    "paymentUrl": "http://127.0.0.1:",
+    "sourceTx": "0x",
+    "merchantReceived": "9980000",
+    "feeReceived": "20000",
+}
+
+
+@pytest.mark.xdist_group("stack")
+def test_the_demonstration_verifies_every_step() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gstable_server.cli", "demo", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert {name: result[name][: len(start)] for name, start in RESULT.items()} == RESULT
+    assert {"session.created", "session.paid", "session.completed"} <= set(result["events"])
+    assert result["seconds"] > 0
+    assert "All 12 steps verified" in done.stderr
+
+
+@pytest.mark.xdist_group("stack")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_dev_leaves_no_process_behind_however_it_ends(number: signal.Signals) -> None:
+    # Given a running installation and everything that it started
+    with running_stack() as running:
+        started = _descendants(running.process.pid)
+        assert len(started) >= 6, "database, two chains and three roles"
+        # When it is interrupted, asked to end, or killed
+        running.process.send_signal(number)
+        running.process.wait(60)
+        # Then all of it is gone
+        eventually(
+            lambda: [pid for pid in started if _is_running(pid)] == [], "no process is left", 20
+        )
+
+
+def test_a_port_in_use_is_one_line() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "gstable_server.cli", "dev", "--port", str(port)],
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert f"port {port} is in use" in done.stderr
+
+
+def test_serve_names_the_settings_that_are_missing() -> None:
+    bare = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [sys.executable, "-m", "gstable_server.cli", "serve"],
+        capture_output=True,
+        text=True,
+        env=bare,
+    )
+    assert done.returncode == 1
+    assert "DATABASE_URL" in done.stderr
+    assert "GSTABLE_ORDER_SIGNING_KEY" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def _descendants(pid: int) -> list[int]:
+    children = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return children + [below for child in children for below in _descendants(child)]
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
