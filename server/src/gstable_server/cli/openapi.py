@@ -10,12 +10,13 @@ from gstable_server.api import openapi
 from gstable_server.chain.networks import Networks
 from gstable_server.chain.orders import OrderSigner
 from gstable_server.kernel.address import ZERO_ADDRESS
+from gstable_server.plumbing.route import Route
 from gstable_server.routing.model import Schedule
 from gstable_server.sessions.operations import Desk
 
 
-def contract() -> bytes:
-    """The document of the routes that ``serve`` mounts. Nothing is sold, so the desk is bare."""
+def every_route() -> list[Route]:
+    """The routes that ``serve`` mounts. Nothing is sold through these, so the desk is bare."""
     desk = Desk(
         networks=Networks(()),
         signer=OrderSigner((1).to_bytes(32, "big")),
@@ -25,8 +26,12 @@ def contract() -> bytes:
         lifetime=timedelta(0),
         order_grace=timedelta(0),
     )
-    routes = [route for rows in serve.merchant_routes(desk) for route in rows]
-    return openapi.document_bytes(openapi.document(routes))
+    return [route for rows in serve.merchant_routes(desk) for route in rows]
+
+
+def contract() -> bytes:
+    """The document as it is committed."""
+    return openapi.document_bytes(openapi.document(every_route()))
 
 
 def write(file: Path) -> None:
