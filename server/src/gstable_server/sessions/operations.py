@@ -20,6 +20,7 @@ from gstable_server.catalog.model import (
     Attribute,
     ItemType,
     LineItem,
+    Product,
     ProductSnapshot,
     snapshot,
     total,
@@ -169,7 +170,7 @@ async def open_from_link(
         replace(
             item,
             unit_price=item.unit_price if amount is None else _typed_price(link, amount),
-            product=snapshot(products[item.product_id]) if item.product_id else item.product,
+            product=_kept(products[item.product_id]) if item.product_id else item.product,
         )
         for item in link.line_items
     )
@@ -253,13 +254,19 @@ async def _line_items(
     for position, line in enumerate(request.line_items):
         if isinstance(line, ProductLineItem):
             product_id = ProductId(line.product_id)
-            kind, shown = ItemType.PRODUCT, snapshot(products[product_id])
+            kind, shown = ItemType.PRODUCT, _kept(products[product_id])
         else:
             product_id, kind = None, ItemType.ONE_TIME
             shown = _one_time(line.product_data, position, tenant)
         item_id = tx.mint(LineItemId)
         items.append(LineItem(item_id, kind, product_id, line.quantity, line.unit_price, shown))
     return tuple(items)
+
+
+def _kept(product: Product) -> ProductSnapshot:
+    """What a session keeps of a product. Not its status, which changes: every answer about the
+    session shows the same lines."""
+    return replace(snapshot(product), status=None)
 
 
 def _one_time(data: OneTimeProduct, position: int, tenant: Tenant) -> ProductSnapshot:
