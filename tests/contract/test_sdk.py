@@ -20,10 +20,10 @@ from gstable import (
 from tests.contract.sdk_calls import (
     HAPPY,
     Arguments,
+    Caller,
     Counter,
     Row,
     args,
-    call,
     line,
     one_time,
     webhook_fields,
@@ -34,16 +34,26 @@ from tests.running import Running
 BOTH = pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
 
 
+@pytest.fixture(scope="module")
+def call(running: Running, merchant: Merchant) -> Iterator[Caller]:
+    opened = Caller(running, merchant.secret)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def reports(running: Running, merchant: Merchant) -> Iterator[Caller]:
+    """The same merchant with a restricted key."""
+    opened = Caller(running, merchant.restricted)
+    yield opened
+    opened.close()
+
+
 @pytest.fixture
-def counter(running: Running, merchant: Merchant) -> Iterator[Counter]:
-    with Client(
-        merchant.secret,
-        base_url=running.about["baseUrl"],
-        public_base_url=running.about["publicBaseUrl"],
-    ) as client:
-        yield Counter(merchant, client)
-        for endpoint in client.webhook.list():
-            client.webhook.remove(endpoint.webhook_id)
+def counter(merchant: Merchant, call: Caller) -> Iterator[Counter]:
+    yield Counter(merchant, call.client)
+    for endpoint in call.client.webhook.list():
+        call.client.webhook.remove(endpoint.webhook_id)
 
 
 def methods_of(client: Client | AsyncClient) -> set[str]:
@@ -66,11 +76,10 @@ def test_every_method_has_its_row() -> None:
 @BOTH
 @pytest.mark.parametrize("row", HAPPY, ids=lambda row: row.name)
 def test_a_method_does_what_it_says(
-    running: Running, counter: Counter, row: Row, asynchronous: bool
+    call: Caller, counter: Counter, row: Row, asynchronous: bool
 ) -> None:
     given = row.prepare(counter)
-    secret = counter.merchant.secret
-    result = call(running, secret, row.name, given, asynchronous=asynchronous)
+    result = call(row.name, given, asynchronous=asynchronous)
     row.check(counter, given, result)
 
 
@@ -211,11 +220,11 @@ REFUSALS = [
 @BOTH
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda one: f"{one.name}-{one.code}-{one.words}")
 def test_a_refusal_has_its_code_and_class(
-    running: Running, counter: Counter, refusal: Refusal, asynchronous: bool
+    call: Caller, counter: Counter, refusal: Refusal, asynchronous: bool
 ) -> None:
     given = refusal.prepare(counter)
     with pytest.raises(GStableError) as caught:
-        call(running, counter.merchant.secret, refusal.name, given, asynchronous=asynchronous)
+        call(refusal.name, given, asynchronous=asynchronous)
     assert (caught.value.code, type(caught.value)) == (refusal.code, refusal.kind)
     assert refusal.words in caught.value.message
     assert caught.value.http_status == 200
@@ -225,22 +234,20 @@ def test_a_refusal_has_its_code_and_class(
 
 @BOTH
 def test_a_key_that_is_none_is_401(running: Running, asynchronous: bool) -> None:
+    stranger = Caller(running, f"sk_test_{'0' * 40}")
     with pytest.raises(GStableError) as caught:
-        call(running, f"sk_test_{'0' * 40}", "product.list", args(), asynchronous=asynchronous)
+        stranger("product.list", args(), asynchronous=asynchronous)
     assert (caught.value.code, caught.value.http_status) == (200101, 401)
+    stranger.close()
 
 
 @BOTH
-def test_a_restricted_key_reads_and_does_not_write(
-    running: Running, merchant: Merchant, asynchronous: bool
-) -> None:
-    def asks(name: str, given: Arguments) -> Any:
-        return call(running, merchant.restricted, name, given, asynchronous=asynchronous)
-
-    assert asks("account.list", args())
-    assert asks("product.list_by_ids", args([])) == ()
+def test_a_restricted_key_reads_and_does_not_write(reports: Caller, asynchronous: bool) -> None:
+    assert reports("account.list", args(), asynchronous=asynchronous)
+    assert reports("product.list_by_ids", args([]), asynchronous=asynchronous) == ()
     with pytest.raises(GStableError) as caught:
-        asks("product.create", args(name="x", common_prices=[1]))
+        given = args(name="x", common_prices=[1])
+        reports("product.create", given, asynchronous=asynchronous)
     assert (caught.value.code, caught.value.http_status) == (200102, 403)
 
 
@@ -282,6 +289,7 @@ def test_the_expiry_bounds_are_inclusive(counter: Counter) -> None:
 def test_aut_02_no_client_reaches_the_objects_of_another_merchant(
     running: Running, counter: Counter, other: Merchant
 ) -> None:
+    stranger = Caller(running, other.secret)
     product_id, link_id = counter.product(), counter.link()
     session_id, webhook_id = counter.session(), counter.webhook()
     for name, object_id, code in (
@@ -297,9 +305,10 @@ def test_aut_02_no_client_reaches_the_objects_of_another_merchant(
         ("account.detail", counter.merchant.account_id, 100401),
     ):
         with pytest.raises(GStableError) as caught:
-            call(running, other.secret, name, args(object_id))
+            stranger(name, args(object_id))
         assert caught.value.code == code, name
-    assert call(running, other.secret, "product.list_by_ids", args([product_id])) == ()
+    assert stranger("product.list_by_ids", args([product_id])) == ()
+    stranger.close()
     assert counter.client.checkout_session.detail(session_id).session.status == "initialized"
 
 
