@@ -242,3 +242,49 @@ async def test_the_database_refuses_an_unbalanced_transfer(world: World) -> None
                 "INSERT INTO ledger_entries (transfer_id, account, token_id, amount) "
                 "VALUES ('trf_x', 'payers', 'polygon::usdc', -5)"
             )
+
+
+async def test_chn_16_a_chain_that_turns_back_to_the_same_block_is_booked_each_time(
+    world: World,
+) -> None:
+    view = await world.open()
+    await world.prepare(view)
+    log = world.log(view)
+    for kind in ("seen", "reorged", "seen", "reorged", "seen", "final"):
+        await world.hear(kind, log)
+    assert (await world.view(view.session.session_id)).session.state is SessionState.COMPLETED
+    assert await world.balances() == {
+        "payers": -10_000_000,
+        "merchant": 9_980_000,
+        "fees": 20_000,
+    }
+
+
+async def test_chn_16_a_session_reopens_when_the_last_of_its_payments_is_lost(
+    world: World,
+) -> None:
+    view = await world.open()
+    await world.prepare(view)
+    first, second = world.log(view, tx=1), world.log(view, tx=2, block=101)
+    for kind, log in (
+        ("seen", first),
+        ("reorged", first),
+        ("seen", second),
+        ("reorged", second),
+        ("lost", second),
+    ):
+        await world.hear(kind, log)
+    waiting = await world.view(view.session.session_id)
+    assert waiting.session.state is SessionState.SETTLEMENT_PENDING
+    await world.hear("lost", first)
+    reopened = await world.view(view.session.session_id)
+    assert reopened.session.state is SessionState.INITIALIZED
+
+
+async def test_chn_16_a_payment_that_returns_as_the_second_one_is_told(world: World) -> None:
+    view = await world.open()
+    await world.prepare(view)
+    first, second = world.log(view, tx=1), world.log(view, tx=2, block=101)
+    for kind, log in (("seen", first), ("reorged", first), ("seen", second), ("seen", first)):
+        await world.hear(kind, log)
+    assert (await world.told(view))[-1] == "overpaid"

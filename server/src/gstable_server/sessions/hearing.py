@@ -59,8 +59,12 @@ async def hear(tx: Tx, desk: Desk, stored: StoredEvent) -> None:
     if payment is None or session is None or not payment.pays:
         return
     # While one payment was off the chain another may have paid: then the session is that one's.
-    if not await _other_payment(tx, session, payment):
-        await _advance(tx, desk, session, fact)
+    if await _other_payment(tx, session, payment):
+        return
+    # One payment is given up while another may still return: the session goes on waiting.
+    if isinstance(fact, PaymentLost) and await _awaited(tx, session):
+        return
+    await _advance(tx, desk, session, fact)
 
 
 async def _seen(tx: Tx, desk: Desk, session: Session | None, seen: PaymentLog) -> Payment | None:
@@ -83,9 +87,12 @@ async def _seen(tx: Tx, desk: Desk, session: Session | None, seen: PaymentLog) -
         block_time=seen.block_time,
         flags=flags,
         pays=known.pays and matching.pays(flags),
+        times_mined=known.times_mined + 1,
     )
     await store.update_payment(tx, again)
     await _book_payment(tx, session, again)
+    if session is not None and flags != known.flags:
+        await _tell_of_flags(tx, desk, session, flags - known.flags)
     return again
 
 
@@ -132,6 +139,14 @@ async def _other_payment(tx: Tx, session: Session, known: Payment | None) -> boo
     payments = (await store.payments_of(tx, [session.session_id]))[session.session_id]
     standing = SessionView(session, tuple(payments)).payment
     return standing is not None and (known is None or standing.payment_id != known.payment_id)
+
+
+async def _awaited(tx: Tx, session: Session) -> bool:
+    """True when a payment that pays this session was taken back and not given up yet."""
+    return any(
+        payment.pays and payment.state is PaymentState.REVERTED
+        for payment in (await _view(tx, session)).payments
+    )
 
 
 async def _tell_of_flags(tx: Tx, desk: Desk, session: Session, flags: frozenset[Flag]) -> None:

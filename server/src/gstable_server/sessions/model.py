@@ -183,11 +183,13 @@ class Payment:
     pays: bool
     seen_at: datetime
     final_at: datetime | None = None
+    times_mined: int = 1
 
     @property
     def cause(self) -> str:
-        """How the ledger names this payment in the block that it stands in."""
-        return f"{self.network}:{self.tx_hash.hex()}:{self.log_position}:{self.block_hash.hex()}"
+        """How the ledger names this payment since it last came into a block. Counted, not named
+        by the block: a chain may turn back to a branch that it had left."""
+        return f"{self.network}:{self.tx_hash.hex()}:{self.log_position}:{self.times_mined}"
 
 
 @dataclass(frozen=True, slots=True)

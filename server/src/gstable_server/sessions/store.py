@@ -232,6 +232,7 @@ def _payment(row: asyncpg.Record) -> Payment:
         pays=row["pays"],
         seen_at=row["seen_at"],
         final_at=row["final_at"],
+        times_mined=row["times_mined"],
     )
 
 
@@ -266,7 +267,7 @@ async def update_payment(tx: Tx, payment: Payment) -> None:
     """Write where a payment stands now; what it moved never changes."""
     await tx.execute(
         "UPDATE payments SET state = $2, block_number = $3, block_hash = $4, block_time = $5, "
-        "pays = $6, flags = $7, final_at = $8 WHERE payment_id = $1",
+        "pays = $6, flags = $7, final_at = $8, times_mined = $9 WHERE payment_id = $1",
         payment.payment_id,
         payment.state,
         payment.block_number,
@@ -275,6 +276,7 @@ async def update_payment(tx: Tx, payment: Payment) -> None:
         payment.pays,
         sorted(payment.flags),
         payment.final_at,
+        payment.times_mined,
     )
 
 

@@ -80,6 +80,8 @@ CREATE TABLE payments (
     pays              boolean NOT NULL,
     seen_at           timestamptz NOT NULL,
     final_at          timestamptz,
+    -- More than once after a reorganisation: each time is booked, and taken back, on its own.
+    times_mined       integer NOT NULL DEFAULT 1,
     UNIQUE (network, tx_hash, log_position)
 );
 CREATE INDEX payments_by_session ON payments (session_id);
