@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from Crypto.Hash import keccak
 
 from gstable_server.kernel.address import Address, address_from_hex
@@ -12,6 +14,8 @@ def keccak256(data: bytes) -> bytes:
     return keccak.new(digest_bits=256, data=data).digest()
 
 
+# A shop's own wallet is in every answer about its sessions.
+@lru_cache(maxsize=4096)
 def to_checksum(address: Address) -> str:
     """``0x`` + 40 hexadecimal digits in the mixed case of EIP-55."""
     digits = address.hex()

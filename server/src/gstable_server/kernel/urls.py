@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from gstable_server.kernel.errors import invalid_field
@@ -9,6 +10,7 @@ from gstable_server.kernel.tenant import Mode
 
 URL_LENGTH_MAX = 1000
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+_UNSAFE = re.compile(r"""[^!-~]|[\\"<>`^]""")
 
 
 def url_problem(text: str) -> str | None:
@@ -19,7 +21,7 @@ def url_problem(text: str) -> str | None:
     """
     if len(text) > URL_LENGTH_MAX:
         return f"must have at most {URL_LENGTH_MAX} characters"
-    if any(not 0x21 <= ord(character) <= 0x7E or character in '\\"<>`^' for character in text):
+    if _UNSAFE.search(text):
         return "must be an absolute https URL in ASCII"
     try:
         parts = urlsplit(text)

@@ -66,9 +66,7 @@ _INSERT = """
 WITH new AS (
     INSERT INTO events
         (event_id, type, object_id, merchant_id, mode, business_type, payload, occurred_at)
-    SELECT * FROM unnest(
-        $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[],
-        $8::timestamptz[])
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
     RETURNING sequence, object_id, occurred_at
 )
 INSERT INTO outbox (sequence, object_id, not_before)
@@ -90,18 +88,22 @@ ORDER BY o.sequence LIMIT $2 FOR UPDATE OF o SKIP LOCKED
 async def write(
     connection: asyncpg.Connection[Any], events: list[Event], now: datetime, ids: IdMint
 ) -> None:
-    """Store ``events`` and mark them as not yet handled, in the open transaction."""
-    await connection.execute(
-        _INSERT,
-        [ids.mint(EventId) for _ in events],
-        [event.type for event in events],
-        [event.object_id for event in events],
-        [event.tenant.merchant_id if event.tenant else None for event in events],
-        [event.tenant.mode.value if event.tenant else None for event in events],
-        [event.business_type for event in events],
-        [event.payload for event in events],
-        [now for _ in events],
-    )
+    """Store ``events`` and mark them as not yet handled, in the open transaction.
+
+    One statement an event: nearly every transaction has one, and arrays for many cost more.
+    """
+    for event in events:
+        await connection.execute(
+            _INSERT,
+            ids.mint(EventId),
+            event.type,
+            event.object_id,
+            event.tenant.merchant_id if event.tenant else None,
+            event.tenant.mode.value if event.tenant else None,
+            event.business_type,
+            event.payload,
+            now,
+        )
 
 
 def _stored(row: asyncpg.Record) -> StoredEvent:
