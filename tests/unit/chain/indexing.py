@@ -44,7 +44,7 @@ async def told(database: Database) -> list[Fact]:
 
     async def handle(_tx: Tx, stored: StoredEvent) -> None:
         assert stored.event.type.startswith("chain.payment_")
-        assert stored.event.object_id == fact_of(stored).log.object_id
+        assert stored.event.object_id == fact_of(stored).log.subject
         heard.append(fact_of(stored))
 
     while await relay_once(database, handle):

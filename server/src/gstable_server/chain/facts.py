@@ -46,8 +46,17 @@ class PaymentLog:
 
     @property
     def object_id(self) -> str:
-        """The payment's name in events: ``network:tx hash in hexadecimal:position``."""
+        """The payment's name: ``network:tx hash in hexadecimal:position``."""
         return f"{self.network}:0x{self.tx_hash.hex()}:{self.log_position}"
+
+    @property
+    def subject(self) -> str:
+        """What the payment's facts are told of: ``network:session key in hexadecimal``.
+
+        The session, not the payment: when a reorganisation replaces one payment by another, the
+        second must not be heard before the first was taken back.
+        """
+        return f"{self.network}:0x{self.session_key.hex()}"
 
 
 @dataclass(frozen=True, slots=True)

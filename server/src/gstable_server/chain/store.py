@@ -150,7 +150,7 @@ async def add_facts(tx: Tx, facts: Sequence[Fact]) -> None:
             case FactKind.FINAL | FactKind.LOST:
                 await _unwatch(tx, fact.log)
         event_type = f"chain.{kind_of(fact).value}"
-        tx.tell(Event(event_type, fact.log.object_id, to_payload(fact)))
+        tx.tell(Event(event_type, fact.log.subject, to_payload(fact)))
 
 
 _INSERT_FACTS = """
