@@ -107,11 +107,14 @@ class Floor:
         assert self._pool is not None
         async with self._pool.acquire() as connection:
             row = await connection.fetchrow(statements.FIND_SESSION, session_id)
+            payments = await connection.fetch(statements.FIND_PAYMENTS, session_id)
         assert row is not None
         session = dict(row)
         session["line_items"] = msgspec.Raw(session["line_items"].encode())
         session["metadata"] = msgspec.Raw(session["metadata"].encode())
-        return msgspec.json.encode({"session": session})
+        return msgspec.json.encode(
+            {"session": session, "payments": [dict(one) for one in payments]}
+        )
 
 
 async def _keep(_connection: object) -> None:

@@ -35,7 +35,7 @@ class Pgbench:
         self._create = world.directory / "create.sql"
         self._get = world.directory / "get.sql"
         self._create.write_text(statements.PGBENCH_CREATE)
-        self._get.write_text(statements.FIND_SESSION.replace("$1", ":session") + ";\n")
+        self._get.write_text(statements.PGBENCH_GET)
         self._variables = {
             "merchant": world.merchant.merchant_id,
             "account": world.merchant.account_id,

@@ -125,9 +125,7 @@ async def _row_of(world: World, session_id: str) -> tuple[dict[str, object], str
     return dict(row), session_id
 
 
-async def _round(
-    world: World, pgbench: Pgbench, sessions: list[str], seconds: int
-) -> list[Turn]:
+async def _round(world: World, pgbench: Pgbench, sessions: list[str], seconds: int) -> list[Turn]:
     turns = []
     for task in TASKS:
         for name, server in (("product", world.product), ("floor", world.floor)):
@@ -139,9 +137,7 @@ async def _round(
     return turns
 
 
-async def _turn(
-    task: str, name: str, server: Server, requests: list[bytes], seconds: int
-) -> Turn:
+async def _turn(task: str, name: str, server: Server, requests: list[bytes], seconds: int) -> Turn:
     before = server.cpu_seconds()
     load = await generate(server.port, requests, connections=CONNECTIONS, seconds=seconds)
     used = server.cpu_seconds() - before

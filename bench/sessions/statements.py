@@ -30,11 +30,8 @@ WITH new AS (
 INSERT INTO outbox (sequence, object_id, not_before)
 SELECT sequence, object_id, occurred_at FROM new
 """
-FIND_SESSION = """
-SELECT s.*, ARRAY(
-    SELECT p FROM payments p WHERE p.session_id = s.session_id ORDER BY p.sequence) AS payments
-FROM sessions s WHERE s.session_id = $1
-"""
+FIND_SESSION = "SELECT * FROM sessions WHERE session_id = $1"
+FIND_PAYMENTS = "SELECT * FROM payments WHERE session_id = $1 ORDER BY sequence"
 
 # pgbench's own language: a variable is a parameter of the prepared statement, so that every
 # transaction sends the JSON texts and the server parses them, as it does for the others.
@@ -58,4 +55,8 @@ WITH new AS (
 INSERT INTO outbox (sequence, object_id, not_before)
 SELECT sequence, object_id, occurred_at FROM new;
 COMMIT;
+"""
+PGBENCH_GET = """
+SELECT * FROM sessions WHERE session_id = :session;
+SELECT * FROM payments WHERE session_id = :session ORDER BY sequence;
 """

@@ -118,16 +118,21 @@ class World:
 @asynccontextmanager
 async def open_world() -> AsyncIterator[World]:
     """Start it all; everything is ended and removed at the end."""
+    networks = Networks((fake_network(name="polygon"),))
+    with _directory(networks) as directory, EmbeddedPostgres.start(directory) as postgres:
+        await asyncio.to_thread(migrations.upgrade, postgres.url)
+        merchant = await _merchant(postgres.url, networks)
+        with _servers(postgres.url, directory, merchant) as (product, bare):
+            yield World(postgres.url, directory, merchant, product, bare)
+
+
+@contextmanager
+def _directory(networks: Networks) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="gstable-bench-") as name:
         directory = Path(name)
         directory.chmod(0o711)  # under root the database runs as a user of its own
-        with EmbeddedPostgres.start(directory) as postgres:
-            await asyncio.to_thread(migrations.upgrade, postgres.url)
-            networks = Networks((fake_network(name="polygon"),))
-            (directory / "networks.toml").write_text(networks_toml(networks))
-            merchant = await _merchant(postgres.url, networks)
-            with _servers(postgres.url, directory, merchant) as (product, bare):
-                yield World(postgres.url, directory, merchant, product, bare)
+        (directory / "networks.toml").write_text(networks_toml(networks))
+        yield directory
 
 
 async def _merchant(database_url: str, networks: Networks) -> Merchant:
