@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -52,7 +53,7 @@ POLYGON = Network(
     native_symbol="POL",
     tokens=(USDC, USDT),
 )
-FACTS = {
+FACTS: dict[str, Callable[[PaymentLog], Fact]] = {
     "seen": PaymentSeen,
     "final": PaymentFinal,
     "reorged": PaymentReorged,
