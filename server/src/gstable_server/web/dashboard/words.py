@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from gstable_server.accounts.model import ACCOUNTS_MAX
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.sessions.model import Flag, PaymentState
 
@@ -25,9 +24,6 @@ WRONG_LOGIN = "The e-mail address or the password is wrong."
 PASSWORDS_DIFFER = "The two passwords are not the same."
 
 _WORDS = {
-    Code.ACCOUNT_LIMIT: (
-        f"There can be {ACCOUNTS_MAX} accounts at most. Remove one that you no longer use."
-    ),
     Code.BODY_TOO_LARGE: "This was too much to send. Shorten it and try again.",
 }
 

@@ -1,0 +1,226 @@
+"""The console in a real browser without scripts: a merchant's first hour on a new installation."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from gstable import Client
+from tests.running import Running, eventually
+from tests.unit.web.shop import NETWORKS
+
+pytestmark = [pytest.mark.browser]
+
+EMAIL = "owner@example.com"
+PASSWORD = "correct horse battery"
+WALLET = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+        return number
+
+
+def _is_ready(base: str) -> bool:
+    try:
+        with urlopen(f"{base}/health/ready") as response:
+            return bool(response.status == 200)
+    except URLError:
+        return False
+
+
+@pytest.fixture
+def fresh(database_url: str, tmp_path: Path) -> Iterator[str]:
+    """The address of a server that nobody has visited yet."""
+    networks = tmp_path / "networks.toml"
+    networks.write_text(NETWORKS)
+    port = _free_port()
+    base = f"http://127.0.0.1:{port}"
+    settings = {
+        "DATABASE_URL": database_url,
+        "GSTABLE_PUBLIC_URL": base,
+        "GSTABLE_PORT": str(port),
+        "GSTABLE_NETWORKS_FILE": str(networks),
+        "GSTABLE_ORDER_SIGNING_KEY": "11" * 32,
+        "GSTABLE_FEE_RECEIVER": "0x" + "44" * 20,
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gstable_server.cli", "serve", "--role", "api"],
+        env={**os.environ, **settings},
+    )
+    try:
+        eventually(lambda: _is_ready(base), "the server answers")
+        yield base
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A browser window, and the size that it pretends to have."""
+
+    page: Page
+    width: int
+
+    def fits(self) -> None:
+        """Nothing has to be scrolled to sideways."""
+        wide = self.page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= self.width, f"{self.page.url} is {wide} wide"
+
+
+@pytest.fixture(params=[390, 1440])
+def window(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Window]:
+    width: int = request.param
+    context = chromium.new_context(
+        viewport={"width": width, "height": 844}, java_script_enabled=False
+    )
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    refused: list[str] = []
+    page.on("console", lambda message: refused.append(message.text))
+    page.on("requestfailed", lambda failed: refused.append(failed.url))
+    yield Window(page, width)
+    context.close()
+    # The pages that answer 4xx on purpose are told in the console too.
+    assert [text for text in refused if "status of 4" not in text] == []
+
+
+def test_a_merchants_first_hour(fresh: str, window: Window) -> None:
+    page = window.page
+    _set_up(window, fresh)
+    _add_account(window)
+    secret = _create_key(window)
+    assert secret.startswith("sk_test_")
+    with Client(secret, base_url=f"{fresh}/api/v1", public_base_url=fresh) as client:
+        account = client.account.list()[0]
+        assert account.account_address == WALLET
+        session_url = _sell(client, account.account_id)
+    for name, text in (
+        ("Products", "Harbour map"),
+        ("Payment links", "Spring catalogue"),
+        ("Sessions", "Workshop ticket"),
+        ("Unusual money", "Nothing unusual"),
+        ("Overview", "Workshop ticket"),
+    ):
+        page.get_by_role("navigation", name="Dashboard").get_by_role("link", name=name).click()
+        expect(page.get_by_role("main")).to_contain_text(text)
+        window.fits()
+    page.get_by_role("link", name="Workshop ticket").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("24.75 USD")
+    window.fits()
+    page.get_by_role("link", name="Open the payer's page").click()
+    expect(page).to_have_url(session_url)
+
+
+def _set_up(window: Window, base: str) -> None:
+    page = window.page
+    page.goto(f"{base}/dashboard")
+    expect(page).to_have_url(re.compile("/dashboard/setup$"))
+    page.get_by_label("Business name").fill("Blue Door Books")
+    page.get_by_label("E-mail").fill(EMAIL)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("Password once more").fill("something else")
+    page.get_by_role("button", name="Create the owner").click()
+    expect(page.get_by_text("The two passwords are not the same.")).to_be_visible()
+    expect(page.get_by_label("E-mail")).to_have_value(EMAIL)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("Password once more").fill(PASSWORD)
+    page.get_by_role("button", name="Create the owner").click()
+    expect(page).to_have_url(re.compile("/dashboard/test$"))
+    expect(page.get_by_role("banner")).to_contain_text("Blue Door Books")
+    window.fits()
+
+
+def _add_account(window: Window) -> None:
+    page = window.page
+    page.get_by_role("link", name="Add an account").click()
+    page.get_by_label("Name").fill("Main wallet")
+    page.get_by_label("Wallet address").fill(WALLET.replace("C8", "c8"))
+    page.get_by_role("button", name="Add account").click()
+    expect(page.get_by_text("wrong checksum (EIP-55)")).to_be_visible()
+    expect(page.get_by_label("Name")).to_have_value("Main wallet")
+    page.get_by_label("Wallet address").fill(WALLET)
+    page.get_by_role("button", name="Add account").click()
+    expect(page.get_by_role("status")).to_have_text("The account was created.")
+    expect(page.get_by_text(WALLET)).to_be_visible()
+    window.fits()
+
+
+def _create_key(window: Window) -> str:
+    page = window.page
+    page.get_by_role("link", name="API keys").click()
+    page.get_by_label("Name").fill("Web shop")
+    page.get_by_role("button", name="Create key").click()
+    secret = page.locator("#secret").inner_text()
+    assert secret not in page.url
+    window.fits()
+    page.get_by_role("link", name="I have copied it").click()
+    assert secret not in page.content()
+    return secret
+
+
+def _sell(client: Client, account_id: str) -> str:
+    """A product, a link and a session through the API; returns the session's payment page."""
+    product = client.product.create(name="Harbour map", common_prices=[5_000_000])
+    client.payment_link.create(
+        link_type="fixed",
+        link_name="Spring catalogue",
+        account_id=account_id,
+        settlement_token="polygon::usdc",
+        fee_model=1,
+        line_items=[
+            {
+                "item_type": "product",
+                "product_id": product.product_id,
+                "quantity": 1,
+                "unit_price": 5_000_000,
+            }
+        ],
+    )
+    session = client.checkout_session.create(
+        account_id=account_id,
+        settlement_token="polygon::usdc",
+        line_items=[
+            {
+                "item_type": "one_time",
+                "quantity": 1,
+                "unit_price": 24_750_000,
+                "product_data": {"product_name": "Workshop ticket"},
+            }
+        ],
+    )
+    return session.payment_url
+
+
+@pytest.mark.anvil
+@pytest.mark.xdist_group("stack")
+def test_the_demo_merchant_signs_in_and_out(running: Running, window: Window) -> None:
+    page = window.page
+    page.goto(running.about["dashboardUrl"])
+    page.get_by_label("E-mail").fill(running.about["dashboardEmail"])
+    page.get_by_label("Password").fill("not the password")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text("The e-mail address or the password is wrong.")).to_be_visible()
+    page.get_by_label("Password").fill(running.about["dashboardPassword"])
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("link", name="Accounts").click()
+    expect(page.get_by_text(running.account_id)).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    page.go_back()
+    page.reload()
+    expect(page).to_have_url(re.compile("/dashboard/login$"))
