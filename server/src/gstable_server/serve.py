@@ -7,6 +7,7 @@ same role goes on from the database.
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -178,6 +179,8 @@ async def answer(settings: Settings, world: flow.World, stop: asyncio.Event) -> 
         proxy_headers=False,
     )
     server = _Server(config)
+    # What was made up to here stays for good; without this every full collection looks at it all.
+    gc.freeze()
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
