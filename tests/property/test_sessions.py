@@ -250,6 +250,17 @@ class Sessions(RuleBasedStateMachine):
             if paid.told == "seen":
                 self._taken_back(paid)
 
+    @precondition(lambda self: len(self.paid) < PAYMENTS_MAX)
+    @precondition(lambda self: any(paid.told == "reorged" and paid.sold for paid in self.paid))
+    @rule()
+    def the_payer_pays_again(self) -> None:
+        """A wallet that sees its payment vanish sends another one, which may vanish too."""
+        for paid in list(self.paid):
+            if paid.told == "reorged" and paid.sold and len(self.paid) < PAYMENTS_MAX:
+                self._pay(paid.sold, Way())
+                self.sessions_are_as_expected()
+                self._taken_back(self.paid[-1])
+
     @precondition(lambda self: any(paid.told == "reorged" for paid in self.paid))
     @rule()
     def nothing_returns(self) -> None:
