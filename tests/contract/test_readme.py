@@ -14,8 +14,11 @@ import pytest
 
 from gstable import Client
 from gstable_server.cli.payer import Payer
+from tests.contract.shapes import DETAIL, TRANSACTION, matches
+from tests.contract.support import open_wire
 from tests.running import Running, eventually
 
+PAID = {"session": DETAIL["session"], "transaction": TRANSACTION}
 EXAMPLE = re.compile(r"<!-- example: five-steps -->\n```python\n(.*?)```", re.DOTALL)
 
 
@@ -87,6 +90,8 @@ def test_the_five_steps_lead_to_settled_money(
         assert found.session.status == "completed"
         assert found.transaction is not None
         assert found.transaction.payment_value == 13_500_000
+        with open_wire(running.base_url, running.api_key) as wire:
+            matches(wire.data(f"/session/{session.session_id}"), PAID)
         forged = names["receive"](b"{}", {"x-gstable-timestamp": "1", "x-gstable-signature": "0"})
         assert forged == 400
     finally:
