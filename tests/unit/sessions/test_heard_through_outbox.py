@@ -1,4 +1,4 @@
-"""Facts on their real way: told by the indexer's store, relayed by the outbox, heard by sessions."""
+"""Facts on their real way: told by the indexer's store, relayed by the outbox, then heard."""
 
 from __future__ import annotations
 

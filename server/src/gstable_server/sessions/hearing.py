@@ -8,6 +8,7 @@ process that dies in between has written nothing, and the fact waits in the outb
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 import structlog
 
@@ -28,7 +29,6 @@ from gstable_server.plumbing.outbox import StoredEvent
 from gstable_server.sessions import machine, matching, store
 from gstable_server.sessions.model import (
     Flag,
-    OrderTerms,
     Payment,
     PaymentState,
     Session,
@@ -56,15 +56,29 @@ async def hear(tx: Tx, desk: Desk, stored: StoredEvent) -> None:
         payment = await _seen(tx, desk, session, fact.log)
     else:
         payment = await _moved(tx, session, fact)
-    if payment is None or session is None or not payment.pays:
+    if payment is None or session is None:
         return
+    if payment.pays:
+        await _follow(tx, desk, session, payment, fact)
+    elif session.state is SessionState.SETTLEMENT_PENDING:
+        await _stop_waiting(tx, desk, session)
+
+
+async def _follow(tx: Tx, desk: Desk, session: Session, payment: Payment, fact: Fact) -> None:
+    """Move the session after the payment that pays it."""
     # While one payment was off the chain another may have paid: then the session is that one's.
     if await _other_payment(tx, session, payment):
         return
     # One payment is given up while another may still return: the session goes on waiting.
     if isinstance(fact, PaymentLost) and await _awaited(tx, session):
         return
-    await _advance(tx, desk, session, fact)
+    await _advance(tx, desk, session, _FACT_OF[type(fact)], fact.log.block_time)
+
+
+async def _stop_waiting(tx: Tx, desk: Desk, session: Session) -> None:
+    """Reopen a session whose only payment came back as one that does not pay it any more."""
+    if not await _other_payment(tx, session, None) and not await _awaited(tx, session):
+        await _advance(tx, desk, session, machine.Fact.PAYMENT_LOST, None)
 
 
 async def _seen(tx: Tx, desk: Desk, session: Session | None, seen: PaymentLog) -> Payment | None:
@@ -75,18 +89,22 @@ async def _seen(tx: Tx, desk: Desk, session: Session | None, seen: PaymentLog) -
     if known.state in {PaymentState.SEEN, PaymentState.FINAL}:
         return None
     # Mined again. It was in time when it was first seen, so the new block does not make it late;
-    # but another payment may have paid the session meanwhile.
+    # but another payment may have paid the session meanwhile, and what arrived is decided by the
+    # block: a fee may be skipped in one and taken in the other.
     flags = known.flags
-    if session is not None and await _other_payment(tx, session, known):
-        flags = flags | {Flag.DUPLICATE}
+    if session is not None:
+        flags = await _flags_again(tx, session, known, seen)
     again = replace(
         known,
+        payer=seen.payer,
+        merchant_received=seen.merchant_received,
+        fee_received=seen.fee_received,
         state=PaymentState.SEEN,
         block_number=seen.block_number,
         block_hash=seen.block_hash,
         block_time=seen.block_time,
         flags=flags,
-        pays=known.pays and matching.pays(flags),
+        pays=session is not None and matching.pays(flags),
         times_mined=known.times_mined + 1,
     )
     await store.update_payment(tx, again)
@@ -96,17 +114,33 @@ async def _seen(tx: Tx, desk: Desk, session: Session | None, seen: PaymentLog) -
     return again
 
 
+async def _flags_again(
+    tx: Tx, session: Session, known: Payment, seen: PaymentLog
+) -> frozenset[Flag]:
+    flags = known.flags
+    if Flag.WRONG_TOKEN not in flags:
+        attested = await store.attested_amounts(
+            tx, session.session_id, known.network, known.token_id
+        )
+        flags = flags - {Flag.UNDER, Flag.OVER} | matching.amount_flags(attested, seen)
+    if await _other_payment(tx, session, known):
+        flags = flags | {Flag.DUPLICATE}
+    return flags
+
+
 async def _first_seen(tx: Tx, desk: Desk, session: Session | None, seen: PaymentLog) -> Payment:
     token = desk.networks.token_at(seen.network, seen.token)
     if session is None:
         flags = frozenset({Flag.UNMATCHED})
         log.warning("payment without a session", network=seen.network, tx=seen.tx_hash.hex())
     else:
-        terms: OrderTerms | None = None
+        attested: frozenset[int] = frozenset()
         if token is not None:
-            terms = await store.latest_order(tx, session.session_id, seen.network, token.token_id)
+            attested = await store.attested_amounts(
+                tx, session.session_id, seen.network, token.token_id
+            )
         paid_already = await _other_payment(tx, session, None)
-        flags = matching.flags_of(session, terms, seen, paid_already=paid_already)
+        flags = matching.flags_of(session, attested, seen, paid_already=paid_already)
     payment = Payment(
         payment_id=tx.mint(PaymentId),
         session_id=session.session_id if session else None,
@@ -120,6 +154,7 @@ async def _first_seen(tx: Tx, desk: Desk, session: Session | None, seen: Payment
         payer=seen.payer,
         merchant=seen.merchant,
         token_id=token.token_id if token else f"{seen.network}::0x{seen.token.hex()}",
+        decimals=token.decimals if token else None,
         merchant_received=seen.merchant_received,
         fee_received=seen.fee_received,
         state=PaymentState.SEEN,
@@ -231,14 +266,17 @@ async def _book_payment(tx: Tx, session: Session | None, payment: Payment) -> No
     await ledger.post(tx, _payment_transfer(session, payment))
 
 
-async def _advance(tx: Tx, desk: Desk, session: Session, fact: Fact) -> None:
-    """Move the session as the machine says and tell of it."""
-    answer = machine.decide(session.state, _FACT_OF[type(fact)], signed_once=session.signed_once)
+async def _advance(
+    tx: Tx, desk: Desk, session: Session, fact: machine.Fact, paid_at: datetime | None
+) -> None:
+    """Move the session as the machine says and tell of it. ``paid_at``: the payment's block's
+    time."""
+    answer = machine.decide(session.state, fact, signed_once=session.signed_once)
     if not isinstance(answer, machine.Move):
         return
     moved = replace(session, state=answer.state)
     if answer.state is SessionState.PAID:
-        moved = replace(moved, paid_at=fact.log.block_time, receipt_id=tx.mint(ReceiptId))
+        moved = replace(moved, paid_at=paid_at, receipt_id=tx.mint(ReceiptId))
     elif answer.state is SessionState.COMPLETED:
         moved = replace(moved, completed_at=tx.now)
     elif answer.state is SessionState.INITIALIZED:

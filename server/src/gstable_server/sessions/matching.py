@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from gstable_server.chain.facts import PaymentLog
-from gstable_server.sessions.model import Flag, OrderTerms, Session, SessionState
+from gstable_server.sessions.model import Flag, Session, SessionState
 
 PAYING = frozenset({Flag.OVER})
 """Flags that a payment may carry and still pay its session."""
@@ -11,23 +13,18 @@ PAYING = frozenset({Flag.OVER})
 
 def flags_of(
     session: Session,
-    terms: OrderTerms | None,
+    attested: Collection[int],
     log: PaymentLog,
     *,
     paid_already: bool,
 ) -> frozenset[Flag]:
     """Everything that is unusual about ``log`` for ``session``; empty for an exact payment.
 
-    ``terms`` are the ones attested for the log's token on its network, None when there are none.
-    In time is decided by the block's time, never by when we heard of it.
+    ``attested`` are the merchant's amounts in all orders that were signed for the log's token on
+    its network, in atomic units: a payer may hold any of them. In time is decided by the block's
+    time, never by when we heard of it.
     """
-    flags = set()
-    if terms is None:
-        flags.add(Flag.WRONG_TOKEN)
-    elif log.merchant_received < terms.merchant_amount:
-        flags.add(Flag.UNDER)
-    elif log.merchant_received > terms.merchant_amount:
-        flags.add(Flag.OVER)
+    flags = set(amount_flags(attested, log))
     if log.merchant != session.recipient:
         flags.add(Flag.WRONG_RECIPIENT)
     if log.block_time > session.expires_at or session.state is SessionState.CANCELLED:
@@ -35,6 +32,15 @@ def flags_of(
     if paid_already:
         flags.add(Flag.DUPLICATE)
     return frozenset(flags)
+
+
+def amount_flags(attested: Collection[int], log: PaymentLog) -> frozenset[Flag]:
+    """What is unusual about the amount that arrived, or that no order was signed for its token."""
+    if not attested:
+        return frozenset({Flag.WRONG_TOKEN})
+    if log.merchant_received in attested:
+        return frozenset()
+    return frozenset({Flag.UNDER if log.merchant_received < min(attested) else Flag.OVER})
 
 
 def pays(flags: frozenset[Flag]) -> bool:

@@ -162,7 +162,11 @@ class Flag(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """Money that a router's log proves. Amounts are what arrived, in atomic units."""
+    """Money that a router's log proves. Amounts are what arrived, in atomic units.
+
+    ``decimals`` are the token's, kept because a token may leave the configuration; None for one
+    that never was in it.
+    """
 
     payment_id: PaymentId
     session_id: SessionId | None
@@ -176,6 +180,7 @@ class Payment:
     payer: Address
     merchant: Address
     token_id: str
+    decimals: int | None
     merchant_received: int
     fee_received: int
     state: PaymentState

@@ -217,7 +217,7 @@ def tell(tx: Tx, desk: Desk, event_type: str, view: SessionView) -> None:
         Event(
             type=event_type,
             object_id=view.session.session_id,
-            payload=render_letter(view, desk.public_url, desk.networks),
+            payload=render_letter(view, desk.public_url),
             tenant=view.session.tenant,
             business_type="session",
         )

@@ -41,13 +41,13 @@ class _Sessions:
     async def detail(self, call: Call) -> Json:
         session_id = operations.session_id_of(call.path["sessionId"])
         view = await operations.detail(call.tx, call.caller.tenant, session_id)
-        return wire.render_detail(view, self.desk.public_url, self.desk.networks)
+        return wire.render_detail(view, self.desk.public_url)
 
     def list_in(self, state: SessionState | None) -> Callable[[Call], Awaitable[Json]]:
         async def handler(call: Call) -> Json:
             page = page_from_path(call.path["page"], call.path["size"])
             total, views = await operations.list_sessions(call.tx, call.caller.tenant, state, page)
-            return wire.render_page(total, page, views, self.desk.public_url, self.desk.networks)
+            return wire.render_page(total, page, views, self.desk.public_url)
 
         return handler
 

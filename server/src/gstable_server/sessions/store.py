@@ -211,6 +211,20 @@ async def latest_order(
     )
 
 
+async def attested_amounts(
+    tx: Tx, session_id: SessionId, network: str, token_id: str
+) -> frozenset[int]:
+    """The merchant's amounts, in atomic units, of all orders signed for that way to pay."""
+    rows = await tx.fetch(
+        "SELECT DISTINCT merchant_amount FROM session_orders "
+        "WHERE session_id = $1 AND network = $2 AND token_id = $3",
+        session_id,
+        network,
+        token_id,
+    )
+    return frozenset(int(row["merchant_amount"]) for row in rows)
+
+
 def _payment(row: asyncpg.Record) -> Payment:
     return Payment(
         payment_id=PaymentId(row["payment_id"]),
@@ -225,6 +239,7 @@ def _payment(row: asyncpg.Record) -> Payment:
         payer=Address(row["payer"]),
         merchant=Address(row["merchant"]),
         token_id=row["token_id"],
+        decimals=row["decimals"],
         merchant_received=int(row["merchant_received"]),
         fee_received=int(row["fee_received"]),
         state=PaymentState(row["state"]),
@@ -239,9 +254,9 @@ def _payment(row: asyncpg.Record) -> Payment:
 async def insert_payment(tx: Tx, payment: Payment) -> None:
     await tx.execute(
         "INSERT INTO payments (payment_id, session_id, network, chain_id, tx_hash, log_position, "
-        "block_number, block_hash, block_time, payer, merchant, token_id, merchant_received, "
-        "fee_received, state, flags, pays, seen_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
-        "$10, $11, $12, $13, $14, $15, $16, $17, $18)",
+        "block_number, block_hash, block_time, payer, merchant, token_id, decimals, "
+        "merchant_received, fee_received, state, flags, pays, seen_at) VALUES ($1, $2, $3, $4, "
+        "$5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
         payment.payment_id,
         payment.session_id,
         payment.network,
@@ -254,6 +269,7 @@ async def insert_payment(tx: Tx, payment: Payment) -> None:
         payment.payer,
         payment.merchant,
         payment.token_id,
+        payment.decimals,
         payment.merchant_received,
         payment.fee_received,
         payment.state,
@@ -264,10 +280,11 @@ async def insert_payment(tx: Tx, payment: Payment) -> None:
 
 
 async def update_payment(tx: Tx, payment: Payment) -> None:
-    """Write where a payment stands now; what it moved never changes."""
+    """Write where a payment stands now, and what it moved there."""
     await tx.execute(
         "UPDATE payments SET state = $2, block_number = $3, block_hash = $4, block_time = $5, "
-        "pays = $6, flags = $7, final_at = $8, times_mined = $9 WHERE payment_id = $1",
+        "pays = $6, flags = $7, final_at = $8, times_mined = $9, payer = $10, "
+        "merchant_received = $11, fee_received = $12 WHERE payment_id = $1",
         payment.payment_id,
         payment.state,
         payment.block_number,
@@ -277,6 +294,9 @@ async def update_payment(tx: Tx, payment: Payment) -> None:
         sorted(payment.flags),
         payment.final_at,
         payment.times_mined,
+        payment.payer,
+        payment.merchant_received,
+        payment.fee_received,
     )
 
 

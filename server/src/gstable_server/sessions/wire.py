@@ -16,7 +16,6 @@ from gstable_server.catalog.wire import (
     render_line_items,
 )
 from gstable_server.chain.checksum import to_checksum
-from gstable_server.chain.networks import Networks
 from gstable_server.kernel.clock import unix_seconds, wire_time
 from gstable_server.kernel.fields import (
     Attributes,
@@ -30,7 +29,7 @@ from gstable_server.kernel.fields import (
     UnitPrice,
     storable,
 )
-from gstable_server.kernel.money import Money, micro_usd_rounded_down
+from gstable_server.kernel.money import Asset, Money, micro_usd_rounded_down
 from gstable_server.kernel.paging import Page
 from gstable_server.sessions.model import PaymentState, SessionState, SessionView
 
@@ -223,20 +222,21 @@ def render(view: SessionView, public_url: str) -> dict[str, Any]:
     return rendered
 
 
-def render_transaction(view: SessionView, networks: Networks) -> dict[str, Any] | None:
+def render_transaction(view: SessionView) -> dict[str, Any] | None:
     """The payment that pays the session, None while there is none."""
     payment = view.payment
     if payment is None:
         return None
-    token = networks.require_token(payment.token_id, view.session.tenant.mode)
-    paid = Money(payment.merchant_received + payment.fee_received, token.asset)
+    assert payment.decimals is not None, "a payment in an unknown token pays nothing"
+    asset = Asset(payment.token_id, payment.decimals)
+    paid = Money(payment.merchant_received + payment.fee_received, asset)
     total = micro_usd_rounded_down(paid)
-    net = micro_usd_rounded_down(Money(payment.merchant_received, token.asset))
+    net = micro_usd_rounded_down(Money(payment.merchant_received, asset))
     tx_hash = f"0x{payment.tx_hash.hex()}"
     final = payment.state is PaymentState.FINAL
     return {
         "orderId": f"0x{view.session.session_key.hex()}",
-        "channelId": token.network,
+        "channelId": payment.network,
         "orderType": ORDER_TYPE_SAME_CHAIN,
         "from": to_checksum(payment.payer),
         "to": to_checksum(payment.merchant),
@@ -252,33 +252,33 @@ def render_transaction(view: SessionView, networks: Networks) -> dict[str, Any] 
     }
 
 
-def render_detail(view: SessionView, public_url: str, networks: Networks) -> dict[str, Any]:
+def render_detail(view: SessionView, public_url: str) -> dict[str, Any]:
     """``{session, transaction?}``: the nested form of queries (spec 6)."""
     detail: dict[str, Any] = {"session": render(view, public_url)}
-    transaction = render_transaction(view, networks)
+    transaction = render_transaction(view)
     if transaction is not None:
         detail["transaction"] = transaction
     return detail
 
 
 def render_page(
-    total: int, page: Page, views: Sequence[SessionView], public_url: str, networks: Networks
+    total: int, page: Page, views: Sequence[SessionView], public_url: str
 ) -> dict[str, Any]:
     """One page of sessions, newest first."""
     return {
         "total": total,
         "page": page.number,
         "size": page.size,
-        "sessions": [render_detail(view, public_url, networks) for view in views],
+        "sessions": [render_detail(view, public_url) for view in views],
     }
 
 
-def render_letter(view: SessionView, public_url: str, networks: Networks) -> dict[str, Any]:
+def render_letter(view: SessionView, public_url: str) -> dict[str, Any]:
     """The payload of session events: the flat session with ``currency``, and its payment."""
     return {
         "sessionData": {
             **render(view, public_url),
             "currency": view.session.settlement_token,
         },
-        "transaction": render_transaction(view, networks),
+        "transaction": render_transaction(view),
     }

@@ -70,6 +70,8 @@ CREATE TABLE payments (
     payer             bytea NOT NULL,
     merchant          bytea NOT NULL,
     token_id          text NOT NULL,
+    -- The token's, as it was configured; null for a token that is not accepted.
+    decimals          smallint,
     merchant_received numeric(78) NOT NULL,
     fee_received      numeric(78) NOT NULL,
     state             text NOT NULL CHECK (state IN ('seen', 'final', 'reverted', 'lost')),
