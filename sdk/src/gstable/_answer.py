@@ -5,10 +5,10 @@ is an error whatever the status; a status other than 2xx is an error whatever th
 """
 
 from collections.abc import Callable
-from json import loads
 from typing import TypeVar
 
 from gstable._errors import GStableError, error_for
+from gstable._json import loads
 from gstable._reader import Malformed, is_integer
 from gstable._transport import Response
 
@@ -33,7 +33,7 @@ def _data(response: Response) -> object:
     succeeded = 200 <= response.status < 300
     try:
         envelope = loads(response.body)
-    except (ValueError, RecursionError) as broken:
+    except ValueError as broken:
         detail = "the body is not JSON" if response.body else "the body is empty"
         raise _unexpected(response, detail) from broken
     code = envelope.get("code") if isinstance(envelope, dict) else None

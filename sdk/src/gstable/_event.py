@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from json import loads
 from typing import TypeVar
 
 from gstable import _parse
 from gstable._errors import NO_ANSWER_CODE, GStableError
+from gstable._json import loads
 from gstable._models import Account, CheckoutSession, PaymentLink, Product, Transaction
 from gstable._reader import Malformed, Reader
 
@@ -79,5 +79,5 @@ def parse_event(body: bytes) -> Event:
             api_version=None if api_version is None else str(api_version),
             payload=found.mapping("payload"),
         )
-    except (ValueError, RecursionError) as broken:
+    except ValueError as broken:
         raise GStableError(NO_ANSWER_CODE, f"Unexpected event: {broken}") from broken

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from gstable_server.kernel.errors import Refused, invalid_field
+from gstable_server.kernel.errors import invalid_field
 
 DEPTH_MAX = 32
 KEYS_MAX = 1000
@@ -20,6 +20,8 @@ KEYS_MAX = 1000
 
 INTEGER_MAX = 2**63 - 1
 _SHORT = len(str(INTEGER_MAX)) - 1
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKET = re.compile(rb"[\[\]{}]")
 # Escapes that can smuggle in what UTF-8 and JSON forbid: NUL and halves of surrogate pairs.
 _RISKY_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_$.\- ]{1,64}")
@@ -108,17 +110,17 @@ def parse_object(raw: bytes) -> dict[str, Any]:
         text = raw.decode()
     except UnicodeDecodeError as problem:
         raise invalid_field("body", f"is not UTF-8 at byte {problem.start}") from None
+    # Before the parser sees it: its recursion is bounded only by a limit that any library in the
+    # process may have raised beyond what the stack can hold.
+    if raw.count(b"{") + raw.count(b"[") > DEPTH_MAX:
+        _require_shallow(raw)
     try:
         value = _checking.decode(text)
-    except RecursionError:
-        raise _too_deep() from None
     except ValueError:
         value = _explained(text)
     if not isinstance(value, dict):
         raise invalid_field("body", "must be a JSON object")
-    # Both are rare, and looking costs more than the parsing did.
-    if raw.count(b"{") + raw.count(b"[") > DEPTH_MAX:
-        _require_shallow(value)
+    # Rare, and looking costs more than the parsing did.
     if _RISKY_ESCAPE.search(raw):
         for path, item in _walk(value):
             if isinstance(item, str) and not _is_storable(item):
@@ -126,21 +128,12 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     return value
 
 
-def _require_shallow(value: Any) -> None:
-    level = [value]
-    for _ in range(DEPTH_MAX):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, (dict, list))
-        ]
-    if level:
-        raise _too_deep()
-
-
-def _too_deep() -> Refused:
-    return invalid_field("body", f"is nested more than {DEPTH_MAX} levels deep")
+def _require_shallow(raw: bytes) -> None:
+    depth = 0
+    for bracket in _BRACKET.findall(_STRING.sub(b"", raw)):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > DEPTH_MAX:
+            raise invalid_field("body", f"is nested more than {DEPTH_MAX} levels deep")
 
 
 def _explained(text: str) -> Any:
@@ -149,8 +142,6 @@ def _explained(text: str) -> Any:
     except json.JSONDecodeError as problem:
         place = f"line {problem.lineno} column {problem.colno}"
         raise invalid_field("body", f"is not valid JSON at {place}") from None
-    except RecursionError:
-        raise _too_deep() from None
     for path, item in _walk(value):
         if isinstance(item, _Unusable):
             where = joined(path, item.field) if item.field else path
