@@ -88,6 +88,7 @@ CREATED_LINK = {
     **LINK,
     "lineItems": {"items": [LINK_ITEM], "lineItems": {"items": [LINK_ITEM]}, "amount": int},
 }
+DELAYED = {"settling", "settlement_pending"}
 SESSION = {
     **dict.fromkeys(
         ("businessId", "payer", "payerEmail", "paidToken", "receiptId", "settlementToken"), str
@@ -107,7 +108,7 @@ SESSION = {
     "paymentSucceededTime": {None, TIME},
     "settlementSucceededTime": {None, TIME},
     "createAt": TIME,
-    "status": {"initialized", "paid", "settling", "completed", "cancelled", "expired", "settlement_pending"},
+    "status": {"initialized", "paid", "completed", "expired", "cancelled", *DELAYED},
     "successUrl?": str,
     "metadata?": dict,
 }  # fmt: skip
