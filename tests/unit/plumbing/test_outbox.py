@@ -91,3 +91,31 @@ async def test_events_cannot_be_changed_or_deleted(database: Database) -> None:
         with pytest.raises(Exception, match="append only"):
             async with database.begin() as tx:
                 await tx.execute(statement)
+
+
+async def test_api_34_a_clock_that_is_set_back_delays_no_event(
+    database: Database, clock: FakeClock
+) -> None:
+    clock.advance(3600)
+    await tell(database, "told while the clock was an hour ahead")
+    clock.advance(-3600)
+    recorder = Recorder()
+    await relay_all(database, recorder)
+    assert recorder.heard == ["told while the clock was an hour ahead"]
+
+
+async def test_an_event_whose_consequence_cannot_be_written_holds_back_itself_only(
+    database: Database,
+) -> None:
+    await tell(database, "bad", object_id="one")
+    await tell(database, "good", object_id="two")
+    heard: list[str] = []
+
+    async def tells_what_has_no_json_form(tx: Tx, stored: StoredEvent) -> None:
+        if stored.event.type == "bad":
+            tx.tell(Event("never", "one", {"value": object()}))
+        heard.append(stored.event.type)
+
+    for _ in range(3):
+        await relay_once(database, tells_what_has_no_json_form)
+    assert heard[-1] == "good"

@@ -52,7 +52,7 @@ class Tx:
         self._events.append(event)
 
     async def flush(self) -> None:
-        """Write the staged events; called once, right before the commit."""
+        """Write the staged events; called right before the commit, and earlier by the relay."""
         if self._events:
             await outbox.write(self.connection, self._events, self.now, self._ids)
             self._events.clear()

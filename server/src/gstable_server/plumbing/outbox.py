@@ -62,15 +62,16 @@ class StoredEvent:
 
 Handler = Callable[["Tx", StoredEvent], Awaitable[None]]
 
+# Due at once, whatever the clock says: it may have been ahead when the event was told.
 _INSERT = """
 WITH new AS (
     INSERT INTO events
         (event_id, type, object_id, merchant_id, mode, business_type, payload, occurred_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-    RETURNING sequence, object_id, occurred_at
+    RETURNING sequence, object_id
 )
 INSERT INTO outbox (sequence, object_id, not_before)
-SELECT sequence, object_id, occurred_at FROM new
+SELECT sequence, object_id, '-infinity' FROM new
 """
 
 # An event waits while an earlier one of its object does: merchants see an object's events in
@@ -155,6 +156,9 @@ async def relay_once(db: Database, handle: Handler, limit: int = BATCH) -> int:
 async def _handle_one(tx: Tx, row: asyncpg.Record, handle: Handler) -> None:
     try:
         await handle(tx, _stored(row))
+        # What the handler told is part of its work: if that cannot be written, it is this event
+        # that failed.
+        await tx.flush()
     except asyncio.CancelledError:
         raise
     except Exception as failure:
