@@ -11,6 +11,9 @@ from gstable_server.kernel.money import (
 )
 from gstable_server.routing.model import FeeModel, Quote
 
+ROUTER_FEE_PPM_MAX = 10_000
+"""What the router takes at most (contracts/src/PaymentRouter.sol, MAX_FEE_PPM)."""
+
 
 def quote(
     amount: MicroUsd, fee_model: FeeModel, ppm: int, paying: Asset, settlement: Asset
@@ -31,3 +34,12 @@ def quote(
         merchant_receives=atomic_rounded_down(merchant_side, settlement),
         fee=payer_pays - atomic_rounded_down(merchant_side, paying),
     )
+
+
+def is_payable(quoted: Quote) -> bool:
+    """Whether the router accepts such an order: a share for the merchant, and a fee under its cap.
+
+    Rounding breaks either rule when an amount is only a few of a coarse token's smallest units.
+    """
+    cap = share_rounded_up(quoted.payer_pays.atomic, ROUTER_FEE_PPM_MAX)
+    return quoted.merchant_receives.atomic > 0 and quoted.fee.atomic <= cap

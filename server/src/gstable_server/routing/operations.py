@@ -8,7 +8,7 @@ from gstable_server.chain.networks import Networks, Token
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.money import MicroUsd
 from gstable_server.kernel.tenant import Mode
-from gstable_server.routing.fees import quote
+from gstable_server.routing.fees import is_payable, quote
 from gstable_server.routing.model import FeeModel, Route, RouteOption, Schedule
 
 
@@ -39,13 +39,14 @@ def options(
     fee_model: FeeModel,
 ) -> tuple[RouteOption, ...]:
     """The routes that accept ``amount``, each with its quote; empty when none does."""
-    return tuple(
+    quoted = (
         RouteOption(
             route, quote(amount, fee_model, route.fee_ppm, route.token.asset, settlement.asset)
         )
         for route in routes_to(networks, schedule, settlement)
         if route.minimum <= amount <= route.maximum
     )
+    return tuple(option for option in quoted if is_payable(option.quote))
 
 
 def require_payable(
@@ -61,9 +62,12 @@ def require_payable(
         routes = routes_to(networks, schedule, settlement)
         lowest = min(route.minimum for route in routes)
         highest = max(route.maximum for route in routes)
-        raise Refused(
-            Code.VALUE_OUT_OF_RANGE, f"amount must be between {lowest} and {highest} Micro-USD"
-        )
+        problem = f"amount must be between {lowest} and {highest} Micro-USD"
+        if lowest <= amount <= highest:
+            problem = (
+                f"amount is too fine for {settlement.symbol} of {settlement.decimals} decimals"
+            )
+        raise Refused(Code.VALUE_OUT_OF_RANGE, problem)
     return found
 
 
