@@ -186,14 +186,19 @@ class Expected:
         self._tell_state(before)
 
     def mined_again(self, money: Money, block_time: datetime) -> None:
-        """A payment that was taken back is in a block once more."""
-        before = self.state
-        if self.counting is not None and "duplicate" not in money.flags:
-            money.flags.add("duplicate")
-            money.counts = False
-            self._tell_flags({"duplicate"})
-        money.place = Place.CHAIN
+        """A payment that was taken back is in a block once more, maybe with another amount."""
+        before, flags = self.state, set(money.flags)
+        if "wrong_token" not in flags:
+            flags -= {"under", "over"}
+            if money.received != self.due:
+                flags.add("under" if money.received < self.due else "over")
+        if self.counting is not None:
+            flags.add("duplicate")
+        news = flags - money.flags
+        money.flags, money.counts, money.place = flags, flags <= {"over"}, Place.CHAIN
+        self._reopen(before)
         self._paid(before, block_time)
+        self._tell_flags(news)
 
     def deep(self, money: Money) -> None:
         before = self.state
@@ -211,10 +216,13 @@ class Expected:
         """The session is open again only when no payment that counts may still return."""
         before = self.state
         money.place = Place.GONE
-        if self.state in {"initialized", "expired"} and before == "settlement_pending":
+        self._reopen(before)
+        self._tell_state(before)
+
+    def _reopen(self, before: str) -> None:
+        if before == "settlement_pending" and self.state in {"initialized", "expired"}:
             self.shaken = self.closed = False
             self.paid_at = None
-        self._tell_state(before)
 
     # --- the book ---------------------------------------------------------------------------------
 

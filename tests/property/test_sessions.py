@@ -268,6 +268,12 @@ class Sessions(RuleBasedStateMachine):
             if paid.told == "reorged":
                 self._given_up(paid)
 
+    @precondition(lambda self: any(paid.told in {"reorged", "lost"} for paid in self.paid))
+    @rule(surplus=st.sampled_from([-1, 1]), fee=st.sampled_from([0, 20_000]))
+    def another_amount_arrives(self, surplus: int, fee: int) -> None:
+        paid = next(paid for paid in self.paid if paid.told in {"reorged", "lost"})
+        self._mined_with(paid, surplus, fee)
+
     @precondition(lambda self: self.paid)
     @rule(pick=st.integers(0, PAYMENTS_MAX - 1))
     def a_fact_is_told_twice(self, pick: int) -> None:
@@ -299,10 +305,20 @@ class Sessions(RuleBasedStateMachine):
         paid.money.place = Place.GONE
 
     def _mined_again(self, paid: Paid) -> None:
+        self._mined_with(paid, 0, paid.log.fee_received)
+
+    def _mined_with(self, paid: Paid, surplus: int, fee: int) -> None:
+        """In another block, where the token may take its own fee or the router skip ours."""
         self.blocks += 1
-        moved = {"block_number": self.blocks, "block_hash": self.blocks.to_bytes(32, "big")}
-        later = paid.log.block_time + timedelta(seconds=5)
-        paid.log = replace(paid.log, block_time=later, **moved)
+        paid.log = replace(
+            paid.log,
+            block_number=self.blocks,
+            block_hash=self.blocks.to_bytes(32, "big"),
+            block_time=paid.log.block_time + timedelta(seconds=5),
+            merchant_received=paid.log.merchant_received + surplus,
+            fee_received=fee,
+        )
+        paid.money.received, paid.money.fee = paid.log.merchant_received, fee
         self._mined_in_the_same_block(paid)
 
     def _mined_in_the_same_block(self, paid: Paid) -> None:

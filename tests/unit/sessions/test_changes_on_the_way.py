@@ -84,8 +84,8 @@ async def test_chn_16_a_payment_that_returns_too_small_pays_nothing_any_more(
         "created",
         "paid",
         "settlement_pending",
-        "underpaid",
         "payment_reverted",
+        "underpaid",
     ]
 
 

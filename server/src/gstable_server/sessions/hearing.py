@@ -21,7 +21,7 @@ from gstable_server.chain.facts import (
     PaymentSeen,
 )
 from gstable_server.chain.operations import fact_of
-from gstable_server.kernel.ids import MerchantId, PaymentId, ReceiptId
+from gstable_server.kernel.ids import MerchantId, PaymentId, ReceiptId, SessionId
 from gstable_server.ledger import model as book
 from gstable_server.ledger import operations as ledger
 from gstable_server.plumbing.db import Tx
@@ -51,17 +51,22 @@ _FACT_OF = {
 async def hear(tx: Tx, desk: Desk, stored: StoredEvent) -> None:
     """A router's log was seen, became final, or was taken back by a reorganisation."""
     fact = fact_of(stored)
-    session = await store.lock_by_key(tx, fact.log.session_key)
+    seen = fact.log
+    session = await store.lock_by_key(tx, seen.session_key)
+    known = await store.lock_payment(tx, seen.network, seen.tx_hash, seen.log_position)
     if isinstance(fact, PaymentSeen):
-        payment = await _seen(tx, desk, session, fact.log)
+        payment = await _seen(tx, desk, session, known, seen)
     else:
-        payment = await _moved(tx, session, fact)
+        payment = await _moved(tx, session, known, fact)
     if payment is None or session is None:
         return
     if payment.pays:
         await _follow(tx, desk, session, payment, fact)
     elif session.state is SessionState.SETTLEMENT_PENDING:
         await _stop_waiting(tx, desk, session)
+    news = payment.flags - known.flags if known else payment.flags
+    if news:
+        await _tell_of_flags(tx, desk, session.session_id, news)
 
 
 async def _follow(tx: Tx, desk: Desk, session: Session, payment: Payment, fact: Fact) -> None:
@@ -81,9 +86,10 @@ async def _stop_waiting(tx: Tx, desk: Desk, session: Session) -> None:
         await _advance(tx, desk, session, machine.Fact.PAYMENT_LOST, None)
 
 
-async def _seen(tx: Tx, desk: Desk, session: Session | None, seen: PaymentLog) -> Payment | None:
+async def _seen(
+    tx: Tx, desk: Desk, session: Session | None, known: Payment | None, seen: PaymentLog
+) -> Payment | None:
     """Record the payment, or where it stands after a reorganisation; None for a repeated fact."""
-    known = await store.lock_payment(tx, seen.network, seen.tx_hash, seen.log_position)
     if known is None:
         return await _first_seen(tx, desk, session, seen)
     if known.state in {PaymentState.SEEN, PaymentState.FINAL}:
@@ -109,8 +115,6 @@ async def _seen(tx: Tx, desk: Desk, session: Session | None, seen: PaymentLog) -
     )
     await store.update_payment(tx, again)
     await _book_payment(tx, session, again)
-    if session is not None and flags != known.flags:
-        await _tell_of_flags(tx, desk, session, flags - known.flags)
     return again
 
 
@@ -164,8 +168,6 @@ async def _first_seen(tx: Tx, desk: Desk, session: Session | None, seen: Payment
     )
     await store.insert_payment(tx, payment)
     await _book_payment(tx, session, payment)
-    if session is not None and flags and not payment.pays:
-        await _tell_of_flags(tx, desk, session, flags)
     return payment
 
 
@@ -184,16 +186,19 @@ async def _awaited(tx: Tx, session: Session) -> bool:
     )
 
 
-async def _tell_of_flags(tx: Tx, desk: Desk, session: Session, flags: frozenset[Flag]) -> None:
+async def _tell_of_flags(tx: Tx, desk: Desk, session_id: SessionId, flags: frozenset[Flag]) -> None:
+    """Tell of what is unusual about a payment, once, with the session as it is by now."""
+    session = await store.find(tx, session_id)
+    assert session is not None, "its row is locked"
     view = await _view(tx, session)
     for event_type in matching.events_of(flags):
         tell(tx, desk, event_type, view)
 
 
-async def _moved(tx: Tx, session: Session | None, fact: Fact) -> Payment | None:
+async def _moved(
+    tx: Tx, session: Session | None, known: Payment | None, fact: Fact
+) -> Payment | None:
     """Bring a known payment to where its transaction stands now; None for a repeated fact."""
-    seen = fact.log
-    known = await store.lock_payment(tx, seen.network, seen.tx_hash, seen.log_position)
     assert known is not None, "the indexer tells that a payment was seen before anything else of it"
     if isinstance(fact, PaymentFinal):
         return await _finalised(tx, session, known)
@@ -282,11 +287,7 @@ async def _advance(
     elif answer.state is SessionState.INITIALIZED:
         moved = replace(moved, paid_at=None, receipt_id=None)
     await store.move(tx, session, moved)
-    view = await _view(tx, moved)
-    tell(tx, desk, answer.event, view)
-    payment = view.payment
-    if answer.state is SessionState.PAID and payment is not None and payment.flags:
-        await _tell_of_flags(tx, desk, moved, payment.flags)
+    tell(tx, desk, answer.event, await _view(tx, moved))
 
 
 async def _view(tx: Tx, session: Session) -> SessionView:
