@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 from urllib.request import urlopen
@@ -291,6 +292,27 @@ def test_a_revoked_key_is_told_so(running: Running, merchant: Merchant) -> None:
 
     with open_wire(running.base_url, in_database(running, issue_and_revoke)) as former:
         assert_envelope(former.http.get(OFF), 401, 200103)
+
+
+def _token(header: dict[str, str], payload: dict[str, str], signature: str) -> str:
+    parts = [
+        b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in (header, payload)
+    ]
+    return ".".join([*parts, signature])
+
+
+def test_aut_16_a_token_of_another_make_is_no_key(running: Running, merchant: Merchant) -> None:
+    claims = {"sub": merchant.tenant.merchant_id, "role": "owner"}
+    for token in (
+        _token({"alg": "none", "typ": "JWT"}, claims, ""),
+        _token({"alg": "HS256", "typ": "JWT"}, claims, "x" * 43),
+        _token({"alg": "HS256", "kid": "../../dev/null"}, claims, "x" * 43),
+        _token({"alg": "HS256", "kid": "' OR 1=1--"}, claims, "x" * 43),
+        merchant.secret.swapcase(),
+        merchant.secret[:-1],
+    ):
+        with open_wire(running.base_url, token) as stranger:
+            assert_envelope(stranger.http.get(OFF), 401, 200101)
 
 
 def test_api_32_too_many_requests_are_told_when_to_come_back(

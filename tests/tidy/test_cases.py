@@ -1,0 +1,77 @@
+"""The list of bad inputs and faults, groups API and AUT: each case has a test with its id in its
+name, or a reason why there is nothing to test yet.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+TESTS = Path(__file__).parent.parent
+NAME = re.compile(r"^\s*(?:async )?def test_(\w+)", re.MULTILINE)
+CASE = re.compile(r"(?:^|_)(api|aut)_(\d\d)(?=_|$)")
+
+CLAIMED = {
+    "API-01": "amounts of zero and below",
+    "API-02": "amounts that are no integers",
+    "API-04": "amounts beyond every limit",
+    "API-05": "the limits of a route, to the unit",
+    "API-06": "tokens that are not settled in",
+    "API-07": "networks of the other mode; no body names a chain id",
+    "API-09": "duplicate JSON keys",
+    "API-10": "unknown fields and mass assignment",
+    "API-11": "hostile bodies",
+    "API-12": "text that cannot be stored, and text that only looks odd",
+    "API-14": "expiry",
+    "API-15": "success URLs and the redirect",
+    "API-16": "one idempotency key at once",
+    "API-17": "one idempotency key for different requests",
+    "API-19": "unusable idempotency keys",
+    "API-20": "failures are not kept under a key",
+    "API-22": "every edge that a session does not have",
+    "API-25": "pages",
+    "API-26": "text that is meant as SQL",
+    "API-27": "smuggling and odd paths",
+    "API-29": "a session keeps its snapshot",
+    "API-30": "lines, quantities and totals",
+    "API-31": "fees round up, and add up",
+    "API-32": "rate limits",
+    "API-34": "clocks that move",
+    "AUT-01": "no key, or not exactly one",
+    "AUT-02": "keys of another merchant, mode or right",
+    "AUT-04": "revoked keys",
+    "AUT-05": "changed, late and early signatures of letters; requests carry no signature",
+    "AUT-06": "several signatures, other schemes",
+    "AUT-09": "forms of other sites",
+    "AUT-10": "sign-in answers alike whatever was wrong; there is no password reset yet",
+    "AUT-11": "the first owner",
+    "AUT-12": "an account's address never changes, and sessions keep the one they began with",
+    "AUT-14": "only listed paths exist",
+    "AUT-16": "tokens of another make",
+}
+
+NOT_YET = {
+    "API-21": "no field asks for a unique order: metadata is free, idempotency keys do the rest",
+    "API-24": "there are no refunds yet",
+    "AUT-07": "there is no second factor yet",
+    "AUT-15": "nobody signs in with a wallet yet",
+}
+
+
+def named() -> set[str]:
+    """The cases that occur in the names of tests."""
+    names = [name for file in TESTS.rglob("test_*.py") for name in NAME.findall(file.read_text())]
+    return {f"{group.upper()}-{number}" for name in names for group, number in CASE.findall(name)}
+
+
+def test_every_claimed_case_has_its_test() -> None:
+    assert sorted(set(CLAIMED) - named()) == []
+
+
+def test_every_case_in_a_name_is_in_the_table() -> None:
+    """A test for a case that is not claimed is a slip, or a reason that is out of date."""
+    assert sorted(named() - set(CLAIMED)) == []
+
+
+def test_no_case_is_both_claimed_and_put_off() -> None:
+    assert set(CLAIMED).isdisjoint(NOT_YET)
