@@ -162,6 +162,20 @@ def test_operations_name_only_codes_and_events_that_exist(name: str) -> None:
     assert events <= set(flow.NEXT)
 
 
+def test_the_architecture_names_every_package_and_table() -> None:
+    text = text_of("ARCHITECTURE.md")
+    [tree] = blocks("ARCHITECTURE.md", "text")
+    shown = set(re.findall(r"^  ([a-z]+)(?:/|\.py) ", tree, re.MULTILINE))
+    packages = {path.name for path in SERVER.iterdir() if (path / "__init__.py").is_file()}
+    modules = {path.stem for path in SERVER.glob("*.py") if path.stem != "__init__"}
+    assert shown == packages | modules
+    migrations = (SERVER / "migrations" / "versions").glob("*.sql")
+    for sql in migrations:
+        if "jobs" not in sql.name:
+            for table in re.findall(r"CREATE TABLE (\w+)", sql.read_text(encoding="utf-8")):
+                assert re.search(rf"\*\*[^*]*\b{table}\b[^*]*\*\*", text), table
+
+
 # --- commands -------------------------------------------------------------------------------------
 
 
