@@ -57,9 +57,12 @@ async def generate(
     loop = asyncio.get_running_loop()
     supply = itertools.cycle(requests)
     began = time.perf_counter()
-    workers = [_Connection(supply, began + seconds) for _ in range(connections)]
-    for worker in workers:
-        await loop.create_connection(lambda worker=worker: worker, "127.0.0.1", port)
+    workers = []
+    for _ in range(connections):
+        _, worker = await loop.create_connection(
+            lambda: _Connection(supply, began + seconds), "127.0.0.1", port
+        )
+        workers.append(worker)
     async with asyncio.timeout(seconds + LAST_ANSWER_SECONDS):
         await asyncio.gather(*(worker.done for worker in workers))
     return Load(sum(worker.answers for worker in workers), time.perf_counter() - began)

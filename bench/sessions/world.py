@@ -231,7 +231,7 @@ def _wait_for(server: Server) -> None:
             if probe.connect_ex(("127.0.0.1", server.port)) == 0:
                 return
         time.sleep(0.05)
-    raise RuntimeError(f"{server.process.args} does not answer")
+    raise RuntimeError(f"the server on port {server.port} does not answer")
 
 
 def _free_ports(count: int) -> list[int]:
