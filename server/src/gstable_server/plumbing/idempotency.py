@@ -72,9 +72,7 @@ async def once(
     if not row["claimed"]:
         raise Refused(Code.IDEMPOTENCY_IN_PROGRESS)
     body = await operate(tx)
-    stored = await tx.fetchval(
-        _STORE, key_id, key, hashed_request, body, tx.now, tx.now - KEPT_FOR
-    )
+    stored = await tx.fetchval(_STORE, key_id, key, hashed_request, body, tx.now, tx.now - KEPT_FOR)
     if not stored:
         raise Refused(Code.IDEMPOTENCY_IN_PROGRESS)
     return body, False
