@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -21,9 +22,15 @@ from gstable_server.plumbing.embedded_postgres import EmbeddedPostgres, temporar
 from gstable_server.plumbing.system import SystemIdMint
 from gstable_server.plumbing.testing import FakeClock
 from tests.running import Running, running_stack
+from tests.scheduling import OneInstallation
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 _numbers = itertools.count(1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneInstallation:
+    return OneInstallation(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -10,12 +10,6 @@ from tests.contract.support import Merchant, Wire, new_merchant, open_wire
 from tests.running import Running
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "running" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("stack"))
-
-
 @pytest.fixture(scope="module")
 def merchant(running: Running) -> Merchant:
     """A merchant whose lists hold only what the module's tests make."""

@@ -114,7 +114,6 @@ class Caller:
         base = {
             "base_url": running.about["baseUrl"],
             "public_base_url": running.about["publicBaseUrl"],
-            "max_retries": 0,
         }
         self._loop = asyncio.Runner()
         self.client = Client(secret, **base)

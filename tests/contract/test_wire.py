@@ -315,19 +315,20 @@ def test_aut_16_a_token_of_another_make_is_no_key(running: Running, merchant: Me
             assert_envelope(stranger.http.get(OFF), 401, 200101)
 
 
-def test_api_32_too_many_requests_are_told_when_to_come_back(
-    running: Running, merchant: Merchant
-) -> None:
-    async def issue(tx: Any) -> str:
-        return (await accounts.issue_key(tx, merchant.tenant, Access.READ, "Hasty"))[1]
-
-    with open_wire(running.base_url, in_database(running, issue)) as hasty:
-        deadline = time.monotonic() + 20
-        response = hasty.http.get(OFF)
-        while response.status_code == 200 and time.monotonic() < deadline:
-            response = hasty.http.get(OFF, headers={"x-forwarded-for": "203.0.113.9"})
-    assert_envelope(response, 429, 900101)
-    assert int(response.headers["retry-after"]) >= 1
+def test_api_32_too_many_requests_are_told_when_to_come_back(running: Running) -> None:
+    # From an address of its own, so that the other tests' requests are not counted with these.
+    transport = httpx2.HTTPTransport(local_address="127.0.0.9")
+    with httpx2.Client(base_url=running.base_url, transport=transport) as hasty:
+        answers = (
+            hasty.get(
+                "/public/api/v1/capabilities/all",
+                headers={"x-forwarded-for": f"203.0.113.{number}"},
+            )
+            for number in range(250)
+        )
+        refused = next(answer for answer in answers if answer.status_code != 200)
+    assert_envelope(refused, 429, 900101)
+    assert int(refused.headers["retry-after"]) >= 1
 
 
 # --- letters --------------------------------------------------------------------------------------
