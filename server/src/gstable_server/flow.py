@@ -13,7 +13,7 @@ import structlog
 from gstable_server.accounts.members import operations as members
 from gstable_server.catalog import operations as catalog
 from gstable_server.kernel.ids import ProductId
-from gstable_server.plumbing import idempotency
+from gstable_server.plumbing import idempotency, jobs
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.plumbing.http_client import HttpClient
 from gstable_server.plumbing.jobs import QUEUE, JobHandler
@@ -105,6 +105,10 @@ async def _forget_idempotency_keys(tx: Tx, world: World) -> None:
     await idempotency.purge(tx)
 
 
+async def _forget_job_log(tx: Tx, world: World) -> None:
+    await jobs.forget(tx)
+
+
 async def _forget_logins(tx: Tx, world: World) -> None:
     await members.purge(tx)
 
@@ -113,6 +117,7 @@ TIMETABLE = (
     Appointment("expire sessions", 0.5, _expire_sessions),
     Appointment("forget idempotency keys", 600, _forget_idempotency_keys),
     Appointment("forget logins", 600, _forget_logins),
+    Appointment("forget the job log", 600, _forget_job_log),
 )
 
 

@@ -185,12 +185,13 @@ async def add_payment(
     block: int = 100,
     given: tuple[int, int] = (99_800_000, 200_000),
     tx_hash: bytes = b"\xab" * 32,
+    network: str = "polygon",
 ) -> None:
     """A payment as the indexer would have recorded it; ``given`` in atomic units."""
     columns = {
         "payment_id": f"pay_{tx_hash.hex()[:20]}",
         "session_id": session.session_id,
-        "network": "polygon",
+        "network": network,
         "chain_id": 1337137,
         "tx_hash": tx_hash,
         "log_position": 0,
@@ -199,7 +200,8 @@ async def add_payment(
         "block_time": session.created_at,
         "payer": b"\x55" * 20,
         "merchant": session.recipient,
-        "token_id": "polygon::usdc",
+        "token_id": f"{network}::usdc",
+        "decimals": 6,
         "merchant_received": given[0],
         "fee_received": given[1],
         "state": "seen",

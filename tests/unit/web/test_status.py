@@ -61,6 +61,17 @@ async def test_confirmations_count_the_payments_own_block_first(
     }
 
 
+async def test_a_payment_on_a_network_that_was_removed_is_still_shown(
+    payer: AsyncClient, merchant: Merchant
+) -> None:
+    session = await merchant.session()
+    await add_payment(merchant.db, session, network="gone")
+    await set_state(merchant.db, session, S.PAID)
+    shown = await status(payer, session.session_id)
+    assert shown["confirmations"] is None
+    assert shown["receipt"] == {"text": "100.00 USDC on gone", "txHash": "0x" + "ab" * 32}
+
+
 async def test_chk_10_time_is_the_servers(
     payer: AsyncClient, merchant: Merchant, clock: FakeClock
 ) -> None:

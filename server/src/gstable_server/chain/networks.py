@@ -99,6 +99,10 @@ class Networks:
         """The network of that name. Raises ``LookupError``."""
         return self._by_name[name]
 
+    def find_network(self, name: str) -> Network | None:
+        """The network of that name, None once it has left the configuration."""
+        return self._by_name.get(name)
+
     def find_token(self, token_id: str, mode: Mode) -> Token | None:
         """The token, if it is on a network of ``mode``."""
         token, its_mode = self._tokens.get(token_id, (None, mode))

@@ -51,6 +51,7 @@ RECONNECT_SECONDS = 1.0
 # worker, POLL later at most: together well below ten seconds.
 TAKEOVER = timedelta(seconds=5)
 POLL = timedelta(seconds=1)
+LOG_KEPT = timedelta(days=7)
 
 _LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, FailingListenerError)
 
@@ -130,6 +131,11 @@ class PgQueuerJobs:
 
 QUEUE: Jobs = PgQueuerJobs()
 """What operations enqueue into when nobody hands them another port."""
+
+
+async def forget(tx: Tx) -> None:
+    """Remove what the queue has noted of jobs longer than ``LOG_KEPT`` ago; for the timetable."""
+    await tx.execute("DELETE FROM pgqueuer_log WHERE created < $1", tx.now - LOG_KEPT)
 
 
 async def run_worker(

@@ -9,7 +9,7 @@ from typing import Any
 
 from gstable_server.chain.networks import Networks
 from gstable_server.kernel.clock import unix_seconds
-from gstable_server.kernel.money import Money, token_text
+from gstable_server.kernel.money import Asset, Money, token_text
 from gstable_server.sessions.model import (
     Flag,
     Payment,
@@ -135,33 +135,35 @@ def _standing(view: SessionView) -> list[Payment]:
 def _confirmations(view: SessionView, around: Surroundings) -> tuple[int, int] | None:
     """The payment's own block counts as the first confirmation (chain.networks.Network)."""
     payment = view.payment
-    if payment is None:
+    network = around.networks.find_network(payment.network) if payment else None
+    if payment is None or network is None:
         return None
-    needed = around.networks.network(payment.network).confirmations
     height = around.heights.get(payment.network, payment.block_number)
+    needed = network.confirmations
     return max(1, min(height - payment.block_number + 1, needed)), needed
 
 
 def _receipt(payment: Payment | None, networks: Networks) -> Receipt | None:
     if payment is None:
         return None
-    title = networks.network(payment.network).title
-    return Receipt(f"{_arrived(payment, networks)} on {title}", "0x" + payment.tx_hash.hex())
+    network = networks.find_network(payment.network)
+    title = network.title if network else payment.network
+    return Receipt(f"{_arrived(payment)} on {title}", "0x" + payment.tx_hash.hex())
 
 
-def _arrived(payment: Payment, networks: Networks) -> str:
+def _arrived(payment: Payment) -> str:
     """What the payer gave, as the chain says."""
+    if payment.decimals is None:
+        return "A payment in a token that is not accepted here"
     given = payment.merchant_received + payment.fee_received
-    for token in networks.network(payment.network).tokens:
-        if token.token_id == payment.token_id:
-            return f"{token_text(Money(given, token.asset))} {token.symbol}"
-    return "A payment in a token that is not accepted here"
+    symbol = payment.token_id.partition("::")[2].upper()
+    return f"{token_text(Money(given, Asset(payment.token_id, payment.decimals)))} {symbol}"
 
 
 def _notices(view: SessionView, around: Surroundings) -> Iterable[str]:
     """What the payer must know of money that is not simply the payment (spec 15, Sessions)."""
     for payment in _standing(view):
-        amount, name = _arrived(payment, around.networks), around.merchant_name
+        amount, name = _arrived(payment), around.merchant_name
         if Flag.LATE in payment.flags:
             yield f"{amount} arrived after the time was over. Ask {name} to accept or return it."
         elif Flag.DUPLICATE in payment.flags:
