@@ -18,8 +18,10 @@ CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 PRICE = 24_750_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """A browser for one module: while it is open the thread's event loop counts as running, and
+    no other kind of test could start one of its own."""
     path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     assert path is not None, "no chromium: ./run setup installs it"
     with sync_playwright() as playwright:

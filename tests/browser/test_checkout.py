@@ -14,7 +14,7 @@ from tests.browser.conftest import PRICE, Seller
 from tests.browser.wallet import InjectedWallet
 from tests.running import Running
 
-pytestmark = [pytest.mark.browser, pytest.mark.anvil, pytest.mark.xdist_group("stack")]
+pytestmark = [pytest.mark.browser, pytest.mark.anvil]
 
 APPROVE = "0x095ea7b3"
 SETTLED = 30_000

@@ -208,7 +208,6 @@ def _sell(client: Client, account_id: str) -> str:
 
 
 @pytest.mark.anvil
-@pytest.mark.xdist_group("stack")
 def test_the_demo_merchant_signs_in_and_out(running: Running, window: Window) -> None:
     page = window.page
     page.goto(running.about["dashboardUrl"])

@@ -27,7 +27,6 @@ RESULT = {
 }
 
 
-@pytest.mark.xdist_group("stack")
 def test_the_demonstration_verifies_every_step() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "gstable_server.cli", "demo", "--json"],
@@ -42,7 +41,6 @@ def test_the_demonstration_verifies_every_step() -> None:
     assert "All 12 steps verified" in done.stderr
 
 
-@pytest.mark.xdist_group("stack")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_dev_leaves_no_process_behind_however_it_ends(number: signal.Signals) -> None:
     # Given a running installation and everything that it started

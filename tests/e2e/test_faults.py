@@ -65,7 +65,6 @@ def test_chn_16_a_reorganisation_removes_and_returns_a_payment(shop: Shop) -> No
     assert told.count("session.completed") == 1
 
 
-@pytest.mark.xdist_group("stack")
 def test_a_restart_in_the_middle_loses_nothing(tmp_path: Path) -> None:
     # Given an installation that keeps its state, stopped between payment and completion
     state = tmp_path / "state"

@@ -22,7 +22,6 @@ def hasty() -> Iterator[Shop]:
         yield Shop(running, client)
 
 
-@pytest.mark.xdist_group("stack")
 def test_an_unpaid_session_expires(hasty: Shop) -> None:
     session_id = hasty.session()
     found = hasty.reaches(session_id, "expired")
@@ -32,7 +31,6 @@ def test_an_unpaid_session_expires(hasty: Shop) -> None:
         hasty.pays(session_id)
 
 
-@pytest.mark.xdist_group("stack")
 def test_chn_07_late_money_reaches_the_merchant_and_is_told(hasty: Shop) -> None:
     # Given a payer who holds signed terms when the session expires
     before = hasty.balance()
@@ -49,7 +47,6 @@ def test_chn_07_late_money_reaches_the_merchant_and_is_told(hasty: Shop) -> None
     assert hasty.detail(session_id).session.status == "expired"
 
 
-@pytest.mark.xdist_group("stack")
 def test_a_link_opened_again_gives_a_fresh_session(hasty: Shop) -> None:
     link_url = hasty.link()
     first = hasty.opens(link_url)
