@@ -53,7 +53,14 @@ TAKEOVER = timedelta(seconds=5)
 POLL = timedelta(seconds=1)
 LOG_KEPT = timedelta(days=7)
 
-_LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, FailingListenerError)
+# The driver says InternalClientError when its connection is ended in the middle of an exchange.
+_LOST = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    FailingListenerError,
+)
 
 
 class Jobs(Protocol):
