@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,13 +28,21 @@ RESULT = {
 }
 
 
-def test_the_demonstration_verifies_every_step() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "gstable_server.cli", "demo", "--json"],
-        capture_output=True,
-        text=True,
-        check=True,
+def test_a_newcomer_runs_the_demonstration(repository: Path, tmp_path: Path) -> None:
+    # Given the files of this repository and nothing that was set up for the tests
+    clone = tmp_path / "clone"
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=repository, capture_output=True, text=True, check=True
     )
+    for name in tracked.stdout.rstrip("\0").split("\0"):
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(repository / name, clone / name)
+    # When the one command is run
+    done = subprocess.run(
+        ["./run", "demo", "--json"], cwd=clone, capture_output=True, text=True, check=False
+    )
+    # Then it sets up what it needs, and verifies every step
+    assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads(done.stdout.splitlines()[-1])
     assert {name: result[name][: len(start)] for name, start in RESULT.items()} == RESULT
     assert {"session.created", "session.paid", "session.completed"} <= set(result["events"])
