@@ -151,13 +151,6 @@ async def test_next_of_the_newest_block_is_none_and_beyond_is_unknown(world: Wor
         await world.rpc.block_and_next(await world.rpc.block_number() + 1000)
 
 
-async def test_block_by_hash_is_found_or_none(world: World) -> None:
-    [block] = await world.rpc.blocks_by_number((await world.rpc.block_number(),))
-    assert block is not None
-    assert await world.rpc.block_by_hash(block.hash) == block
-    assert await world.rpc.block_by_hash(UNKNOWN) is None
-
-
 async def test_payment_is_in_the_logs_of_its_block_and_only_there(world: World) -> None:
     key, number = await world.pay()
     [before, block] = await world.rpc.blocks_by_number((number - 1, number))
@@ -208,7 +201,6 @@ async def test_chn_16_block_that_left_the_chain_is_unknown(world: World) -> None
     assert new is not None
     assert new.hash != old.hash
     assert new.parent_hash == old.parent_hash
-    assert await world.rpc.block_by_hash(old.hash) is None
     with pytest.raises(UnknownBlock):
         await world.rpc.logs_of_block(old.hash, world.network.router)
     assert await world.rpc.logs_of_block(new.hash, world.network.router) == ()

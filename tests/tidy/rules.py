@@ -56,7 +56,6 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
         SERVER + "flow.py": "worker loop: a turn that fails is logged and taken again",
         SERVER + "plumbing/outbox.py": "worker loop: it outlives a handler's bug and retries",
         SERVER + "plumbing/testing_jobs.py": "worker loop: the fake does as the real one",
-        SERVER + "chain/keys.py": "coincurve raises the bare class for a malformed key",
     },
 }
 

@@ -26,6 +26,7 @@ from gstable_server.catalog import routes as catalog_routes
 from gstable_server.chain.checksum import address_from_text
 from gstable_server.chain.http_rpc import HttpRpc, open_rpc
 from gstable_server.chain.indexer import Indexer
+from gstable_server.chain.keys import private_key_from_hex
 from gstable_server.chain.networks import Network, Networks, load_networks
 from gstable_server.chain.operations import check_network
 from gstable_server.chain.orders import OrderSigner
@@ -68,7 +69,7 @@ def desk_of(settings: Settings, networks: Networks) -> Desk:
     key = settings.order_signing_key.get_secret_value()
     return Desk(
         networks=networks,
-        signer=OrderSigner(bytes.fromhex(key.removeprefix("0x"))),
+        signer=OrderSigner(private_key_from_hex(key)),
         fee_receiver=address_from_text(settings.fee_receiver),
         public_url=settings.public_url,
         schedule=Schedule(),

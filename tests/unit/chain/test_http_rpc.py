@@ -354,9 +354,6 @@ async def test_other_block_than_asked_for_is_a_lie(rpc: HttpRpc, providers: list
     providers[0].reply = with_result("eth_getBlockByNumber", block(9))
     with pytest.raises(ProviderLied):
         await rpc.blocks_by_number((8,))
-    providers[0].reply = with_result("eth_getBlockByHash", block(9))
-    with pytest.raises(ProviderLied):
-        await rpc.block_by_hash(ASKED)
 
 
 async def test_chn_21_block_from_beyond_the_calendar_is_refused(

@@ -10,9 +10,10 @@ from eth_account import Account
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gstable_server.chain import abi
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.devnet import Devnet
-from gstable_server.chain.orders import ContractCall, transfer_call
+from gstable_server.chain.orders import ContractCall
 from gstable_server.chain.rpc import NodeRefused
 from gstable_server.chain.wallet import Rlp, Wallet, rlp
 from gstable_server.kernel.address import Address
@@ -66,16 +67,18 @@ async def test_wallet_moves_tokens_and_is_refused_without_them(devnet: Devnet) -
     network = devnet.networks.network("base")
     token = network.tokens[0]
     receiver = Address(os.urandom(20))
+    words = abi.address_word(receiver), abi.number_word(7)
+    transfer = ContractCall(token.address, abi.call_data(abi.TRANSFER, *words))
     async with devnet.rpc("base") as rpc:
         wallet = Wallet(os.urandom(32), rpc, network.chain_id)
         await devnet.set_balance("base", wallet.address, 10**18)
         with pytest.raises(NodeRefused, match="exceeds balance"):
-            await wallet.send(transfer_call(token, receiver, 7))
+            await wallet.send(transfer)
         await devnet.fund("base", wallet.address, "usdc", 7)
-        receipt = await wallet.wait(await wallet.send(transfer_call(token, receiver, 7)))
+        receipt = await wallet.wait(await wallet.send(transfer))
         assert receipt.succeeded
         assert await devnet.balance("base", receiver, "usdc") == 7
-        failed = await wallet.send(transfer_call(token, receiver, 7), gas=100_000)
+        failed = await wallet.send(transfer, gas=100_000)
         assert not (await wallet.wait(failed)).succeeded
         with pytest.raises(Passing, match="not mined"):
             await wallet.wait(b"\x01" * 32, timeout_seconds=0.3)

@@ -113,15 +113,6 @@ class HttpRpc:
             )
         return tuple(headers)
 
-    async def block_by_hash(self, block_hash: bytes) -> Header | None:
-        def parse(raw: msgspec.Raw) -> Header | None:
-            header = answers.header(raw)
-            if header is not None and header.hash != block_hash:
-                raise ProviderLied(f"asked for block 0x{block_hash.hex()}, got another")
-            return header
-
-        return await self._one("eth_getBlockByHash", ["0x" + block_hash.hex(), False], parse)
-
     async def logs_of_block(self, block_hash: bytes, address: Address) -> tuple[Log, ...]:
         def parse(raws: Sequence[msgspec.Raw]) -> tuple[Log, ...]:
             # Some nodes answer for an unknown block with no logs instead of an error.

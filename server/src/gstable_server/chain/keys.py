@@ -36,16 +36,5 @@ def sign_digest(private_key: bytes, digest: bytes) -> bytes:
     return raw[:64] + bytes([raw[64] + RECOVERY_OFFSET])
 
 
-def recover_signer(digest: bytes, signature: bytes) -> Address:
-    """Who made ``signature`` over ``digest``. Raises ``ValueError`` for a malformed one."""
-    if len(signature) != 65 or signature[64] not in (27, 28):
-        raise ValueError("a signature has 65 bytes and ends in 27 or 28")
-    raw = signature[:64] + bytes([signature[64] - RECOVERY_OFFSET])
-    try:
-        return _address_of(PublicKey.from_signature_and_message(raw, digest, hasher=None))
-    except Exception as failure:  # coincurve raises the bare class
-        raise ValueError("no key can have made this signature") from failure
-
-
 def _address_of(public_key: PublicKey) -> Address:
     return Address(keccak256(public_key.format(compressed=False)[1:])[12:])

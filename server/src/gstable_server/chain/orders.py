@@ -7,13 +7,12 @@ from the account that calls it, and never more than that account approved.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from gstable_server.chain import abi
 from gstable_server.chain.checksum import keccak256
 from gstable_server.chain.keys import address_of_key, sign_digest
 from gstable_server.chain.networks import Network, Token
-from gstable_server.chain.typed_data import Domain, Struct, Value, digest, typed_data
+from gstable_server.chain.typed_data import Domain, Struct, Value, digest
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.clock import UnixSeconds
 
@@ -98,11 +97,6 @@ class OrderSigner:
         return SignedOrder(order, network, signed_digest, signature)
 
 
-def order_typed_data(order: PaymentOrder, network: Network) -> dict[str, Any]:
-    """The order as EIP-712 JSON, for display and for signing devices."""
-    return typed_data(_domain(network), ORDER, _values(order))
-
-
 def pay_call(signed: SignedOrder) -> ContractCall:
     """Pay the order: the caller becomes the payer."""
     order = signed.order
@@ -122,12 +116,6 @@ def pay_call(signed: SignedOrder) -> ContractCall:
 def approve_call(token: Token, spender: Address, amount: int) -> ContractCall:
     """Let ``spender`` take up to ``amount`` atomic units of the caller's tokens (ERC-20)."""
     data = abi.call_data(abi.APPROVE, abi.address_word(spender), abi.number_word(amount))
-    return ContractCall(token.address, data)
-
-
-def transfer_call(token: Token, receiver: Address, amount: int) -> ContractCall:
-    """Send ``amount`` atomic units of the caller's tokens to ``receiver`` (ERC-20)."""
-    data = abi.call_data(abi.TRANSFER, abi.address_word(receiver), abi.number_word(amount))
     return ContractCall(token.address, data)
 
 

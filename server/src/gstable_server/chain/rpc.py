@@ -83,9 +83,6 @@ class Rpc(Protocol):
     async def blocks_by_number(self, numbers: Sequence[int]) -> tuple[Header | None, ...]:
         """The canonical blocks at ``numbers``, in that order; None where there is none."""
 
-    async def block_by_hash(self, block_hash: bytes) -> Header | None:
-        """The block, or None when the node does not know it (any more)."""
-
     async def logs_of_block(self, block_hash: bytes, address: Address) -> tuple[Log, ...]:
         """The logs of one contract in one block, in order.
 

@@ -189,11 +189,6 @@ class FakeChain:
         await self._ask("blocks_by_number")
         return tuple(self._at(number) for number in numbers)
 
-    async def block_by_hash(self, block_hash: bytes) -> Header | None:
-        await self._ask("block_by_hash")
-        block = self._find(block_hash)
-        return block.header if block else None
-
     async def logs_of_block(self, block_hash: bytes, address: Address) -> tuple[Log, ...]:
         await self._ask("logs_of_block")
         block = self._find(block_hash)

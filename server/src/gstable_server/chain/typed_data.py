@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from gstable_server.chain.abi import address_word, number_word
-from gstable_server.chain.checksum import keccak256, to_checksum
+from gstable_server.chain.checksum import keccak256
 from gstable_server.kernel.address import Address
 
 Value = int | str | bytes
@@ -69,20 +68,6 @@ def digest(domain: Domain, struct: Struct, values: Mapping[str, Value]) -> bytes
     return keccak256(b"\x19\x01" + domain.separator + struct.hash(values))
 
 
-def typed_data(domain: Domain, struct: Struct, values: Mapping[str, Value]) -> dict[str, Any]:
-    """The JSON form that ``eth_signTypedData_v4`` and hardware wallets take."""
-    domain_struct = domain._struct()
-    return {
-        "types": {
-            each.name: [{"name": name, "type": kind} for kind, name in each.members]
-            for each in (domain_struct, struct)
-        },
-        "primaryType": struct.name,
-        "domain": _json(domain_struct, domain._values()),
-        "message": _json(struct, values),
-    }
-
-
 def _word(kind: str, value: Value) -> bytes:
     match kind, value:
         case "string", str():
@@ -96,20 +81,3 @@ def _word(kind: str, value: Value) -> bytes:
         case "bytes32", bytes() if len(value) == 32:
             return value
     raise TypeError(f"{value!r} is no {kind}")
-
-
-def _json(struct: Struct, values: Mapping[str, Value]) -> dict[str, Any]:
-    """Numbers as decimal strings: JavaScript would round the large ones."""
-    rendered: dict[str, Any] = {}
-    for kind, name in struct.members:
-        value = values[name]
-        match kind, value:
-            case "address", bytes():
-                rendered[name] = to_checksum(Address(value))
-            case _, bytes():
-                rendered[name] = "0x" + value.hex()
-            case _, int() if name != "chainId":
-                rendered[name] = str(value)
-            case _:
-                rendered[name] = value
-    return rendered

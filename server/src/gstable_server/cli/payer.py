@@ -11,7 +11,7 @@ import aiohttp
 from gstable_server.chain import abi
 from gstable_server.chain.checksum import address_from_text, to_checksum
 from gstable_server.chain.http_rpc import open_rpc
-from gstable_server.chain.keys import address_of_key
+from gstable_server.chain.keys import address_of_key, private_key_from_hex
 from gstable_server.chain.networks import Network, Networks
 from gstable_server.chain.orders import ContractCall
 from gstable_server.chain.wallet import Wallet
@@ -51,7 +51,7 @@ class Payer:
         self._http = http
         self._base = base
         self._networks = networks
-        self._private_key = bytes.fromhex(private_key)
+        self._private_key = private_key_from_hex(private_key)
 
     async def open_link(self, link_url: str, **form: str) -> str:
         """Press the link page's button; the address of the session's page."""

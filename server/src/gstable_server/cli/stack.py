@@ -27,7 +27,7 @@ import aiohttp
 
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.devnet import Devnet
-from gstable_server.chain.keys import address_of_key
+from gstable_server.chain.keys import address_of_key, private_key_from_hex
 from gstable_server.cli.inbox import Inbox, open_inbox
 from gstable_server.cli.seed import Shop, fund, open_shop
 from gstable_server.kernel.address import Address
@@ -67,11 +67,11 @@ class Keys:
 
     def address(self, name: str) -> Address:
         """The account of the key in the field ``name``."""
-        return address_of_key(bytes.fromhex(getattr(self, name)))
+        return address_of_key(private_key_from_hex(getattr(self, name)))
 
     @property
     def payers(self) -> tuple[Address, ...]:
-        return tuple(address_of_key(bytes.fromhex(key)) for key in self.payer_private_keys)
+        return tuple(address_of_key(private_key_from_hex(key)) for key in self.payer_private_keys)
 
 
 class Roles:

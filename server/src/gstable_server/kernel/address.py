@@ -18,10 +18,3 @@ def address_from_hex(text: str) -> Address:
     if not _HEX.fullmatch(text):
         raise ValueError("must be 0x followed by 40 hexadecimal digits")
     return Address(bytes.fromhex(text[2:]))
-
-
-def address_from_bytes(raw: bytes) -> Address:
-    """``raw`` as an address. Raises ``ValueError`` unless it has 20 bytes."""
-    if len(raw) != 20:
-        raise ValueError("an address has 20 bytes")
-    return Address(raw)
