@@ -15,9 +15,10 @@ from gstable_server.catalog import operations as catalog
 from gstable_server.kernel.ids import ProductId
 from gstable_server.plumbing import idempotency, jobs
 from gstable_server.plumbing.db import Database, Tx
+from gstable_server.plumbing.events import StoredEvent
 from gstable_server.plumbing.http_client import HttpClient
 from gstable_server.plumbing.jobs import QUEUE, JobHandler
-from gstable_server.plumbing.outbox import StoredEvent, relay_once
+from gstable_server.plumbing.outbox import relay_once
 from gstable_server.sessions import hearing
 from gstable_server.sessions.operations import Desk
 from gstable_server.webhooks import operations as webhooks

@@ -15,7 +15,7 @@ from gstable_server.kernel.fields import Attributes, Body, Name, OptionalText, Q
 from gstable_server.kernel.ids import ProductId
 from gstable_server.kernel.tenant import Access, Mode, Tenant
 from gstable_server.plumbing.db import Database
-from gstable_server.plumbing.outbox import Event
+from gstable_server.plumbing.events import Event
 from gstable_server.plumbing.route import Call, Json, Route
 
 

@@ -7,7 +7,8 @@ from gstable_server.chain.indexer import Indexer, Step
 from gstable_server.chain.operations import fact_of, frontier
 from gstable_server.chain.testing import FakePayment, fake_network
 from gstable_server.plumbing.db import Database, Tx
-from gstable_server.plumbing.outbox import StoredEvent, relay_once
+from gstable_server.plumbing.events import StoredEvent
+from gstable_server.plumbing.outbox import relay_once
 
 SEEN, FINAL = FactKind.SEEN, FactKind.FINAL
 REORGED, LOST = FactKind.REORGED, FactKind.LOST

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gstable_server.plumbing.db import Database, Tx
-from gstable_server.plumbing.outbox import Event, StoredEvent, relay_once
+from gstable_server.plumbing.events import Event, StoredEvent
+from gstable_server.plumbing.outbox import relay_once
 from gstable_server.plumbing.testing import FakeClock
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,8 @@ import pytest
 from gstable_server.chain import store as chain_store
 from gstable_server.chain.facts import Fact, PaymentFinal, PaymentReorged, PaymentSeen
 from gstable_server.plumbing.db import Database, Tx
-from gstable_server.plumbing.outbox import StoredEvent, relay_once
+from gstable_server.plumbing.events import StoredEvent
+from gstable_server.plumbing.outbox import relay_once
 from gstable_server.sessions import hearing
 from gstable_server.sessions.model import SessionState
 from tests.unit.sessions.world import World, new_world

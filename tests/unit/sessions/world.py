@@ -25,7 +25,7 @@ from gstable_server.kernel.ids import EventId, SessionId
 from gstable_server.kernel.tenant import Mode, Tenant
 from gstable_server.ledger import operations as ledger
 from gstable_server.plumbing.db import Database
-from gstable_server.plumbing.outbox import Event, StoredEvent
+from gstable_server.plumbing.events import Event, StoredEvent
 from gstable_server.routing.model import Schedule
 from gstable_server.sessions import hearing, operations
 from gstable_server.sessions.model import SessionView

@@ -14,8 +14,9 @@ from aiohttp import web
 from gstable_server.kernel.ids import WebhookId
 from gstable_server.kernel.tenant import Mode, Tenant
 from gstable_server.plumbing.db import Database
+from gstable_server.plumbing.events import Event
 from gstable_server.plumbing.http_client import GuardedClient
-from gstable_server.plumbing.outbox import Event, relay_once
+from gstable_server.plumbing.outbox import relay_once
 from gstable_server.webhooks import operations
 from gstable_server.webhooks.model import Endpoint, Target
 

@@ -8,7 +8,8 @@ import pytest
 
 from gstable_server.kernel.tenant import Mode
 from gstable_server.plumbing.db import Database, Tx
-from gstable_server.plumbing.outbox import Event, StoredEvent, relay_once
+from gstable_server.plumbing.events import Event, StoredEvent
+from gstable_server.plumbing.outbox import relay_once
 from gstable_server.webhooks import operations
 from tests.unit.webhooks.support import (
     attempts,

@@ -27,7 +27,7 @@ from gstable_server.kernel.errors import Code, Refused, invalid_field
 from gstable_server.kernel.ids import AccountId, ApiKeyId, MerchantId, VersionId
 from gstable_server.kernel.tenant import Access, Caller, Tenant
 from gstable_server.plumbing.db import Tx
-from gstable_server.plumbing.outbox import Event
+from gstable_server.plumbing.events import Event
 
 
 async def create_merchant(tx: Tx, name: str) -> Merchant:

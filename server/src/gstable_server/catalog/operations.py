@@ -18,8 +18,8 @@ from gstable_server.kernel.ids import ImageId, ProductId, id_or_none
 from gstable_server.kernel.paging import Page
 from gstable_server.kernel.tenant import Tenant
 from gstable_server.kernel.urls import require_https
+from gstable_server.plumbing.events import Event
 from gstable_server.plumbing.http_client import FetchFailed, HttpClient
-from gstable_server.plumbing.outbox import Event
 
 if TYPE_CHECKING:
     from gstable_server.plumbing.db import Database, Tx

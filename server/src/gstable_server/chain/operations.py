@@ -10,7 +10,7 @@ from gstable_server.chain.rpc import NodeRefused, Rpc
 from gstable_server.chain.store import Block
 from gstable_server.kernel.address import Address
 from gstable_server.plumbing.db import Tx
-from gstable_server.plumbing.outbox import StoredEvent
+from gstable_server.plumbing.events import StoredEvent
 
 
 def fact_of(event: StoredEvent) -> Fact:

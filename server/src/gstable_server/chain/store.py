@@ -19,7 +19,7 @@ from gstable_server.chain.facts import (
 from gstable_server.chain.rpc import Header
 from gstable_server.kernel.clock import from_unix_seconds
 from gstable_server.plumbing.db import Tx
-from gstable_server.plumbing.outbox import Event
+from gstable_server.plumbing.events import Event
 
 
 @dataclass(frozen=True, slots=True)

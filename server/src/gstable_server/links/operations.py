@@ -30,7 +30,7 @@ from gstable_server.kernel.urls import require_https
 from gstable_server.links import store, wire
 from gstable_server.links.model import LinkStatus, LinkTerms, LinkType, PaymentLink
 from gstable_server.links.wire import LinkView
-from gstable_server.plumbing.outbox import Event
+from gstable_server.plumbing.events import Event
 
 if TYPE_CHECKING:
     from gstable_server.accounts.model import ReceivingAccount

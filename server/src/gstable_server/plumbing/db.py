@@ -18,7 +18,7 @@ import msgspec
 
 from gstable_server.kernel.clock import Clock
 from gstable_server.kernel.ids import I, IdMint
-from gstable_server.plumbing import outbox
+from gstable_server.plumbing import events
 from gstable_server.plumbing.json_text import encode_json
 
 P = ParamSpec("P")
@@ -36,7 +36,7 @@ class Tx:
         self.connection = connection
         self.now = now
         self._ids = ids
-        self._events: list[outbox.Event] = []
+        self._events: list[events.Event] = []
 
     def mint(self, kind: type[I]) -> I:
         """A new identifier of ``kind``."""
@@ -47,14 +47,14 @@ class Tx:
         """The mint itself, for merchant identifiers and secrets."""
         return self._ids
 
-    def tell(self, event: outbox.Event) -> None:
+    def tell(self, event: events.Event) -> None:
         """Stage ``event``; it is written with this transaction, or not at all."""
         self._events.append(event)
 
     async def flush(self) -> None:
         """Write the staged events; called right before the commit, and earlier by the relay."""
         if self._events:
-            await outbox.write(self.connection, self._events, self.now, self._ids)
+            await events.write(self.connection, self._events, self.now, self._ids)
             self._events.clear()
 
     async def fetch(self, sql: str, *values: Any) -> list[asyncpg.Record]:

@@ -1,4 +1,4 @@
-"""Events, written in the transaction of the change that they tell of, and relayed afterwards.
+"""The relay of events, which were written in the transaction of the change that they tell of.
 
 An event is a row of ``events`` (append only) and, until its handlers ran, a row of ``outbox``.
 Handlers run in the transaction that removes the outbox row: a process that dies in between
@@ -8,23 +8,16 @@ leaves the row, and the next relay turn of any worker takes it up again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import structlog
 
 from gstable_server.kernel.ids import EventId
 from gstable_server.kernel.tenant import Mode, Tenant
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    import asyncpg
-
-    from gstable_server.kernel.ids import IdMint
-    from gstable_server.plumbing.db import Database, Tx
+from gstable_server.plumbing.db import Database, Tx
+from gstable_server.plumbing.events import Event, StoredEvent
 
 log = structlog.get_logger(__name__)
 
@@ -32,47 +25,7 @@ BATCH = 50
 RETRY_SECONDS_MAX = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened to an object, with the letter that tells of it.
-
-    ``payload`` is the JSON value sent to merchants as it is (spec 9, Payload); events without a
-    ``tenant`` are internal and reach only the handlers of ``flow``.
-    """
-
-    type: str
-    object_id: str
-    payload: Mapping[str, Any]
-    tenant: Tenant | None = None
-    business_type: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """An event as the outbox hands it to its handlers.
-
-    ``sequence`` increases over the events of one object (spec 15, Webhooks).
-    """
-
-    event_id: EventId
-    sequence: int
-    occurred_at: datetime
-    event: Event
-
-
-Handler = Callable[["Tx", StoredEvent], Awaitable[None]]
-
-# Due at once, whatever the clock says: it may have been ahead when the event was told.
-_INSERT = """
-WITH new AS (
-    INSERT INTO events
-        (event_id, type, object_id, merchant_id, mode, business_type, payload, occurred_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-    RETURNING sequence, object_id
-)
-INSERT INTO outbox (sequence, object_id, not_before)
-SELECT sequence, object_id, '-infinity' FROM new
-"""
+Handler = Callable[[Tx, StoredEvent], Awaitable[None]]
 
 # An event waits while an earlier one of its object does: merchants see an object's events in
 # order.
@@ -84,27 +37,6 @@ WHERE o.not_before <= $1
     WHERE earlier.object_id = o.object_id AND earlier.sequence < o.sequence)
 ORDER BY o.sequence LIMIT $2 FOR UPDATE OF o SKIP LOCKED
 """
-
-
-async def write(
-    connection: asyncpg.Connection[Any], events: list[Event], now: datetime, ids: IdMint
-) -> None:
-    """Store ``events`` and mark them as not yet handled, in the open transaction.
-
-    One statement an event: nearly every transaction has one, and arrays for many cost more.
-    """
-    for event in events:
-        await connection.execute(
-            _INSERT,
-            ids.mint(EventId),
-            event.type,
-            event.object_id,
-            event.tenant.merchant_id if event.tenant else None,
-            event.tenant.mode.value if event.tenant else None,
-            event.business_type,
-            event.payload,
-            now,
-        )
 
 
 def _stored(row: asyncpg.Record) -> StoredEvent:

@@ -25,7 +25,7 @@ from gstable_server.kernel.ids import MerchantId, PaymentId, ReceiptId, SessionI
 from gstable_server.ledger import model as book
 from gstable_server.ledger import operations as ledger
 from gstable_server.plumbing.db import Tx
-from gstable_server.plumbing.outbox import StoredEvent
+from gstable_server.plumbing.events import StoredEvent
 from gstable_server.sessions import machine, matching, store
 from gstable_server.sessions.model import (
     Flag,

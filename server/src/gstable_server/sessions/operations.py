@@ -54,7 +54,7 @@ from gstable_server.kernel.tenant import Tenant
 from gstable_server.kernel.urls import require_https
 from gstable_server.links.model import LinkType, PaymentLink
 from gstable_server.plumbing.db import Tx
-from gstable_server.plumbing.outbox import Event
+from gstable_server.plumbing.events import Event
 from gstable_server.routing import operations as routing
 from gstable_server.routing.model import FeeModel, RouteOption, Schedule
 from gstable_server.sessions import store

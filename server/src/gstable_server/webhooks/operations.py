@@ -16,9 +16,9 @@ from gstable_server.kernel.ids import WebhookId
 from gstable_server.kernel.tenant import Mode, Tenant
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.plumbing.destinations import destination_problem
+from gstable_server.plumbing.events import StoredEvent
 from gstable_server.plumbing.http_client import FetchFailed, HttpClient, Response
 from gstable_server.plumbing.jobs import QUEUE, JobHandler, Jobs
-from gstable_server.plumbing.outbox import StoredEvent
 from gstable_server.webhooks import store, wire
 from gstable_server.webhooks.machine import after_failure, decide
 from gstable_server.webhooks.model import (

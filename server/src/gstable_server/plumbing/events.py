@@ -1,0 +1,75 @@
+"""Events: rows of the transaction that makes the change they tell of (see ``outbox``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from gstable_server.kernel.ids import EventId, IdMint
+from gstable_server.kernel.tenant import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to an object, with the letter that tells of it.
+
+    ``payload`` is the JSON value sent to merchants as it is (spec 9, Payload); events without a
+    ``tenant`` are internal and reach only the handlers of ``flow``.
+    """
+
+    type: str
+    object_id: str
+    payload: Mapping[str, Any]
+    tenant: Tenant | None = None
+    business_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as the outbox hands it to its handlers.
+
+    ``sequence`` increases over the events of one object (spec 15, Webhooks).
+    """
+
+    event_id: EventId
+    sequence: int
+    occurred_at: datetime
+    event: Event
+
+
+# Due at once, whatever the clock says: it may have been ahead when the event was told.
+_INSERT = """
+WITH new AS (
+    INSERT INTO events
+        (event_id, type, object_id, merchant_id, mode, business_type, payload, occurred_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    RETURNING sequence, object_id
+)
+INSERT INTO outbox (sequence, object_id, not_before)
+SELECT sequence, object_id, '-infinity' FROM new
+"""
+
+
+async def write(
+    connection: asyncpg.Connection[Any], events: list[Event], now: datetime, ids: IdMint
+) -> None:
+    """Store ``events`` and mark them as not yet handled, in the open transaction.
+
+    One statement an event: nearly every transaction has one, and arrays for many cost more.
+    """
+    for event in events:
+        await connection.execute(
+            _INSERT,
+            ids.mint(EventId),
+            event.type,
+            event.object_id,
+            event.tenant.merchant_id if event.tenant else None,
+            event.tenant.mode.value if event.tenant else None,
+            event.business_type,
+            event.payload,
+            now,
+        )
