@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from gstable import GStableError
@@ -30,6 +32,32 @@ def test_ops_01_a_role_killed_between_pay_and_webhook(shop: Shop, role: str) -> 
     eventually(lambda: _completed(shop, session_id), "the session completes")
     shop.is_told(session_id, *DONE)
     assert shop.balance() - before == 9_980_000
+
+
+def test_ops_02_every_database_connection_lost_between_pay_and_webhook(shop: Shop) -> None:
+    # Given a session that a payer is about to pay
+    session_id = shop.session()
+    prepared = shop.visits(
+        lambda payer: payer.prepare(shop.payment_url(session_id), "polygon::usdc")
+    )
+    # When the database ends every connection at the moment the payment is mined
+    shop.visits(lambda payer: payer.send(prepared))
+    assert asyncio.run(_cut_connections(shop.running)) >= 3, "those of API, worker and indexer"
+    # Then each role opens others, and nothing is lost or told twice
+    eventually(lambda: _completed(shop, session_id), "the session completes")
+    shop.is_told(session_id, *DONE)
+
+
+async def _cut_connections(running: Running) -> int:
+    connection = await asyncpg.connect(running.about["databaseUrl"])
+    try:
+        cut: int = await connection.fetchval(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return cut
+    finally:
+        await connection.close()
 
 
 def _alive(running: Running, role: str, dead: int) -> bool:
