@@ -28,6 +28,23 @@ ORDER = Struct(
         ("uint256", "deadline"),
     ),
 )
+ROUTED_ORDER = Struct(
+    "RoutedOrder",
+    (
+        ("bytes32", "sessionKey"),
+        ("address", "merchant"),
+        ("address", "token"),
+        ("uint256", "amount"),
+        ("uint256", "feeAmount"),
+        ("address", "feeReceiver"),
+        ("uint256", "deadline"),
+        ("address", "rail"),
+        ("uint256", "settlementChainId"),
+        ("address", "settlementToken"),
+        ("uint256", "merchantAmount"),
+        ("bytes", "railData"),
+    ),
+)
 DOMAIN_NAME = "GStable PaymentRouter"
 DOMAIN_VERSION = "1"
 
@@ -60,10 +77,40 @@ class PaymentOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutedOrder:
+    """The terms of a payment that a rail brings to its merchant (IPaymentRouter.sol).
+
+    ``amount`` and, on top, ``fee_amount`` are atomic units of ``token``, on the paying network.
+    ``merchant_amount`` is what the merchant must get, atomic units of ``settlement``. ``rail`` and
+    ``rail_data`` are a rail's ``start``.
+    """
+
+    session_key: bytes
+    merchant: Address
+    token: Token
+    amount: int
+    fee_amount: int
+    fee_receiver: Address
+    deadline: UnixSeconds
+    rail: Address
+    settlement: Token
+    merchant_amount: int
+    rail_data: bytes
+
+    @property
+    def total(self) -> int:
+        """What the payer pays and approves, in atomic units of ``token``."""
+        return self.amount + self.fee_amount
+
+
+Order = PaymentOrder | RoutedOrder
+
+
+@dataclass(frozen=True, slots=True)
 class SignedOrder:
     """An order with the platform's signature (r, s, v: 65 bytes) for one network's router."""
 
-    order: PaymentOrder
+    order: Order
     network: Network
     digest: bytes
     signature: bytes
@@ -87,30 +134,53 @@ class OrderSigner:
         self._private_key = private_key
         self.address = address_of_key(private_key)
 
-    def sign(self, order: PaymentOrder, network: Network) -> SignedOrder:
+    def sign(self, order: Order, network: Network) -> SignedOrder:
         """Attest ``order`` for the router of ``network``."""
         # The signature binds chain and contract: an order for a token of another network would
         # be a lie that the router could not notice.
         assert order.token.network == network.name
-        signed_digest = digest(_domain(network), ORDER, _values(order))
+        signed_digest = digest(_domain(network), *_typed(order))
         signature = sign_digest(self._private_key, signed_digest)
         return SignedOrder(order, network, signed_digest, signature)
 
 
 def pay_call(signed: SignedOrder) -> ContractCall:
-    """Pay the order: the caller becomes the payer."""
-    order = signed.order
-    terms = (
-        order.session_key,
-        abi.address_word(order.merchant),
-        abi.address_word(order.token.address),
-        abi.number_word(order.merchant_amount),
-        abi.number_word(order.fee_amount),
-        abi.address_word(order.fee_receiver),
-        abi.number_word(order.deadline),
-    )
-    data = abi.call_data(abi.PAY, *terms, abi.Dynamic(signed.signature))
-    return ContractCall(signed.network.router, data)
+    """Pay a ``PaymentOrder``: the caller becomes the payer and has approved the router."""
+    return _router_call(abi.PAY, PaymentOrder, signed)
+
+
+def route_call(signed: SignedOrder) -> ContractCall:
+    """Pay a ``RoutedOrder``: the caller becomes the payer and has approved the router."""
+    return _router_call(abi.ROUTE, RoutedOrder, signed)
+
+
+def pay_with_call(
+    signed: SignedOrder, payer: Address, collector: Address, collector_data: bytes
+) -> ContractCall:
+    """Pay a ``PaymentOrder`` for ``payer``, who consented in ``collector_data``."""
+    consent = _consent(payer, collector, collector_data)
+    return _router_call(abi.PAY_WITH, PaymentOrder, signed, *consent)
+
+
+def route_with_call(
+    signed: SignedOrder, payer: Address, collector: Address, collector_data: bytes
+) -> ContractCall:
+    """Pay a ``RoutedOrder`` for ``payer``, who consented in ``collector_data``."""
+    consent = _consent(payer, collector, collector_data)
+    return _router_call(abi.ROUTE_WITH, RoutedOrder, signed, *consent)
+
+
+def direct_call(signed: SignedOrder) -> ContractCall:
+    """``pay_call`` or ``route_call``, as the order is."""
+    return pay_call(signed) if isinstance(signed.order, PaymentOrder) else route_call(signed)
+
+
+def collected_call(
+    signed: SignedOrder, payer: Address, collector: Address, collector_data: bytes
+) -> ContractCall:
+    """``pay_with_call`` or ``route_with_call``, as the order is."""
+    build = pay_with_call if isinstance(signed.order, PaymentOrder) else route_with_call
+    return build(signed, payer, collector, collector_data)
 
 
 def approve_call(token: Token, spender: Address, amount: int) -> ContractCall:
@@ -123,8 +193,48 @@ def _domain(network: Network) -> Domain:
     return Domain(DOMAIN_NAME, DOMAIN_VERSION, network.chain_id, network.router)
 
 
-def _values(order: PaymentOrder) -> dict[str, Value]:
-    return {
+def _router_call(
+    signature: str, kind: type[Order], signed: SignedOrder, *more: abi.Argument
+) -> ContractCall:
+    assert isinstance(signed.order, kind), f"{signature} takes no {type(signed.order).__name__}"
+    terms = _encoded(signed.order)
+    data = abi.call_data(signature, *terms, abi.Dynamic(signed.signature), *more)
+    return ContractCall(signed.network.router, data)
+
+
+def _consent(payer: Address, collector: Address, data: bytes) -> tuple[abi.Argument, ...]:
+    return abi.address_word(payer), abi.address_word(collector), abi.Dynamic(data)
+
+
+def _encoded(order: Order) -> tuple[abi.Argument, ...]:
+    """The order's members as ABI words; a routed order, which is dynamic, in one piece."""
+    begin = (
+        order.session_key,
+        abi.address_word(order.merchant),
+        abi.address_word(order.token.address),
+    )
+    end = (
+        abi.number_word(order.fee_amount),
+        abi.address_word(order.fee_receiver),
+        abi.number_word(order.deadline),
+    )
+    if isinstance(order, PaymentOrder):
+        return *begin, abi.number_word(order.merchant_amount), *end
+    members = abi.encode(
+        *begin,
+        abi.number_word(order.amount),
+        *end,
+        abi.address_word(order.rail),
+        abi.number_word(order.settlement.chain_id),
+        abi.address_word(order.settlement.address),
+        abi.number_word(order.merchant_amount),
+        abi.Dynamic(order.rail_data),
+    )
+    return (abi.Tail(members),)
+
+
+def _typed(order: Order) -> tuple[Struct, dict[str, Value]]:
+    values: dict[str, Value] = {
         "sessionKey": order.session_key,
         "merchant": order.merchant,
         "token": order.token.address,
@@ -133,3 +243,13 @@ def _values(order: PaymentOrder) -> dict[str, Value]:
         "feeReceiver": order.fee_receiver,
         "deadline": order.deadline,
     }
+    if isinstance(order, PaymentOrder):
+        return ORDER, values
+    values |= {
+        "amount": order.amount,
+        "rail": order.rail,
+        "settlementChainId": order.settlement.chain_id,
+        "settlementToken": order.settlement.address,
+        "railData": order.rail_data,
+    }
+    return ROUTED_ORDER, values

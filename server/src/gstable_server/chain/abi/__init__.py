@@ -6,6 +6,7 @@ contracts in ``contracts/artifacts``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gstable_server.chain.checksum import keccak256
@@ -14,7 +15,11 @@ from gstable_server.kernel.address import Address
 WORD = 32
 
 ORDER_TUPLE = "(bytes32,address,address,uint256,uint256,address,uint256)"
+ROUTED_TUPLE = ORDER_TUPLE[:-1] + ",address,uint256,address,uint256,bytes)"
 PAY = f"pay({ORDER_TUPLE},bytes)"
+PAY_WITH = f"payWith({ORDER_TUPLE},bytes,address,address,bytes)"
+ROUTE = f"route({ROUTED_TUPLE},bytes)"
+ROUTE_WITH = f"routeWith({ROUTED_TUPLE},bytes,address,address,bytes)"
 PAID = "Paid(bytes32,address,address,address,uint256,uint256,address)"
 IS_SIGNER = "isSigner(address)"
 DECIMALS = "decimals()"
@@ -33,6 +38,19 @@ class Dynamic:
     content: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """An encoded argument that is stored behind the words as it is.
+
+    A struct with dynamic members is its ``encode``; an array is its ``array``.
+    """
+
+    content: bytes
+
+
+Argument = bytes | Dynamic | Tail
+
+
 def number_word(value: int) -> bytes:
     """``value`` as ``uint256``. Raises ``OverflowError`` outside of 0 … 2²⁵⁶-1."""
     return value.to_bytes(WORD, "big")
@@ -48,7 +66,12 @@ def selector(signature: str) -> bytes:
     return keccak256(signature.encode())[:4]
 
 
-def encode(*arguments: bytes | Dynamic) -> bytes:
+def array(words: Sequence[bytes]) -> Tail:
+    """An array of elements that are words (or static structs of words) already."""
+    return Tail(number_word(len(words)) + b"".join(words))
+
+
+def encode(*arguments: Argument) -> bytes:
     """The ABI encoding of arguments that are words already, or dynamic."""
     heads: list[bytes] = []
     tail = b""
@@ -58,11 +81,14 @@ def encode(*arguments: bytes | Dynamic) -> bytes:
             heads.append(argument)
             continue
         heads.append(number_word(head_length + len(tail)))
-        padding = b"\0" * (-len(argument.content) % WORD)
-        tail += number_word(len(argument.content)) + argument.content + padding
+        tail += argument.content if isinstance(argument, Tail) else _sized(argument.content)
     return b"".join(heads) + tail
 
 
-def call_data(signature: str, *arguments: bytes | Dynamic) -> bytes:
+def call_data(signature: str, *arguments: Argument) -> bytes:
     """What a transaction carries to call the function of ``signature``."""
     return selector(signature) + encode(*arguments)
+
+
+def _sized(content: bytes) -> bytes:
+    return number_word(len(content)) + content + b"\0" * (-len(content) % WORD)
