@@ -27,7 +27,8 @@ from gstable_server.chain.checksum import address_from_text
 from gstable_server.chain.http_rpc import HttpRpc, open_rpc
 from gstable_server.chain.indexer import Indexer
 from gstable_server.chain.keys import private_key_from_hex
-from gstable_server.chain.networks import Network, Networks, load_networks
+from gstable_server.chain.networks import Network, Networks
+from gstable_server.chain.networks_toml import load_networks
 from gstable_server.chain.operations import check_network
 from gstable_server.chain.orders import OrderSigner
 from gstable_server.kernel.address import Address

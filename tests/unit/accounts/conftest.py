@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from gstable_server.accounts import operations as accounts
-from gstable_server.chain.networks import Networks, parse_networks
+from gstable_server.chain.networks import Networks
+from gstable_server.chain.networks_toml import parse_networks
 from gstable_server.kernel.tenant import Mode, Tenant
 from gstable_server.plumbing.db import Database
 

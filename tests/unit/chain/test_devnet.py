@@ -13,7 +13,7 @@ import pytest
 
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.devnet import Devnet, DevnetFailed, anvil_path
-from gstable_server.chain.networks import load_networks
+from gstable_server.chain.networks_toml import load_networks
 from gstable_server.chain.orders import OrderSigner
 from gstable_server.kernel.address import Address
 

@@ -7,14 +7,11 @@ from pathlib import Path
 import pytest
 
 from gstable_server.chain.checksum import address_from_text
-from gstable_server.chain.networks import (
-    ConfigurationError,
-    Networks,
-    load_networks,
-    parse_networks,
-)
-from gstable_server.chain.networks_toml import networks_toml
+from gstable_server.chain.configuration import ConfigurationError
+from gstable_server.chain.networks import Cctp, Contract, Gas, Networks, TokenSigning
+from gstable_server.chain.networks_toml import load_networks, networks_toml, parse_networks
 from gstable_server.chain.testing import fake_network
+from gstable_server.kernel.address import Address
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.tenant import Mode
 
@@ -38,6 +35,51 @@ address = "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359"
 decimals = 6
 """
 HASH = "0x" + "ab" * 32
+CONTRACTS = """
+permit2 = "0x0000000000000000000000000000000000000201"
+swap_pool_fee = 100
+
+[network.contracts]
+erc3009_collector = "0x0000000000000000000000000000000000000101"
+permit_collector = "0x0000000000000000000000000000000000000102"
+permit2_collector = "0x0000000000000000000000000000000000000103"
+deposit_collector = "0x0000000000000000000000000000000000000104"
+swap_rail = "0x0000000000000000000000000000000000000105"
+cctp_rail = "0x0000000000000000000000000000000000000106"
+escrow_rail = "0x0000000000000000000000000000000000000107"
+hold_rail = "0x0000000000000000000000000000000000000108"
+
+[network.cctp]
+domain = 7
+token_messenger = "0x0000000000000000000000000000000000000202"
+message_transmitter = "0x0000000000000000000000000000000000000203"
+attestation_url = "https://iris.example.com/"
+finality_threshold = 1000
+max_fee_ppm = 200
+
+[network.gas]
+price_max = 500000000000
+tip = 30000000000
+funds_min = 5000000000000000000
+"""
+SIGNING = """
+[network.token.signing]
+name = "USD Coin"
+version = "2"
+erc3009 = true
+permit = true
+"""
+FULL = GOOD.replace("\n[[network.token]]", CONTRACTS + "\n[[network.token]]") + SIGNING
+OTHER = (
+    FULL.replace('"polygon"', '"base"')
+    .replace("1337137", "1338453")
+    .replace('"POL"', '"BASE"')
+    .replace("domain = 7", "domain = 6")
+)
+
+
+def numbered(number: int) -> Address:
+    return Address(number.to_bytes(20, "big"))
 
 
 def test_good_file_gives_networks_and_tokens() -> None:
@@ -96,6 +138,132 @@ def test_chn_24_what_cannot_be_is_refused_naming_the_field(old: str, new: str, n
     assert named in str(refusal.value)
 
 
+def test_contracts_rails_and_what_holders_may_sign_are_read() -> None:
+    [network] = parse_networks(FULL).all
+    assert len(network.contracts.configured) == 8
+    assert list(network.contracts.collectors) == [
+        "erc3009_collector", "permit_collector", "permit2_collector", "deposit_collector",
+    ]  # fmt: skip
+    assert list(network.contracts.rails) == ["swap_rail", "cctp_rail", "escrow_rail", "hold_rail"]
+    assert network.contracts.hold_rail == Contract(numbered(0x108), None)
+    assert network.cctp == Cctp(
+        domain=7,
+        token_messenger=numbered(0x202),
+        message_transmitter=numbered(0x203),
+        attestation_url="https://iris.example.com",
+        finality_threshold=1000,
+        max_fee_ppm=200,
+    )
+    assert network.gas == Gas(500 * 10**9, 30 * 10**9, 5 * 10**18)
+    assert (network.permit2, network.swap_pool_fee) == (numbered(0x201), 100)
+    assert network.tokens[0].signing == TokenSigning("USD Coin", "2", erc3009=True, permit=True)
+
+
+def test_what_is_not_configured_is_not_there() -> None:
+    networks = parse_networks(GOOD)
+    [network] = networks.all
+    assert network.contracts.configured == {}
+    assert (network.cctp, network.permit2, network.swap_pool_fee) == (None, None, 0)
+    assert network.tokens[0].signing is None
+    assert networks.at_chain(1337137) is network
+    assert networks.at_chain(1337138) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("0000000101", "00000001", "network[0].contracts.erc3009_collector"),
+        ("0000000101", "0000000102", "differ in address"),
+        ("0000000105", "0000000203", "differ in address"),
+        ("erc3009_collector =", "erc3010_collector =", "erc3010_collector"),
+        ('permit2 = "0x0000000000000000000000000000000000000201"', "",
+         "network[0].permit2 is required with contracts.permit2_collector"),
+        ("00000201", "201", "network[0].permit2 must be"),
+        ("swap_pool_fee = 100", "",
+         "network[0].swap_pool_fee is required with contracts.swap_rail"),
+        ('swap_rail = "0x0000000000000000000000000000000000000105"', "",
+         "network[0].contracts.swap_rail is required with swap_pool_fee"),
+        ("swap_pool_fee = 100", "swap_pool_fee = 1000000", "network[0].swap_pool_fee"),
+        ("domain = 7", "domain = -1", "network[0].cctp.domain"),
+        ("domain = 7", "", "domain"),
+        ("00000202", "00202", "network[0].cctp.token_messenger"),
+        ("00000203", "00203", "network[0].cctp.message_transmitter"),
+        ("https://iris", "iris", "network[0].cctp.attestation_url"),
+        ("finality_threshold = 1000", "finality_threshold = 2001",
+         "network[0].cctp.finality_threshold"),
+        ("max_fee_ppm = 200", "max_fee_ppm = 10001", "network[0].cctp.max_fee_ppm"),
+        ("price_max = 500000000000", "price_max = 0", "network[0].gas.price_max"),
+        ("tip = 30000000000", "tip = 500000000001", "network[0].gas.tip"),
+        ("funds_min = 5", "funds_min = -5", "network[0].gas.funds_min"),
+        ("erc3009 = true\npermit = true", "",
+         "network[0].token[0].signing must set erc3009 or permit"),
+        ('version = "2"', 'version = ""', "network[0].token[0].signing.version"),
+        ('name = "USD Coin"\nversion', 'name = ""\nversion', "network[0].token[0].signing.name"),
+        ("permit = true", "permit = 1", "permit"),
+        ("[network.cctp]", f"[network.contracts.code_hash]\nhold_rail = '{HASH}1'\n[network.cctp]",
+         "network[0].contracts.code_hash.hold_rail"),
+    ],
+)  # fmt: skip
+def test_field_of_a_contract_that_cannot_be_is_named(old: str, new: str, named: str) -> None:
+    assert old in FULL
+    with pytest.raises(ConfigurationError) as refusal:
+        parse_networks(FULL.replace(old, new, 1))
+    assert named in str(refusal.value)
+
+
+def test_code_hash_of_a_contract_that_is_not_configured_is_refused() -> None:
+    section = f'[network.contracts.code_hash]\nhold_rail = "{HASH}"\n\n[[network.token]]'
+    with pytest.raises(ConfigurationError, match=r"contracts\.hold_rail is required"):
+        parse_networks(GOOD.replace("[[network.token]]", section))
+
+
+def with_code_hashes() -> str:
+    """A live network on which everything is pinned."""
+    names = [
+        line.split(" = ")[0]
+        for line in CONTRACTS.splitlines()
+        if line.split(" = ")[0].endswith(("_collector", "_rail"))
+    ]
+    pinned = "".join(f'{name} = "{HASH}"\n' for name in names)
+    text = FULL.replace('mode = "test"', f'mode = "live"\nrouter_code_hash = "{HASH}"')
+    text = text.replace("decimals = 6", f'decimals = 6\ncode_hash = "{HASH}"')
+    text = text.replace("swap_pool_fee", f'permit2_code_hash = "{HASH}"\nswap_pool_fee')
+    text = text.replace(
+        "domain = 7",
+        f'domain = 7\ntoken_messenger_code_hash = "{HASH}"\n'
+        f'message_transmitter_code_hash = "{HASH}"',
+    )
+    return text.replace(
+        "[network.cctp]", f"[network.contracts.code_hash]\n{pinned}\n[network.cctp]"
+    )
+
+
+def test_chn_24_live_network_pins_every_contract_that_money_passes() -> None:
+    text = with_code_hashes()
+    [network] = parse_networks(text).all
+    assert network.mode is Mode.LIVE
+    assert parse_networks(networks_toml(Networks((network,)))).all == (network,)
+    lines = text.splitlines(keepends=True)
+    pinned = [at for at, line in enumerate(lines) if HASH in line]
+    assert len(pinned) == 13
+    for at in pinned:
+        with pytest.raises(ConfigurationError, match="is required on a live network"):
+            parse_networks("".join(lines[:at] + lines[at + 1 :]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("domain = 6", "domain = 7", "differ in cctp.domain"),
+        ("00000104", "00000304", "contracts.deposit_collector must be the same"),
+    ],
+)
+def test_networks_must_fit_each_other(old: str, new: str, named: str) -> None:
+    assert len(parse_networks(FULL + OTHER).all) == 2
+    with pytest.raises(ConfigurationError, match=named):
+        parse_networks(FULL + OTHER.replace(old, new))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
@@ -122,7 +290,7 @@ def test_file_that_is_missing_or_empty_is_refused_with_its_path(tmp_path: Path) 
 
 
 def test_written_networks_are_read_back_alike() -> None:
-    networks = Networks((fake_network(), *parse_networks(GOOD).all))
+    networks = Networks((fake_network(), *parse_networks(FULL + OTHER).all))
     assert parse_networks(networks_toml(networks)).all == networks.all
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gstable_server.accounts import operations as accounts
-from gstable_server.chain.networks import parse_networks
+from gstable_server.chain.networks_toml import parse_networks
 from gstable_server.kernel.tenant import Mode
 from tests.unit.catalog.support import Caller, Server
 

@@ -13,7 +13,8 @@ from gstable_server.accounts import operations as accounts
 from gstable_server.accounts.model import ReceivingAccount
 from gstable_server.catalog import operations as catalog
 from gstable_server.catalog.model import Product, ProductTerms
-from gstable_server.chain.networks import Networks, parse_networks
+from gstable_server.chain.networks import Networks
+from gstable_server.chain.networks_toml import parse_networks
 from gstable_server.chain.orders import OrderSigner
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.money import MicroUsd

@@ -21,16 +21,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gstable_server.chain import abi
+from gstable_server.chain.configuration import ConfigurationError
 from gstable_server.chain.deployment import Deployment, deploy
 from gstable_server.chain.http_rpc import HttpRpc, open_rpc
-from gstable_server.chain.networks import (
-    ConfigurationError,
-    Network,
-    Networks,
-    Token,
-    load_networks,
-)
-from gstable_server.chain.networks_toml import networks_toml
+from gstable_server.chain.networks import Network, Networks, Token
+from gstable_server.chain.networks_toml import load_networks, networks_toml
 from gstable_server.kernel.address import ZERO_ADDRESS, Address
 from gstable_server.kernel.tenant import Mode
 from gstable_server.plumbing.child import dying_with_parent, end

@@ -36,7 +36,7 @@ def serve(
     import uvloop
 
     from gstable_server import serve as composition
-    from gstable_server.chain.networks import ConfigurationError
+    from gstable_server.chain.configuration import ConfigurationError
     from gstable_server.plumbing.config import SettingsInvalid, load_settings
     from gstable_server.plumbing.log import configure_logging
 
