@@ -1,0 +1,36 @@
+"""What the rest of the server may ask of the executor: want, take back, look."""
+
+from __future__ import annotations
+
+from gstable_server.chain.executor import store
+from gstable_server.chain.executor.model import Funds, Intent, IntentView
+from gstable_server.plumbing.db import Tx
+
+
+async def intend(tx: Tx, intent: Intent) -> bool:
+    """Want ``intent`` sent, from the commit of ``tx`` on; False when its cause is known already.
+
+    The executor of any process takes it up. Its moves are told as ``executor.mined``, ``final``,
+    ``failed`` and ``refused`` with the payload of ``store.tell``.
+    """
+    return await store.insert(tx, intent)
+
+
+async def withdraw(tx: Tx, cause: str) -> bool:
+    """Take an intent back; False when it is unknown, signed already, or over."""
+    return await store.withdraw(tx, cause)
+
+
+async def find(tx: Tx, cause: str) -> IntentView | None:
+    """What has become of the intent with that cause."""
+    return await store.find(tx, cause)
+
+
+async def list_open(tx: Tx, limit: int = 100) -> list[IntentView]:
+    """Intents whose outcome is not known yet, the oldest first."""
+    return await store.list_open(tx, limit)
+
+
+async def funds(tx: Tx) -> list[Funds]:
+    """The sending accounts and what they had when they were last looked at."""
+    return await store.list_funds(tx)
