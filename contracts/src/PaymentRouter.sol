@@ -1,28 +1,32 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
+import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {
     ReentrancyGuardTransient
 } from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {OrderHash} from "./OrderHash.sol";
+import {RouterAccess} from "./RouterAccess.sol";
+import {TokenLegs} from "./TokenLegs.sol";
 import {IPaymentRouter} from "./interfaces/IPaymentRouter.sol";
+import {ISettlementRail} from "./interfaces/ISettlementRail.sol";
+import {ITokenCollector} from "./interfaces/ITokenCollector.sol";
 
 /// @title Pays merchants directly from payers, on terms signed by the platform.
-/// @notice Never holds a token: each leg is one `transferFrom` from the payer to its receiver.
-///         The owner chooses signers and may pause; neither owner nor signers can move tokens
-///         of anybody who does not call `pay` themselves.
-contract PaymentRouter is IPaymentRouter, EIP712, Ownable2Step, ReentrancyGuardTransient {
-    using SafeERC20 for IERC20;
-
+/// @notice Never holds a token: each leg goes from the payer to its receiver, or to the rail that
+///         carries it on. This contract knows when money may move; collectors know how it is
+///         taken from a payer, and rails how it reaches a merchant elsewhere. The owner chooses
+///         signers and plug-ins and may pause; neither owner nor signers can move tokens of
+///         anybody who did not consent to that very order.
+contract PaymentRouter is IPaymentRouter, RouterAccess, EIP712, ReentrancyGuardTransient {
     /// @notice The EIP-712 type hash of a payment order.
-    bytes32 public constant ORDER_TYPEHASH = keccak256(
-        "PaymentOrder(bytes32 sessionKey,address merchant,address token,uint256 merchantAmount,"
-        "uint256 feeAmount,address feeReceiver,uint256 deadline)"
-    );
+    bytes32 public constant ORDER_TYPEHASH = OrderHash.PAYMENT_TYPEHASH;
+
+    /// @notice The EIP-712 type hash of a routed order.
+    bytes32 public constant ROUTED_ORDER_TYPEHASH = OrderHash.ROUTED_TYPEHASH;
 
     /// @notice The largest fee, in parts per million of what the payer pays in total: 1 %.
     /// @dev A constant, so that no owner and no signer can take more, and the code shows it.
@@ -31,14 +35,7 @@ contract PaymentRouter is IPaymentRouter, EIP712, Ownable2Step, ReentrancyGuardT
     /// @inheritdoc IPaymentRouter
     mapping(bytes32 sessionKey => bool) public paid;
 
-    /// @inheritdoc IPaymentRouter
-    /// @dev Lies in one storage slot with the newest signer, so that an order of that signer is
-    ///      paid with one cold read (2,100 gas) less.
-    bool public paused;
-    address private _newestSigner;
-    mapping(address account => bool) private _isOlderSigner;
-
-    /// @param owner_ Manages signers and the pause; a multisig in production.
+    /// @param owner_ Manages signers, plug-ins and the pause; a multisig in production.
     /// @param signer The first signer of orders.
     constructor(address owner_, address signer)
         EIP712("GStable PaymentRouter", "1")
@@ -49,144 +46,279 @@ contract PaymentRouter is IPaymentRouter, EIP712, Ownable2Step, ReentrancyGuardT
 
     /// @inheritdoc IPaymentRouter
     function pay(PaymentOrder calldata order, bytes calldata signature) external nonReentrant {
-        _validate(order, signature);
-        paid[order.sessionKey] = true;
-        _settle(order, msg.sender);
+        _admit(order, signature);
+        (address token, address merchant) = (order.token, order.merchant);
+        uint256 before = _balance(token, merchant);
+        TokenLegs.pull(token, msg.sender, merchant, order.merchantAmount);
+        uint256 received = _grown(token, merchant, before);
+        require(received != 0, MerchantNotPaid(token, merchant));
+        uint256 fee = TokenLegs.pullFee(token, msg.sender, order.feeReceiver, order.feeAmount);
+        _tellPaid(order, msg.sender, received, fee);
     }
 
     /// @inheritdoc IPaymentRouter
-    function addSigner(address signer) external onlyOwner {
-        _addSigner(signer);
+    function payWith(
+        PaymentOrder calldata order,
+        bytes calldata signature,
+        address payer,
+        address collector,
+        bytes calldata collectorData
+    ) external nonReentrant {
+        bytes32 digest = _admit(order, signature);
+        (address token, address merchant) = (order.token, order.merchant);
+        require(merchant != collector, BadMerchant(merchant));
+        uint256 before = _balance(token, merchant);
+        uint256 fee = _collect(
+            collector,
+            ITokenCollector.Collection({
+                sessionKey: order.sessionKey,
+                digest: digest,
+                caller: msg.sender,
+                payer: payer,
+                token: token,
+                merchant: merchant,
+                receiver: merchant,
+                amount: order.merchantAmount,
+                feeReceiver: order.feeReceiver,
+                feeAmount: order.feeAmount,
+                settlementChainId: block.chainid,
+                settlementToken: token
+            }),
+            collectorData
+        );
+        uint256 received = _grown(token, merchant, before);
+        // Both legs are in this measure: a fee to the merchant's own address is told as the fee.
+        if (merchant == order.feeReceiver) received -= fee;
+        require(received != 0, MerchantNotPaid(token, merchant));
+        _tellPaid(order, payer, received, fee);
     }
 
     /// @inheritdoc IPaymentRouter
-    function removeSigner(address signer) external onlyOwner {
-        require(isSigner(signer), SignerUnknown(signer));
-        if (signer == _newestSigner) _newestSigner = address(0);
-        else _isOlderSigner[signer] = false;
-        emit SignerRemoved(signer);
+    function route(RoutedOrder calldata order, bytes calldata signature) external nonReentrant {
+        _admit(order, signature);
+        (address token, address rail) = (order.token, order.rail);
+        uint256 before = _balance(token, rail);
+        TokenLegs.pull(token, msg.sender, rail, order.amount);
+        uint256 fee = TokenLegs.pullFee(token, msg.sender, order.feeReceiver, order.feeAmount);
+        _start(order, msg.sender, before, fee);
     }
 
     /// @inheritdoc IPaymentRouter
-    function pause() external onlyOwner {
-        paused = true;
-        emit Paused(msg.sender);
-    }
-
-    /// @inheritdoc IPaymentRouter
-    function unpause() external onlyOwner {
-        paused = false;
-        emit Unpaused(msg.sender);
+    function routeWith(
+        RoutedOrder calldata order,
+        bytes calldata signature,
+        address payer,
+        address collector,
+        bytes calldata collectorData
+    ) external nonReentrant {
+        bytes32 digest = _admit(order, signature);
+        uint256 before = _balance(order.token, order.rail);
+        uint256 fee = _collect(
+            collector,
+            ITokenCollector.Collection({
+                sessionKey: order.sessionKey,
+                digest: digest,
+                caller: msg.sender,
+                payer: payer,
+                token: order.token,
+                merchant: order.merchant,
+                receiver: order.rail,
+                amount: order.amount,
+                feeReceiver: order.feeReceiver,
+                feeAmount: order.feeAmount,
+                settlementChainId: order.settlementChainId,
+                settlementToken: order.settlementToken
+            }),
+            collectorData
+        );
+        _start(order, payer, before, fee);
     }
 
     /// @inheritdoc IPaymentRouter
     function digestOf(PaymentOrder calldata order) external view returns (bytes32) {
-        return _digest(order);
-    }
-
-    /// @notice Always refused, see `OwnershipNotRenounceable`.
-    function renounceOwnership() public pure override {
-        revert OwnershipNotRenounceable();
+        return _hashTypedDataV4(OrderHash.hash(order));
     }
 
     /// @inheritdoc IPaymentRouter
-    function isSigner(address account) public view returns (bool) {
-        return account != address(0) && (account == _newestSigner || _isOlderSigner[account]);
+    function digestOfRouted(RoutedOrder calldata order) external view returns (bytes32) {
+        return _hashTypedDataV4(OrderHash.hash(order));
     }
 
-    function _addSigner(address signer) private {
-        require(signer != address(0) && !isSigner(signer), SignerNotAddable(signer));
-        if (_newestSigner != address(0)) _isOlderSigner[_newestSigner] = true;
-        _newestSigner = signer;
-        emit SignerAdded(signer);
-    }
-
-    /// @dev Everything that can be refused before money moves.
-    function _validate(PaymentOrder calldata order, bytes calldata signature) private view {
-        require(!paused, RouterPaused());
-        require(block.timestamp <= order.deadline, OrderExpired(order.deadline, block.timestamp));
-        require(!paid[order.sessionKey], AlreadyPaid(order.sessionKey));
-        address merchant = order.merchant;
-        require(merchant != address(0) && merchant != address(this), BadMerchant(merchant));
-        _validateAmounts(order.merchantAmount, order.feeAmount);
-        require(
-            order.feeAmount == 0
-                || (order.feeReceiver != address(0) && order.feeReceiver != address(this)),
-            BadFeeReceiver(order.feeReceiver)
-        );
+    /// @dev Everything that can be refused before money moves; then the session counts as paid.
+    function _admit(PaymentOrder calldata order, bytes calldata signature)
+        private
+        returns (bytes32 digest)
+    {
+        _requirePayable(order.sessionKey, order.deadline);
+        _requireMerchant(order.merchant);
+        _requireAmounts(order.merchantAmount, order.feeAmount);
+        _requireFeeReceiver(order.feeAmount, order.feeReceiver);
         require(order.token.code.length != 0, TokenWithoutCode(order.token));
-        address recovered = ECDSA.recoverCalldata(_digest(order), signature);
-        require(isSigner(recovered), BadSigner(recovered));
+        digest = _hashTypedDataV4(OrderHash.hash(order));
+        _requireSigned(digest, signature);
+        paid[order.sessionKey] = true;
+    }
+
+    /// @dev The same for a routed order.
+    function _admit(RoutedOrder calldata order, bytes calldata signature)
+        private
+        returns (bytes32 digest)
+    {
+        _requirePayable(order.sessionKey, order.deadline);
+        _requireMerchant(order.merchant);
+        require(isRail(order.rail), RailUnknown(order.rail));
+        _requireAmounts(order.amount, order.feeAmount);
+        _requireAmount(order.merchantAmount);
+        _requireFeeReceiver(order.feeAmount, order.feeReceiver);
+        // A rail is no place to keep a fee: it would mistake it for money that it carries.
+        require(order.feeReceiver != order.rail, BadFeeReceiver(order.feeReceiver));
+        require(order.token.code.length != 0, TokenWithoutCode(order.token));
+        digest = _hashTypedDataV4(OrderHash.hash(order));
+        _requireSigned(digest, signature);
+        paid[order.sessionKey] = true;
+    }
+
+    /// @dev Lets a plug-in take both legs, and believes it only about whether the fee was taken.
+    function _collect(
+        address collector,
+        ITokenCollector.Collection memory collection,
+        bytes calldata collectorData
+    ) private returns (uint256 feeReceived) {
+        require(isCollector(collector), CollectorUnknown(collector));
+        require(collection.feeReceiver != collector, BadFeeReceiver(collector));
+        feeReceived = ITokenCollector(collector).collect(collection, collectorData);
+        if (feeReceived != collection.feeAmount) feeReceived = 0;
+    }
+
+    /// @dev Hands the rail's money over to it, having checked that it is there: a rail may hold
+    ///      the money of others, and must never spend that for this order.
+    function _start(RoutedOrder calldata order, address payer, uint256 before, uint256 fee)
+        private
+    {
+        uint256 received = _grown(order.token, order.rail, before);
+        require(
+            received >= order.amount,
+            RailNotFunded(order.token, order.rail, received, order.amount)
+        );
+        _tellSkipped(order.sessionKey, order.feeReceiver, order.token, order.feeAmount, fee);
+        (uint256 spent, uint256 delivered) = ISettlementRail(order.rail)
+            .start(
+                ISettlementRail.Delivery({
+                sessionKey: order.sessionKey,
+                payer: payer,
+                merchant: order.merchant,
+                token: order.token,
+                amount: order.amount,
+                settlementChainId: order.settlementChainId,
+                settlementToken: order.settlementToken,
+                merchantAmount: order.merchantAmount,
+                deadline: order.deadline
+            }),
+                order.railData
+            );
+        require(
+            spent <= order.amount && (delivered == 0 || delivered >= order.merchantAmount),
+            RailFailed(order.rail, spent, delivered)
+        );
+        _tellRouted(order, payer, fee, spent, delivered);
+    }
+
+    function _tellPaid(PaymentOrder calldata order, address payer, uint256 received, uint256 fee)
+        private
+    {
+        _tellSkipped(order.sessionKey, order.feeReceiver, order.token, order.feeAmount, fee);
+        emit Paid(
+            order.sessionKey, payer, order.merchant, order.token, received, fee, order.feeReceiver
+        );
+    }
+
+    function _tellRouted(
+        RoutedOrder calldata order,
+        address payer,
+        uint256 fee,
+        uint256 spent,
+        uint256 delivered
+    ) private {
+        emit Routed(
+            order.sessionKey,
+            payer,
+            order.rail,
+            order.merchant,
+            order.token,
+            spent,
+            fee,
+            order.feeReceiver,
+            order.settlementChainId,
+            order.settlementToken,
+            order.merchantAmount,
+            delivered,
+            order.railData
+        );
+    }
+
+    function _tellSkipped(
+        bytes32 sessionKey,
+        address feeReceiver,
+        address token,
+        uint256 feeAmount,
+        uint256 feeReceived
+    ) private {
+        if (feeReceived != feeAmount) {
+            emit FeeSkipped(sessionKey, feeReceiver, token, feeAmount);
+        }
+    }
+
+    /// @dev By how much a balance grew. Measured, because only the balance says what a token with
+    ///      transfer fees delivered.
+    function _grown(address token, address account, uint256 before)
+        private
+        view
+        returns (uint256)
+    {
+        uint256 afterwards = _balance(token, account);
+        return afterwards > before ? afterwards - before : 0;
+    }
+
+    function _balance(address token, address account) private view returns (uint256) {
+        return IERC20(token).balanceOf(account);
+    }
+
+    function _requirePayable(bytes32 sessionKey, uint256 deadline) private view {
+        require(!paused, RouterPaused());
+        require(block.timestamp <= deadline, OrderExpired(deadline, block.timestamp));
+        require(!paid[sessionKey], AlreadyPaid(sessionKey));
+    }
+
+    function _requireMerchant(address merchant) private view {
+        require(merchant != address(0) && merchant != address(this), BadMerchant(merchant));
     }
 
     /// @dev 128 bits are more than any token's supply and keep the cap's arithmetic exact.
-    function _validateAmounts(uint256 merchantAmount, uint256 feeAmount) private pure {
-        require(merchantAmount != 0, AmountZero());
-        require(merchantAmount <= type(uint128).max, AmountTooLarge(merchantAmount));
+    function _requireAmounts(uint256 amount, uint256 feeAmount) private pure {
+        _requireAmount(amount);
         require(feeAmount <= type(uint128).max, AmountTooLarge(feeAmount));
         unchecked {
             // Rounded up, because the platform rounds fees up: on a total of a few atomic units
             // a fee of 1 is more than the percentage and still lawful.
-            uint256 cap = ((merchantAmount + feeAmount) * MAX_FEE_PPM + 999_999) / 1_000_000;
+            uint256 cap = ((amount + feeAmount) * MAX_FEE_PPM + 999_999) / 1_000_000;
             require(feeAmount <= cap, FeeAboveCap(feeAmount, cap));
         }
     }
 
-    /// @dev All seven members are static words, so the ABI encoding of the struct is EIP-712's
-    ///      encodeData; it refuses addresses with dirty upper bytes.
-    function _digest(PaymentOrder calldata order) private view returns (bytes32) {
-        return _hashTypedDataV4(keccak256(abi.encode(ORDER_TYPEHASH, order)));
+    function _requireAmount(uint256 amount) private pure {
+        require(amount != 0, AmountZero());
+        require(amount <= type(uint128).max, AmountTooLarge(amount));
     }
 
-    /// @dev Moves the money of a validated order and tells what moved.
-    function _settle(PaymentOrder calldata order, address payer) private {
-        address token = order.token;
-        address merchant = order.merchant;
-        address feeReceiver = order.feeReceiver;
-        uint256 merchantReceived = _payMerchant(token, payer, merchant, order.merchantAmount);
-        uint256 feeReceived = order.feeAmount == 0 ? 0 : _payFee(order, payer);
-        emit Paid(
-            order.sessionKey, payer, merchant, token, merchantReceived, feeReceived, feeReceiver
-        );
-    }
-
-    /// @dev Measured, because only the balance says what a token with transfer fees delivered.
-    function _payMerchant(address token, address payer, address merchant, uint256 amount)
-        private
-        returns (uint256)
-    {
-        uint256 before = IERC20(token).balanceOf(merchant);
+    function _requireFeeReceiver(uint256 feeAmount, address feeReceiver) private view {
         require(
-            _pull(token, payer, merchant, amount),
-            MerchantTransferFailed(token, payer, merchant, amount)
+            feeAmount == 0 || (feeReceiver != address(0) && feeReceiver != address(this)),
+            BadFeeReceiver(feeReceiver)
         );
-        uint256 afterwards = IERC20(token).balanceOf(merchant);
-        require(afterwards > before, MerchantNotPaid(token, merchant));
-        unchecked {
-            return afterwards - before;
-        }
     }
 
-    /// @dev A fee that cannot be delivered is forgone, so that a blocked fee receiver never
-    ///      blocks a merchant. A payer who did not fund it is refused, or nobody would pay it.
-    function _payFee(PaymentOrder calldata order, address payer) private returns (uint256) {
-        address token = order.token;
-        uint256 feeAmount = order.feeAmount;
-        if (_pull(token, payer, order.feeReceiver, feeAmount)) return feeAmount;
-
-        uint256 balance = IERC20(token).balanceOf(payer);
-        uint256 allowance = IERC20(token).allowance(payer, address(this));
-        uint256 available = balance < allowance ? balance : allowance;
-        require(available >= feeAmount, FeeNotFunded(available, feeAmount));
-        emit FeeSkipped(order.sessionKey, order.feeReceiver, token, feeAmount);
-        return 0;
-    }
-
-    /// @dev The one place that knows how tokens are taken from a payer.
-    function _pull(address token, address payer, address receiver, uint256 amount)
-        private
-        returns (bool)
-    {
-        return IERC20(token).trySafeTransferFrom(payer, receiver, amount);
+    function _requireSigned(bytes32 digest, bytes calldata signature) private view {
+        address recovered = ECDSA.recoverCalldata(digest, signature);
+        require(isSigner(recovered), BadSigner(recovered));
     }
 }

@@ -58,7 +58,7 @@ contract OwnershipTest is RouterTest {
         // The thief can only pay with tokens of the thief, and has none.
         vm.expectRevert(
             abi.encodeWithSelector(
-                IPaymentRouter.MerchantTransferFailed.selector,
+                IPaymentRouter.TransferFailed.selector,
                 address(usdc),
                 thief,
                 stranger,

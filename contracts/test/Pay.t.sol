@@ -149,7 +149,7 @@ contract PayTest is RouterTest {
         refuses(
             order,
             abi.encodeWithSelector(
-                IPaymentRouter.MerchantTransferFailed.selector,
+                IPaymentRouter.TransferFailed.selector,
                 token,
                 payer,
                 merchant,
@@ -168,7 +168,7 @@ contract PayTest is RouterTest {
         approve(stranger, FUNDS);
         vm.expectRevert(
             abi.encodeWithSelector(
-                IPaymentRouter.MerchantTransferFailed.selector,
+                IPaymentRouter.TransferFailed.selector,
                 address(usdc),
                 stranger,
                 merchant,

@@ -136,7 +136,7 @@ contract TokensTest is RouterTest {
         bytes memory signature = signed(order);
         attacker.prepare(order, signature);
         bytes memory reason = abi.encodeWithSelector(
-            IPaymentRouter.MerchantTransferFailed.selector,
+            IPaymentRouter.TransferFailed.selector,
             address(odd),
             address(attacker),
             merchant,
@@ -193,7 +193,7 @@ contract TokensTest is RouterTest {
         returns (bytes memory)
     {
         return abi.encodeWithSelector(
-            IPaymentRouter.MerchantTransferFailed.selector,
+            IPaymentRouter.TransferFailed.selector,
             order.token,
             payer,
             order.merchant,
