@@ -6,14 +6,16 @@ from the account that calls it, and never more than that account approved.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from gstable_server.chain import abi
 from gstable_server.chain.checksum import keccak256
 from gstable_server.chain.keys import address_of_key, sign_digest
-from gstable_server.chain.networks import Network, Token
+from gstable_server.chain.networks import Network, Networks, Token
 from gstable_server.chain.typed_data import Domain, Struct, Value, digest
-from gstable_server.kernel.address import Address
+from gstable_server.kernel.address import Address, address_from_hex
 from gstable_server.kernel.clock import UnixSeconds
 
 ORDER = Struct(
@@ -187,6 +189,70 @@ def approve_call(token: Token, spender: Address, amount: int) -> ContractCall:
     """Let ``spender`` take up to ``amount`` atomic units of the caller's tokens (ERC-20)."""
     data = abi.call_data(abi.APPROVE, abi.address_word(spender), abi.number_word(amount))
     return ContractCall(token.address, data)
+
+
+def to_json(signed: SignedOrder) -> dict[str, Any]:
+    """A signed order for storage: bytes as hexadecimal, amounts as decimal strings."""
+    order = signed.order
+    value = {
+        "network": signed.network.name,
+        "router": "0x" + signed.network.router.hex(),
+        "digest": "0x" + signed.digest.hex(),
+        "signature": "0x" + signed.signature.hex(),
+        "sessionKey": "0x" + order.session_key.hex(),
+        "merchant": "0x" + order.merchant.hex(),
+        "token": "0x" + order.token.address.hex(),
+        "merchantAmount": str(order.merchant_amount),
+        "feeAmount": str(order.fee_amount),
+        "feeReceiver": "0x" + order.fee_receiver.hex(),
+        "deadline": order.deadline,
+    }
+    if isinstance(order, PaymentOrder):
+        return value
+    return value | {
+        "amount": str(order.amount),
+        "rail": "0x" + order.rail.hex(),
+        "settlementNetwork": order.settlement.network,
+        "settlementToken": "0x" + order.settlement.address.hex(),
+        "railData": "0x" + order.rail_data.hex(),
+    }
+
+
+def from_json(value: Mapping[str, Any], networks: Networks) -> SignedOrder:
+    """What ``to_json`` wrote. ``LookupError`` when the operator has taken its network, router or
+    tokens out of the configuration since: then it is not to be paid."""
+    network = networks.network(value["network"])
+    if network.router != address_from_hex(value["router"]):
+        raise LookupError(f"the router of {network.name} is another one now")
+    terms: dict[str, Any] = {
+        "session_key": bytes.fromhex(value["sessionKey"][2:]),
+        "merchant": address_from_hex(value["merchant"]),
+        "token": _token(networks, network.name, value["token"]),
+        "merchant_amount": int(value["merchantAmount"]),
+        "fee_amount": int(value["feeAmount"]),
+        "fee_receiver": address_from_hex(value["feeReceiver"]),
+        "deadline": UnixSeconds(value["deadline"]),
+    }
+    order: Order
+    if "rail" in value:
+        order = RoutedOrder(
+            amount=int(value["amount"]),
+            rail=address_from_hex(value["rail"]),
+            settlement=_token(networks, value["settlementNetwork"], value["settlementToken"]),
+            rail_data=bytes.fromhex(value["railData"][2:]),
+            **terms,
+        )
+    else:
+        order = PaymentOrder(**terms)
+    digest_bytes, signature = (bytes.fromhex(value[name][2:]) for name in ("digest", "signature"))
+    return SignedOrder(order, network, digest_bytes, signature)
+
+
+def _token(networks: Networks, network_name: str, address_hex: str) -> Token:
+    token = networks.token_at(network_name, address_from_hex(address_hex))
+    if token is None:
+        raise LookupError(f"{network_name} has no token at {address_hex}")
+    return token
 
 
 def _domain(network: Network) -> Domain:

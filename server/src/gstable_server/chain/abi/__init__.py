@@ -25,7 +25,10 @@ IS_SIGNER = "isSigner(address)"
 DECIMALS = "decimals()"
 BALANCE_OF = "balanceOf(address)"
 ALLOWANCE = "allowance(address,address)"
+NONCES = "nonces(address)"
 APPROVE = "approve(address,uint256)"
+RECOVER = "recover((bytes32,address,uint256,address,address,address,uint256),address)"
+BALANCES = "balances(address[],address[])"
 TRANSFER = "transfer(address,uint256)"
 
 PAID_TOPIC = keccak256(PAID.encode())
