@@ -92,9 +92,8 @@ def merchant_routes(desk: Desk) -> list[list[Route]]:
 
 def api_of(settings: Settings, db: Database, desk: Desk) -> Starlette:
     """Every door of the server, as one application."""
-    networks, public_url = desk.networks, desk.public_url
-    mode = Mode.LIVE if networks.of(Mode.LIVE) else Mode.TEST
-    matrix = routing.capabilities(networks, desk.schedule, mode)
+    mode = Mode.LIVE if desk.networks.of(Mode.LIVE) else Mode.TEST
+    matrix = routing.capabilities(desk.market, mode)
     return create_app(
         db,
         merchant_routes(desk),
@@ -106,7 +105,7 @@ def api_of(settings: Settings, db: Database, desk: Desk) -> Starlette:
             body_bytes_max=settings.body_bytes_max,
         ),
         capabilities=lambda: matrix,
-        public_url=public_url,
+        public_url=desk.public_url,
         extra_routes=pages_of(db, desk),
     )
 

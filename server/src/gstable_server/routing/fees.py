@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gstable_server.kernel.money import (
     Asset,
     MicroUsd,
+    Money,
     atomic_rounded_down,
     atomic_rounded_up,
     share_rounded_up,
@@ -29,11 +32,23 @@ def quote(
     else:
         payer_side, merchant_side = MicroUsd(amount + fee), amount
     payer_pays = atomic_rounded_up(payer_side, paying)
+    given = atomic_rounded_down(merchant_side, paying)
     return Quote(
         payer_pays=payer_pays,
+        amount=given,
+        fee=payer_pays - given,
         merchant_receives=atomic_rounded_down(merchant_side, settlement),
-        fee=payer_pays - atomic_rounded_down(merchant_side, paying),
     )
+
+
+def by_rail(quoted: Quote, atomic: int) -> Quote:
+    """The same payment where a rail is given ``atomic`` units for it: what a rail costs comes out
+    of the fee, and neither the payer nor the merchant sees it.
+
+    Raises ``ValueError`` for a rail that costs more than the fee.
+    """
+    amount = Money(atomic, quoted.payer_pays.asset)
+    return replace(quoted, amount=amount, fee=quoted.payer_pays - amount)
 
 
 def is_payable(quoted: Quote) -> bool:
@@ -42,4 +57,5 @@ def is_payable(quoted: Quote) -> bool:
     Rounding breaks either rule when an amount is only a few of a coarse token's smallest units.
     """
     cap = share_rounded_up(quoted.payer_pays.atomic, ROUTER_FEE_PPM_MAX)
-    return quoted.merchant_receives.atomic > 0 and quoted.fee.atomic <= cap
+    has_share = quoted.merchant_receives.atomic > 0 and quoted.amount.atomic > 0
+    return has_share and quoted.fee.atomic <= cap

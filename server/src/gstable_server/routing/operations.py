@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
-from gstable_server.chain.networks import Networks, Token
+from gstable_server.chain.networks import Network, Networks, Token
+from gstable_server.chain.rails.port import RailRequest
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.money import MicroUsd
 from gstable_server.kernel.tenant import Mode
-from gstable_server.routing.fees import is_payable, quote
-from gstable_server.routing.model import FeeModel, Route, RouteOption, Schedule
+from gstable_server.routing.fees import by_rail, is_payable, quote
+from gstable_server.routing.model import FeeModel, Market, Quote, Route, RouteOption
 
 
 def require_settlement(networks: Networks, mode: Mode, token_id: str) -> Token:
@@ -17,49 +20,98 @@ def require_settlement(networks: Networks, mode: Mode, token_id: str) -> Token:
     return networks.require_token(token_id, mode)
 
 
-def routes_to(networks: Networks, schedule: Schedule, settlement: Token) -> tuple[Route, ...]:
-    """Every route whose money arrives as ``settlement``: today, the token itself on its network."""
-    return (
-        Route(
-            token=settlement,
-            network=networks.network(settlement.network),
-            crosschain=False,
-            fee_ppm=schedule.same_token_ppm,
-            minimum=schedule.same_chain_minimum,
-            maximum=schedule.same_chain_maximum,
-        ),
+def routes_to(market: Market, settlement: Token) -> tuple[Route, ...]:
+    """Every route whose money arrives as ``settlement``: the token itself first, then what swaps
+    on its own network, then the other networks; one rail for each, the first that serves it."""
+    destination = market.networks.network(settlement.network)
+    routes = (
+        _route(market, source, paying, destination, settlement)
+        for source in market.networks.of(destination.mode)
+        for paying in source.tokens
     )
+    return tuple(sorted((one for one in routes if one), key=_nearness))
+
+
+def _nearness(route: Route) -> tuple[bool, bool]:
+    return route.crosschain, route.rail is not None
+
+
+def _route(
+    market: Market, source: Network, paying: Token, destination: Network, settlement: Token
+) -> Route | None:
+    schedule = market.schedule
+    if paying == settlement:
+        minimum, maximum = schedule.same_chain_minimum, schedule.same_chain_maximum
+        return Route(paying, source, False, schedule.same_token_ppm, minimum, maximum)
+    for rail in market.rails:
+        if not rail.serves(source, paying, destination, settlement):
+            continue
+        if source == destination:
+            ppm = schedule.same_chain_ppm
+            minimum, maximum = schedule.same_chain_minimum, schedule.same_chain_maximum
+        else:
+            ppm = schedule.crosschain_ppm
+            minimum, maximum = schedule.crosschain_minimum, schedule.crosschain_maximum
+        return Route(paying, source, source != destination, ppm, minimum, maximum, rail.name)
+    return None
 
 
 def options(
-    networks: Networks,
-    schedule: Schedule,
+    market: Market, settlement: Token, amount: MicroUsd, fee_model: FeeModel, now: datetime
+) -> tuple[RouteOption, ...]:
+    """The routes that accept ``amount``, each with its quote; empty when none does."""
+    routes = routes_to(market, settlement)
+    return tuple(_quoted(market, routes, settlement, amount, fee_model, now))
+
+
+def _quoted(
+    market: Market,
+    routes: Iterable[Route],
     settlement: Token,
     amount: MicroUsd,
     fee_model: FeeModel,
-) -> tuple[RouteOption, ...]:
-    """The routes that accept ``amount``, each with its quote; empty when none does."""
-    quoted = (
-        RouteOption(
-            route, quote(amount, fee_model, route.fee_ppm, route.token.asset, settlement.asset)
-        )
-        for route in routes_to(networks, schedule, settlement)
-        if route.minimum <= amount <= route.maximum
+    now: datetime,
+) -> Iterable[RouteOption]:
+    expires_at = now + timedelta(seconds=market.schedule.quote_seconds)
+    for route in routes:
+        if route.minimum <= amount <= route.maximum:
+            plain = quote(amount, fee_model, route.fee_ppm, route.token.asset, settlement.asset)
+            quoted = _carried(market, route, settlement, plain)
+            if quoted is not None and is_payable(quoted):
+                yield RouteOption(route, quoted, expires_at)
+
+
+def _carried(market: Market, route: Route, settlement: Token, plain: Quote) -> Quote | None:
+    """The quote with what the route's rail is given; None where the rail cannot do it for that."""
+    if route.rail is None:
+        return plain
+    if plain.merchant_receives.atomic == 0:
+        return None
+    offer = market.rail(route.rail).quote(rail_request(market.networks, route, settlement, plain))
+    if offer is None or not 0 < offer.amount <= plain.payer_pays.atomic:
+        return None
+    return by_rail(plain, offer.amount)
+
+
+def rail_request(networks: Networks, route: Route, settlement: Token, quoted: Quote) -> RailRequest:
+    """What the route's rail is asked to do."""
+    return RailRequest(
+        paying=route.token,
+        source=route.network,
+        settlement=settlement,
+        destination=networks.network(settlement.network),
+        payer_pays=quoted.payer_pays.atomic,
+        merchant_amount=quoted.merchant_receives.atomic,
     )
-    return tuple(option for option in quoted if is_payable(option.quote))
 
 
 def require_payable(
-    networks: Networks,
-    schedule: Schedule,
-    settlement: Token,
-    amount: MicroUsd,
-    fee_model: FeeModel,
+    market: Market, settlement: Token, amount: MicroUsd, fee_model: FeeModel, now: datetime
 ) -> tuple[RouteOption, ...]:
     """Like ``options``, but refuses with 400204 an amount that no route accepts."""
-    found = options(networks, schedule, settlement, amount, fee_model)
+    found = options(market, settlement, amount, fee_model, now)
     if not found:
-        routes = routes_to(networks, schedule, settlement)
+        routes = routes_to(market, settlement)
         lowest = min(route.minimum for route in routes)
         highest = max(route.maximum for route in routes)
         problem = f"amount must be between {lowest} and {highest} Micro-USD"
@@ -79,9 +131,9 @@ def require_option(found: tuple[RouteOption, ...], token_id: str) -> RouteOption
     raise Refused(Code.CHANNEL_UNSUPPORTED, f"tokenId {token_id!r} cannot pay for this session")
 
 
-def capabilities(networks: Networks, schedule: Schedule, mode: Mode) -> dict[str, Any]:
+def capabilities(market: Market, mode: Mode) -> dict[str, Any]:
     """The public matrix: which token on which chain may pay for which settlement token."""
-    tokens = [token for network in networks.of(mode) for token in network.tokens]
+    tokens = [token for network in market.networks.of(mode) for token in network.tokens]
     return {
         "supportedTokens": [
             {
@@ -93,7 +145,7 @@ def capabilities(networks: Networks, schedule: Schedule, mode: Mode) -> dict[str
             for token in tokens
         ],
         "paymentCapabilities": {
-            token.token_id: _grouped(routes_to(networks, schedule, token)) for token in tokens
+            token.token_id: _grouped(routes_to(market, token)) for token in tokens
         },
     }
 

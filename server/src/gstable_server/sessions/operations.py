@@ -1,12 +1,11 @@
 """The verbs of a checkout session, in the order of its life.
 
-The merchant's and the payer's verbs are here; what the chain and the clock do to a session is in
-``hearing``. Each verb reads, computes, decides, writes and tells in one transaction.
+The merchant's verbs are here, the payer's in ``paying``; what the chain and the clock do to a
+session is in ``hearing``. Each verb reads, computes, decides, writes and tells in one transaction.
 """
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -27,15 +26,8 @@ from gstable_server.catalog.model import (
 )
 from gstable_server.catalog.wire import ProductLineItem
 from gstable_server.chain.networks import Networks
-from gstable_server.chain.orders import (
-    ContractCall,
-    OrderSigner,
-    PaymentOrder,
-    SignedOrder,
-    approve_call,
-    pay_call,
-    session_key,
-)
+from gstable_server.chain.orders import OrderSigner, session_key
+from gstable_server.chain.rails.port import Rail
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.clock import from_unix_seconds, unix_seconds
 from gstable_server.kernel.errors import Code, Refused, invalid_field
@@ -56,13 +48,12 @@ from gstable_server.links.model import LinkType, PaymentLink
 from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.events import Event
 from gstable_server.routing import operations as routing
-from gstable_server.routing.model import FeeModel, RouteOption, Schedule
+from gstable_server.routing.model import FeeModel, Market, Schedule
 from gstable_server.sessions import store
 from gstable_server.sessions.machine import Fact, Refuse, decide
 from gstable_server.sessions.model import (
     BusinessType,
     Draft,
-    OrderTerms,
     Payment,
     Session,
     SessionState,
@@ -85,7 +76,11 @@ _AMOUNT_FIELD = "lineItems"
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What selling needs beside the database: networks, rates, the order signer, our address."""
+    """What selling needs beside the database: networks, rates, the order signer, our address.
+
+    ``rails`` in the order of preference; ``relays`` says whether this server sends payments that
+    a payer only signed, which takes an account of ours with money for the network's fee.
+    """
 
     networks: Networks
     signer: OrderSigner
@@ -94,17 +89,13 @@ class Desk:
     schedule: Schedule
     lifetime: timedelta
     order_grace: timedelta
+    rails: tuple[Rail, ...] = ()
+    relays: bool = False
 
-
-@dataclass(frozen=True, slots=True)
-class PreparedPayment:
-    """Everything a wallet needs to pay: the attested order and the two calls, approve then pay."""
-
-    session: Session
-    option: RouteOption
-    signed: SignedOrder
-    approve: ContractCall
-    pay: ContractCall
+    @property
+    def market(self) -> Market:
+        """What can be paid with what at this desk."""
+        return Market(self.networks, self.schedule, self.rails)
 
 
 def session_id_of(text: str) -> SessionId:
@@ -160,7 +151,7 @@ async def open_from_link(
 
     ``amount`` (Micro-USD) is what the payer typed, for custom links only.
     """
-    _check_email(payer_email, required=link.payer_email_required)
+    check_email(payer_email, required=link.payer_email_required)
     if (link.link_type is LinkType.CUSTOM) != (amount is not None):
         raise invalid_field("amount", "is for links with a custom amount, and needed there")
     account = await accounts.require_account(tx, link.tenant, link.account_id)
@@ -202,7 +193,7 @@ async def _open(tx: Tx, desk: Desk, draft: Draft) -> SessionView:
     settlement = routing.require_settlement(
         desk.networks, draft.tenant.mode, draft.settlement_token
     )
-    routing.require_payable(desk.networks, desk.schedule, settlement, draft.amount, draft.fee_model)
+    routing.require_payable(desk.market, settlement, draft.amount, draft.fee_model, tx.now)
     session_id = tx.mint(SessionId)
     session = opened(draft, session_id, session_key(session_id), tx.mint(ClientCode), tx.now)
     await store.insert(tx, session)
@@ -335,95 +326,13 @@ async def view(tx: Tx, session_id: SessionId) -> SessionView:
     return SessionView(session, tuple(payments[session_id]))
 
 
-def options(desk: Desk, session: Session) -> tuple[RouteOption, ...]:
-    """The ways to pay this session, each with its quote."""
-    settlement = routing.require_settlement(
-        desk.networks, session.tenant.mode, session.settlement_token
-    )
-    return routing.options(
-        desk.networks, desk.schedule, settlement, session.amount, session.fee_model
-    )
-
-
-async def prepare(
-    tx: Tx,
-    desk: Desk,
-    session_id: SessionId,
-    *,
-    client_code: str,
-    token_id: str,
-    payer: Address | None,
-    payer_email: str | None,
-) -> PreparedPayment:
-    """A payer chose how to pay: attest the terms, and say what the wallet has to call.
-
-    From here on the session cannot be cancelled, because a payment may be in flight. The order
-    stays valid a little longer than the session, so that a transaction on its way at the last
-    moment is mined and recorded as late, instead of failing.
-    """
-    session = await store.lock(tx, session_id)
-    if session is None:
-        raise Refused(Code.SESSION_NOT_FOUND)
-    if not hmac.compare_digest(client_code.encode(), session.client_code.encode()):
-        raise Refused(Code.SESSION_CLIENT_KEY_INVALID)
-    answer = decide(session.state, Fact.ORDER_REQUESTED, signed_once=session.signed_once)
-    if isinstance(answer, Refuse):
-        raise Refused(answer.code)
-    if session.expires_at <= tx.now:
-        raise Refused(Code.SESSION_EXPIRED)
-    email = payer_email or session.payer_email
-    _check_email(email, required=session.payer_email_required)
-    option = routing.require_option(options(desk, session), token_id)
-    signed = _attest(desk, session, option)
-    await _remember_order(tx, session, option, signed, payer)
-    changed = replace(session, signed_once=True, payer_email=email)
-    await store.move(tx, session, changed)
-    return PreparedPayment(
-        session=changed,
-        option=option,
-        signed=signed,
-        approve=approve_call(option.token, option.network.router, option.quote.payer_pays.atomic),
-        pay=pay_call(signed),
-    )
-
-
-def _check_email(email: str | None, *, required: bool) -> None:
+def check_email(email: str | None, *, required: bool) -> None:
+    """Refuse an e-mail address that is none, or missing where the merchant asks for one."""
     if email is None:
         if required:
             raise invalid_field("payerEmail", "is required")
     elif problem := email_problem(email):
         raise invalid_field("payerEmail", problem)
-
-
-def _attest(desk: Desk, session: Session, option: RouteOption) -> SignedOrder:
-    order = PaymentOrder(
-        session_key=session.session_key,
-        merchant=session.recipient,
-        token=option.token,
-        merchant_amount=option.quote.merchant_receives.atomic,
-        fee_amount=option.quote.fee.atomic,
-        fee_receiver=desk.fee_receiver,
-        deadline=unix_seconds(session.expires_at + desk.order_grace),
-    )
-    return desk.signer.sign(order, option.network)
-
-
-async def _remember_order(
-    tx: Tx, session: Session, option: RouteOption, signed: SignedOrder, payer: Address | None
-) -> None:
-    terms = OrderTerms(
-        session_id=session.session_id,
-        network=option.network.name,
-        token_id=option.token.token_id,
-        merchant_amount=signed.order.merchant_amount,
-        fee_amount=signed.order.fee_amount,
-        fee_ppm=option.fee_ppm,
-        deadline=from_unix_seconds(signed.order.deadline),
-        payer=payer,
-    )
-    known = await store.latest_order(tx, session.session_id, terms.network, terms.token_id)
-    if known != terms:
-        await store.insert_order(tx, terms)
 
 
 def redirect_url(session: Session) -> str | None:

@@ -27,6 +27,7 @@ from gstable_server.links.model import LinkType
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.routing.model import RouteOption
 from gstable_server.sessions import operations as sessions
+from gstable_server.sessions import paying
 from gstable_server.sessions.model import BusinessType, Session, SessionView
 from gstable_server.sessions.operations import Desk
 from gstable_server.web.base import PAGE_HEADERS, Pages
@@ -171,7 +172,7 @@ class _Checkout:
         except ValidationError:
             return problem("This page is out of date. Reload it and try again.", 400)
         prepared = await self.db.run(
-            sessions.prepare,
+            paying.prepare,
             self.desk,
             sessions.session_id_of(request.path_params["session_id"]),
             client_code=choice.client_code,
@@ -202,7 +203,7 @@ class _Checkout:
     def _options(self, session: Session) -> tuple[RouteOption, ...]:
         """None where the operator took the settlement token away: the page still has to show."""
         try:
-            return sessions.options(self.desk, session)
+            return paying.options(self.desk, session, self.db.clock.now())
         except Refused:
             return ()
 

@@ -1,0 +1,22 @@
+"""How a token may be taken on its network: what is configured and what the token can do."""
+
+from __future__ import annotations
+
+from gstable_server.chain.networks import Network, Token
+from gstable_server.routing.model import Way
+
+
+def ways(network: Network, token: Token, *, relays: bool) -> tuple[Way, ...]:
+    """The ways to pay with ``token``, the least work for the payer first; never empty.
+
+    ``relays``: whether this server sends payments that a payer only signed.
+    """
+    contracts, signing = network.contracts, token.signing
+    found: list[Way] = []
+    if relays and signing and signing.erc3009 and contracts.erc3009_collector:
+        found.append(Way.ERC3009)
+    if relays and network.permit2 and contracts.permit2_collector:
+        found.append(Way.PERMIT2)
+    if signing and signing.permit and contracts.permit_collector:
+        found.append(Way.PERMIT)
+    return (*found, Way.APPROVE)

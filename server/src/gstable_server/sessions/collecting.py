@@ -1,0 +1,83 @@
+"""What a payer's wallet has to do for each way to pay, and the call that a signature makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gstable_server.chain import consents, orders
+from gstable_server.chain.networks import Contract
+from gstable_server.chain.orders import ContractCall, SignedOrder
+from gstable_server.kernel.address import Address
+from gstable_server.kernel.errors import invalid_field
+from gstable_server.routing.model import Way
+
+
+@dataclass(frozen=True, slots=True)
+class WalletWork:
+    """What a wallet has to do to pay one order.
+
+    ``spender`` must be allowed exactly what the payer pays, by the call ``approve``, unless it is
+    already. Then either ``pay`` is sent, or ``typed_data`` (``eth_signTypedData_v4``) is signed
+    and the signature handed in. ``typed_data`` of a permit lacks the owner's nonce, which the
+    payer's side reads from the token: nobody but the token knows it.
+    """
+
+    spender: Address | None = None
+    approve: ContractCall | None = None
+    pay: ContractCall | None = None
+    typed_data: dict[str, Any] | None = None
+
+
+def wallet_work(signed: SignedOrder, way: Way, payer: Address) -> WalletWork:
+    """The work of ``payer``'s wallet. ``LookupError`` for a way that the network does not have."""
+    match way:
+        case Way.APPROVE:
+            router = signed.network.router
+            return WalletWork(router, _approve(signed, router), orders.direct_call(signed))
+        case Way.ERC3009:
+            return WalletWork(typed_data=consents.erc3009_typed_data(signed, payer).to_json())
+        case Way.PERMIT2:
+            permit2 = signed.network.permit2
+            typed_data = consents.permit2_typed_data(signed, payer).to_json()
+            assert permit2 is not None, "permit2_typed_data looks it up"
+            return WalletWork(permit2, _approve(signed, permit2), typed_data=typed_data)
+        case Way.PERMIT:
+            typed_data = consents.permit_typed_data(signed, payer, nonce=0).to_json()
+            del typed_data["message"]["nonce"]
+            return WalletWork(typed_data=typed_data)
+
+
+def collected_call(signed: SignedOrder, way: Way, payer: Address, signature: bytes) -> ContractCall:
+    """The payment that ``signature`` allows.
+
+    Refuses with 400101 a permit that is not signed with 65 bytes. ``LookupError`` for a way that
+    the network no longer has.
+    """
+    contracts = signed.network.contracts
+    match way:
+        case Way.APPROVE:
+            raise ValueError("an approval needs no signature")
+        case Way.ERC3009:
+            collector = contracts.erc3009_collector
+            data = consents.erc3009_data(signed, signature)
+        case Way.PERMIT2:
+            collector = contracts.permit2_collector
+            data = consents.permit2_data(signed, signature)
+        case Way.PERMIT:
+            collector = contracts.permit_collector
+            try:
+                data = consents.permit_data(signed, signature)
+            except ValueError as failure:
+                raise invalid_field("signature", str(failure)) from failure
+    return orders.collected_call(signed, payer, _configured(signed, collector).address, data)
+
+
+def _configured(signed: SignedOrder, collector: Contract | None) -> Contract:
+    if collector is None:
+        raise LookupError(f"{signed.network.name} no longer has that collector")
+    return collector
+
+
+def _approve(signed: SignedOrder, spender: Address) -> ContractCall:
+    return orders.approve_call(signed.order.token, spender, signed.order.total)
