@@ -15,7 +15,8 @@ from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.devnet import Devnet
 from gstable_server.chain.orders import ContractCall
 from gstable_server.chain.rpc import NodeRefused
-from gstable_server.chain.wallet import Rlp, Wallet, rlp
+from gstable_server.chain.transactions import Rlp, rlp
+from gstable_server.chain.wallet import Wallet
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.errors import Passing
 

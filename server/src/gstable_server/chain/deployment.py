@@ -14,7 +14,7 @@ from typing import Any
 from gstable_server.chain import abi
 from gstable_server.chain.checksum import keccak256
 from gstable_server.chain.http_rpc import HttpRpc
-from gstable_server.chain.wallet import rlp
+from gstable_server.chain.transactions import rlp
 from gstable_server.kernel.address import Address, address_from_hex
 
 GAS = 8_000_000

@@ -7,39 +7,17 @@ from __future__ import annotations
 
 import asyncio
 
-from gstable_server.chain.checksum import keccak256
 from gstable_server.chain.http_rpc import HttpRpc
-from gstable_server.chain.keys import RECOVERY_OFFSET, address_of_key, sign_digest
+from gstable_server.chain.keys import address_of_key
 from gstable_server.chain.orders import ContractCall
 from gstable_server.chain.rpc_answers import Receipt
+from gstable_server.chain.transactions import signed_transaction
 from gstable_server.kernel.errors import Passing
 
-Rlp = bytes | int | list["Rlp"]
-
-DYNAMIC_FEE_TYPE = b"\x02"
 TIP = 1_000_000_000
 """Per unit of gas, in the smallest native unit."""
 WAIT_SECONDS = 30.0
 POLL_SECONDS = 0.1
-
-
-def rlp(item: Rlp) -> bytes:
-    """Recursive length prefix, the encoding of transactions (Yellow Paper, appendix B)."""
-    if isinstance(item, int):
-        return rlp(item.to_bytes((item.bit_length() + 7) // 8, "big"))
-    if isinstance(item, list):
-        content = b"".join(rlp(each) for each in item)
-        return _rlp_prefix(len(content), 0xC0) + content
-    if len(item) == 1 and item[0] < 0x80:
-        return item
-    return _rlp_prefix(len(item), 0x80) + item
-
-
-def _rlp_prefix(length: int, offset: int) -> bytes:
-    if length < 56:
-        return bytes([offset + length])
-    digits = length.to_bytes((length.bit_length() + 7) // 8, "big")
-    return bytes([offset + 55 + len(digits)]) + digits
 
 
 class Wallet:
@@ -66,16 +44,15 @@ class Wallet:
 
     def sign(self, call: ContractCall, *, nonce: int, gas: int, fee: int) -> bytes:
         """The signed transaction of EIP-1559; ``fee`` is the most a unit of gas may cost."""
-        terms: list[Rlp] = [
-            self._chain_id, nonce, min(TIP, fee), fee, gas, call.to, call.value, call.data, []
-        ]  # fmt: skip
-        signature = sign_digest(self._private_key, keccak256(DYNAMIC_FEE_TYPE + rlp(terms)))
-        terms += [
-            signature[64] - RECOVERY_OFFSET,
-            int.from_bytes(signature[:32], "big"),
-            int.from_bytes(signature[32:64], "big"),
-        ]
-        return DYNAMIC_FEE_TYPE + rlp(terms)
+        return signed_transaction(
+            self._private_key,
+            call,
+            self._chain_id,
+            nonce=nonce,
+            gas=gas,
+            fee=fee,
+            tip=min(TIP, fee),
+        )
 
     async def wait(self, tx_hash: bytes, timeout_seconds: float = WAIT_SECONDS) -> Receipt:
         """The receipt once the transaction is mined. Raises ``Passing`` after the timeout."""
