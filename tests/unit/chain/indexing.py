@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gstable_server.chain.facts import Fact, FactKind, from_payload, kind_of
+from gstable_server.chain.facts import Fact, FactWhat, SessionLog, from_payload
 from gstable_server.chain.indexer import Indexer, Step
 from gstable_server.chain.operations import fact_of, frontier
 from gstable_server.chain.testing import FakePayment, fake_network
@@ -10,8 +10,8 @@ from gstable_server.plumbing.db import Database, Tx
 from gstable_server.plumbing.events import StoredEvent
 from gstable_server.plumbing.outbox import relay_once
 
-SEEN, FINAL = FactKind.SEEN, FactKind.FINAL
-REORGED, LOST = FactKind.REORGED, FactKind.LOST
+SEEN, FINAL = FactWhat.SEEN, FactWhat.FINAL
+REORGED, LOST = FactWhat.REORGED, FactWhat.LOST
 NETWORK = fake_network(confirmations=3)
 
 
@@ -26,16 +26,16 @@ async def drain(indexer: Indexer, steps: int = 500) -> None:
 async def facts_of(database: Database, network: str = "fake") -> list[Fact]:
     async with database.read() as tx:
         rows = await tx.fetch(
-            "SELECT kind, body FROM chain_facts WHERE network = $1 ORDER BY fact_number", network
+            "SELECT what, body FROM chain_facts WHERE network = $1 ORDER BY fact_number", network
         )
-    return [from_payload({"kind": row["kind"], "log": row["body"]}) for row in rows]
+    return [from_payload({"what": row["what"], "log": row["body"]}) for row in rows]
 
 
-async def kinds(database: Database, payment: FakePayment) -> list[FactKind]:
+async def kinds(database: Database, payment: FakePayment) -> list[FactWhat]:
     return [
-        kind_of(fact)
+        fact.what
         for fact in await facts_of(database)
-        if fact.log.session_key == payment.session_key
+        if isinstance(fact.log, SessionLog) and fact.log.session_key == payment.session_key
     ]
 
 
@@ -44,7 +44,7 @@ async def told(database: Database) -> list[Fact]:
     heard: list[Fact] = []
 
     async def handle(_tx: Tx, stored: StoredEvent) -> None:
-        assert stored.event.type.startswith("chain.payment_")
+        assert stored.event.type == fact_of(stored).event_type
         assert stored.event.object_id == fact_of(stored).log.subject
         heard.append(fact_of(stored))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -11,14 +12,7 @@ from hypothesis import strategies as st
 from gstable_server.chain import facts
 from gstable_server.chain.checksum import keccak256
 from gstable_server.chain.decode import decode, named_for_good
-from gstable_server.chain.facts import (
-    Fact,
-    PaymentFinal,
-    PaymentLog,
-    PaymentLost,
-    PaymentReorged,
-    PaymentSeen,
-)
+from gstable_server.chain.facts import ChainLog, Fact, FactWhat, PaymentLog
 from gstable_server.chain.rpc import Header, Log
 from gstable_server.chain.testing import FakeChain, fake_network
 from gstable_server.kernel.address import Address
@@ -41,7 +35,7 @@ def test_payment_is_read_member_by_member() -> None:
     chain = FakeChain(NETWORK)
     payment = chain.payment()
     header = chain.mine(payment)
-    [found] = decode(NETWORK, header, chain.blocks[-1].logs).payments
+    [found] = decode(NETWORK, header, chain.blocks[-1].logs).logs
     assert found == PaymentLog(
         network="fake",
         chain_id=1337001,
@@ -54,6 +48,12 @@ def test_payment_is_read_member_by_member() -> None:
         payer=payment.payer,
         merchant=payment.merchant,
         token=payment.token,
+        amount=payment.merchant_received,
+        rail=None,
+        rail_data=b"",
+        settlement_chain_id=1337001,
+        settlement_token=payment.token,
+        merchant_amount=payment.merchant_received,
         merchant_received=payment.merchant_received,
         fee_received=payment.fee_received,
         fee_receiver=payment.fee_receiver,
@@ -64,7 +64,7 @@ def test_payment_is_read_member_by_member() -> None:
 def test_chn_01_event_of_a_look_alike_contract_is_foreign() -> None:
     header, logs = mined(replace(a_log(), address=LOOK_ALIKE))
     decoded = decode(NETWORK, header, logs)
-    assert (decoded.payments, decoded.foreign) == ((), 1)
+    assert (decoded.logs, decoded.foreign) == ((), 1)
 
 
 def test_chn_02_event_of_a_copy_of_our_router_with_our_session_is_foreign() -> None:
@@ -72,8 +72,8 @@ def test_chn_02_event_of_a_copy_of_our_router_with_our_session_is_foreign() -> N
     payment = chain.payment()
     header = chain.mine_logs([payment.log(LOOK_ALIKE), payment.log(NETWORK.router)])
     decoded = decode(NETWORK, header, chain.blocks[-1].logs)
-    assert len(decoded.payments) == 1
-    assert decoded.payments[0].log_position == 0
+    assert len(decoded.logs) == 1
+    assert decoded.logs[0].log_position == 0
     assert decoded.foreign == 1
 
 
@@ -103,7 +103,7 @@ def test_chn_02_event_of_a_copy_of_our_router_with_our_session_is_foreign() -> N
 def test_chn_01_anything_else_of_the_router_is_no_payment(change: object) -> None:
     assert callable(change)
     header, logs = mined(change(a_log()))
-    assert decode(NETWORK, header, logs).payments == ()
+    assert decode(NETWORK, header, logs).logs == ()
 
 
 def test_chn_05_several_payments_in_one_transaction_have_their_own_positions() -> None:
@@ -111,7 +111,7 @@ def test_chn_05_several_payments_in_one_transaction_have_their_own_positions() -
     first, second, other = chain.payment(), chain.payment(), chain.payment()
     together = replace(second, tx_hash=first.tx_hash)
     header = chain.mine(first, other, together)
-    found = decode(NETWORK, header, chain.blocks[-1].logs).payments
+    found = named_for_good(decode(NETWORK, header, chain.blocks[-1].logs).logs, ())
     assert [(p.tx_hash, p.log_position) for p in found] == [
         (first.tx_hash, 0),
         (other.tx_hash, 0),
@@ -124,22 +124,26 @@ def test_chn_05_names_survive_mining_again_in_another_order() -> None:
     first = chain.payment()
     second = replace(chain.payment(), tx_hash=first.tx_hash)
     third = replace(chain.payment(), tx_hash=first.tx_hash)
-    header = chain.mine(third, second, first)
-    found = decode(NETWORK, header, chain.blocks[-1].logs).payments
-    known = {(first.tx_hash, first.session_key): 0, (first.tx_hash, second.session_key): 1}
-    named = named_for_good(found, known)
-    assert [(p.session_key, p.log_position) for p in named] == [
+    before = decode(NETWORK, chain.mine(first, second), chain.blocks[-1].logs).logs
+    known = named_for_good(before, ())
+    chain.take_back(1)
+    found = decode(NETWORK, chain.mine(third, second, first), chain.blocks[-1].logs).logs
+    assert names(named_for_good(found, reversed(known))) == [
         (third.session_key, 2),
         (second.session_key, 1),
         (first.session_key, 0),
     ]
 
 
+def names(logs: Iterable[ChainLog]) -> list[tuple[bytes, int]]:
+    return [(log.session_key, log.log_position) for log in logs if isinstance(log, PaymentLog)]
+
+
 def test_chn_21_time_of_a_block_is_taken_as_it_is() -> None:
     chain = FakeChain(NETWORK)
     for second in (0, 253_402_300_799):
         header = chain.mine(chain.payment(), timestamp=second)
-        [found] = decode(NETWORK, header, chain.blocks[-1].logs).payments
+        [found] = decode(NETWORK, header, chain.blocks[-1].logs).logs
         assert int(found.block_time.timestamp()) == second
 
 
@@ -151,15 +155,16 @@ addresses = st.binary(min_size=20, max_size=20).map(Address)
     amounts,
     amounts,
     addresses,
-    st.sampled_from([PaymentSeen, PaymentFinal, PaymentReorged, PaymentLost]),
+    st.sampled_from(FactWhat),
 )
 def test_chn_06_amounts_are_exact_and_facts_survive_being_written_and_read(
-    received: int, fee: int, account: Address, kind: type[Fact]
+    received: int, fee: int, account: Address, what: FactWhat
 ) -> None:
     chain = FakeChain(NETWORK)
     payment = replace(chain.payment(), merchant_received=received, fee_received=fee, payer=account)
     header = chain.mine(payment)
-    [log] = decode(NETWORK, header, chain.blocks[-1].logs).payments
+    [log] = decode(NETWORK, header, chain.blocks[-1].logs).logs
+    assert isinstance(log, PaymentLog)
     assert (log.merchant_received, log.fee_received, log.payer) == (received, fee, account)
-    fact = kind(log)
+    fact = Fact(what, log)
     assert facts.from_payload(facts.to_payload(fact)) == fact

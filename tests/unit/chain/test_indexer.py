@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 
 from gstable_server.chain import store
-from gstable_server.chain.facts import kind_of
 from gstable_server.chain.indexer import Indexer, Step
 from gstable_server.chain.networks import Network
 from gstable_server.chain.rpc import ProviderFailed
@@ -135,8 +134,8 @@ async def test_chn_19_every_block_of_a_gap_is_processed_in_order(
         with contextlib.suppress(Passing):
             if await indexer.converge() is Step.NOTHING_NEW:
                 break
-    seen = [f.log for f in await facts_of(database) if kind_of(f) is SEEN]
-    assert [log.session_key for log in seen] == [payment.session_key for payment in payments]
+    seen = [f.log for f in await facts_of(database) if f.what is SEEN]
+    assert [log.key for log in seen] == [payment.session_key for payment in payments]
     assert [log.block_hash for log in seen] == [
         block.header.hash for block in chain.blocks if block.logs
     ]
@@ -165,7 +164,7 @@ async def test_chn_20_poison_block_stops_its_own_network_and_is_never_skipped(
         raised += 1
         raise ZeroDivisionError("this block cannot be read")
 
-    watch = store.known_payments
+    watch = store.known_logs
 
     async def known(tx: Tx, network: str, tx_hashes: list[bytes]) -> object:
         if network == "fake":
@@ -174,7 +173,7 @@ async def test_chn_20_poison_block_stops_its_own_network_and_is_never_skipped(
 
     stop = asyncio.Event()
     with monkeypatch.context() as patched:
-        patched.setattr(store, "known_payments", known)
+        patched.setattr(store, "known_logs", known)
         tasks = [
             asyncio.create_task(Indexer(database, chain.network, chain).run(stop))
             for chain in (poisoned, other)

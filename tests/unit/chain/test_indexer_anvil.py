@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from gstable_server.chain.devnet import Devnet
-from gstable_server.chain.facts import FactKind
+from gstable_server.chain.facts import FactWhat
 from gstable_server.chain.http_rpc import HttpRpc, open_rpc
 from gstable_server.chain.indexer import Indexer, Step
 from gstable_server.chain.networks import Network
@@ -88,13 +88,13 @@ def payer(devnet: Devnet, network: Network, rpc: HttpRpc, order_signer: OrderSig
     return Payer(devnet, network, rpc, order_signer)
 
 
-async def kinds(database: Database, key: bytes) -> list[FactKind]:
+async def kinds(database: Database, key: bytes) -> list[FactWhat]:
     async with database.read() as tx:
         rows = await tx.fetch(
-            "SELECT kind FROM chain_facts WHERE body ->> 'sessionKey' = $1 ORDER BY fact_number",
+            "SELECT what FROM chain_facts WHERE body ->> 'sessionKey' = $1 ORDER BY fact_number",
             "0x" + key.hex(),
         )
-    return [FactKind(row["kind"]) for row in rows]
+    return [FactWhat(row["what"]) for row in rows]
 
 
 async def drain(indexer: Indexer) -> None:
@@ -116,10 +116,10 @@ async def test_payment_on_a_real_chain_is_seen_and_final(
     indexer = Indexer(database, network, rpc)
     key, _ = await payer.pay(symbol)
     await drain(indexer)
-    assert await kinds(database, key) == [FactKind.SEEN]
+    assert await kinds(database, key) == [FactWhat.SEEN]
     await devnet.mine("polygon", 12)
     await drain(Indexer(database, network, rpc))
-    assert await kinds(database, key) == [FactKind.SEEN, FactKind.FINAL]
+    assert await kinds(database, key) == [FactWhat.SEEN, FactWhat.FINAL]
     async with database.read() as tx:
         body = await tx.fetchval("SELECT body FROM chain_facts LIMIT 1")
     assert (body["merchantReceived"], body["feeReceived"]) == ("10000000", "20000")
@@ -134,15 +134,15 @@ async def test_chn_16_reorganised_payment_comes_back_when_it_is_mined_again(
     await drain(indexer)
     await devnet.reorganise("polygon", 1)
     await drain(indexer)
-    assert await kinds(database, key) == [FactKind.SEEN, FactKind.REORGED]
+    assert await kinds(database, key) == [FactWhat.SEEN, FactWhat.REORGED]
     await payer.send(raw)
     await devnet.mine("polygon", 12)
     await drain(indexer)
     assert await kinds(database, key) == [
-        FactKind.SEEN,
-        FactKind.REORGED,
-        FactKind.SEEN,
-        FactKind.FINAL,
+        FactWhat.SEEN,
+        FactWhat.REORGED,
+        FactWhat.SEEN,
+        FactWhat.FINAL,
     ]
 
 
@@ -155,10 +155,10 @@ async def test_chn_16_deep_reorganisation_drops_payments_that_are_lost_in_time(
     await drain(indexer)
     await devnet.reorganise("polygon", 8)
     await drain(indexer)
-    assert await kinds(database, key) == [FactKind.SEEN, FactKind.REORGED]
+    assert await kinds(database, key) == [FactWhat.SEEN, FactWhat.REORGED]
     await devnet.mine("polygon", 24)
     await drain(indexer)
-    assert await kinds(database, key) == [FactKind.SEEN, FactKind.REORGED, FactKind.LOST]
+    assert await kinds(database, key) == [FactWhat.SEEN, FactWhat.REORGED, FactWhat.LOST]
     async with database.read() as tx:
         rows = await tx.fetch("SELECT number, hash FROM chain_blocks ORDER BY number")
     headers = await rpc.blocks_by_number([row["number"] for row in rows])
@@ -195,4 +195,4 @@ async def test_chn_19_catching_up_a_long_gap_reads_it_in_ranges(
     indexer = Indexer(database, replace(network, log_range=100), rpc)
     await drain(indexer)
     for key in (first, second):
-        assert await kinds(database, key) == [FactKind.SEEN, FactKind.FINAL]
+        assert await kinds(database, key) == [FactWhat.SEEN, FactWhat.FINAL]

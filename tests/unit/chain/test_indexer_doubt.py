@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from gstable_server.chain.facts import kind_of
 from gstable_server.chain.indexer import Indexer, NetworkHalted, Step
 from gstable_server.chain.rpc import Header, Log, ProviderLied, UnknownBlock
 from gstable_server.chain.testing import FakeChain, fake_network
@@ -96,7 +95,7 @@ async def test_chn_16_payment_replaced_by_a_double_spend_is_lost_after_its_time(
     chain.mine(rival)
     chain.mine_empty(5)
     await drain(indexer)
-    assert [(kind_of(f), f.log.tx_hash) for f in await facts_of(database)] == [
+    assert [(f.what, f.log.tx_hash) for f in await facts_of(database)] == [
         (SEEN, payment.tx_hash),
         (REORGED, payment.tx_hash),
         (SEEN, rival.tx_hash),
@@ -104,7 +103,7 @@ async def test_chn_16_payment_replaced_by_a_double_spend_is_lost_after_its_time(
     ]
     chain.mine_empty(1)
     await drain(indexer)
-    assert kind_of((await facts_of(database))[-1]) is LOST
+    assert (await facts_of(database))[-1].what is LOST
 
 
 async def test_chn_16_lost_payment_that_comes_back_is_seen_under_its_old_name(
@@ -150,7 +149,7 @@ async def test_chn_16_final_payment_taken_back_halts_the_network(
     await drain(indexer)
     chain.take_back(3)
     chain.mine_empty(10)
-    with pytest.raises(NetworkHalted, match="final payment"):
+    with pytest.raises(NetworkHalted, match="final log"):
         await drain(indexer)
     before = await hashes_kept(database)
     with pytest.raises(NetworkHalted):

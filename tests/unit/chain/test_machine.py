@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from gstable_server.chain.facts import FactKind
+from gstable_server.chain.facts import FactWhat
 from gstable_server.chain.machine import (
     Answer,
     Happening,
@@ -16,16 +16,16 @@ from gstable_server.chain.machine import (
     is_overdue,
 )
 
-STATES: tuple[State, ...] = (None, *FactKind)
+STATES: tuple[State, ...] = (None, *FactWhat)
 NOTHING = Answer.NOTHING
 
-EXPECTED: dict[State, tuple[FactKind | Answer, ...]] = {
+EXPECTED: dict[State, tuple[FactWhat | Answer, ...]] = {
     # state: mined, deep, unmined, overdue
-    None: (FactKind.SEEN, NOTHING, NOTHING, NOTHING),
-    FactKind.SEEN: (Answer.CONTRADICTION, FactKind.FINAL, FactKind.REORGED, NOTHING),
-    FactKind.FINAL: (Answer.CONTRADICTION, NOTHING, Answer.HALT, NOTHING),
-    FactKind.REORGED: (FactKind.SEEN, NOTHING, NOTHING, FactKind.LOST),
-    FactKind.LOST: (FactKind.SEEN, NOTHING, NOTHING, NOTHING),
+    None: (FactWhat.SEEN, NOTHING, NOTHING, NOTHING),
+    FactWhat.SEEN: (Answer.CONTRADICTION, FactWhat.FINAL, FactWhat.REORGED, NOTHING),
+    FactWhat.FINAL: (Answer.CONTRADICTION, NOTHING, Answer.HALT, NOTHING),
+    FactWhat.REORGED: (FactWhat.SEEN, NOTHING, NOTHING, FactWhat.LOST),
+    FactWhat.LOST: (FactWhat.SEEN, NOTHING, NOTHING, NOTHING),
 }
 
 

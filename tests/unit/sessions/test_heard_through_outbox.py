@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gstable_server.chain import store as chain_store
-from gstable_server.chain.facts import Fact, PaymentFinal, PaymentReorged, PaymentSeen
+from gstable_server.chain.facts import Fact, FactWhat
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.plumbing.events import StoredEvent
 from gstable_server.plumbing.outbox import relay_once
@@ -44,9 +44,14 @@ async def test_chn_16_a_replaced_payment_told_while_no_worker_ran_pays_its_sessi
     view = await world.open()
     await world.prepare(view)
     first, second = world.log(view, tx=1), world.log(view, tx=2, block=101)
-    await tell(world, PaymentSeen(first), PaymentReorged(first), PaymentSeen(second))
+    await tell(
+        world,
+        Fact(FactWhat.SEEN, first),
+        Fact(FactWhat.REORGED, first),
+        Fact(FactWhat.SEEN, second),
+    )
     await relay_all(world)
-    await tell(world, PaymentFinal(second))
+    await tell(world, Fact(FactWhat.FINAL, second))
     await relay_all(world)
     after = await world.view(view.session.session_id)
     assert [set(payment.flags) for payment in after.payments] == [set(), set()]
@@ -59,7 +64,7 @@ async def test_payments_of_different_sessions_do_not_wait_for_each_other(world: 
     for view in views:
         await world.prepare(view)
     logs = [world.log(view, tx=number) for number, view in enumerate(views)]
-    await tell(world, *(PaymentSeen(log) for log in logs))
+    await tell(world, *(Fact(FactWhat.SEEN, log) for log in logs))
 
     async def refuses_the_first(tx: Tx, stored: StoredEvent) -> None:
         if not stored.event.type.startswith("chain."):

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gstable_server.accounts import operations as accounts
 from gstable_server.accounts.model import ReceivingAccount
 from gstable_server.chain.checksum import to_checksum
-from gstable_server.chain.facts import (
-    Fact,
-    PaymentFinal,
-    PaymentLog,
-    PaymentLost,
-    PaymentReorged,
-    PaymentSeen,
-    to_payload,
-)
+from gstable_server.chain.facts import Fact, FactWhat, PaymentLog, to_payload
 from gstable_server.chain.networks import Network, Networks, Token
 from gstable_server.chain.orders import OrderSigner
 from gstable_server.kernel.address import Address
@@ -53,12 +44,6 @@ POLYGON = Network(
     native_symbol="POL",
     tokens=(USDC, USDT),
 )
-FACTS: dict[str, Callable[[PaymentLog], Fact]] = {
-    "seen": PaymentSeen,
-    "final": PaymentFinal,
-    "reorged": PaymentReorged,
-    "lost": PaymentLost,
-}
 
 
 def desk() -> Desk:
@@ -139,14 +124,20 @@ class World:
             payer=Address(b"\x01" * 20),
             merchant=merchant or view.session.recipient,
             token=token.address,
-            merchant_received=merchant_received,
+            amount=merchant_received,
             fee_received=fee_received,
             fee_receiver=self.desk.fee_receiver,
+            rail=None,
+            rail_data=b"",
+            settlement_chain_id=1337137,
+            settlement_token=token.address,
+            merchant_amount=merchant_received,
+            merchant_received=merchant_received,
         )
 
     async def hear(self, kind: str, log: PaymentLog) -> None:
-        fact: Fact = FACTS[kind](log)
-        event = Event(f"chain.payment_{kind}", log.tx_hash.hex(), to_payload(fact))
+        fact = Fact(FactWhat(kind), log)
+        event = Event(fact.event_type, log.tx_hash.hex(), to_payload(fact))
         async with self.db.begin() as tx:
             stored = StoredEvent(EventId("evt_fact"), 1, tx.now, event)
             await hearing.hear(tx, self.desk, stored)

@@ -1,4 +1,4 @@
-"""From a block's logs to payments: pure, and only for logs of our router on this chain.
+"""From a block's logs to what they tell: pure, and only for logs of our contracts on this chain.
 
 Credit hangs on this file: the contract's address is the allow-list, and a log of any other
 contract is nothing but noise, whatever its topics say.
@@ -6,67 +6,84 @@ contract is nothing but noise, whatever its topics say.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gstable_server.chain import abi
-from gstable_server.chain.facts import PaymentLog
+from gstable_server.chain.facts import ChainLog, LogKind, PaymentLog
 from gstable_server.chain.networks import Network
 from gstable_server.chain.rpc import Header, Log
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.clock import from_unix_seconds
 
+REPEATABLE = frozenset({LogKind.HOLD, LogKind.TRANSFER})
+"""Kinds of which one transaction may hold several with the same key."""
+
 _DATA_WORDS = 4
 _ADDRESS_PADDING = bytes(12)
+
+_Name = tuple[bytes, LogKind, bytes, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The payments of one block, and how many events were not payments of our router."""
+    """What one block tells, not numbered yet, and how many logs told nothing of ours."""
 
-    payments: tuple[PaymentLog, ...]
+    logs: tuple[ChainLog, ...]
     foreign: int
 
 
 def decode(network: Network, header: Header, logs: Sequence[Log]) -> Decoded:
-    """The payments among ``logs``, which are in the order of the block.
+    """What ``logs``, which are in the order of the block, tell; every ``log_position`` is 0."""
+    payments = tuple(_payment(network, header, log) for log in logs if _is_payment(network, log))
+    return Decoded(payments, len(logs) - len(payments))
 
-    ``log_position`` counts the router's payments within one transaction, because that does not
-    change when the transaction is mined again in another block.
+
+def named_for_good(logs: Iterable[ChainLog], known: Iterable[ChainLog]) -> tuple[ChainLog, ...]:
+    """``logs``, in the order of the chain, under the positions that they have for good.
+
+    ``known`` are the logs of the same transactions that facts exist about: what is mined again
+    keeps its position, although a contract that pays several sessions may then do so in another
+    order, or pay others. A log is known again by its kind and key, and where one transaction can
+    repeat these, by its turn among its equals. New ones get the next free position.
     """
-    payments: list[PaymentLog] = []
-    foreign = 0
-    positions: dict[bytes, int] = {}
-    for log in logs:
-        if not _is_payment(network, log):
-            foreign += 1
-            continue
-        position = positions.get(log.tx_hash, 0)
-        positions[log.tx_hash] = position + 1
-        payments.append(_payment(network, header, log, position))
-    return Decoded(tuple(payments), foreign)
+    names = _Names()
+    for log in sorted(known, key=lambda each: each.log_position):
+        names.keep(log)
+    names.begin()
+    return tuple(replace(log, log_position=names.position(log)) for log in logs)
 
 
-def named_for_good(
-    payments: Sequence[PaymentLog], known: Mapping[tuple[bytes, bytes], int]
-) -> tuple[PaymentLog, ...]:
-    """``payments`` under the positions that they had when they were first seen.
+class _Names:
+    """The positions within each transaction, and to whom they belong."""
 
-    ``known`` maps (transaction, session key) to the position. A router pays a session once, so
-    the pair is the payment; but a contract that pays several sessions may do so in another order,
-    or pay others, when its transaction is mined again. New ones get the next free position.
-    """
-    taken = {(tx_hash, position) for (tx_hash, _), position in known.items()}
-    named: list[PaymentLog] = []
-    for payment in payments:
-        position = known.get((payment.tx_hash, payment.session_key))
-        if position is None:
-            position = payment.log_position
-            while (payment.tx_hash, position) in taken:
-                position += 1
-            taken.add((payment.tx_hash, position))
-        named.append(replace(payment, log_position=position))
-    return tuple(named)
+    def __init__(self) -> None:
+        self._positions: dict[_Name, int] = {}
+        self._next: dict[bytes, int] = {}
+        self._turns: dict[tuple[bytes, LogKind, bytes], int] = {}
+
+    def keep(self, log: ChainLog) -> None:
+        self._positions[self._name(log)] = log.log_position
+        self._next[log.tx_hash] = log.log_position + 1
+
+    def begin(self) -> None:
+        """From now on, turns are counted among the logs of the new block."""
+        self._turns.clear()
+
+    def position(self, log: ChainLog) -> int:
+        name = self._name(log)
+        if name not in self._positions:
+            self._positions[name] = self._next.get(log.tx_hash, 0)
+            self._next[log.tx_hash] = self._positions[name] + 1
+        return self._positions[name]
+
+    def _name(self, log: ChainLog) -> _Name:
+        """Transaction, kind, key and turn; turns of the kept ones follow their positions, because
+        positions were given in the order of the turns."""
+        key = (log.tx_hash, log.kind, log.key)
+        turn = self._turns.get(key, 0)
+        self._turns[key] = turn + 1
+        return (*key, turn if log.kind in REPEATABLE else 0)
 
 
 def _is_payment(network: Network, log: Log) -> bool:
@@ -82,22 +99,30 @@ def _is_payment(network: Network, log: Log) -> bool:
     )
 
 
-def _payment(network: Network, header: Header, log: Log, position: int) -> PaymentLog:
+def _payment(network: Network, header: Header, log: Log) -> PaymentLog:
+    token = Address(_word(log, 0)[12:])
+    merchant_received = int.from_bytes(_word(log, 1), "big")
     return PaymentLog(
         network=network.name,
         chain_id=network.chain_id,
         tx_hash=log.tx_hash,
-        log_position=position,
+        log_position=0,
         block_number=header.number,
         block_hash=header.hash,
         block_time=from_unix_seconds(header.timestamp),
         session_key=log.topics[1],
         payer=Address(log.topics[2][12:]),
         merchant=Address(log.topics[3][12:]),
-        token=Address(_word(log, 0)[12:]),
-        merchant_received=int.from_bytes(_word(log, 1), "big"),
+        token=token,
+        amount=merchant_received,
         fee_received=int.from_bytes(_word(log, 2), "big"),
         fee_receiver=Address(_word(log, 3)[12:]),
+        rail=None,
+        rail_data=b"",
+        settlement_chain_id=network.chain_id,
+        settlement_token=token,
+        merchant_amount=merchant_received,
+        merchant_received=merchant_received,
     )
 
 

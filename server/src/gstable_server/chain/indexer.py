@@ -21,7 +21,7 @@ import structlog
 
 from gstable_server.chain import store
 from gstable_server.chain.decode import decode, named_for_good
-from gstable_server.chain.facts import Fact, FactKind, PaymentLog, kind_of, make_fact
+from gstable_server.chain.facts import ChainLog, Fact, FactWhat
 from gstable_server.chain.machine import Answer, Happening, decide, is_deep, is_overdue
 from gstable_server.chain.networks import Network
 from gstable_server.chain.rpc import (
@@ -157,12 +157,12 @@ class Indexer:
         self, tip: store.Block | None, headers: Sequence[Header], logs: Sequence[Log]
     ) -> Step:
         """Blocks, facts and events in one transaction: a crash leaves all of them or none."""
-        payments = self._payments(headers, logs)
+        decoded = self._decoded(headers, logs)
         async with self._db.begin() as tx:
             if not await self._is_ours(tx, tip):
                 return Step.GAVE_WAY
             await store.add_blocks(tx, self._network.name, headers, KEEP_BLOCKS)
-            mined = await self._mined(tx, payments)
+            mined = await self._mined(tx, decoded)
             await store.add_facts(tx, mined)
             matured = await self._matured(tx, headers[-1].number)
             await store.add_facts(tx, matured)
@@ -179,13 +179,13 @@ class Indexer:
             at_start = tip.number == self._network.start_block
             if not at_start and not await store.has_block(tx, name, tip.number - 1):
                 raise NetworkHalted(f"{name} turned back below block {tip.number}, the last kept")
-            if await store.final_payments(tx, name, tip.hash, tip.number):
-                raise NetworkHalted(f"{name} took back block {tip.number} with a final payment")
+            if await store.final_logs(tx, name, tip.hash, tip.number):
+                raise NetworkHalted(f"{name} took back block {tip.number} with a final log")
             facts: list[Fact] = []
-            for state, payment in await store.watched(tx, name, tip.number, tip.number):
+            for state, each in await store.watched(tx, name, tip.number, tip.number):
                 # One that was taken back from another block of this number waits on.
-                if payment.block_hash == tip.hash:
-                    facts += _added(state, Happening.UNMINED, payment)
+                if each.block_hash == tip.hash:
+                    facts += _added(state, Happening.UNMINED, each)
             await store.add_facts(tx, facts)
             await store.drop_block(tx, name, tip.number)
         log.warning("block left the chain", network=name, block=tip.number)
@@ -196,63 +196,64 @@ class Indexer:
         name = self._network.name
         return await store.lock(tx, name) and await store.tip(tx, name) == tip
 
-    def _payments(self, headers: Sequence[Header], logs: Sequence[Log]) -> list[PaymentLog]:
+    def _decoded(self, headers: Sequence[Header], logs: Sequence[Log]) -> list[ChainLog]:
         by_hash = {header.hash: header for header in headers}
         groups: dict[bytes, list[Log]] = {header.hash: [] for header in headers}
         for entry in logs:
             header = by_hash.get(entry.block_hash)
             if header is None or header.number != entry.block_number:
                 raise ProviderLied(f"a log of a block that is not at {entry.block_number}")
-            groups[entry.block_hash].append(entry)
-        payments: list[PaymentLog] = []
+            group = groups[entry.block_hash]
+            if group and group[-1].log_index >= entry.log_index:
+                raise ProviderLied(f"logs of block {entry.block_number} not in order, or twice")
+            group.append(entry)
+        found: list[ChainLog] = []
         for header in headers:
             decoded = decode(self._network, header, groups[header.hash])
             self.foreign_events += decoded.foreign
-            payments += decoded.payments
-        return payments
+            found += decoded.logs
+        return found
 
-    async def _mined(self, tx: Tx, payments: Sequence[PaymentLog]) -> list[Fact]:
-        if not payments:
+    async def _mined(self, tx: Tx, logs: Sequence[ChainLog]) -> list[Fact]:
+        if not logs:
             return []
-        tx_hashes = {payment.tx_hash for payment in payments}
-        known = await store.known_payments(tx, self._network.name, sorted(tx_hashes))
-        positions = {name: each.log_position for name, each in known.items()}
-        states = {name: each.kind for name, each in known.items()}
+        tx_hashes = {each.tx_hash for each in logs}
+        known = await store.known_logs(tx, self._network.name, sorted(tx_hashes))
+        states = {each.object_id: what for what, each in known}
         facts: list[Fact] = []
-        for payment in named_for_good(payments, positions):
-            name = (payment.tx_hash, payment.session_key)
-            facts += _added(states.get(name), Happening.MINED, payment)
-            states[name] = FactKind.SEEN
+        for each in named_for_good(logs, [each for _, each in known]):
+            facts += _added(states.get(each.object_id), Happening.MINED, each)
+            states[each.object_id] = FactWhat.SEEN
         return facts
 
     async def _matured(self, tx: Tx, tip_number: int) -> list[Fact]:
         confirmations = self._network.confirmations
         facts: list[Fact] = []
         deep = tip_number - confirmations + 1  # nothing above can be deep, or overdue
-        for state, payment in await store.watched(tx, self._network.name, 0, deep):
-            if is_deep(payment.block_number, tip_number, confirmations):
-                facts += _added(state, Happening.DEEP, payment)
-            if is_overdue(payment.block_number, tip_number, confirmations):
-                facts += _added(state, Happening.OVERDUE, payment)
+        for state, each in await store.watched(tx, self._network.name, 0, deep):
+            if is_deep(each.block_number, tip_number, confirmations):
+                facts += _added(state, Happening.DEEP, each)
+            if is_overdue(each.block_number, tip_number, confirmations):
+                facts += _added(state, Happening.OVERDUE, each)
         return facts
 
 
-def _added(state: FactKind | None, happening: Happening, payment: PaymentLog) -> list[Fact]:
+def _added(state: FactWhat | None, happening: Happening, about: ChainLog) -> list[Fact]:
     """The fact that the machine adds, if any."""
     match decide(state, happening):
-        case FactKind() as kind:
-            return [make_fact(kind, payment)]
+        case FactWhat() as what:
+            return [Fact(what, about)]
         case Answer.NOTHING:
             return []
         case Answer.CONTRADICTION:
-            raise ProviderLied(f"{payment.object_id} is in two blocks of one chain")
+            raise ProviderLied(f"{about.object_id} is in two blocks of one chain")
         case Answer.HALT:
-            raise NetworkHalted(f"{payment.object_id} was final and is taken back")
+            raise NetworkHalted(f"{about.object_id} was final and is taken back")
 
 
 def _log_facts(facts: Sequence[Fact]) -> None:
     for fact in facts:
-        log.info(kind_of(fact).value, payment=fact.log.object_id, block=fact.log.block_number)
+        log.info(fact.event_type, log=fact.log.object_id, block=fact.log.block_number)
 
 
 def _back_off(failures: int) -> float:

@@ -14,13 +14,28 @@ from gstable_server.plumbing.events import StoredEvent
 
 
 def fact_of(event: StoredEvent) -> Fact:
-    """The fact that a ``chain.payment_…`` event carries."""
+    """The fact that a ``chain.…`` event carries."""
     return from_payload(event.event.payload)
 
 
 async def frontier(tx: Tx, network: str) -> Block | None:
     """How far ``network`` was read; None before its first block."""
     return await store.tip(tx, network)
+
+
+async def watch_transfer(tx: Tx, network: str, sender: Address) -> None:
+    """Read the token transfers of ``sender`` from now on, and tell of them as facts.
+
+    A transfer is told for certain when the watch was committed before its transaction was handed
+    to anybody. Every call is undone by one ``unwatch_transfer``.
+    """
+    await store.watch_transfer(tx, network, sender)
+
+
+async def unwatch_transfer(tx: Tx, network: str, sender: Address) -> None:
+    """Undo one ``watch_transfer``. Facts about what was seen before are told to their end, except
+    that what a reorganisation took back is not found again."""
+    await store.unwatch_transfer(tx, network, sender)
 
 
 async def check_network(

@@ -1,4 +1,4 @@
-"""The chain as far as it was read: blocks, facts, and the payments still being watched."""
+"""The chain as far as it was read: blocks, facts, and the logs that are still being watched."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from datetime import datetime
 from typing import Any
 
 from gstable_server.chain.facts import (
+    ChainLog,
     Fact,
-    FactKind,
-    PaymentLog,
-    kind_of,
+    FactWhat,
     log_from_json,
     log_to_json,
     to_payload,
 )
 from gstable_server.chain.rpc import Header
+from gstable_server.kernel.address import Address
 from gstable_server.kernel.clock import from_unix_seconds
 from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.events import Event
@@ -30,14 +30,6 @@ class Block:
     hash: bytes
     parent_hash: bytes
     time: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A payment that facts exist about: the name it has for good, and the last fact's kind."""
-
-    log_position: int
-    kind: FactKind
 
 
 async def lock(tx: Tx, network: str) -> bool:
@@ -93,40 +85,35 @@ async def drop_block(tx: Tx, network: str, number: int) -> None:
     await tx.execute("DELETE FROM chain_blocks WHERE network = $1 AND number = $2", network, number)
 
 
-async def known_payments(
+async def known_logs(
     tx: Tx, network: str, tx_hashes: Sequence[bytes]
-) -> dict[tuple[bytes, bytes], Known]:
-    """By (transaction, session key): what is known of the payments in these transactions."""
+) -> list[tuple[FactWhat, ChainLog]]:
+    """What is known of the logs in these transactions: the last fact about each."""
     rows = await tx.fetch(
-        "SELECT DISTINCT ON (tx_hash, log_position) tx_hash, log_position, kind, body"
+        "SELECT DISTINCT ON (tx_hash, log_position) what, body"
         " FROM chain_facts WHERE network = $1 AND tx_hash = ANY($2)"
         " ORDER BY tx_hash, log_position, fact_number DESC",
         network,
         list(tx_hashes),
     )
-    return {
-        (row["tx_hash"], log_from_json(row["body"]).session_key): Known(
-            row["log_position"], FactKind(row["kind"])
-        )
-        for row in rows
-    }
+    return [(FactWhat(row["what"]), log_from_json(row["body"])) for row in rows]
 
 
-async def final_payments(tx: Tx, network: str, block_hash: bytes, number: int) -> int:
-    """How many payments of this block were told as final."""
+async def final_logs(tx: Tx, network: str, block_hash: bytes, number: int) -> int:
+    """How many logs of this block were told as final."""
     count: int = await tx.fetchval(
         "SELECT count(*) FROM chain_facts"
-        " WHERE network = $1 AND block_number = $2 AND block_hash = $3 AND kind = $4",
+        " WHERE network = $1 AND block_number = $2 AND block_hash = $3 AND what = $4",
         network,
         number,
         block_hash,
-        FactKind.FINAL.value,
+        FactWhat.FINAL.value,
     )
     return count
 
 
-async def watched(tx: Tx, network: str, first: int, last: int) -> list[tuple[FactKind, PaymentLog]]:
-    """The payments of the blocks ``first`` to ``last`` that are neither final nor lost yet."""
+async def watched(tx: Tx, network: str, first: int, last: int) -> list[tuple[FactWhat, ChainLog]]:
+    """The logs of the blocks ``first`` to ``last`` that are neither final nor lost yet."""
     rows = await tx.fetch(
         "SELECT state, body FROM chain_watched"
         " WHERE network = $1 AND block_number BETWEEN $2 AND $3"
@@ -135,7 +122,7 @@ async def watched(tx: Tx, network: str, first: int, last: int) -> list[tuple[Fac
         first,
         last,
     )
-    return [(FactKind(f"payment_{row['state']}"), log_from_json(row["body"])) for row in rows]
+    return [(FactWhat(row["state"]), log_from_json(row["body"])) for row in rows]
 
 
 async def add_facts(tx: Tx, facts: Sequence[Fact]) -> None:
@@ -144,22 +131,21 @@ async def add_facts(tx: Tx, facts: Sequence[Fact]) -> None:
         return
     await _insert_facts(tx, facts)
     for fact in facts:
-        match kind_of(fact):
-            case FactKind.SEEN | FactKind.REORGED as kind:
-                await _watch(tx, fact.log, kind.value.removeprefix("payment_"))
-            case FactKind.FINAL | FactKind.LOST:
+        match fact.what:
+            case FactWhat.SEEN | FactWhat.REORGED:
+                await _watch(tx, fact)
+            case FactWhat.FINAL | FactWhat.LOST:
                 await _unwatch(tx, fact.log)
-        event_type = f"chain.{kind_of(fact).value}"
-        tx.tell(Event(event_type, fact.log.subject, to_payload(fact)))
+        tx.tell(Event(fact.event_type, fact.log.subject, to_payload(fact)))
 
 
 _INSERT_FACTS = """
 INSERT INTO chain_facts
-    (network, kind, tx_hash, log_position, block_number, block_hash, body, recorded_at)
-SELECT network, kind, tx_hash, log_position, block_number, block_hash, body, $8
-FROM unnest($1::text[], $2::text[], $3::bytea[], $4::integer[], $5::bigint[], $6::bytea[],
-    $7::jsonb[]) WITH ORDINALITY
-    AS new (network, kind, tx_hash, log_position, block_number, block_hash, body, place)
+    (network, kind, what, tx_hash, log_position, block_number, block_hash, body, recorded_at)
+SELECT network, kind, what, tx_hash, log_position, block_number, block_hash, body, $9
+FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::integer[], $6::bigint[],
+    $7::bytea[], $8::jsonb[]) WITH ORDINALITY
+    AS new (network, kind, what, tx_hash, log_position, block_number, block_hash, body, place)
 ORDER BY place
 """
 
@@ -168,7 +154,8 @@ async def _insert_facts(tx: Tx, facts: Sequence[Fact]) -> None:
     await tx.execute(
         _INSERT_FACTS,
         [fact.log.network for fact in facts],
-        [kind_of(fact).value for fact in facts],
+        [fact.log.kind.value for fact in facts],
+        [fact.what.value for fact in facts],
         [fact.log.tx_hash for fact in facts],
         [fact.log.log_position for fact in facts],
         [fact.log.block_number for fact in facts],
@@ -178,7 +165,8 @@ async def _insert_facts(tx: Tx, facts: Sequence[Fact]) -> None:
     )
 
 
-async def _watch(tx: Tx, log: PaymentLog, state: str) -> None:
+async def _watch(tx: Tx, fact: Fact) -> None:
+    log = fact.log
     await tx.execute(
         "INSERT INTO chain_watched"
         " (network, tx_hash, log_position, block_number, block_hash, state, body)"
@@ -188,17 +176,51 @@ async def _watch(tx: Tx, log: PaymentLog, state: str) -> None:
         *_name(log),
         log.block_number,
         log.block_hash,
-        state,
+        fact.what.value,
         log_to_json(log),
     )
 
 
-async def _unwatch(tx: Tx, log: PaymentLog) -> None:
+async def _unwatch(tx: Tx, log: ChainLog) -> None:
     await tx.execute(
         "DELETE FROM chain_watched WHERE network = $1 AND tx_hash = $2 AND log_position = $3",
         *_name(log),
     )
 
 
-def _name(log: PaymentLog) -> tuple[Any, ...]:
+def _name(log: ChainLog) -> tuple[Any, ...]:
     return log.network, log.tx_hash, log.log_position
+
+
+async def watch_transfer(tx: Tx, network: str, sender: Address) -> None:
+    """One reason more to read the token transfers of ``sender``."""
+    await tx.execute(
+        "INSERT INTO chain_transfer_watches AS known (network, sender, count) VALUES ($1, $2, 1)"
+        " ON CONFLICT (network, sender) DO UPDATE SET count = known.count + 1",
+        network,
+        sender,
+    )
+
+
+async def unwatch_transfer(tx: Tx, network: str, sender: Address) -> None:
+    """One reason less; without any, the row is gone."""
+    left = await tx.fetchval(
+        "UPDATE chain_transfer_watches SET count = count - 1"
+        " WHERE network = $1 AND sender = $2 RETURNING count",
+        network,
+        sender,
+    )
+    assert left is not None, "what is not watched is not given up"
+    await tx.execute(
+        "DELETE FROM chain_transfer_watches WHERE network = $1 AND sender = $2 AND count = 0",
+        network,
+        sender,
+    )
+
+
+async def transfer_senders(tx: Tx, network: str) -> list[Address]:
+    """Whose token transfers are read."""
+    rows = await tx.fetch(
+        "SELECT sender FROM chain_transfer_watches WHERE network = $1 ORDER BY sender", network
+    )
+    return [Address(row["sender"]) for row in rows]

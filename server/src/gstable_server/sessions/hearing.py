@@ -12,14 +12,7 @@ from datetime import datetime
 
 import structlog
 
-from gstable_server.chain.facts import (
-    Fact,
-    PaymentFinal,
-    PaymentLog,
-    PaymentLost,
-    PaymentReorged,
-    PaymentSeen,
-)
+from gstable_server.chain.facts import Fact, FactWhat, PaymentLog
 from gstable_server.chain.operations import fact_of
 from gstable_server.kernel.ids import MerchantId, PaymentId, ReceiptId, SessionId
 from gstable_server.ledger import model as book
@@ -41,10 +34,10 @@ log = structlog.get_logger(__name__)
 
 EXPIRE_BATCH = 100
 _FACT_OF = {
-    PaymentSeen: machine.Fact.PAYMENT_SEEN,
-    PaymentFinal: machine.Fact.PAYMENT_FINAL,
-    PaymentReorged: machine.Fact.PAYMENT_REVERTED,
-    PaymentLost: machine.Fact.PAYMENT_LOST,
+    FactWhat.SEEN: machine.Fact.PAYMENT_SEEN,
+    FactWhat.FINAL: machine.Fact.PAYMENT_FINAL,
+    FactWhat.REORGED: machine.Fact.PAYMENT_REVERTED,
+    FactWhat.LOST: machine.Fact.PAYMENT_LOST,
 }
 
 
@@ -52,9 +45,10 @@ async def hear(tx: Tx, desk: Desk, stored: StoredEvent) -> None:
     """A router's log was seen, became final, or was taken back by a reorganisation."""
     fact = fact_of(stored)
     seen = fact.log
+    assert isinstance(seen, PaymentLog), "flow hands over nothing else"
     session = await store.lock_by_key(tx, seen.session_key)
     known = await store.lock_payment(tx, seen.network, seen.tx_hash, seen.log_position)
-    if isinstance(fact, PaymentSeen):
+    if fact.what is FactWhat.SEEN:
         payment = await _seen(tx, desk, session, known, seen)
     else:
         payment = await _moved(tx, session, known, fact)
@@ -75,9 +69,9 @@ async def _follow(tx: Tx, desk: Desk, session: Session, payment: Payment, fact: 
     if await _other_payment(tx, session, payment):
         return
     # One payment is given up while another may still return: the session goes on waiting.
-    if isinstance(fact, PaymentLost) and await _awaited(tx, session):
+    if fact.what is FactWhat.LOST and await _awaited(tx, session):
         return
-    await _advance(tx, desk, session, _FACT_OF[type(fact)], fact.log.block_time)
+    await _advance(tx, desk, session, _FACT_OF[fact.what], fact.log.block_time)
 
 
 async def _stop_waiting(tx: Tx, desk: Desk, session: Session) -> None:
@@ -200,9 +194,9 @@ async def _moved(
 ) -> Payment | None:
     """Bring a known payment to where its transaction stands now; None for a repeated fact."""
     assert known is not None, "the indexer tells that a payment was seen before anything else of it"
-    if isinstance(fact, PaymentFinal):
+    if fact.what is FactWhat.FINAL:
         return await _finalised(tx, session, known)
-    if isinstance(fact, PaymentReorged):
+    if fact.what is FactWhat.REORGED:
         return await _reverted(tx, session, known)
     if known.state is not PaymentState.REVERTED:
         return None

@@ -8,12 +8,13 @@ CREATE TABLE chain_blocks (
     PRIMARY KEY (network, number)
 );
 
--- Everything the routers' logs said, append only: a reorganisation adds a fact, it erases none.
+-- Everything that the logs of our contracts said, append only: a reorganisation adds a fact, it erases none.
 CREATE TABLE chain_facts (
     fact_number  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     network      text NOT NULL,
     kind         text NOT NULL
-        CHECK (kind IN ('payment_seen', 'payment_final', 'payment_reorged', 'payment_lost')),
+        CHECK (kind IN ('payment', 'delivery', 'escrow', 'hold', 'transfer')),
+    what         text NOT NULL CHECK (what IN ('seen', 'final', 'reorged', 'lost')),
     tx_hash      bytea NOT NULL CHECK (length(tx_hash) = 32),
     log_position integer NOT NULL,
     block_number bigint NOT NULL,
@@ -26,7 +27,7 @@ CREATE INDEX chain_facts_by_block ON chain_facts (network, block_number);
 CREATE TRIGGER chain_facts_append_only BEFORE UPDATE OR DELETE ON chain_facts
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 
--- Payments that were seen and are not final yet: what the indexer still watches.
+-- Logs that were seen and are not final yet: what the indexer still watches.
 CREATE TABLE chain_watched (
     network      text NOT NULL,
     tx_hash      bytea NOT NULL,
@@ -36,4 +37,12 @@ CREATE TABLE chain_watched (
     state        text NOT NULL CHECK (state IN ('seen', 'reorged')),
     body         jsonb NOT NULL,
     PRIMARY KEY (network, tx_hash, log_position)
+);
+
+-- Whose token transfers are read besides, and for how many reasons: refunds leave from wallets.
+CREATE TABLE chain_transfer_watches (
+    network text NOT NULL,
+    sender  bytea NOT NULL CHECK (length(sender) = 20),
+    count   integer NOT NULL CHECK (count >= 0),
+    PRIMARY KEY (network, sender)
 );
