@@ -18,6 +18,12 @@ const require = createRequire(import.meta.url);
 const CONTRACTS = {
   PaymentRouter: "src/PaymentRouter.sol",
   TetherDouble: "src/testing/TetherDouble.sol",
+  CctpRail: "src/rails/CctpRail.sol",
+  EscrowRail: "src/rails/EscrowRail.sol",
+  HoldRail: "src/rails/HoldRail.sol",
+  SwapRail: "src/rails/SwapRail.sol",
+  MessageTransmitterDouble: "src/testing/cctp/MessageTransmitterDouble.sol",
+  TokenMessengerDouble: "src/testing/cctp/TokenMessengerDouble.sol",
 };
 
 const SETTINGS = {

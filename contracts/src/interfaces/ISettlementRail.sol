@@ -27,10 +27,15 @@ interface ISettlementRail {
     /// @notice The order asks for something that this rail does not do.
     error RouteUnsupported();
 
+    /// @notice The rail has `found` of what the router should have sent: the token withholds a part
+    ///         of transfers.
+    error AmountNotReceived(address token, uint256 expected, uint256 found);
+
     /// @notice Begin, and where the rail delivers at once, complete the delivery.
     /// @param railData This rail's own terms, covered by the platform's signature.
     /// @return spent How much of `amount` was used; the rail returned the rest to the payer.
-    /// @return delivered By how much the merchant's balance grew, measured; 0 when that comes later.
+    /// @return delivered By how much the merchant's balance grew, measured; 0 when that comes
+    ///         later.
     function start(Delivery calldata delivery, bytes calldata railData)
         external
         returns (uint256 spent, uint256 delivered);
