@@ -38,7 +38,7 @@ from gstable_server.sessions.operations import Desk, check_email
 
 RELAYS_MAX = 5
 """How many signatures a session takes: the first good one pays, and each costs us work."""
-SIGNATURE_BYTES_MAX = 8 * 1024
+SIGNATURE_BYTES_MAX = 6 * 1024
 """A signature of a contract wallet that is deployed with it (ERC-6492) has some kilobytes."""
 
 

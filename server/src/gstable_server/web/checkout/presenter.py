@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from gstable_server.catalog.model import LineItem, Product
-from gstable_server.chain.checksum import to_checksum
-from gstable_server.chain.orders import ContractCall, approve_call
 from gstable_server.kernel.clock import wire_time
 from gstable_server.kernel.ids import ProductId
 from gstable_server.kernel.money import (
     MicroUsd,
-    Money,
     share_rounded_up,
     token_text,
 )
 from gstable_server.kernel.tenant import Mode
-from gstable_server.kernel.urls import is_loopback
 from gstable_server.links.model import LinkStatus, LinkType, PaymentLink
-from gstable_server.routing.model import FeeModel, RouteOption
+from gstable_server.routing.model import FeeModel, RouteOption, Way
 from gstable_server.sessions.model import (
     Session,
     SessionType,
     SessionView,
 )
-from gstable_server.sessions.operations import PreparedPayment
 from gstable_server.web.checkout.status import Status
 
 UNTITLED = "Product"
@@ -181,12 +175,22 @@ def _fee_text(fee_model: FeeModel) -> str:
 
 @dataclass(frozen=True, slots=True)
 class OptionView:
-    """A way to pay: what it costs, in words."""
+    """A token to pay with: what it costs, in words, and the way that is the least work."""
 
     token_id: str
     symbol: str
-    network: str
     payer_pays: str
+    fee: str
+    hint: str
+    way: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkView:
+    """The tokens to pay with on one network, the cheapest first."""
+
+    title: str
+    options: tuple[OptionView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +209,7 @@ class PayPage:
     fee_text: str
     added_fee: MicroUsd | None
     total: MicroUsd
-    options: tuple[OptionView, ...]
+    networks: tuple[NetworkView, ...]
     asks_email: bool
     time_left: str
     expires_text: str
@@ -215,16 +219,17 @@ class PayPage:
 
 def pay_page(
     view: SessionView,
-    options: tuple[RouteOption, ...],
+    options: Sequence[tuple[RouteOption, tuple[Way, ...]]],
     shown: Status,
     *,
     merchant_name: str,
     url: str,
     qr: str,
 ) -> PayPage:
-    """``url`` is the page's own address and ``qr`` a picture of it as a ``data:`` URL."""
+    """``options``: what can be paid with, each with its ways, the least work first. ``url`` is the
+    page's own address and ``qr`` a picture of it as a ``data:`` URL."""
     session = view.session
-    fee = _added_fee(session, options)
+    fee = _added_fee(session, [option for option, _ in options])
     from_link = session.session_type is SessionType.PAYMENT_LINK
     return PayPage(
         session_id=session.session_id,
@@ -238,7 +243,7 @@ def pay_page(
         fee_text=_fee_text(session.fee_model),
         added_fee=fee,
         total=MicroUsd(session.amount + (fee or 0)),
-        options=tuple(_option_view(option) for option in options),
+        networks=_grouped(session, options),
         asks_email=session.payer_email_required and session.payer_email is None,
         time_left=_time_left(shown.expires_at - shown.now),
         expires_text=f"{wire_time(session.expires_at)} UTC",
@@ -249,19 +254,34 @@ def pay_page(
     )
 
 
-def _added_fee(session: Session, options: tuple[RouteOption, ...]) -> MicroUsd | None:
+def _added_fee(session: Session, options: Sequence[RouteOption]) -> MicroUsd | None:
     if session.fee_model is FeeModel.MERCHANT_PAYS:
         return None
     fees = {share_rounded_up(session.amount, option.fee_ppm) for option in options}
     return MicroUsd(fees.pop()) if len(fees) == 1 else None
 
 
-def _option_view(option: RouteOption) -> OptionView:
+def _grouped(
+    session: Session, options: Sequence[tuple[RouteOption, tuple[Way, ...]]]
+) -> tuple[NetworkView, ...]:
+    groups: dict[str, list[OptionView]] = {}
+    for option, ways in options:
+        groups.setdefault(option.network.title, []).append(_option_view(session, option, ways))
+    return tuple(NetworkView(title, tuple(rows)) for title, rows in groups.items())
+
+
+def _option_view(session: Session, option: RouteOption, ways: tuple[Way, ...]) -> OptionView:
+    """The fee is named where the payer bears it."""
+    symbol, fee = option.token.symbol, ""
+    if session.fee_model is FeeModel.PAYER_PAYS:
+        fee = f"with {token_text(option.quote.fee)} {symbol} service fee"
     return OptionView(
         token_id=option.token.token_id,
-        symbol=option.token.symbol,
-        network=option.network.title,
-        payer_pays=f"{token_text(option.quote.payer_pays)} {option.token.symbol}",
+        symbol=symbol,
+        payer_pays=f"{token_text(option.quote.payer_pays)} {symbol}",
+        fee=fee,
+        hint="No network fee" if ways[0] is Way.ERC3009 else "",
+        way=ways[0].value,
     )
 
 
@@ -271,44 +291,3 @@ def _time_left(seconds: int) -> str:
     if hours >= 24:
         return f"{hours // 24} d {hours % 24} h"
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def prepared_json(prepared: PreparedPayment) -> dict[str, Any]:
-    """What the wallet has to call, and the signed terms, each amount also in words.
-
-    Text, calls and amounts are all made of the one signed order.
-    """
-    order, network, token = prepared.signed.order, prepared.option.network, prepared.option.token
-    reset = approve_call(token, network.router, 0)
-
-    def text(atomic: int) -> str:
-        return f"{token_text(Money(atomic, token.asset))} {token.symbol}"
-
-    return {
-        "chainId": network.chain_id,
-        "chainIdHex": hex(network.chain_id),
-        "networkName": network.title,
-        "nativeSymbol": network.native_symbol,
-        # Only a local network's: another RPC address may carry the operator's access key.
-        "rpcUrl": next((url for url in network.rpc_urls if is_loopback(url)), None),
-        "tokenAddress": to_checksum(token.address),
-        "tokenSymbol": token.symbol,
-        "approve": _call_json(prepared.approve),
-        "resetApprove": _call_json(reset),
-        "pay": _call_json(prepared.pay),
-        "terms": {
-            "merchantAmount": str(order.merchant_amount),
-            "merchantAmountText": text(order.merchant_amount),
-            "feeAmount": str(order.fee_amount),
-            "feeAmountText": text(order.fee_amount),
-            "total": str(order.total),
-            "totalText": text(order.total),
-            "deadline": order.deadline,
-            "recipient": to_checksum(order.merchant),
-            "router": to_checksum(network.router),
-        },
-    }
-
-
-def _call_json(call: ContractCall) -> dict[str, str]:
-    return {"to": to_checksum(call.to), "data": "0x" + call.data.hex(), "value": hex(call.value)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
+from typing import TypeVar
 
 import segno
 from pydantic import ValidationError
@@ -25,12 +26,13 @@ from gstable_server.kernel.money import MicroUsd
 from gstable_server.links import operations as links
 from gstable_server.links.model import LinkType
 from gstable_server.plumbing.db import Database, Tx
-from gstable_server.routing.model import RouteOption
+from gstable_server.routing.model import RouteOption, Way
 from gstable_server.sessions import operations as sessions
 from gstable_server.sessions import paying
 from gstable_server.sessions.model import BusinessType, Session, SessionView
 from gstable_server.sessions.operations import Desk
 from gstable_server.web.base import PAGE_HEADERS, Pages
+from gstable_server.web.checkout.prepared import authorized_json, prepared_json, relay_json
 from gstable_server.web.checkout.presenter import (
     AmountError,
     LinkForm,
@@ -39,14 +41,14 @@ from gstable_server.web.checkout.presenter import (
     link_page,
     parse_usd,
     pay_page,
-    prepared_json,
 )
 from gstable_server.web.checkout.status import Status, Surroundings, status
-from gstable_server.web.checkout.wire import PrepareInput
+from gstable_server.web.checkout.wire import AuthorizeInput, PrepareInput
 from gstable_server.web.checkout.words import in_words
 from gstable_server.web.requests import FORM, JSON, has_type, is_same_origin, read_body, read_form
 
 Handler = Callable[[Request], Awaitable[Response]]
+SomeInput = TypeVar("SomeInput", PrepareInput, AuthorizeInput)
 
 NOT_FOUND = frozenset({Code.LINK_NOT_FOUND, Code.SESSION_NOT_FOUND})
 LATER = "This server is busy. Nothing was changed; please try again in a moment."
@@ -62,6 +64,7 @@ def routes(db: Database, desk: Desk, pages: Pages) -> list[BaseRoute]:
         Route("/pay/{session_id}", checkout.as_page(checkout.pay), methods=["GET"]),
         Route("/pay/{session_id}/status", as_answer(checkout.status), methods=["GET"]),
         Route("/pay/{session_id}/prepare", as_answer(checkout.prepare), methods=["POST"]),
+        Route("/pay/{session_id}/authorize", as_answer(checkout.authorize), methods=["POST"]),
     ]
 
 
@@ -161,26 +164,53 @@ class _Checkout:
             view = await self._session(tx, request)
             merchant = await accounts.merchant(tx, view.session.tenant.merchant_id)
             shown = await self._status(tx, view, merchant.name)
-        return JSONResponse(shown.to_json(), headers=PAGE_HEADERS)
+            cause = request.query_params.get("relay", "")
+            sent = await paying.relayed(tx, view.session.session_id, cause) if cause else None
+        answer = {**shown.to_json(), "relay": relay_json(sent)}
+        return JSONResponse(answer, headers=PAGE_HEADERS)
 
     async def prepare(self, request: Request) -> Response:
-        """The signed terms and the calls that carry them, for the payer's wallet."""
-        if not is_same_origin(request, self.desk.public_url) or not has_type(request, JSON):
-            return problem(ELSEWHERE, 403)
-        try:
-            choice = PrepareInput.model_validate_json(await read_body(request))
-        except ValidationError:
-            return problem("This page is out of date. Reload it and try again.", 400)
+        """The signed terms and what the payer's wallet has to do."""
+        choice = await self._input(request, PrepareInput)
+        if isinstance(choice, Response):
+            return choice
         prepared = await self.db.run(
             paying.prepare,
             self.desk,
             sessions.session_id_of(request.path_params["session_id"]),
             client_code=choice.client_code,
             token_id=choice.token_id,
+            way=Way(choice.way),
             payer=address_from_hex(choice.payer),
             payer_email=choice.payer_email,
         )
-        return JSONResponse(prepared_json(prepared), headers=PAGE_HEADERS)
+        return JSONResponse(prepared_json(prepared, self.desk.networks), headers=PAGE_HEADERS)
+
+    async def authorize(self, request: Request) -> Response:
+        """What follows the payer's signature: we send the payment, or the wallet does."""
+        signed = await self._input(request, AuthorizeInput)
+        if isinstance(signed, Response):
+            return signed
+        authorized = await self.db.run(
+            paying.authorize,
+            self.desk,
+            sessions.session_id_of(request.path_params["session_id"]),
+            client_code=signed.client_code,
+            digest=bytes.fromhex(signed.digest[2:]),
+            way=Way(signed.way),
+            payer=address_from_hex(signed.payer),
+            signature=bytes.fromhex(signed.signature[2:]),
+        )
+        return JSONResponse(authorized_json(authorized), headers=PAGE_HEADERS)
+
+    async def _input(self, request: Request, form: type[SomeInput]) -> SomeInput | Response:
+        """What the page's script sent, or the answer to what no page of ours sends."""
+        if not is_same_origin(request, self.desk.public_url) or not has_type(request, JSON):
+            return problem(ELSEWHERE, 403)
+        try:
+            return form.model_validate_json(await read_body(request))
+        except ValidationError:
+            return problem("This page is out of date. Reload it and try again.", 400)
 
     async def _session(self, tx: Tx, request: Request) -> SessionView:
         session_id = sessions.session_id_of(request.path_params["session_id"])
@@ -193,7 +223,7 @@ class _Checkout:
         url = f"{self.desk.public_url}/pay/{view.session.session_id}"
         return pay_page(
             view,
-            self._options(view.session),
+            [(one, paying.ways_of(self.desk, one)) for one in self._options(view.session)],
             shown,
             merchant_name=merchant.name,
             url=url,

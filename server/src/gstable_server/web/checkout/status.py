@@ -11,9 +11,9 @@ from gstable_server.chain.networks import Networks
 from gstable_server.kernel.clock import unix_seconds
 from gstable_server.kernel.money import Asset, Money, token_text
 from gstable_server.sessions.model import (
+    STANDING,
     Flag,
     Payment,
-    PaymentState,
     SessionState,
     SessionView,
 )
@@ -115,11 +115,14 @@ def _words(view: SessionView, around: Surroundings) -> tuple[str, str, str]:
         case SessionState.CANCELLED:
             text = f"{name} has withdrawn it. Please do not pay."
             return "closed", "This payment was cancelled", text
+        case SessionState.SETTLING if view.payment and view.payment.crosses:
+            text = f"It is on its way to {name} on another network. You can leave this page."
+            return "progress", "Your payment has arrived", text
         case SessionState.PAID | SessionState.SETTLING:
             text = "The network is confirming it. You can leave this page: nothing is lost."
             return "progress", "Your payment has arrived", text
         case SessionState.SETTLEMENT_PENDING:
-            text = "The network is still sorting this payment in. Please do not pay again."
+            text = "It takes longer than usual and goes on by itself. Please do not pay again."
             return "progress", "Your payment is delayed", text
         case SessionState.COMPLETED:
             text = around.success_text or f"Thank you. {name} has received your payment."
@@ -128,8 +131,7 @@ def _words(view: SessionView, around: Surroundings) -> tuple[str, str, str]:
 
 def _standing(view: SessionView) -> list[Payment]:
     """The payments that are on the chain now."""
-    there = {PaymentState.SEEN, PaymentState.FINAL}
-    return [payment for payment in view.payments if payment.state in there]
+    return [payment for payment in view.payments if payment.state in STANDING]
 
 
 def _confirmations(view: SessionView, around: Surroundings) -> tuple[int, int] | None:
@@ -155,7 +157,7 @@ def _arrived(payment: Payment) -> str:
     """What the payer gave, as the chain says."""
     if payment.decimals is None:
         return "A payment in a token that is not accepted here"
-    given = payment.merchant_received + payment.fee_received
+    given = payment.amount + payment.fee_received
     symbol = payment.token_id.partition("::")[2].upper()
     return f"{token_text(Money(given, Asset(payment.token_id, payment.decimals)))} {symbol}"
 

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
 from gstable_server.kernel.fields import Body
 
+Hex20 = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{40}$")]
+Hex32 = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{64}$")]
+HexBytes = Annotated[str, StringConstraints(pattern=r"^0x([0-9a-fA-F]{2})+$")]
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
 class PrepareInput(Body):
-    """A payer's choice: the token to pay with, and the account that the wallet shows."""
+    """A payer's choice: the token to pay with and how, and the account that the wallet shows."""
 
     client_code: ShortText
     token_id: ShortText
-    payer: Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{40}$")]
+    way: Literal["approve", "erc3009", "permit", "permit2"] = "approve"
+    payer: Hex20
     payer_email: Annotated[str, StringConstraints(max_length=254)] | None = None
+
+
+class AuthorizeInput(Body):
+    """A payer's signature for the order of ``digest``, prepared for that account and way."""
+
+    client_code: ShortText
+    digest: Hex32
+    way: Literal["erc3009", "permit", "permit2"]
+    payer: Hex20
+    signature: HexBytes
