@@ -18,7 +18,9 @@ contract OddToken {
         OnlyPretends,
         TakesOnePercent,
         BurnsAllGas,
-        TellsPayerFirst
+        TellsPayerFirst,
+        TellsReceiverFirst,
+        DebitsOneMore
     }
 
     mapping(address account => uint256) public balanceOf;
@@ -40,7 +42,17 @@ contract OddToken {
         return true;
     }
 
+    function transfer(address to, uint256 amount) external {
+        _transfer(msg.sender, to, amount);
+    }
+
     function transferFrom(address from, address to, uint256 amount) external {
+        allowance[from][msg.sender] -= amount;
+        _transfer(from, to, amount);
+    }
+
+    /// @dev Answers the call itself, so that it can answer anything.
+    function _transfer(address from, address to, uint256 amount) private {
         Oddity oddity = to == _victim ? _oddity : Oddity.None;
         if (oddity == Oddity.Reverts) revert("odd");
         if (oddity == Oddity.RevertsWithHugeData) _revertWith(100_000);
@@ -48,15 +60,12 @@ contract OddToken {
         if (oddity == Oddity.OnlyPretends) _answer(1);
         if (oddity == Oddity.BurnsAllGas) _burnGas();
         if (oddity == Oddity.TellsPayerFirst) ITransferHook(from).beforeTransfer();
-        _move(from, to, amount, oddity == Oddity.TakesOnePercent ? amount / 100 : 0);
+        if (oddity == Oddity.TellsReceiverFirst) ITransferHook(to).beforeTransfer();
+        balanceOf[from] -= amount;
+        balanceOf[to] += oddity == Oddity.TakesOnePercent ? amount - amount / 100 : amount;
+        if (oddity == Oddity.DebitsOneMore) balanceOf[from] -= 1;
         if (oddity == Oddity.ReturnsTwo) _answer(2);
         if (oddity != Oddity.ReturnsNothing) _answer(1);
-    }
-
-    function _move(address from, address to, uint256 amount, uint256 fee) private {
-        allowance[from][msg.sender] -= amount;
-        balanceOf[from] -= amount;
-        balanceOf[to] += amount - fee;
     }
 
     function _answer(uint256 word) private pure {
