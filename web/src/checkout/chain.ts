@@ -1,11 +1,13 @@
 /** What the page asks of the network, always through the payer's own wallet. */
 
+import { word } from "./agree";
 import { Problem, pause } from "./page";
-import type { Call, Prepared } from "./server";
+import type { Call, Prepared, TypedData } from "./server";
 import { ask, currentAccount, WalletError, type Provider } from "./wallet";
 
 const ALLOWANCE = "0xdd62ed3e";
 const BALANCE_OF = "0x70a08231";
+const NONCES = "0x7ecebe00";
 const UNKNOWN_CHAIN = 4902;
 const POLL_EVERY = 1000;
 const PERMISSION_POLLS = 180;
@@ -49,25 +51,34 @@ async function isOn(provider: Provider, prepared: Prepared): Promise<boolean> {
   return typeof chainId === "string" && Number(chainId) === prepared.chainId;
 }
 
-/** Whether the payer's allowance for the payment contract already covers the total. */
+/** Whether nothing has to be allowed, or the payer's allowance already covers the total. */
 export async function isAllowed(
   provider: Provider,
   prepared: Prepared,
   payer: string,
 ): Promise<boolean> {
-  return (await allowance(provider, prepared, payer)) >= BigInt(prepared.terms.total);
+  const { spender, terms } = prepared;
+  if (spender === null) return true;
+  return (await allowance(provider, prepared, payer, spender)) >= BigInt(terms.total);
 }
 
-function allowance(provider: Provider, prepared: Prepared, payer: string): Promise<bigint> {
-  const data = ALLOWANCE + word(payer) + word(prepared.terms.router);
+function allowance(
+  provider: Provider,
+  prepared: Prepared,
+  payer: string,
+  spender: string,
+): Promise<bigint> {
+  const data = ALLOWANCE + word(payer) + word(spender);
   return readUint(provider, { to: prepared.tokenAddress, data });
 }
 
-/** Throws `Problem` when the payer cannot pay this: said before the wallet is asked to sign. */
+/** Throws `Problem` when the payer cannot pay this: said before the wallet is asked to sign.
+ * `sends`: whether the wallet has to send a transaction, which costs the network's fee. */
 export async function requireFunds(
   provider: Provider,
   prepared: Prepared,
   payer: string,
+  sends: boolean,
 ): Promise<void> {
   const { tokenAddress, terms, networkName, nativeSymbol, tokenSymbol } = prepared;
   const balance = await readUint(provider, { to: tokenAddress, data: BALANCE_OF + word(payer) });
@@ -77,7 +88,7 @@ export async function requireFunds(
         `Add ${tokenSymbol} to it, choose another account in your wallet, or pay another way.`,
     );
   }
-  const native = await ask(provider, "eth_getBalance", [payer, "latest"]);
+  const native = sends ? await ask(provider, "eth_getBalance", [payer, "latest"]) : null;
   if (typeof native === "string" && BigInt(native) === 0n) {
     throw new Problem(
       `This account has no ${nativeSymbol} to pay the network's fee on ${networkName}. ` +
@@ -86,7 +97,7 @@ export async function requireFunds(
   }
 }
 
-/** Let the payment contract take exactly the total. A token that only changes an allowance from
+/** Let the spender take exactly the total. A token that only changes an allowance from
  * zero (USDT on Ethereum) is set to zero first, when it says it would refuse otherwise. */
 export async function approve(
   provider: Provider,
@@ -94,13 +105,15 @@ export async function approve(
   payer: string,
   tell: (text: string) => void,
 ): Promise<void> {
-  const before = await allowance(provider, prepared, payer);
-  if (before > 0n && !(await wouldWork(provider, prepared.approve, payer))) {
+  const { spender, approve: call, resetApprove } = prepared;
+  if (spender === null || call === null || resetApprove === null) return;
+  const before = await allowance(provider, prepared, payer, spender);
+  if (before > 0n && !(await wouldWork(provider, call, payer))) {
     tell(`Confirm in your wallet: first take back the old permission for ${prepared.tokenSymbol}.`);
-    await sendAndWait(provider, prepared, prepared.resetApprove, payer);
+    await sendAndWait(provider, prepared, resetApprove, payer);
   }
   tell(`Confirm in your wallet: allow this one payment of ${prepared.terms.totalText}.`);
-  await sendAndWait(provider, prepared, prepared.approve, payer);
+  await sendAndWait(provider, prepared, call, payer);
   if (!(await isAllowed(provider, prepared, payer))) {
     throw new Problem(
       `The permission in your wallet is below ${prepared.terms.totalText}. ` +
@@ -112,13 +125,13 @@ export async function approve(
 /** Throws `Problem` when the network says now that the payment would fail. */
 export async function requirePayable(
   provider: Provider,
-  prepared: Prepared,
+  pay: Call,
   payer: string,
 ): Promise<void> {
   for (let tries = 0; tries < REHEARSALS; tries += 1) {
     // A wallet may read from several nodes, of which one can be a block behind the permission.
     if (tries > 0) await pause(POLL_EVERY);
-    if (await wouldWork(provider, prepared.pay, payer)) return;
+    if (await wouldWork(provider, pay, payer)) return;
   }
   throw new Problem(
     "The network says this payment would fail, so nothing was sent. It may be paid already, " +
@@ -144,7 +157,42 @@ export async function send(
   call: Call,
   payer: string,
 ): Promise<string> {
-  // The wallet may have been changed while the payer read the terms or an earlier call was mined.
+  await requireUnchanged(provider, prepared, payer);
+  const transaction = { from: payer, to: call.to, data: call.data, value: call.value };
+  const hash = await ask(provider, "eth_sendTransaction", [transaction]);
+  if (typeof hash !== "string" || !/^0x[0-9a-fA-F]{64}$/.test(hash)) {
+    throw new Problem("Your wallet gave no transaction. Look there whether it was sent.");
+  }
+  return hash;
+}
+
+/** The payer's signature for this one order. */
+export async function sign(
+  provider: Provider,
+  prepared: Prepared,
+  typedData: TypedData,
+  payer: string,
+): Promise<string> {
+  await requireUnchanged(provider, prepared, payer);
+  let asked = typedData;
+  if (prepared.way === "permit") {
+    const data = NONCES + word(payer);
+    const nonce = await readUint(provider, { to: prepared.tokenAddress, data });
+    asked = { ...typedData, message: { ...typedData.message, nonce: nonce.toString() } };
+  }
+  const signature = await ask(provider, "eth_signTypedData_v4", [payer, JSON.stringify(asked)]);
+  if (typeof signature !== "string" || !/^0x([0-9a-fA-F]{2})+$/.test(signature)) {
+    throw new Problem("Your wallet gave no signature. Nothing was paid; try again.");
+  }
+  return signature;
+}
+
+/** The wallet may have been changed while the payer read the terms or a call was mined. */
+async function requireUnchanged(
+  provider: Provider,
+  prepared: Prepared,
+  payer: string,
+): Promise<void> {
   const account = await currentAccount(provider);
   if (account?.toLowerCase() !== payer.toLowerCase() || !(await isOn(provider, prepared))) {
     throw new Problem(
@@ -152,12 +200,6 @@ export async function send(
         "choose the wallet again to see the terms for it.",
     );
   }
-  const transaction = { from: payer, to: call.to, data: call.data, value: call.value };
-  const hash = await ask(provider, "eth_sendTransaction", [transaction]);
-  if (typeof hash !== "string" || !/^0x[0-9a-fA-F]{64}$/.test(hash)) {
-    throw new Problem("Your wallet gave no transaction. Look there whether it was sent.");
-  }
-  return hash;
 }
 
 async function sendAndWait(
@@ -198,8 +240,4 @@ async function readUint(provider: Provider, call: { to: string; data: string }):
     throw new Problem("Your wallet's network gave no answer for this token. Try again.");
   }
   return BigInt(answer.slice(0, 66));
-}
-
-function word(address: string): string {
-  return address.slice(2).toLowerCase().padStart(64, "0");
 }

@@ -3,6 +3,7 @@
  * Whether a payment happened is never decided here: that is the server's word, from the chain.
  */
 
+import { requireAgreement, requirePayment } from "./agree";
 import {
   approve,
   enterNetwork,
@@ -11,9 +12,18 @@ import {
   requireFunds,
   requirePayable,
   send,
+  sign,
 } from "./chain";
 import { element, pause, Problem, say, setText, show } from "./page";
-import { prepare, type Choice, type Prepared, type Status } from "./server";
+import {
+  authorize,
+  prepare,
+  type Call,
+  type Choice,
+  type Prepared,
+  type Status,
+  type TypedData,
+} from "./server";
 import { countDown, follow, followClosely } from "./status";
 import { connect, discover, type Wallet } from "./wallet";
 
@@ -27,6 +37,7 @@ interface Review {
 
 const RECEIPT_EVERY = 1500;
 const DOUBT_AFTER = 60_000;
+const RELAY = "relay:";
 const UNEXPECTED = "Something went wrong on this page. Look in your wallet, then reload and see.";
 
 const main = element("pay");
@@ -84,7 +95,7 @@ function addWallet(wallet: Wallet): void {
     button.append(icon);
   }
   button.append(name);
-  button.addEventListener("click", () => void once(() => choose(wallet)));
+  button.addEventListener("click", () => void once(() => choose(wallet, easiestWay())));
   element("wallets").append(button);
   show("no-wallet", false);
   for (const event of ["accountsChanged", "chainChanged"]) {
@@ -99,48 +110,75 @@ function forget(wallet: Wallet): void {
   say("Your wallet changed its account or network. Choose the wallet again to see the terms.");
 }
 
-function choice(payer: string): Choice {
+function choice(payer: string, way: string): Choice {
   const fields = new FormData(form);
   const email = fields.get("payerEmail");
   return {
     clientCode: main.dataset["clientCode"] ?? "",
     tokenId: String(fields.get("tokenId") ?? ""),
+    way,
     payer,
     ...(typeof email === "string" ? { payerEmail: email.trim() } : {}),
   };
 }
 
-async function choose(wallet: Wallet): Promise<void> {
+/** The way that is the least work for the chosen token, by the server's word. */
+function easiestWay(): string {
+  const chosen = form.querySelector<HTMLInputElement>('input[name="tokenId"]:checked');
+  return chosen?.dataset["way"] ?? "approve";
+}
+
+async function choose(wallet: Wallet, way: string): Promise<void> {
   if (!form.reportValidity()) return;
+  const { provider } = wallet;
   working("Open your wallet to connect it.");
-  const payer = await connect(wallet.provider);
-  const prepared = await prepare(sessionId, choice(payer));
+  const payer = await connect(provider);
+  const prepared = await prepare(sessionId, choice(payer, way));
+  requireAgreement(prepared, payer);
   working(`Your wallet may ask to switch to ${prepared.networkName}.`);
-  await enterNetwork(wallet.provider, prepared);
+  await enterNetwork(provider, prepared);
   working("Looking at your balance.");
-  await requireFunds(wallet.provider, prepared, payer);
+  const allowed = await isAllowed(provider, prepared, payer);
+  const sends = !allowed || prepared.pay !== null || prepared.way === "permit";
+  await requireFunds(provider, prepared, payer, sends);
   review = { wallet, payer, prepared };
-  showTerms(review, await isAllowed(wallet.provider, prepared, payer));
+  showTerms(review);
+  showWork(review, allowed, sends);
   enter("review");
   element("review-title").focus();
 }
 
-function showTerms({ wallet, payer, prepared }: Review, allowed: boolean): void {
+function showTerms({ payer, prepared }: Review): void {
   const { terms } = prepared;
   setText("term-total", terms.totalText);
   setText("term-merchant", terms.merchantAmountText);
+  setText("term-destination", terms.rail === null ? "" : `on ${terms.merchantNetworkName}`);
   setText("term-recipient", terms.recipient);
   setText("term-fee", terms.feeAmountText);
   show("term-fee-row", BigInt(terms.feeAmount) > 0n);
   setText("term-network", prepared.networkName);
   setText("term-payer", payer);
   setText("term-router", terms.router);
+}
+
+/** Say what the wallet will ask for, and what the button does. */
+function showWork({ wallet, prepared }: Review, allowed: boolean, sends: boolean): void {
+  const { terms, way, ways } = prepared;
+  const asks = allowed ? [] : [`to allow exactly ${terms.totalText}`];
+  if (prepared.typedData !== null) asks.push("for a signature");
+  if (prepared.pay !== null || way === "permit") asks.push("to pay");
+  const times = ["", "once", "twice", "three times"][asks.length] ?? "";
+  setText("term-steps", `${wallet.name} will ask you ${times}: ${asks.join(", then ")}.`);
   setText(
-    "term-steps",
-    allowed
-      ? `${wallet.name} will ask you once: to pay.`
-      : `${wallet.name} will ask you twice: to allow exactly ${terms.totalText}, then to pay.`,
+    "term-promise",
+    sends
+      ? "The contract takes exactly these amounts, once. Your wallet must show the contract " +
+          "above; the network's own fee comes on top."
+      : "Your signature allows exactly this payment, once. There is no network fee for you.",
   );
+  const effort = sends ? "" : " — one signature, no network fee";
+  setText("confirm", way === "approve" ? "Pay with wallet" : `Pay ${terms.totalText}${effort}`);
+  show("other-way", way !== "approve" && ways.includes("approve"));
 }
 
 async function confirm(): Promise<void> {
@@ -151,30 +189,61 @@ async function confirm(): Promise<void> {
   if (!(await isAllowed(provider, prepared, payer))) {
     await approve(provider, prepared, payer, working);
   }
-  await requirePayable(provider, prepared, payer);
+  if (prepared.pay !== null) return sendPayment(review, prepared.pay);
+  if (prepared.typedData !== null) return handIn(review, prepared.typedData);
+}
+
+async function sendPayment({ wallet, payer, prepared }: Review, pay: Call): Promise<void> {
+  await requirePayable(wallet.provider, pay, payer);
   working(`Confirm in your wallet: pay ${prepared.terms.totalText}.`);
-  const hash = await send(provider, prepared, prepared.pay, payer);
-  // From here the money may be on its way, whatever happens to this page: a reload must not
-  // offer to pay again as if nothing were.
-  sessionStorage.setItem(sentKey, hash);
-  waitFor();
+  const hash = await send(wallet.provider, prepared, pay, payer);
+  onItsWay(hash);
   void watch(wallet, hash);
 }
 
-function waitFor(): void {
+/** Let the payer sign, and give the signature to the server: it sends the payment, or says what
+ * the wallet has to send. */
+async function handIn(shown: Review, typedData: TypedData): Promise<void> {
+  const { wallet, payer, prepared } = shown;
+  const { digest, way, terms } = prepared;
+  working(`Sign in your wallet: pay ${terms.totalText}.`);
+  const signature = await sign(wallet.provider, prepared, typedData, payer);
+  working("Handing in your signature.");
+  const clientCode = main.dataset["clientCode"] ?? "";
+  const { relay, pay } = await authorize(sessionId, { clientCode, digest, way, payer, signature });
+  if (relay !== null) {
+    onItsWay(relay);
+  } else if (pay !== null) {
+    requirePayment(prepared, pay, payer);
+    await sendPayment(shown, pay);
+  }
+}
+
+/** From here the money may be on its way, whatever happens to this page: a reload must not offer
+ * to pay again as if nothing were. `name`: a transaction's hash, or the server's name for it. */
+function onItsWay(name: string): void {
+  sessionStorage.setItem(sentKey, name);
+  waitFor(name);
+}
+
+function waitFor(name: string): void {
   enter("sent");
   show("pay-again", false);
   setText("sent-text", "Waiting for the network to show your payment. You can leave this page.");
-  followClosely();
+  followClosely(name.startsWith(RELAY) ? name : "");
   setTimeout(() => {
-    if (stage !== "sent") return;
-    setText(
-      "sent-text",
-      "Still waiting. Look in your wallet: a payment can be slow when the network is busy. " +
-        "If you cancelled it there, you can pay again. This order can be paid only once.",
-    );
-    show("pay-again", true);
+    if (stage === "sent") doubt("Still waiting. A payment can be slow when the network is busy.");
   }, DOUBT_AFTER);
+}
+
+/** Offer to pay again, and say what that means. */
+function doubt(text: string): void {
+  setText(
+    "sent-text",
+    `${text} Look in your wallet whether it was sent. If it was not, you can pay again: with the ` +
+      "same token on the same network an order can be paid only once.",
+  );
+  show("pay-again", true);
 }
 
 /** Tell about a failed transaction sooner than the payer would find out. */
@@ -212,9 +281,19 @@ function changed(status: Status): void {
     if (!busy) stage = "choose";
   }
   if (!busy) enter(stage);
+  if (stage === "sent" && status.relay === "failed") {
+    startAgain();
+    say("The network did not take this payment, and nothing was charged. Pay another way.");
+  } else if (stage === "sent" && status.relay === "doubtful") {
+    doubt("The network does not take this payment at the moment.");
+  }
 }
 
 element("confirm").addEventListener("click", () => void once(confirm));
+element("other-way").addEventListener("click", () => {
+  const shown = review;
+  if (shown !== null) void once(() => choose(shown.wallet, "approve"));
+});
 element("back").addEventListener("click", () => {
   if (!busy) enter("choose");
 });
@@ -226,4 +305,5 @@ enter("choose");
 discover(addWallet);
 follow(sessionId, main.dataset["phase"] ?? "", changed);
 if (open) countDown(Number(main.dataset["expiresAt"]), Number(main.dataset["now"]));
-if (open && sessionStorage.getItem(sentKey) !== null) waitFor();
+const sent = sessionStorage.getItem(sentKey);
+if (open && sent !== null) waitFor(sent);

@@ -9,7 +9,19 @@ export interface Call {
   value: string;
 }
 
-/** The terms that the platform signed, and the calls that carry them (spec 15, Payer pages). */
+/** How the payment contract gets the tokens; the server says which of them a token allows. */
+export type Way = "erc3009" | "permit2" | "permit" | "approve";
+
+/** What a wallet signs (`eth_signTypedData_v4`); a permit comes without the owner's nonce. */
+export interface TypedData {
+  primaryType: string;
+  domain: { chainId: number; verifyingContract: string };
+  types: Record<string, unknown>;
+  message: Record<string, unknown>;
+}
+
+/** The terms that the platform signed, and what the wallet has to do for one way to pay: give the
+ * permission `approve` to `spender` where there is one, then send `pay` or sign `typedData`. */
 export interface Prepared {
   chainId: number;
   chainIdHex: string;
@@ -18,18 +30,30 @@ export interface Prepared {
   rpcUrl: string | null;
   tokenAddress: string;
   tokenSymbol: string;
-  approve: Call;
-  resetApprove: Call;
-  pay: Call;
+  way: Way;
+  ways: Way[];
+  digest: string;
+  spender: string | null;
+  approve: Call | null;
+  resetApprove: Call | null;
+  pay: Call | null;
+  typedData: TypedData | null;
   terms: {
-    merchantAmount: string;
-    merchantAmountText: string;
+    amount: string;
     feeAmount: string;
     feeAmountText: string;
     total: string;
     totalText: string;
+    merchantAmount: string;
+    merchantAmountText: string;
+    merchantNetworkName: string;
+    settlementChainId: number;
+    settlementToken: string;
+    sessionKey: string;
+    rail: string | null;
     deadline: number;
     recipient: string;
+    feeReceiver: string;
     router: string;
   };
 }
@@ -45,27 +69,53 @@ export interface Status {
   expiresAt: number;
   now: number;
   redirectUrl: string | null;
+  relay: "waiting" | "doubtful" | "sent" | "failed" | null;
 }
 
 export interface Choice {
   clientCode: string;
   tokenId: string;
+  way: string;
   payer: string;
   payerEmail?: string;
+}
+
+export interface Signed {
+  clientCode: string;
+  digest: string;
+  way: Way;
+  payer: string;
+  signature: string;
+}
+
+/** What follows a signature: the server sends the payment named `relay`, or the payer `pay`. */
+export interface Authorized {
+  relay: string | null;
+  pay: Call | null;
 }
 
 const UNREACHABLE = "This page could not reach the payment server. Check your connection.";
 
 export async function prepare(sessionId: string, choice: Choice): Promise<Prepared> {
-  return (await answerOf(`/pay/${sessionId}/prepare`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(choice),
-  })) as Prepared;
+  return (await post(`/pay/${sessionId}/prepare`, choice)) as Prepared;
 }
 
-export async function fetchStatus(sessionId: string): Promise<Status> {
-  return (await answerOf(`/pay/${sessionId}/status`, {})) as Status;
+export async function authorize(sessionId: string, signed: Signed): Promise<Authorized> {
+  return (await post(`/pay/${sessionId}/authorize`, signed)) as Authorized;
+}
+
+/** `relay` is the payment that the server sends for this page, or the empty text. */
+export async function fetchStatus(sessionId: string, relay: string): Promise<Status> {
+  const query = relay === "" ? "" : `?relay=${encodeURIComponent(relay)}`;
+  return (await answerOf(`/pay/${sessionId}/status${query}`, {})) as Status;
+}
+
+function post(path: string, body: unknown): Promise<unknown> {
+  return answerOf(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
 }
 
 /** Throws `Problem` with the server's own words, which say what to do. */

@@ -11,6 +11,7 @@ const REDIRECT_AFTER = 4000;
 let timer = 0;
 let eager = false;
 let sessionId = "";
+let relay = "";
 let lastPhase = "";
 let onChange: (status: Status) => void = () => {};
 
@@ -23,9 +24,10 @@ export function follow(session: string, phase: string, changed: (status: Status)
   schedule(phase === "progress" ? OFTEN : SELDOM);
 }
 
-/** Poll more often: a payment of this page is on its way. */
-export function followClosely(): void {
-  eager = true;
+/** Poll more often: a payment of this page is on its way. `name` is the server's name for it where
+ * the server sends it, else the empty text. */
+export function followClosely(name: string): void {
+  [eager, relay] = [true, name];
   schedule(0);
 }
 
@@ -37,7 +39,7 @@ function schedule(delay: number): void {
 async function poll(): Promise<void> {
   let ended = false;
   try {
-    const status = await fetchStatus(sessionId);
+    const status = await fetchStatus(sessionId, relay);
     showStatus(status);
     ended = status.phase === "done" || status.phase === "closed";
   } catch (error) {
