@@ -15,7 +15,9 @@ import asyncpg
 import pytest
 
 from gstable_server import migrations
+from gstable_server.chain.deployment import Actors
 from gstable_server.chain.devnet import Devnet
+from gstable_server.chain.keys import address_of_key
 from gstable_server.chain.orders import OrderSigner
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.embedded_postgres import EmbeddedPostgres, temporary_postgres
@@ -26,6 +28,10 @@ from tests.scheduling import OneInstallation
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 _numbers = itertools.count(1)
+RELAYER_KEY = b"\x12" * 32
+SOLVER_KEY = b"\x13" * 32
+ATTESTOR_KEY = b"\x14" * 32
+CCTP_ATTESTER_KEY = b"\x15" * 32
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -155,11 +161,23 @@ def order_signer() -> OrderSigner:
 
 
 @pytest.fixture(scope="session")
+def actors(order_signer: OrderSigner) -> Actors:
+    """Whom the local chains' contracts know; their keys are the constants of this file."""
+    return Actors(
+        order_signer=order_signer.address,
+        relayer=address_of_key(RELAYER_KEY),
+        solver=address_of_key(SOLVER_KEY),
+        attestor=address_of_key(ATTESTOR_KEY),
+        cctp_attester=address_of_key(CCTP_ATTESTER_KEY),
+    )
+
+
+@pytest.fixture(scope="session")
 async def devnet(
-    anyio_backend: str, tmp_path_factory: pytest.TempPathFactory, order_signer: OrderSigner
+    anyio_backend: str, tmp_path_factory: pytest.TempPathFactory, actors: Actors
 ) -> AsyncIterator[Devnet]:
-    """Two local chains with router and tokens; one per test process, so tests share them."""
-    running = await Devnet.start(tmp_path_factory.mktemp("chains"), order_signer.address)
+    """Four local chains with all contracts; one set per test process, so tests share them."""
+    running = await Devnet.start(tmp_path_factory.mktemp("chains"), actors)
     yield running
     running.stop()
 

@@ -17,9 +17,8 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from gstable import Client
-from gstable_server.chain.checksum import address_from_text
-from gstable_server.chain.networks import Network, Networks, Token
-from gstable_server.kernel.tenant import Mode
+from gstable_server.chain.networks import Networks
+from gstable_server.chain.networks_toml import load_networks
 
 WAIT_SECONDS = 60.0
 LOOK_SECONDS = 0.1
@@ -53,7 +52,7 @@ class Running:
     @property
     def networks(self) -> Networks:
         """The local chains as the server sees them."""
-        return Networks(tuple(_network(one) for one in self.about["networks"]))
+        return load_networks(Path(self.about["networksFile"]))
 
     def client(self) -> Client:
         """The SDK, with only the base addresses changed."""
@@ -105,37 +104,6 @@ class Running:
         """End it as Ctrl-C does."""
         self.process.send_signal(signal.SIGINT)
         self.process.wait(60)
-
-
-def _network(one: dict[str, Any]) -> Network:
-    tokens = tuple(
-        Token(
-            token_id=token["tokenId"],
-            name=token["symbol"],
-            symbol=token["symbol"],
-            network=one["name"],
-            chain_id=one["chainId"],
-            address=address_from_text(token["address"]),
-            decimals=token["decimals"],
-            code_hash=None,
-        )
-        for token in one["tokens"]
-    )
-    return Network(
-        name=one["name"],
-        title=one["name"],
-        mode=Mode.TEST,
-        chain_id=one["chainId"],
-        route_group=one["name"].upper(),
-        rpc_urls=(one["rpcUrl"],),
-        router=address_from_text(one["contract"]),
-        router_code_hash=None,
-        confirmations=3,
-        start_block=0,
-        explorer_url="",
-        native_symbol="ETH",
-        tokens=tokens,
-    )
 
 
 def _children(pid: int) -> list[int]:

@@ -7,14 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gstable_server.chain.checksum import to_checksum
+from gstable_server.chain.deployment import Actors
 from gstable_server.chain.devnet import Devnet, DevnetFailed, anvil_path
 from gstable_server.chain.networks_toml import load_networks
-from gstable_server.chain.orders import OrderSigner
 from gstable_server.kernel.address import Address
 
 pytestmark = pytest.mark.anvil
@@ -24,9 +24,11 @@ SOMEBODY = Address(b"\x31" * 20)
 ORPHAN = """
 import asyncio, sys, time
 from pathlib import Path
+from gstable_server.chain.deployment import Actors
 from gstable_server.chain.devnet import Devnet
 from gstable_server.kernel.address import Address
-running = asyncio.run(Devnet.start(Path(sys.argv[1]), Address(bytes([7] * 20))))
+actors = Actors(*(Address(bytes([number] * 20)) for number in range(7, 12)))
+running = asyncio.run(Devnet.start(Path(sys.argv[1]), actors))
 print(*[process.pid for process in running._processes], flush=True)
 time.sleep(60)
 """
@@ -41,20 +43,20 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.anyio
-async def test_chains_are_as_configured_and_start_quickly(
-    tmp_path: Path, order_signer: OrderSigner
-) -> None:
+async def test_chains_are_as_configured_and_start_quickly(tmp_path: Path, actors: Actors) -> None:
     begun = time.monotonic()
-    devnet = await Devnet.start(tmp_path, order_signer.address)
+    devnet = await Devnet.start(tmp_path, actors)
     try:
         assert time.monotonic() - begun < 5  # measured 0.2 s; the machine may be busy
         assert load_networks(devnet.networks_file).all == devnet.networks.all
         ids = [token.token_id for network in devnet.networks.all for token in network.tokens]
-        assert ids == ["polygon::usdc", "polygon::usdt", "base::usdc"]
-        assert [n.chain_id for n in devnet.networks.all] == [1337137, 1338453]
-        assert [n.route_group for n in devnet.networks.all] == ["POL", "BASE"]
-        routers = {to_checksum(network.router) for network in devnet.networks.all}
-        assert len(routers) == 2
+        assert ids == [
+            *("ethereum::usdc", "ethereum::usdt", "polygon::usdc", "polygon::usdt"),
+            *("arbitrumone::usdc", "arbitrumone::usdt", "base::usdc"),
+        ]
+        chain_ids = [1331001, 1337137, 1342161, 1338453]
+        assert [n.chain_id for n in devnet.networks.all] == chain_ids
+        assert [n.route_group for n in devnet.networks.all] == ["ETH", "POL", "ARB", "BASE"]
     finally:
         devnet.stop()
 
@@ -69,13 +71,13 @@ async def test_every_token_can_be_handed_out(devnet: Devnet) -> None:
 
 
 @pytest.mark.anyio
-async def test_kept_chains_go_on_where_they_were(tmp_path: Path, order_signer: OrderSigner) -> None:
-    first = await Devnet.start(tmp_path, order_signer.address, keep=True)
+async def test_kept_chains_go_on_where_they_were(tmp_path: Path, actors: Actors) -> None:
+    first = await Devnet.start(tmp_path, actors, keep=True)
     await first.fund("polygon", SOMEBODY, "usdt", 5)
     async with first.rpc("polygon") as rpc:
         here, _ = await rpc.block_and_next(1)
     first.stop()
-    again = await Devnet.start(tmp_path, order_signer.address, keep=True)
+    again = await Devnet.start(tmp_path, actors, keep=True)
     try:
         assert await again.balance("polygon", SOMEBODY, "usdt") == 5
         assert again.networks.network("base").router == first.networks.network("base").router
@@ -86,8 +88,8 @@ async def test_kept_chains_go_on_where_they_were(tmp_path: Path, order_signer: O
         assert abs(newest.timestamp - time.time()) < 60
     finally:
         again.stop()
-    with pytest.raises(DevnetFailed, match="another order signer"):
-        await Devnet.start(tmp_path, SOMEBODY, keep=True)
+    with pytest.raises(DevnetFailed, match="does not accept orders signed by"):
+        await Devnet.start(tmp_path, replace(actors, order_signer=SOMEBODY), keep=True)
 
 
 def test_killed_parent_leaves_no_chain_behind(tmp_path: Path, repository: Path) -> None:
@@ -99,7 +101,7 @@ def test_killed_parent_leaves_no_chain_behind(tmp_path: Path, repository: Path) 
     )
     assert parent.stdout is not None
     pids = [int(pid) for pid in parent.stdout.readline().split()]
-    assert len(pids) == 2
+    assert len(pids) == 4
     assert all(alive(pid) for pid in pids)
     parent.send_signal(signal.SIGKILL)
     parent.wait()

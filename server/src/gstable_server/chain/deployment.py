@@ -1,111 +1,254 @@
-"""Puts the router, USDC and a double of USDT on a local chain, in two blocks.
+"""Puts everything that payments need on local chains: the router, every collector and rail, USDC,
+a double of USDT, Circle's transfer protocol as doubles, Permit2 and Uniswap.
 
-Every address is known before anything is sent (it follows from the sender and its nonce), so
-the transactions go out together and nothing waits for a receipt.
+``contracts/artifacts`` and ``node_modules`` of the source tree hold the code. The tables
+``_COLLECTORS`` and ``_RAILS`` name our contracts and what their constructors are given.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from gstable_server.chain import abi
 from gstable_server.chain.checksum import keccak256
+from gstable_server.chain.deployment_script import (
+    CHECKOUT,
+    Script,
+    carry_out,
+    creation_code,
+    load_artifact,
+)
+from gstable_server.chain.deployment_uniswap import (
+    POOL_FEE,
+    POOL_TOKENS,
+    swap_router_with_pool,
+)
 from gstable_server.chain.http_rpc import HttpRpc
-from gstable_server.chain.transactions import rlp
+from gstable_server.chain.networks import Contract, Contracts, Token, TokenSigning
 from gstable_server.kernel.address import Address, address_from_hex
 
-GAS = 8_000_000
+ARTIFACTS = CHECKOUT / "contracts/artifacts"
+NODE_MODULES = CHECKOUT / "node_modules"
 DECIMALS = 6
+UNLIMITED = 2**256 - 1
+MINT = "mint(address,uint256)"
+ISSUE = "issue(uint256)"
+PERMIT2 = Address(bytes.fromhex("000000000022d473030f116ddee9f6b43ac78ba3"))
+"""Where Permit2 is on every chain."""
 PROXY_ADMIN = Address(keccak256(b"administrator of the USDC proxy")[12:])
 """The proxy answers nothing else to its administrator, so it is nobody who calls the token."""
+SOLVER_TOKENS = 50_000_000
+"""Whole tokens of each kind that the solver has to fill orders with."""
+ACTOR_NATIVE = 1000 * 10**18
+SHARED_OWNER = 9
+"""Which of the nodes' accounts owns the collector of deposits: the same on every chain, because
+its address, which is the same on every chain, follows from its owner."""
 
 
 @dataclass(frozen=True, slots=True)
-class DeployedToken:
+class Actors:
+    """The accounts that the contracts are told of, and whose keys a server holds."""
+
+    order_signer: Address
+    relayer: Address
+    solver: Address
+    attestor: Address
+    cctp_attester: Address
+
+
+@dataclass(frozen=True, slots=True)
+class SitePlan:
+    """One chain to deploy to. ``deployer`` is one of the node's accounts: another one on each
+    chain, so that no contract has the same address on two and a mix-up of networks shows."""
+
     name: str
-    symbol: str
-    address: Address
-    decimals: int
-    code_hash: bytes
+    chain_id: int
+    tether: bool
+    domain: int
+    deployer: int
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """Where everything is; code hashes are Keccak-256 of the runtime code."""
 
-    router: Address
-    router_code_hash: bytes
-    tokens: tuple[DeployedToken, ...]
+    router: Contract
+    tokens: tuple[Token, ...]
+    contracts: Contracts
+    token_messenger: Contract
+    message_transmitter: Contract
+    permit2: Contract
+    swap_pool_fee: int
 
 
-class _Script:
-    """Transactions of one sender, numbered from its next nonce."""
+@dataclass(slots=True)
+class _Site:
+    """A chain while its deployment is being written down."""
 
-    def __init__(self, sender: str, nonce: int) -> None:
-        self.sender = address_from_hex(sender)
-        self._nonce = nonce
-        self.transactions: list[dict[str, str]] = []
+    plan: SitePlan
+    rpc: HttpRpc
+    actors: Actors
+    script: Script
+    shared_owner: Script
+    tokens: dict[str, Address] = field(default_factory=dict)
+    places: dict[str, Address] = field(default_factory=dict)
+    """Contracts by name: ``router``, those of ``_COLLECTORS`` and ``_RAILS``, and foreign ones."""
 
-    def create(self, code: bytes) -> Address:
-        """Deploy ``code``; the address it will have."""
-        created = created_address(self.sender, self._nonce)
-        self._add({"data": "0x" + code.hex()})
-        return created
+    def create(self, place: str, artifact: str, *arguments: bytes | abi.Dynamic) -> None:
+        """Deploy one of our own contracts."""
+        self.places[place] = self.script.create(_own_code(artifact), *arguments)
 
-    def call(self, to: Address, signature: str, *arguments: bytes | abi.Dynamic) -> None:
-        data = abi.call_data(signature, *arguments)
-        self._add({"to": "0x" + to.hex(), "data": "0x" + data.hex()})
+    def word(self, place: str) -> bytes:
+        """The address of a contract as an ABI word."""
+        return abi.address_word(self.places[place])
 
-    def _add(self, transaction: dict[str, str]) -> None:
-        sender = "0x" + self.sender.hex()
-        self.transactions.append(
-            {"from": sender, "nonce": hex(self._nonce), "gas": hex(GAS), **transaction}
-        )
-        self._nonce += 1
+    @property
+    def owner(self) -> bytes:
+        """Who owns everything but the collector of deposits, as an ABI word."""
+        return abi.address_word(self.script.sender)
 
 
-def created_address(sender: Address, nonce: int) -> Address:
-    """Where the contract that ``sender`` creates with ``nonce`` will be."""
-    return Address(keccak256(rlp([sender, nonce]))[12:])
+Arguments = Callable[[_Site], Sequence[bytes]]
+
+_COLLECTORS: Mapping[str, tuple[str, Arguments]] = {
+    "erc3009_collector": ("Erc3009Collector", lambda site: [site.word("router")]),
+    "permit_collector": ("PermitCollector", lambda site: [site.word("router")]),
+    "permit2_collector": (
+        "Permit2Collector",
+        lambda site: [site.word("router"), abi.address_word(PERMIT2)],
+    ),
+}
+_RAILS: Mapping[str, tuple[str, Arguments]] = {
+    "swap_rail": ("SwapRail", lambda site: [site.word("router"), site.word("swap_router")]),
+    "cctp_rail": ("CctpRail", lambda site: [site.word("router"), site.word("token_messenger")]),
+    "escrow_rail": ("EscrowRail", lambda site: [site.word("router"), site.owner]),
+    "hold_rail": ("HoldRail", lambda site: [site.word("router")]),
+}
 
 
 async def deploy(
-    rpc: HttpRpc, artifacts: Path, operator: str, signer: Address, tether: bool
-) -> Deployment:
-    """Deploy with the node's own account ``operator``, who becomes the owner of everything."""
-    owner = address_from_hex(operator)
-    script = _Script(operator, await rpc.transaction_count(owner))
-    usdc = _usdc(script, json.loads((artifacts / "usdc.json").read_text())["contracts"])
-    placed = [("USD Coin", "USDC", usdc)]
-    if tether:
-        code = _bytecode(_artifact(artifacts, "TetherDouble")) + abi.encode(abi.number_word(0))
-        placed.append(("Tether USD", "USDT", script.create(code)))
-    router = script.create(
-        _bytecode(_artifact(artifacts, "PaymentRouter"))
-        + abi.encode(abi.address_word(owner), abi.address_word(signer))
+    rpcs: Sequence[HttpRpc], plans: Sequence[SitePlan], actors: Actors
+) -> list[Deployment]:
+    """Deploy to all chains at once and let each know the others. Each plan's deployer owns what is
+    deployed there."""
+    sites = await asyncio.gather(
+        *(_site(rpc, plan, actors) for rpc, plan in zip(rpcs, plans, strict=True))
     )
-    await _send(rpc, script.transactions)
-    return Deployment(
-        router=router,
-        router_code_hash=await _code_hash(rpc, router),
-        tokens=tuple(
-            [
-                DeployedToken(name, symbol, address, DECIMALS, await _code_hash(rpc, address))
-                for name, symbol, address in placed
-            ]
-        ),
+    for site in sites:
+        _write_down(site)
+    for site in sites:
+        _know_each_other(site, [other for other in sites if other is not site])
+    collectors = {site.places.get("deposit_collector") for site in sites}
+    assert len(collectors) <= 1, "deposits are collected at one address on every network"
+    await asyncio.gather(*(_carry_out(site) for site in sites))
+    return await asyncio.gather(*(_read_back(site) for site in sites))
+
+
+async def _site(rpc: HttpRpc, plan: SitePlan, actors: Actors) -> _Site:
+    [accounts] = await rpc.ask([("eth_accounts", [])])
+    scripts = []
+    for number in (plan.deployer, SHARED_OWNER):
+        sender = address_from_hex(accounts[number])
+        scripts.append(Script(sender, await rpc.transaction_count(sender)))
+    return _Site(plan, rpc, actors, *scripts)
+
+
+def _write_down(site: _Site) -> None:
+    """Everything that needs no other chain."""
+    script = site.script
+    site.tokens["USDC"] = _usdc(script)
+    if site.plan.tether:
+        site.tokens["USDT"] = script.create(_own_code("TetherDouble"), abi.number_word(0))
+        _issue(site, site.script.sender, POOL_TOKENS)
+        site.places["swap_router"] = swap_router_with_pool(
+            script, NODE_MODULES, *site.tokens.values()
+        )
+    signer = abi.address_word(site.actors.order_signer)
+    site.create("router", "PaymentRouter", site.owner, signer)
+    _transfer_protocol(site)
+    for place, (artifact, arguments) in _COLLECTORS.items():
+        if not _is_built(artifact):
+            continue
+        site.create(place, artifact, *arguments(site))
+        script.call(site.places["router"], "addCollector(address)", site.word(place))
+    if _is_built("DepositCollector"):
+        _deposit_collector(site)
+    for place, (artifact, arguments) in _RAILS.items():
+        if place == "swap_rail" and "swap_router" not in site.places:
+            continue
+        site.create(place, artifact, *arguments(site))
+        script.call(site.places["router"], "addRail(address)", site.word(place))
+    escrow = site.places["escrow_rail"]
+    script.call(escrow, "addSolver(address)", abi.address_word(site.actors.solver))
+    script.call(escrow, "addAttestor(address)", abi.address_word(site.actors.attestor))
+    script.call(escrow, "setThreshold(uint256)", abi.number_word(1))
+    _issue(site, site.actors.solver, SOLVER_TOKENS)
+
+
+def _deposit_collector(site: _Site) -> None:
+    owner = abi.address_word(site.shared_owner.sender)
+    collector = site.script.create_everywhere_alike(_own_code("DepositCollector"), owner)
+    site.places["deposit_collector"] = collector
+    site.script.call(site.places["router"], "addCollector(address)", abi.address_word(collector))
+    site.shared_owner.call(collector, "setRouter(address)", site.word("router"))
+
+
+def _transfer_protocol(site: _Site) -> None:
+    """Circle's messenger may mint and burn USDC; one attester signs."""
+    domain = abi.number_word(site.plan.domain)
+    attester = abi.address_word(site.actors.cctp_attester)
+    site.create("message_transmitter", "MessageTransmitterDouble", domain, site.owner, attester)
+    site.create(
+        "token_messenger", "TokenMessengerDouble", site.word("message_transmitter"), site.owner
+    )
+    site.script.call(
+        site.tokens["USDC"],
+        "configureMinter(address,uint256)",
+        site.word("token_messenger"),
+        abi.number_word(UNLIMITED),
     )
 
 
-def _usdc(script: _Script, contracts: dict[str, Any]) -> Address:
+def _know_each_other(site: _Site, others: Sequence[_Site]) -> None:
+    """What is burnt on another chain is minted on this one."""
+    messenger = site.places["token_messenger"]
+    for other in others:
+        domain = abi.number_word(other.plan.domain)
+        site.script.call(
+            messenger,
+            "addRemoteTokenMessenger(uint32,bytes32)",
+            domain,
+            other.word("token_messenger"),
+        )
+        site.script.call(
+            messenger,
+            "linkTokenPair(address,uint32,bytes32)",
+            abi.address_word(site.tokens["USDC"]),
+            domain,
+            abi.address_word(other.tokens["USDC"]),
+        )
+
+
+def _issue(site: _Site, holder: Address, whole_tokens: int) -> None:
+    """New tokens of each kind; those of the double of USDT appear with its owner."""
+    amount = abi.number_word(whole_tokens * 10**DECIMALS)
+    word = abi.address_word(holder)
+    site.script.call(site.tokens["USDC"], MINT, word, amount)
+    if site.plan.tether:
+        site.script.call(site.tokens["USDT"], ISSUE, amount)
+        if holder != site.script.sender:
+            site.script.call(site.tokens["USDT"], abi.TRANSFER, word, amount)
+
+
+def _usdc(script: Script) -> Address:
     """Circle's FiatTokenV2_2 behind its proxy, in the sequence of contracts/README.md."""
-    checker = script.create(_bytecode(contracts["SignatureChecker"]))
-    implementation = script.create(_linked(contracts["FiatTokenV2_2"], checker))
+    contracts = load_artifact(ARTIFACTS / "usdc.json")["contracts"]
+    checker = script.create(creation_code(contracts["SignatureChecker"]))
+    implementation = script.create(creation_code(contracts["FiatTokenV2_2"], checker))
     token = script.create(
-        _bytecode(contracts["FiatTokenProxy"]) + abi.encode(abi.address_word(implementation))
+        creation_code(contracts["FiatTokenProxy"]), abi.address_word(implementation)
     )
     operator = abi.address_word(script.sender)
     name, symbol, currency = (abi.Dynamic(t) for t in (b"USD Coin", b"USDC", b"USD"))
@@ -125,51 +268,76 @@ def _usdc(script: _Script, contracts: dict[str, Any]) -> Address:
     script.call(token, "initializeV2(string)", name)
     script.call(token, "initializeV2_1(address)", operator)
     script.call(token, "initializeV2_2(address[],string)", abi.Dynamic(b""), symbol)
-    script.call(token, "configureMinter(address,uint256)", operator, abi.number_word(2**256 - 1))
+    script.call(token, "configureMinter(address,uint256)", operator, abi.number_word(UNLIMITED))
     return token
 
 
-async def _send(rpc: HttpRpc, transactions: list[dict[str, str]]) -> None:
-    hashes = await rpc.ask([("eth_sendTransaction", [each]) for each in transactions])
-    await rpc.ask([("evm_mine", [])])
-    for position, tx_hash in enumerate(hashes):
-        receipt = await rpc.receipt(bytes.fromhex(tx_hash[2:]))
-        assert receipt is not None, "a mined block holds every waiting transaction"
-        assert receipt.succeeded, f"deployment step {position} failed"
+async def _carry_out(site: _Site) -> None:
+    rpc, actors = site.rpc, site.actors
+    permit2 = "0x"
+    if _is_built("permit2"):
+        permit2 = load_artifact(ARTIFACTS / "permit2.json")["deployedBytecode"]
+    await rpc.ask(
+        [
+            ("anvil_setCode", ["0x" + PERMIT2.hex(), permit2]),
+            *(
+                ("anvil_setBalance", ["0x" + account.hex(), hex(ACTOR_NATIVE)])
+                for account in (actors.relayer, actors.solver)
+            ),
+            ("anvil_impersonateAccount", ["0x" + actors.solver.hex()]),
+        ]
+    )
+    solver = Script(actors.solver, await rpc.transaction_count(actors.solver))
+    for token in site.tokens.values():
+        solver.call(token, abi.APPROVE, site.word("escrow_rail"), abi.number_word(UNLIMITED))
+    await carry_out(rpc, [site.script])
+    await carry_out(rpc, [solver, site.shared_owner])
+    await rpc.ask([("anvil_stopImpersonatingAccount", ["0x" + actors.solver.hex()])])
 
 
-async def _code_hash(rpc: HttpRpc, address: Address) -> bytes:
-    return keccak256(await rpc.code(address))
+_TOKEN_NAMES: Mapping[str, str] = {"USDC": "USD Coin", "USDT": "Tether USD"}
+_SIGNING: Mapping[str, TokenSigning] = {
+    "USDC": TokenSigning("USD Coin", "2", erc3009=True, permit=True)
+}
 
 
-def _artifact(artifacts: Path, name: str) -> dict[str, Any]:
-    artifact: dict[str, Any] = json.loads((artifacts / f"{name}.json").read_text())
-    return artifact
+async def _read_back(site: _Site) -> Deployment:
+    wanted = {**site.places, **site.tokens, "permit2": PERMIT2}
+    codes = await site.rpc.ask(
+        [("eth_getCode", ["0x" + address.hex(), "latest"]) for address in wanted.values()]
+    )
+    found = {
+        name: Contract(address, keccak256(bytes.fromhex(code[2:])))
+        for (name, address), code in zip(wanted.items(), codes, strict=True)
+    }
+    names = [*_COLLECTORS, "deposit_collector", *_RAILS]
+    return Deployment(
+        router=found["router"],
+        tokens=tuple(
+            Token(
+                token_id=f"{site.plan.name}::{symbol.lower()}",
+                name=_TOKEN_NAMES[symbol],
+                symbol=symbol,
+                network=site.plan.name,
+                chain_id=site.plan.chain_id,
+                address=address,
+                decimals=DECIMALS,
+                code_hash=found[symbol].code_hash,
+                signing=_SIGNING.get(symbol),
+            )
+            for symbol, address in site.tokens.items()
+        ),
+        contracts=Contracts(**{name: found[name] for name in names if name in found}),
+        token_messenger=found["token_messenger"],
+        message_transmitter=found["message_transmitter"],
+        permit2=found["permit2"],
+        swap_pool_fee=POOL_FEE if "swap_router" in found else 0,
+    )
 
 
-def _bytecode(artifact: dict[str, Any]) -> bytes:
-    return bytes.fromhex(artifact["bytecode"].removeprefix("0x"))
+def _own_code(artifact: str) -> bytes:
+    return creation_code(load_artifact(ARTIFACTS / f"{artifact}.json"))
 
 
-def _linked(artifact: dict[str, Any], library: Address) -> bytes:
-    """Put the library's address in the places that ``linkReferences`` lists."""
-    code = bytearray(bytes.fromhex(_blanked(artifact["bytecode"].removeprefix("0x"), artifact)))
-    for start, length in _places(artifact):
-        code[start : start + length] = library
-    return bytes(code)
-
-
-def _blanked(digits: str, artifact: dict[str, Any]) -> str:
-    """The placeholders are not hexadecimal: zeros stand in until they are replaced."""
-    for start, length in _places(artifact):
-        digits = digits[: 2 * start] + "00" * length + digits[2 * (start + length) :]
-    return digits
-
-
-def _places(artifact: dict[str, Any]) -> list[tuple[int, int]]:
-    return [
-        (place["start"], place["length"])
-        for libraries in artifact["linkReferences"].values()
-        for places in libraries.values()
-        for place in places
-    ]
+def _is_built(artifact: str) -> bool:
+    return (ARTIFACTS / f"{artifact}.json").is_file()

@@ -1,8 +1,8 @@
-"""Local chains that stand in for Polygon and Base: a development tool, not part of a server.
+"""Local chains that stand in for Ethereum, Polygon, Arbitrum and Base: a development tool, not part
+of a server.
 
-Two anvil processes with Circle's FiatToken as USDC, a double of USDT and our router, deployed
-from ``contracts/artifacts`` of the source tree. Their chain ids belong to no real network, so a
-signature made here is worth nothing elsewhere.
+Four anvil processes with everything that ``deployment`` puts on them. Their chain ids belong to no
+real network, so a signature made here is worth nothing elsewhere.
 """
 
 from __future__ import annotations
@@ -16,21 +16,24 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import aiohttp
+
 from gstable_server.chain import abi
 from gstable_server.chain.configuration import ConfigurationError
-from gstable_server.chain.deployment import Deployment, deploy
+from gstable_server.chain.deployment import ISSUE, MINT, Actors, Deployment, SitePlan, deploy
+from gstable_server.chain.deployment_script import CHECKOUT
 from gstable_server.chain.http_rpc import HttpRpc, open_rpc
-from gstable_server.chain.networks import Network, Networks, Token
+from gstable_server.chain.networks import Cctp, Network, Networks, Token
 from gstable_server.chain.networks_toml import load_networks, networks_toml
-from gstable_server.kernel.address import ZERO_ADDRESS, Address
+from gstable_server.chain.operations import check_network
+from gstable_server.kernel.address import Address
 from gstable_server.kernel.tenant import Mode
 from gstable_server.plumbing.child import dying_with_parent, end
 
-CHECKOUT = Path(__file__).resolve().parents[4]
 START_SECONDS = 15.0
 STOP_SECONDS = 5.0
 BLOCK_GAS_LIMIT = 300_000_000
@@ -44,21 +47,22 @@ class DevnetFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    name: str
     title: str
-    chain_id: int
     route_group: str
     native_symbol: str
     confirmations: int
-    tether: bool
-    deployer: int
-    """Which of anvil's accounts deploys: another one on each chain, so that no contract has the
-    same address on both and a mix-up of networks shows."""
+    site: SitePlan
+
+    @property
+    def name(self) -> str:
+        return self.site.name
 
 
 PLANS = (
-    _Plan("polygon", "Polygon (local)", 1337137, "POL", "POL", 3, True, 0),
-    _Plan("base", "Base (local)", 1338453, "BASE", "ETH", 2, False, 1),
+    _Plan("Ethereum (local)", "ETH", "ETH", 2, SitePlan("ethereum", 1331001, True, 0, 0)),
+    _Plan("Polygon (local)", "POL", "POL", 3, SitePlan("polygon", 1337137, True, 7, 1)),
+    _Plan("Arbitrum One (local)", "ARB", "ETH", 2, SitePlan("arbitrumone", 1342161, True, 3, 2)),
+    _Plan("Base (local)", "BASE", "ETH", 2, SitePlan("base", 1338453, False, 6, 3)),
 )
 
 
@@ -66,10 +70,16 @@ class Devnet:
     """Running local chains. ``networks`` says where; ``networks_file`` holds the same as TOML."""
 
     def __init__(
-        self, directory: Path, networks: Networks, processes: list[subprocess.Popen[bytes]]
+        self,
+        directory: Path,
+        networks: Networks,
+        processes: list[subprocess.Popen[bytes]],
+        attestation_port: int,
     ) -> None:
         self.directory = directory
         self.networks = networks
+        self.attestation_port = attestation_port
+        """Where the networks expect the service that attests transfers between them; free."""
         self._processes = processes
 
     @property
@@ -77,36 +87,35 @@ class Devnet:
         return self.directory / "networks.toml"
 
     @classmethod
-    async def start(cls, directory: Path, signer: Address, *, keep: bool = False) -> Devnet:
-        """Start both chains and deploy, or take up what ``directory`` kept.
+    async def start(cls, directory: Path, actors: Actors, *, keep: bool = False) -> Devnet:
+        """Start the chains and deploy, or take up what ``directory`` kept.
 
-        ``signer`` is the address whose orders the routers accept. With ``keep`` the chains are
-        written to ``directory`` every second and at the end, and a later start continues them.
-        Call it on the main thread: the chains end with the thread that started them. Raises
-        ``DevnetFailed``.
+        With ``keep`` the chains are written to ``directory`` every second and at the end, and a
+        later start continues them. Call it on the main thread: the chains end with the thread
+        that started them. Raises ``DevnetFailed``.
         """
         os.makedirs(directory, exist_ok=True)
         file = directory / "networks.toml"
         kept = load_networks(file) if keep and _is_kept(directory) else None
         processes: list[subprocess.Popen[bytes]] = []
         try:
-            ports = [_free_port() for _ in PLANS]
+            attestation_port, *ports = _free_ports(1 + len(PLANS))
             for plan, port in zip(PLANS, ports, strict=True):
                 processes.append(_spawn(plan, port, directory, keep=keep))
             for plan, port, process in zip(PLANS, ports, processes, strict=True):
                 await _listening(port, process, directory / f"{plan.name}.log")
-            prepared = await asyncio.gather(
-                *(
-                    _prepare(plan, f"http://127.0.0.1:{port}", signer, kept)
-                    for plan, port in zip(PLANS, ports, strict=True)
-                )
+            urls = [f"http://127.0.0.1:{port}" for port in ports]
+            attestation_url = f"http://127.0.0.1:{attestation_port}"
+            networks = (
+                await _taken_up(kept, urls, attestation_url, actors)
+                if kept
+                else await _deployed(urls, attestation_url, actors)
             )
-            networks = Networks(tuple(prepared))
         except BaseException:
             _end(processes)
             raise
         file.write_text(networks_toml(networks), encoding="utf-8")
-        return cls(directory, networks, processes)
+        return cls(directory, networks, processes, attestation_port)
 
     def stop(self) -> None:
         """End the chains and wait until they are gone; calling it again does nothing."""
@@ -126,17 +135,26 @@ class Devnet:
 
     async def fund(self, network: str, account: Address, token: str, amount: int) -> None:
         """Give ``account`` ``amount`` atomic units of the token with that symbol, at once."""
-        found = _token(self.networks.network(network), token)
+        await self.fund_all(network, [account], {token: amount})
+
+    async def fund_all(
+        self, network: str, accounts: Sequence[Address], amounts: Mapping[str, int]
+    ) -> None:
+        """Give each account these atomic units of the tokens with these symbols, in one block."""
+        calls: list[tuple[Address, bytes]] = []
+        for symbol, amount in amounts.items():
+            token = _token(self.networks.network(network), symbol)
+            for account in accounts:
+                if token.symbol == "USDC":
+                    issue = [abi.call_data(MINT, *_to(account, amount))]
+                else:
+                    issue = [
+                        abi.call_data(ISSUE, abi.number_word(amount)),
+                        abi.call_data(abi.TRANSFER, *_to(account, amount)),
+                    ]
+                calls += [(token.address, data) for data in issue]
         async with self.rpc(network) as rpc:
-            operator = await _operator(rpc, network)
-            if found.symbol == "USDC":
-                calls = [abi.call_data("mint(address,uint256)", *_to(account, amount))]
-            else:
-                calls = [
-                    abi.call_data("issue(uint256)", abi.number_word(amount)),
-                    abi.call_data(abi.TRANSFER, *_to(account, amount)),
-                ]
-            await transact(rpc, operator, [(found.address, call) for call in calls])
+            await transact(rpc, await _operator(rpc, network), calls)
 
     async def set_balance(self, network: str, account: Address, amount: int) -> None:
         """Set what ``account`` has of the native coin, in its smallest unit."""
@@ -198,7 +216,7 @@ def anvil_path(checkout: Path = CHECKOUT) -> Path:
 def _spawn(plan: _Plan, port: int, directory: Path, *, keep: bool) -> subprocess.Popen[bytes]:
     arguments = [
         str(anvil_path()),
-        *("--host", "127.0.0.1", "--port", str(port), "--chain-id", str(plan.chain_id)),
+        *("--host", "127.0.0.1", "--port", str(port), "--chain-id", str(plan.site.chain_id)),
         *("--block-time", str(BLOCK_SECONDS), "--prune-history", "64", "--slots-in-an-epoch", "4"),
         *("--gas-limit", str(BLOCK_GAS_LIMIT), "--silent"),
     ]
@@ -221,58 +239,74 @@ def _end(processes: list[subprocess.Popen[bytes]]) -> None:
     end(processes, STOP_SECONDS)
 
 
-async def _prepare(plan: _Plan, url: str, signer: Address, kept: Networks | None) -> Network:
-    """Deploy to a chain that just starts, or find again what was deployed to it before."""
-    if kept is not None:
-        network = replace(kept.network(plan.name), rpc_urls=(url,))
-        async with open_rpc(network) as rpc:
-            await rpc.ask([("evm_mine", [])])
-            if await rpc.code(network.router) == b"":
-                raise DevnetFailed(f"the kept state of {plan.name} lacks the router: remove it")
-            signers = await rpc.call(
-                network.router, abi.call_data(abi.IS_SIGNER, abi.address_word(signer))
-            )
-            if int.from_bytes(signers, "big") != 1:
-                raise DevnetFailed(f"the kept router of {plan.name} has another order signer")
-        return network
-    blank = _network(plan, url, Deployment(ZERO_ADDRESS, b"", ()))
-    async with open_rpc(blank) as rpc:
-        operator = await _operator(rpc, plan.name)
-        return _network(
-            plan,
-            url,
-            await deploy(rpc, CHECKOUT / "contracts/artifacts", operator, signer, plan.tether),
+@contextlib.asynccontextmanager
+async def _rpcs(urls: Sequence[str]) -> AsyncIterator[list[HttpRpc]]:
+    async with aiohttp.ClientSession() as session:
+        yield [
+            HttpRpc(session, [url], plan.site.chain_id)
+            for url, plan in zip(urls, PLANS, strict=True)
+        ]
+
+
+async def _deployed(urls: Sequence[str], attestation_url: str, actors: Actors) -> Networks:
+    """Deploy to chains that have just started."""
+    async with _rpcs(urls) as rpcs:
+        deployments = await deploy(rpcs, [plan.site for plan in PLANS], actors)
+    return Networks(
+        tuple(
+            _network(plan, url, deployment, attestation_url)
+            for plan, url, deployment in zip(PLANS, urls, deployments, strict=True)
         )
+    )
 
 
-def _network(plan: _Plan, url: str, deployment: Deployment) -> Network:
+async def _taken_up(
+    kept: Networks, urls: Sequence[str], attestation_url: str, actors: Actors
+) -> Networks:
+    """Find again what was deployed before; only the ports are others."""
+    networks: list[Network] = []
+    async with _rpcs(urls) as rpcs:
+        for plan, url, rpc in zip(PLANS, urls, rpcs, strict=True):
+            network = kept.network(plan.name)
+            assert network.cctp is not None, "every local chain has the transfer protocol"
+            cctp = replace(network.cctp, attestation_url=attestation_url)
+            network = replace(network, rpc_urls=(url,), cctp=cctp)
+            await rpc.ask([("evm_mine", [])])
+            problems = await check_network(rpc, network, actors.order_signer)
+            if problems:
+                raise DevnetFailed(f"the kept chains do not fit, remove them: {problems[0]}")
+            networks.append(network)
+    return Networks(tuple(networks))
+
+
+def _network(plan: _Plan, url: str, deployment: Deployment, attestation_url: str) -> Network:
     return Network(
         name=plan.name,
         title=plan.title,
         mode=Mode.TEST,
-        chain_id=plan.chain_id,
+        chain_id=plan.site.chain_id,
         route_group=plan.route_group,
         rpc_urls=(url,),
-        router=deployment.router,
-        router_code_hash=deployment.router_code_hash,
+        router=deployment.router.address,
+        router_code_hash=deployment.router.code_hash,
         confirmations=plan.confirmations,
         start_block=0,
         explorer_url="",
         native_symbol=plan.native_symbol,
-        tokens=tuple(
-            Token(
-                token_id=f"{plan.name}::{token.symbol.lower()}",
-                name=token.name,
-                symbol=token.symbol,
-                network=plan.name,
-                chain_id=plan.chain_id,
-                address=token.address,
-                decimals=token.decimals,
-                code_hash=token.code_hash,
-            )
-            for token in deployment.tokens
-        ),
+        tokens=deployment.tokens,
         poll_milliseconds=250,
+        contracts=deployment.contracts,
+        cctp=Cctp(
+            domain=plan.site.domain,
+            token_messenger=deployment.token_messenger.address,
+            message_transmitter=deployment.message_transmitter.address,
+            attestation_url=attestation_url,
+            token_messenger_code_hash=deployment.token_messenger.code_hash,
+            message_transmitter_code_hash=deployment.message_transmitter.code_hash,
+        ),
+        permit2=deployment.permit2.address,
+        permit2_code_hash=deployment.permit2.code_hash,
+        swap_pool_fee=deployment.swap_pool_fee,
     )
 
 
@@ -293,7 +327,7 @@ async def _listening(port: int, process: subprocess.Popen[bytes], log_file: Path
 async def _operator(rpc: HttpRpc, network: str) -> str:
     [accounts] = await rpc.ask([("eth_accounts", [])])
     [plan] = [plan for plan in PLANS if plan.name == network]
-    return str(accounts[plan.deployer])
+    return str(accounts[plan.site.deployer])
 
 
 def _token(network: Network, symbol: str) -> Token:
@@ -313,8 +347,9 @@ def _is_kept(directory: Path) -> bool:
     return all((directory / name).is_file() for name in names)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]

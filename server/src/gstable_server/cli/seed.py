@@ -96,6 +96,5 @@ async def fund(devnet: Devnet, payers: tuple[Address, ...]) -> None:
 async def _fund_on(devnet: Devnet, network: Network, payers: tuple[Address, ...]) -> None:
     for payer in payers:
         await devnet.set_balance(network.name, payer, PAYER_NATIVE)
-        for token in network.tokens:
-            amount = PAYER_TOKENS * 10**token.decimals
-            await devnet.fund(network.name, payer, token.symbol, amount)
+    amounts = {token.symbol: PAYER_TOKENS * 10**token.decimals for token in network.tokens}
+    await devnet.fund_all(network.name, payers, amounts)

@@ -19,13 +19,14 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
 from gstable_server.chain.checksum import to_checksum
+from gstable_server.chain.deployment import Actors
 from gstable_server.chain.devnet import Devnet
 from gstable_server.chain.keys import address_of_key, private_key_from_hex
 from gstable_server.cli.inbox import Inbox, open_inbox
@@ -55,6 +56,10 @@ class Keys:
     payer_private_keys: tuple[str, ...]
     fee_receiver_key: str
     merchant_key: str
+    relayer_key: str
+    solver_key: str
+    attestor_key: str
+    cctp_attester_key: str
 
     @classmethod
     def new(cls) -> Keys:
@@ -63,6 +68,29 @@ class Keys:
             payer_private_keys=tuple(secrets.token_hex(32) for _ in range(PAYERS)),
             fee_receiver_key=secrets.token_hex(32),
             merchant_key=secrets.token_hex(32),
+            relayer_key=secrets.token_hex(32),
+            solver_key=secrets.token_hex(32),
+            attestor_key=secrets.token_hex(32),
+            cctp_attester_key=secrets.token_hex(32),
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Keys:
+        """What ``json.dumps(asdict(keys))`` wrote. Raises ``StackFailed``."""
+        known = json.loads(text)
+        if set(known) != {each.name for each in fields(cls)}:
+            raise StackFailed("the kept state is of another version: remove it, and start anew")
+        return cls(**{**known, "payer_private_keys": tuple(known["payer_private_keys"])})
+
+    @property
+    def actors(self) -> Actors:
+        """The accounts that the local chains' contracts are told of."""
+        return Actors(
+            order_signer=self.address("order_signing_key"),
+            relayer=self.address("relayer_key"),
+            solver=self.address("solver_key"),
+            attestor=self.address("attestor_key"),
+            cctp_attester=self.address("cctp_attester_key"),
         )
 
     def address(self, name: str) -> Address:
@@ -138,6 +166,10 @@ class Stack:
                     "chainId": network.chain_id,
                     "rpcUrl": network.rpc_urls[0],
                     "contract": to_checksum(network.router),
+                    "contracts": {
+                        name: to_checksum(contract.address)
+                        for name, contract in network.contracts.configured.items()
+                    },
                     "tokens": [
                         {
                             "tokenId": token.token_id,
@@ -152,6 +184,7 @@ class Stack:
             ],
             "payerPrivateKeys": [f"0x{key}" for key in self.keys.payer_private_keys],
             "webhookInbox": self.inbox.url,
+            "networksFile": str(self.devnet.networks_file),
         }
 
 
@@ -169,9 +202,7 @@ async def open_stack(
     with _database(state) as (database_url, directory):
         keys = _keys(directory, keep=state is not None)
         migrating = asyncio.create_task(asyncio.to_thread(_migrate, database_url))
-        devnet = await Devnet.start(
-            directory / "chains", keys.address("order_signing_key"), keep=state is not None
-        )
+        devnet = await Devnet.start(directory / "chains", keys.actors, keep=state is not None)
         try:
             await migrating
             async with open_inbox() as inbox:
@@ -222,8 +253,7 @@ def _database(state: Path | None) -> Iterator[tuple[str, Path]]:
 def _keys(directory: Path, *, keep: bool) -> Keys:
     file = directory / "keys.json"
     if keep and file.is_file():
-        known = json.loads(file.read_text())
-        return Keys(**{**known, "payer_private_keys": tuple(known["payer_private_keys"])})
+        return Keys.from_json(file.read_text())
     keys = Keys.new()
     file.touch(mode=0o600)
     file.write_text(json.dumps(asdict(keys)))
@@ -256,6 +286,9 @@ def _environment(
         "GSTABLE_NETWORKS_FILE": str(devnet.networks_file),
         "GSTABLE_ORDER_SIGNING_KEY": keys.order_signing_key,
         "GSTABLE_FEE_RECEIVER": to_checksum(keys.address("fee_receiver_key")),
+        "GSTABLE_RELAYER_KEY": keys.relayer_key,
+        "GSTABLE_SOLVER_KEY": keys.solver_key,
+        "GSTABLE_ATTESTOR_KEY": keys.attestor_key,
         "GSTABLE_WEBHOOK_ALLOW_LOOPBACK": "true",
     }
 

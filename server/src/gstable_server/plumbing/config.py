@@ -23,6 +23,13 @@ class Settings(BaseSettings):
     """Private key, 32 bytes as hexadecimal: attests payment orders, can move nobody's money."""
     fee_receiver: str
     """The address that receives the platform's fee, on every network."""
+    relayer_key: SecretStr | None = None
+    """Private key of the account that pays gas for relayed payments, deliveries and sweeps; without
+    it payers pay their own gas, and others must finish what crosses networks."""
+    solver_key: SecretStr | None = None
+    """Private key of the account that fills orders from its own tokens (docs/guide/operate.md)."""
+    attestor_key: SecretStr | None = None
+    """Private key that attests fills to the escrow rails, so that the solver is paid back."""
     host: str = "127.0.0.1"
     port: int = 8000
     database_pool: int = 10
