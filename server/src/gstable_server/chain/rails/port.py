@@ -41,10 +41,16 @@ class RailRequest:
 class RailQuote:
     """``amount``: what the rail is given, in atomic units of the paying token.
 
-    The rest of what the payer pays is the platform's fee; it is more than 0.
+    The rest of what the payer pays is the platform's fee; it is more than 0, except for a hold,
+    whose fee is taken when it is captured.
     """
 
     amount: int
+
+
+def quote_of(request: RailRequest, amount: int) -> RailQuote | None:
+    """``amount`` as a quote, if it leaves a fee."""
+    return RailQuote(amount) if amount < request.payer_pays else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +136,12 @@ class Rail(Protocol):
 
         None for every other log, and for one that is not exactly what the contract writes.
         ``log_position`` is 0: whoever reads the block numbers what was found.
+        """
+
+    def delivers(self, payment: PaymentLog, delivery: DeliveryLog) -> bool:
+        """Whether ``delivery`` is of exactly this payment.
+
+        Anybody may send dust to a merchant in a session's name, so the name alone proves nothing.
         """
 
     async def finish(self, crossing: Crossing) -> Step:
