@@ -19,7 +19,7 @@ from gstable_server.chain.orders import (
     pay_call,
     session_key,
 )
-from gstable_server.chain.rpc import NodeRefused, Rpc, UnknownBlock
+from gstable_server.chain.rpc import LogFilter, NodeRefused, Rpc, UnknownBlock
 from gstable_server.chain.testing import FakeChain, fake_network
 from gstable_server.chain.wallet import Wallet
 from gstable_server.kernel.address import Address
@@ -115,6 +115,10 @@ async def world(
         yield world
 
 
+def router_logs(world: World) -> list[LogFilter]:
+    return [LogFilter((world.network.router,))]
+
+
 async def test_chain_id_is_the_configured_one(world: World) -> None:
     assert await world.rpc.chain_id() == world.network.chain_id
 
@@ -156,17 +160,17 @@ async def test_payment_is_in_the_logs_of_its_block_and_only_there(world: World) 
     [before, block] = await world.rpc.blocks_by_number((number - 1, number))
     assert before is not None
     assert block is not None
-    [log] = await world.rpc.logs_of_block(block.hash, world.network.router)
+    [log] = await world.rpc.logs_of_block(block.hash, router_logs(world))
     assert log.topics[:2] == (abi.PAID_TOPIC, key)
     assert (log.block_hash, log.block_number) == (block.hash, number)
     assert log.address == world.network.router
-    assert await world.rpc.logs_of_block(before.hash, world.network.router) == ()
-    assert await world.rpc.logs_of_block(block.hash, NOBODY) == ()
+    assert await world.rpc.logs_of_block(before.hash, router_logs(world)) == ()
+    assert await world.rpc.logs_of_block(block.hash, [LogFilter((NOBODY,))]) == ()
 
 
 async def test_chn_12_logs_of_an_unknown_block_are_refused_and_not_empty(world: World) -> None:
     with pytest.raises(UnknownBlock):
-        await world.rpc.logs_of_block(UNKNOWN, world.network.router)
+        await world.rpc.logs_of_block(UNKNOWN, router_logs(world))
 
 
 async def test_range_has_the_logs_of_its_blocks_both_ends_included(world: World) -> None:
@@ -176,7 +180,7 @@ async def test_range_has_the_logs_of_its_blocks_both_ends_included(world: World)
     await world.mine(1)
 
     async def keys(start: int, end: int) -> list[bytes]:
-        logs = await world.rpc.logs_in_range(start, end, world.network.router)
+        logs = await world.rpc.logs_in_range(start, end, router_logs(world))
         return [log.topics[1] for log in logs]
 
     assert await keys(first, second) == [first_key, second_key]
@@ -188,7 +192,7 @@ async def test_range_has_the_logs_of_its_blocks_both_ends_included(world: World)
 async def test_chn_12_range_beyond_the_head_is_refused_and_not_cut_short(world: World) -> None:
     head = await world.rpc.block_number()
     with pytest.raises(UnknownBlock):
-        await world.rpc.logs_in_range(head, head + 1000, world.network.router)
+        await world.rpc.logs_in_range(head, head + 1000, router_logs(world))
 
 
 async def test_chn_16_block_that_left_the_chain_is_unknown(world: World) -> None:
@@ -202,8 +206,8 @@ async def test_chn_16_block_that_left_the_chain_is_unknown(world: World) -> None
     assert new.hash != old.hash
     assert new.parent_hash == old.parent_hash
     with pytest.raises(UnknownBlock):
-        await world.rpc.logs_of_block(old.hash, world.network.router)
-    assert await world.rpc.logs_of_block(new.hash, world.network.router) == ()
+        await world.rpc.logs_of_block(old.hash, router_logs(world))
+    assert await world.rpc.logs_of_block(new.hash, router_logs(world)) == ()
 
 
 async def test_code_is_there_or_empty(world: World) -> None:

@@ -76,6 +76,7 @@ def desk_of(settings: Settings, networks: Networks) -> Desk:
         schedule=Schedule(),
         lifetime=timedelta(seconds=settings.session_seconds),
         order_grace=timedelta(seconds=settings.order_grace_seconds),
+        relays=settings.relayer_key is not None,
     )
 
 
@@ -210,7 +211,7 @@ async def _follow(world: flow.World, network: Network, stop: asyncio.Event) -> N
     async with open_rpc(network) as rpc:
         while not stop.is_set() and not await _usable(rpc, network, world.desk.signer.address):
             await flow.pause(stop, RECHECK_SECONDS)
-        await Indexer(world.db, network, rpc).run(stop)
+        await Indexer(world.db, network, rpc, world.desk.rails).run(stop)
 
 
 async def _usable(rpc: HttpRpc, network: Network, signer: Address) -> bool:

@@ -14,6 +14,7 @@ from aiohttp.test_utils import TestServer
 
 from gstable_server.chain.http_rpc import HttpRpc
 from gstable_server.chain.rpc import (
+    LogFilter,
     NodeRefused,
     ProviderFailed,
     ProviderLied,
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.anyio
 
 CHAIN_ID = 1337001
 ROUTER = Address(b"\x50" * 20)
+ROUTER_LOGS = LogFilter((ROUTER,))
 Reply = Callable[[web.Request, Any], Awaitable[web.StreamResponse]]
 
 
@@ -204,7 +206,7 @@ async def test_chn_15_broken_answer_is_a_passing_failure(
 ) -> None:
     providers[0].reply = reply
     with pytest.raises(ProviderFailed):
-        await rpc.logs_of_block(ASKED, ROUTER)
+        await rpc.logs_of_block(ASKED, [ROUTER_LOGS])
 
 
 @pytest.mark.parametrize("reply", BROKEN.values(), ids=BROKEN.keys())
@@ -214,7 +216,7 @@ async def test_chn_15_broken_provider_is_left_for_the_next(
     rpc = HttpRpc(session, [provider.url for provider in providers], CHAIN_ID)
     providers[0].reply = reply
     for _ in range(3):
-        assert len(await rpc.logs_of_block(ASKED, ROUTER)) == 1
+        assert len(await rpc.logs_of_block(ASKED, [ROUTER_LOGS])) == 1
     # The one that answered is asked first from then on.
     assert len(providers[0].bodies) <= 2
 
@@ -285,7 +287,7 @@ async def test_chn_15_dialects_of_a_range_too_large(
 ) -> None:
     providers[0].reply = with_error("eth_getLogs", code, message)
     with pytest.raises(RangeTooLarge):
-        await rpc.logs_in_range(1, 50, ROUTER)
+        await rpc.logs_in_range(1, 50, [ROUTER_LOGS])
 
 
 @pytest.mark.parametrize("message", ["unknown block", "block not found: 0x12", "header not found"])
@@ -294,7 +296,7 @@ async def test_chn_12_dialects_of_an_unknown_block(
 ) -> None:
     providers[0].reply = with_error("eth_getLogs", -32000, message)
     with pytest.raises(UnknownBlock):
-        await rpc.logs_of_block(ASKED, ROUTER)
+        await rpc.logs_of_block(ASKED, [ROUTER_LOGS])
 
 
 async def test_chn_12_empty_answer_for_an_unknown_block_is_not_believed(
@@ -305,7 +307,7 @@ async def test_chn_12_empty_answer_for_an_unknown_block_is_not_believed(
 
     providers[0].reply = changed(change)
     with pytest.raises(UnknownBlock):
-        await rpc.logs_of_block(ASKED, ROUTER)
+        await rpc.logs_of_block(ASKED, [ROUTER_LOGS])
 
 
 async def test_chn_12_lagging_provider_is_left_for_one_that_has_the_block(
@@ -330,24 +332,24 @@ async def test_chn_12_log_that_does_not_belong_is_a_lie(
 ) -> None:
     providers[0].reply = with_result("eth_getLogs", [log])
     with pytest.raises(ProviderLied):
-        await rpc.logs_of_block(ASKED, ROUTER)
+        await rpc.logs_of_block(ASKED, [ROUTER_LOGS])
 
 
 async def test_log_from_outside_of_the_range_is_a_lie(
     rpc: HttpRpc, providers: list[Provider]
 ) -> None:
     with pytest.raises(ProviderLied):
-        await rpc.logs_in_range(6, 10, ROUTER)
+        await rpc.logs_in_range(6, 10, [ROUTER_LOGS])
 
 
 async def test_chn_05_repeated_log_is_one_and_a_contradicting_one_is_a_lie(
     rpc: HttpRpc, providers: list[Provider]
 ) -> None:
     providers[0].reply = with_result("eth_getLogs", [a_log()] * 1000)
-    assert len(await rpc.logs_of_block(ASKED, ROUTER)) == 1
+    assert len(await rpc.logs_of_block(ASKED, [ROUTER_LOGS])) == 1
     providers[0].reply = with_result("eth_getLogs", [a_log(), a_log(data="0x12")])
     with pytest.raises(ProviderLied):
-        await rpc.logs_of_block(ASKED, ROUTER)
+        await rpc.logs_of_block(ASKED, [ROUTER_LOGS])
 
 
 async def test_other_block_than_asked_for_is_a_lie(rpc: HttpRpc, providers: list[Provider]) -> None:

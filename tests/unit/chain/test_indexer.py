@@ -50,7 +50,7 @@ async def test_one_confirmation_is_seen_and_final_in_one_step(database: Database
     chain = FakeChain(fake_network(confirmations=1))
     payment = chain.payment()
     chain.mine(payment)
-    await drain(Indexer(database, chain.network, chain))
+    await drain(Indexer(database, chain.network, chain, ()))
     assert await kinds(database, payment) == [SEEN, FINAL]
 
 
@@ -59,8 +59,8 @@ async def test_restart_continues_from_the_frontier(database: Database, chain: Fa
     for payment in payments:
         chain.mine(payment)
         # A new process each time: nothing is kept but the database.
-        await Indexer(database, NETWORK, chain).converge()
-    await drain(Indexer(database, NETWORK, chain))
+        await Indexer(database, NETWORK, chain, ()).converge()
+    await drain(Indexer(database, NETWORK, chain, ()))
     for payment in payments[:4]:
         assert await kinds(database, payment) == [SEEN, FINAL]
     assert await hashes_kept(database) == [block.header.hash for block in chain.blocks]
@@ -72,12 +72,12 @@ async def test_two_indexers_at_once_do_no_harm(database: Database, chain: FakeCh
         chain.mine(payment)
 
     async def work() -> None:
-        worker = Indexer(database, NETWORK, chain)
+        worker = Indexer(database, NETWORK, chain, ())
         for _ in range(60):
             await worker.converge()
 
     await asyncio.gather(work(), work(), work())
-    await drain(Indexer(database, NETWORK, chain))
+    await drain(Indexer(database, NETWORK, chain, ()))
     for payment in payments[:-2]:
         assert await kinds(database, payment) == [SEEN, FINAL]
 
@@ -85,7 +85,7 @@ async def test_two_indexers_at_once_do_no_harm(database: Database, chain: FakeCh
 async def test_crash_before_the_commit_leaves_nothing(
     database: Database, chain: FakeChain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    indexer = Indexer(database, NETWORK, chain)
+    indexer = Indexer(database, NETWORK, chain, ())
     await drain(indexer)
     payment = chain.payment()
     chain.mine(payment)
@@ -129,7 +129,7 @@ async def test_chn_19_every_block_of_a_gap_is_processed_in_order(
     for payment in payments:
         chain.mine_empty(9)
         chain.mine(payment)
-    indexer = Indexer(database, network, chain)
+    indexer = Indexer(database, network, chain, ())
     for _ in range(3000):
         with contextlib.suppress(Passing):
             if await indexer.converge() is Step.NOTHING_NEW:
@@ -175,7 +175,7 @@ async def test_chn_20_poison_block_stops_its_own_network_and_is_never_skipped(
     with monkeypatch.context() as patched:
         patched.setattr(store, "known_logs", known)
         tasks = [
-            asyncio.create_task(Indexer(database, chain.network, chain).run(stop))
+            asyncio.create_task(Indexer(database, chain.network, chain, ()).run(stop))
             for chain in (poisoned, other)
         ]
         async with asyncio.timeout(20):
@@ -251,7 +251,7 @@ async def test_chain_that_has_not_reached_the_start_block_is_waited_for(
 ) -> None:
     network = replace(NETWORK, start_block=10)
     chain = FakeChain(network)
-    indexer = Indexer(database, network, chain)
+    indexer = Indexer(database, network, chain, ())
     assert await indexer.converge() is Step.NOTHING_NEW
     chain.mine_empty(12)
     await drain(indexer)
@@ -263,6 +263,6 @@ async def test_networks_are_read_apart(database: Database) -> None:
     chains = [FakeChain(network) for network in networks]
     for chain in chains:
         chain.mine(chain.payment())
-        await drain(Indexer(database, chain.network, chain))
+        await drain(Indexer(database, chain.network, chain, ()))
     for network in networks:
         assert len(await facts_of(database, network.name)) == 1

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from gstable_server.chain.indexer import Indexer, NetworkHalted, Step
-from gstable_server.chain.rpc import Header, Log, ProviderLied, UnknownBlock
+from gstable_server.chain.rpc import Header, Log, LogFilter, ProviderLied, UnknownBlock
 from gstable_server.chain.testing import FakeChain, fake_network
 from gstable_server.kernel.address import Address
 from gstable_server.plumbing.db import Database
@@ -68,7 +69,7 @@ async def test_chn_16_deep_reorganisation_of_unfinal_blocks_steps_back_block_by_
 ) -> None:
     network = fake_network(confirmations=350)
     chain = FakeChain(network)
-    indexer = Indexer(database, network, chain)
+    indexer = Indexer(database, network, chain, ())
     payments = [chain.payment() for _ in range(30)]
     for payment in payments:
         chain.mine(payment)
@@ -163,7 +164,7 @@ async def test_chn_16_chain_that_turns_back_below_what_is_kept_halts(
 ) -> None:
     monkeypatch.setattr("gstable_server.chain.indexer.KEEP_BLOCKS", 5)
     chain = FakeChain(NETWORK)
-    indexer = Indexer(database, NETWORK, chain)
+    indexer = Indexer(database, NETWORK, chain, ())
     chain.mine_empty(20)
     await drain(indexer)
     assert len(await hashes_kept(database)) == 6
@@ -179,7 +180,7 @@ async def test_reorganised_first_block_is_read_anew(database: Database) -> None:
     payment = chain.payment()
     chain.mine_empty(3)
     chain.mine(payment)
-    indexer = Indexer(database, network, chain)
+    indexer = Indexer(database, network, chain, ())
     await drain(indexer)
     chain.take_back(1)
     chain.mine_empty(1)
@@ -192,14 +193,16 @@ async def test_chn_05_same_log_handed_over_again_and_again_is_one_payment(
     database: Database, chain: FakeChain
 ) -> None:
     class Repeating(FakeChain):
-        async def logs_of_block(self, block_hash: bytes, address: Address) -> tuple[Log, ...]:
-            return await super().logs_of_block(block_hash, address) * 1000
+        async def logs_of_block(
+            self, block_hash: bytes, filters: Sequence[LogFilter]
+        ) -> tuple[Log, ...]:
+            return await super().logs_of_block(block_hash, filters) * 1000
 
     repeating = Repeating(NETWORK)
     payment = repeating.payment()
     repeating.mine(payment)
     repeating.mine_empty(3)
-    indexer = Indexer(database, NETWORK, repeating)
+    indexer = Indexer(database, NETWORK, repeating, ())
     with pytest.raises(ProviderLied):
         await drain(indexer)
     assert await facts_of(database) == []
@@ -222,12 +225,14 @@ async def test_chn_01_foreign_events_are_counted_and_nothing_else(
     database: Database, chain: FakeChain
 ) -> None:
     class Unfiltered(FakeChain):
-        async def logs_of_block(self, block_hash: bytes, address: Address) -> tuple[Log, ...]:
+        async def logs_of_block(
+            self, block_hash: bytes, filters: Sequence[LogFilter]
+        ) -> tuple[Log, ...]:
             return next(b.logs for b in self.blocks if b.header.hash == block_hash)
 
     unfiltered = Unfiltered(NETWORK)
     unfiltered.mine_logs([unfiltered.payment().log(Address(b"\x66" * 20)) for _ in range(7)])
-    indexer = Indexer(database, NETWORK, unfiltered)
+    indexer = Indexer(database, NETWORK, unfiltered, ())
     await drain(indexer)
     assert indexer.foreign_events == 7
     assert await facts_of(database) == []
@@ -275,7 +280,7 @@ async def test_chn_12_next_block_of_another_branch_is_not_believed(
 
     torn = Torn(NETWORK)
     torn.mine()
-    indexer = Indexer(database, NETWORK, torn)
+    indexer = Indexer(database, NETWORK, torn, ())
     await indexer.converge()
     with pytest.raises(ProviderLied, match="does not follow"):
         await indexer.converge()
@@ -304,7 +309,7 @@ async def test_chn_19_lie_in_a_range_is_not_recorded(database: Database) -> None
     chain.mine(payment)
     chain.mine_empty(200)
     chain.lying_hash = b"\x99" * 32
-    indexer = Indexer(database, NETWORK, chain)
+    indexer = Indexer(database, NETWORK, chain, ())
     await indexer.converge()
     with pytest.raises(ProviderLied):
         await indexer.converge()
@@ -315,7 +320,7 @@ async def test_chn_19_lagging_logs_in_a_range_are_waited_for(database: Database)
     chain = FakeChain(NETWORK)
     chain.mine_empty(200)
     chain.log_lag = 50
-    indexer = Indexer(database, NETWORK, chain)
+    indexer = Indexer(database, NETWORK, chain, ())
     await indexer.converge()
     with pytest.raises(UnknownBlock):
         await indexer.converge()

@@ -280,7 +280,7 @@ def log_from_json(value: Mapping[str, Any]) -> ChainLog:
     """What ``log_to_json`` wrote."""
     log_type = _LOG_TYPES[LogKind(value["kind"])]
     types = get_type_hints(log_type)
-    members = {
+    members: dict[str, Any] = {
         member.name: _from_json(types[member.name], value[_camel(member.name)])
         for member in fields(log_type)
     }
@@ -317,7 +317,7 @@ def _to_json(name: str, value: object) -> str | int | None:
     raise TypeError(f"{name} has no JSON form")
 
 
-def _from_json(expected: Any, value: Any) -> object:
+def _from_json(expected: Any, value: Any) -> Any:
     if value is None:
         return None
     # ``Address`` and ``X | None`` name what they hold in another way than a class does.

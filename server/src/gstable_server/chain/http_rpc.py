@@ -22,6 +22,7 @@ from gstable_server.chain.networks import Network
 from gstable_server.chain.rpc import (
     Header,
     Log,
+    LogFilter,
     ProviderFailed,
     ProviderLied,
     UnknownBlock,
@@ -113,40 +114,36 @@ class HttpRpc:
             )
         return tuple(headers)
 
-    async def logs_of_block(self, block_hash: bytes, address: Address) -> tuple[Log, ...]:
+    async def logs_of_block(
+        self, block_hash: bytes, filters: Sequence[LogFilter]
+    ) -> tuple[Log, ...]:
         def parse(raws: Sequence[msgspec.Raw]) -> tuple[Log, ...]:
             # Some nodes answer for an unknown block with no logs instead of an error.
-            if answers.header(raws[1]) is None:
+            if answers.header(raws[-1]) is None:
                 raise UnknownBlock(f"the node does not have block {asked_hash}")
-            logs = answers.logs(raws[0])
+            logs = _asked_for(filters, raws)
             if any(entry.block_hash != block_hash for entry in logs):
                 raise ProviderLied(f"a log of another block than {asked_hash}")
             return logs
 
         asked_hash = "0x" + block_hash.hex()
-        asked = {"blockHash": asked_hash, "address": "0x" + address.hex()}
-        questions: list[Question] = [
-            ("eth_getLogs", [asked]),
-            ("eth_getBlockByHash", [asked_hash, False]),
-        ]
-        return await self._ask(questions, parse)
+        questions = _log_questions(filters, {"blockHash": asked_hash})
+        return await self._ask([*questions, ("eth_getBlockByHash", [asked_hash, False])], parse)
 
-    async def logs_in_range(self, first: int, last: int, address: Address) -> tuple[Log, ...]:
+    async def logs_in_range(
+        self, first: int, last: int, filters: Sequence[LogFilter]
+    ) -> tuple[Log, ...]:
         def parse(raws: Sequence[msgspec.Raw]) -> tuple[Log, ...]:
             # A node that has not reached `last` answers with the logs it has, without a word.
-            if _numbered(answers.header(raws[1]), last) is None:
+            if _numbered(answers.header(raws[-1]), last) is None:
                 raise UnknownBlock(f"the node does not have block {last}")
-            logs = answers.logs(raws[0])
+            logs = _asked_for(filters, raws)
             if any(not first <= entry.block_number <= last for entry in logs):
                 raise ProviderLied(f"a log from outside of blocks {first} to {last}")
             return logs
 
-        asked = {"fromBlock": hex(first), "toBlock": hex(last), "address": "0x" + address.hex()}
-        questions: list[Question] = [
-            ("eth_getLogs", [asked]),
-            ("eth_getBlockByNumber", [hex(last), False]),
-        ]
-        return await self._ask(questions, parse)
+        questions = _log_questions(filters, {"fromBlock": hex(first), "toBlock": hex(last)})
+        return await self._ask([*questions, ("eth_getBlockByNumber", [hex(last), False])], parse)
 
     async def code(self, address: Address) -> bytes:
         return await self._one("eth_getCode", ["0x" + address.hex(), "latest"], answers.data)
@@ -258,6 +255,31 @@ class HttpRpc:
         except (TimeoutError, aiohttp.ClientError, OSError) as failure:
             reason = str(failure) or type(failure).__name__
             raise ProviderFailed(reason) from failure
+
+
+def _log_questions(filters: Sequence[LogFilter], blocks: dict[str, Any]) -> list[Question]:
+    """One question for each of ``filters``, all of the same blocks and for the same batch."""
+    return [
+        (
+            "eth_getLogs",
+            [
+                {
+                    **blocks,
+                    "address": ["0x" + address.hex() for address in each.addresses],
+                    "topics": [["0x" + topic.hex() for topic in place] for place in each.topics],
+                }
+            ],
+        )
+        for each in filters
+    ]
+
+
+def _asked_for(filters: Sequence[LogFilter], raws: Sequence[msgspec.Raw]) -> tuple[Log, ...]:
+    """The logs that answer ``filters``, which are the first of ``raws``."""
+    logs = answers.logs(raws[: len(filters)])
+    if any(not any(each.admits(entry) for each in filters) for entry in logs):
+        raise ProviderLied("a log that was not asked for")
+    return logs
 
 
 def _numbered(header: Header | None, number: int) -> Header | None:

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from enum import Enum
 
 import structlog
 
 from gstable_server.chain import store
-from gstable_server.chain.decode import decode, named_for_good
+from gstable_server.chain.decode import Observer, decode, named_for_good, wanted
 from gstable_server.chain.facts import ChainLog, Fact, FactWhat
 from gstable_server.chain.machine import Answer, Happening, decide, is_deep, is_overdue
 from gstable_server.chain.networks import Network
@@ -32,6 +33,7 @@ from gstable_server.chain.rpc import (
     RangeTooLarge,
     Rpc,
 )
+from gstable_server.kernel.address import Address
 from gstable_server.kernel.errors import Passing
 from gstable_server.plumbing.db import Database, Tx
 
@@ -56,6 +58,14 @@ class Step(Enum):
     GAVE_WAY = "gave way"
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The logs of some blocks, and whose transfers were asked for among them."""
+
+    logs: Sequence[Log]
+    senders: Collection[Address]
+
+
 class NetworkHalted(Exception):
     """The chain contradicts what was told as final, or turned back below what is kept.
 
@@ -67,13 +77,14 @@ class NetworkHalted(Exception):
 class Indexer:
     """Reads one network into the database."""
 
-    def __init__(self, db: Database, network: Network, rpc: Rpc) -> None:
+    def __init__(self, db: Database, network: Network, rpc: Rpc, rails: Sequence[Observer]) -> None:
         self._db = db
         self._network = network
         self._rpc = rpc
+        self._rails = rails
         self._range = network.log_range
         self.foreign_events = 0
-        """Events handed over by the provider that were no payments of our router."""
+        """Logs handed over by the provider that told nothing of ours."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow the network until ``stop``; trouble here never reaches another network."""
@@ -123,15 +134,30 @@ class Indexer:
         last = await self._end_of_range(tip)
         if last > following.number:
             return await self._catch_up(tip, following.number, last)
-        logs = await self._rpc.logs_of_block(following.hash, self._network.router)
-        return await self._advance(tip, (following,), logs)
+        return await self._advance(tip, (following,), await self._read(following))
 
     async def _begin(self) -> Step:
         [first] = await self._rpc.blocks_by_number((self._network.start_block,))
         if first is None:
             return Step.NOTHING_NEW
-        logs = await self._rpc.logs_of_block(first.hash, self._network.router)
-        return await self._advance(None, (first,), logs)
+        return await self._advance(None, (first,), await self._read(first))
+
+    async def _read(self, block: Header) -> _Answer:
+        senders = await self._senders()
+        logs = await self._rpc.logs_of_block(block.hash, wanted(self._network, senders))
+        return _Answer(logs, senders)
+
+    async def _senders(self) -> frozenset[Address]:
+        """Whose transfers are told, asked anew for every block or range, after the provider
+        named it.
+
+        Never before that, and never kept: between the two a transfer could be prepared, sent and
+        mined, and its block would be passed without it. A block that the provider has named
+        already holds only transactions that were handed out before now, so their watches were
+        committed before now, too.
+        """
+        async with self._db.read() as tx:
+            return frozenset(await store.transfer_senders(tx, self._network.name))
 
     async def _end_of_range(self, tip: store.Block) -> int:
         head = await self._rpc.block_number()
@@ -140,8 +166,9 @@ class Indexer:
     async def _catch_up(self, tip: store.Block, first: int, last: int) -> Step:
         """Read old blocks together. They are deeper than any payment's finality, so that the
         links between them need no proof; their logs are still tied to canonical hashes."""
+        senders = await self._senders()
         try:
-            logs = await self._rpc.logs_in_range(first, last, self._network.router)
+            logs = await self._rpc.logs_in_range(first, last, wanted(self._network, senders))
         except (RangeTooLarge, ProviderFailed):
             self._range = max(1, self._range // 2)
             raise
@@ -151,13 +178,13 @@ class Indexer:
             if header is None:
                 raise ProviderLied(f"block {number} has logs or followers, but does not exist")
             headers.append(header)
-        return await self._advance(tip, headers, logs)
+        return await self._advance(tip, headers, _Answer(logs, senders))
 
     async def _advance(
-        self, tip: store.Block | None, headers: Sequence[Header], logs: Sequence[Log]
+        self, tip: store.Block | None, headers: Sequence[Header], answer: _Answer
     ) -> Step:
         """Blocks, facts and events in one transaction: a crash leaves all of them or none."""
-        decoded = self._decoded(headers, logs)
+        decoded = self._decoded(headers, answer)
         async with self._db.begin() as tx:
             if not await self._is_ours(tx, tip):
                 return Step.GAVE_WAY
@@ -196,10 +223,10 @@ class Indexer:
         name = self._network.name
         return await store.lock(tx, name) and await store.tip(tx, name) == tip
 
-    def _decoded(self, headers: Sequence[Header], logs: Sequence[Log]) -> list[ChainLog]:
+    def _decoded(self, headers: Sequence[Header], answer: _Answer) -> list[ChainLog]:
         by_hash = {header.hash: header for header in headers}
         groups: dict[bytes, list[Log]] = {header.hash: [] for header in headers}
-        for entry in logs:
+        for entry in answer.logs:
             header = by_hash.get(entry.block_hash)
             if header is None or header.number != entry.block_number:
                 raise ProviderLied(f"a log of a block that is not at {entry.block_number}")
@@ -209,8 +236,12 @@ class Indexer:
             group.append(entry)
         found: list[ChainLog] = []
         for header in headers:
-            decoded = decode(self._network, header, groups[header.hash])
+            group = groups[header.hash]
+            decoded = decode(self._network, header, group, self._rails, answer.senders)
             self.foreign_events += decoded.foreign
+            for stray in decoded.strays:
+                name, tx_hash = self._network.name, "0x" + stray.tx_hash.hex()
+                log.critical("payment that cannot be credited", network=name, tx=tx_hash)
             found += decoded.logs
         return found
 

@@ -65,6 +65,32 @@ class Log:
     log_index: int
 
 
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Which logs are asked for: those of ``addresses`` whose topics are among the listed ones.
+
+    ``topics`` lists for each place, from the first, what may stand there; places behind the last
+    are free. Nothing may be empty: nodes take an empty list for "any".
+    """
+
+    addresses: tuple[Address, ...]
+    topics: tuple[tuple[bytes, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        assert self.addresses, "no address would be every address"
+        assert all(self.topics), "no topic would be every topic"
+
+    def admits(self, log: Log) -> bool:
+        """Whether ``log`` is one of those asked for."""
+        return (
+            log.address in self.addresses
+            and len(log.topics) >= len(self.topics)
+            and all(
+                topic in allowed for topic, allowed in zip(log.topics, self.topics, strict=False)
+            )
+        )
+
+
 class Rpc(Protocol):
     """A chain to read from. Every method may raise ``Passing`` in one of the kinds above."""
 
@@ -83,18 +109,23 @@ class Rpc(Protocol):
     async def blocks_by_number(self, numbers: Sequence[int]) -> tuple[Header | None, ...]:
         """The canonical blocks at ``numbers``, in that order; None where there is none."""
 
-    async def logs_of_block(self, block_hash: bytes, address: Address) -> tuple[Log, ...]:
-        """The logs of one contract in one block, in order.
+    async def logs_of_block(
+        self, block_hash: bytes, filters: Sequence[LogFilter]
+    ) -> tuple[Log, ...]:
+        """The logs of one block that any of ``filters`` admits, in order, each once.
 
         Raises ``UnknownBlock``, so that a lagging node is never taken for an empty block, and
-        ``ProviderLied`` when a log names another block.
+        ``ProviderLied`` when a log names another block, or was not asked for.
         """
 
-    async def logs_in_range(self, first: int, last: int, address: Address) -> tuple[Log, ...]:
-        """The logs of one contract in the blocks ``first`` to ``last`` inclusive, in order.
+    async def logs_in_range(
+        self, first: int, last: int, filters: Sequence[LogFilter]
+    ) -> tuple[Log, ...]:
+        """The logs of the blocks ``first`` to ``last`` inclusive that any of ``filters`` admits,
+        in order, each once.
 
         Raises ``RangeTooLarge``, ``UnknownBlock`` when the node does not have ``last`` yet, and
-        ``ProviderLied`` when a log is from outside the range.
+        ``ProviderLied`` when a log is from outside the range, or was not asked for.
         """
 
     async def code(self, address: Address) -> bytes:

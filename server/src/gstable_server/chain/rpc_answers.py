@@ -159,10 +159,10 @@ def header(raw: msgspec.Raw) -> Header | None:
     )
 
 
-def logs(raw: msgspec.Raw) -> tuple[Log, ...]:
-    """Logs in the order of their blocks and positions, each once."""
+def logs(raws: Sequence[msgspec.Raw]) -> tuple[Log, ...]:
+    """The logs of several answers in the order of their blocks and positions, each once."""
     entries: dict[tuple[int, int], Log] = {}
-    for each in _decode(raw, list[_Log]):
+    for each in (each for raw in raws for each in _decode(raw, list[_Log])):
         entry = _log(each)
         place = (entry.block_number, entry.log_index)
         if entries.setdefault(place, entry) != entry:

@@ -16,6 +16,7 @@ from gstable_server.chain.networks import Network, Token
 from gstable_server.chain.rpc import (
     Header,
     Log,
+    LogFilter,
     NodeRefused,
     ProviderLied,
     RangeTooLarge,
@@ -81,25 +82,80 @@ class FakePayment:
 
     def log(self, contract: Address) -> Log:
         """Its event as ``contract`` emits it; the place is filled in when it is mined."""
-        return Log(
-            address=contract,
-            topics=(
+        return unplaced_log(
+            contract,
+            self.tx_hash,
+            (
                 abi.PAID_TOPIC,
                 self.session_key,
                 abi.address_word(self.payer),
                 abi.address_word(self.merchant),
             ),
-            data=abi.encode(
+            abi.encode(
                 abi.address_word(self.token),
                 abi.number_word(self.merchant_received),
                 abi.number_word(self.fee_received),
                 abi.address_word(self.fee_receiver),
             ),
-            block_number=0,
-            block_hash=b"",
-            tx_hash=self.tx_hash,
-            log_index=0,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class FakeRouted:
+    """A payment that a rail brings on, as ``FakePayment``; the router measured ``delivered``."""
+
+    tx_hash: bytes
+    session_key: bytes
+    rail: Address
+    payer: Address = PAYER
+    merchant: Address = MERCHANT
+    token: Address = TOKEN
+    spent: int = 10_000_000
+    fee_received: int = 20_000
+    fee_receiver: Address = FEE_RECEIVER
+    settlement_chain_id: int = 1337002
+    settlement_token: Address = TOKEN
+    merchant_amount: int = 9_990_000
+    delivered: int = 0
+    rail_data: bytes = b"terms of the rail"
+
+    def log(self, contract: Address) -> Log:
+        """Its event as ``contract`` emits it; the place is filled in when it is mined."""
+        return unplaced_log(
+            contract,
+            self.tx_hash,
+            (
+                abi.ROUTED_TOPIC,
+                self.session_key,
+                abi.address_word(self.payer),
+                abi.address_word(self.rail),
+            ),
+            abi.encode(
+                abi.address_word(self.merchant),
+                abi.address_word(self.token),
+                abi.number_word(self.spent),
+                abi.number_word(self.fee_received),
+                abi.address_word(self.fee_receiver),
+                abi.number_word(self.settlement_chain_id),
+                abi.address_word(self.settlement_token),
+                abi.number_word(self.merchant_amount),
+                abi.number_word(self.delivered),
+                abi.Dynamic(self.rail_data),
+            ),
+        )
+
+
+def transfer_log(
+    tx_hash: bytes, sender: Address, receiver: Address, amount: int, *, token: Address = TOKEN
+) -> Log:
+    """What ``token`` emits when ``amount`` of it moves (ERC-20)."""
+    topics = (abi.TRANSFERRED_TOPIC, abi.address_word(sender), abi.address_word(receiver))
+    return unplaced_log(token, tx_hash, topics, abi.number_word(amount))
+
+
+def unplaced_log(contract: Address, tx_hash: bytes, topics: tuple[bytes, ...], data: bytes) -> Log:
+    """A log as ``mine_logs`` takes it: its place is filled in when it is mined."""
+    return Log(contract, topics, data, 0, b"", tx_hash, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +193,8 @@ class FakeChain:
         unique = keccak256(b"payment %d" % number)
         return FakePayment(unique, session_key or keccak256(b"session %d" % number))
 
-    def mine(self, *payments: FakePayment, timestamp: int | None = None) -> Header:
-        """Add a block in which our router made ``payments``."""
+    def mine(self, *payments: FakePayment | FakeRouted, timestamp: int | None = None) -> Header:
+        """Add a block in which our router took ``payments``."""
         logs = [payment.log(self.network.router) for payment in payments]
         return self.mine_logs(logs, timestamp=timestamp)
 
@@ -189,16 +245,20 @@ class FakeChain:
         await self._ask("blocks_by_number")
         return tuple(self._at(number) for number in numbers)
 
-    async def logs_of_block(self, block_hash: bytes, address: Address) -> tuple[Log, ...]:
+    async def logs_of_block(
+        self, block_hash: bytes, filters: Sequence[LogFilter]
+    ) -> tuple[Log, ...]:
         await self._ask("logs_of_block")
         block = self._find(block_hash)
         if block is None or self._hidden_from_logs(block.header.number):
             raise UnknownBlock("the node does not have the block")
         if self.lying_hash is not None and block.logs:
             raise ProviderLied("a log of another block")
-        return tuple(entry for entry in block.logs if entry.address == address)
+        return _admitted(filters, block.logs)
 
-    async def logs_in_range(self, first: int, last: int, address: Address) -> tuple[Log, ...]:
+    async def logs_in_range(
+        self, first: int, last: int, filters: Sequence[LogFilter]
+    ) -> tuple[Log, ...]:
         await self._ask("logs_in_range")
         if self.range_limit is not None and last - first + 1 > self.range_limit:
             raise RangeTooLarge(f"at most {self.range_limit} blocks")
@@ -207,8 +267,7 @@ class FakeChain:
         logs = [
             entry
             for block in self.blocks[first : last + 1]
-            for entry in block.logs
-            if entry.address == address
+            for entry in _admitted(filters, block.logs)
         ]
         if self.lying_hash is not None:
             logs = [replace(entry, block_hash=self.lying_hash) for entry in logs]
@@ -245,3 +304,7 @@ class FakeChain:
 
     def _hidden_from_logs(self, number: int) -> bool:
         return self.log_lag is not None and number > self.log_lag
+
+
+def _admitted(filters: Sequence[LogFilter], logs: Sequence[Log]) -> tuple[Log, ...]:
+    return tuple(entry for entry in logs if any(each.admits(entry) for each in filters))

@@ -21,6 +21,10 @@ PAY_WITH = f"payWith({ORDER_TUPLE},bytes,address,address,bytes)"
 ROUTE = f"route({ROUTED_TUPLE},bytes)"
 ROUTE_WITH = f"routeWith({ROUTED_TUPLE},bytes,address,address,bytes)"
 PAID = "Paid(bytes32,address,address,address,uint256,uint256,address)"
+ROUTED = (
+    "Routed(bytes32,address,address,address,address,uint256,uint256,address,"
+    "uint256,address,uint256,uint256,bytes)"
+)
 IS_SIGNER = "isSigner(address)"
 DECIMALS = "decimals()"
 BALANCE_OF = "balanceOf(address)"
@@ -30,8 +34,11 @@ APPROVE = "approve(address,uint256)"
 RECOVER = "recover((bytes32,address,uint256,address,address,address,uint256),address)"
 BALANCES = "balances(address[],address[])"
 TRANSFER = "transfer(address,uint256)"
+TRANSFERRED = "Transfer(address,address,uint256)"
 
 PAID_TOPIC = keccak256(PAID.encode())
+ROUTED_TOPIC = keccak256(ROUTED.encode())
+TRANSFERRED_TOPIC = keccak256(TRANSFERRED.encode())
 
 
 @dataclass(frozen=True, slots=True)
