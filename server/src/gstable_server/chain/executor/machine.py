@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from enum import Enum, StrEnum
+from enum import StrEnum
 
 from gstable_server.chain.executor.model import State
 
@@ -35,95 +35,82 @@ class Fact(StrEnum):
     """A deep block holds a foreign transaction of the same account with its nonce."""
 
 
-class Answer(Enum):
-    """What is done instead of moving."""
+_LATE = None
+"""Late or repeated news: another executor was faster, or a node is slower. Nothing is done."""
 
-    NOTHING = "nothing"
-    """Late or repeated news: another executor was faster, or a node is slower."""
-    HALT = "halt"
-    """What was final would change. No rule covers this: people have to decide."""
-
-
-_NOTHING, _HALT = Answer.NOTHING, Answer.HALT
-_FINAL = (State.FINAL, State.FAILED)
-_NEVER_SIGNED = (State.REFUSED, State.WITHDRAWN)
-
-_TABLE: dict[State, dict[Fact, State | Answer]] = {
+_TABLE: dict[State, dict[Fact, State | None]] = {
     State.QUEUED: {
         Fact.WITHDRAWN: State.WITHDRAWN,
         Fact.POSTPONED: State.QUEUED,
         Fact.EXPIRED: State.REFUSED,
         Fact.SIGNED: State.SIGNED,
         # Everything below can only be heard late, of a reservation that was replaced.
-        Fact.REPRICED: _NOTHING,
-        Fact.ACCEPTED: _NOTHING,
-        Fact.INCLUDED: _NOTHING,
-        Fact.TAKEN_BACK: _NOTHING,
-        Fact.SUCCEEDED: _NOTHING,
-        Fact.REVERTED: _NOTHING,
-        Fact.REPLACED: _NOTHING,
+        Fact.REPRICED: _LATE,
+        Fact.ACCEPTED: _LATE,
+        Fact.INCLUDED: _LATE,
+        Fact.TAKEN_BACK: _LATE,
+        Fact.SUCCEEDED: _LATE,
+        Fact.REVERTED: _LATE,
+        Fact.REPLACED: _LATE,
     },
     State.SIGNED: {
-        Fact.WITHDRAWN: _NOTHING,
-        Fact.POSTPONED: _NOTHING,
-        Fact.EXPIRED: _NOTHING,
-        Fact.SIGNED: _NOTHING,
+        Fact.WITHDRAWN: _LATE,
+        Fact.POSTPONED: _LATE,
+        Fact.EXPIRED: _LATE,
+        Fact.SIGNED: _LATE,
         Fact.REPRICED: State.REPRICED,
         Fact.ACCEPTED: State.SENT,
         Fact.INCLUDED: State.MINED,
-        Fact.TAKEN_BACK: _NOTHING,
-        Fact.SUCCEEDED: _NOTHING,
-        Fact.REVERTED: _NOTHING,
+        Fact.TAKEN_BACK: _LATE,
+        Fact.SUCCEEDED: _LATE,
+        Fact.REVERTED: _LATE,
         Fact.REPLACED: State.QUEUED,
     },
     State.REPRICED: {
-        Fact.WITHDRAWN: _NOTHING,
-        Fact.POSTPONED: _NOTHING,
-        Fact.EXPIRED: _NOTHING,
-        Fact.SIGNED: _NOTHING,
+        Fact.WITHDRAWN: _LATE,
+        Fact.POSTPONED: _LATE,
+        Fact.EXPIRED: _LATE,
+        Fact.SIGNED: _LATE,
         Fact.REPRICED: State.REPRICED,
         Fact.ACCEPTED: State.SENT,
         Fact.INCLUDED: State.MINED,
-        Fact.TAKEN_BACK: _NOTHING,
-        Fact.SUCCEEDED: _NOTHING,
-        Fact.REVERTED: _NOTHING,
+        Fact.TAKEN_BACK: _LATE,
+        Fact.SUCCEEDED: _LATE,
+        Fact.REVERTED: _LATE,
         Fact.REPLACED: State.QUEUED,
     },
     State.SENT: {
-        Fact.WITHDRAWN: _NOTHING,
-        Fact.POSTPONED: _NOTHING,
-        Fact.EXPIRED: _NOTHING,
-        Fact.SIGNED: _NOTHING,
+        Fact.WITHDRAWN: _LATE,
+        Fact.POSTPONED: _LATE,
+        Fact.EXPIRED: _LATE,
+        Fact.SIGNED: _LATE,
         Fact.REPRICED: State.REPRICED,
-        Fact.ACCEPTED: _NOTHING,
+        Fact.ACCEPTED: _LATE,
         Fact.INCLUDED: State.MINED,
-        Fact.TAKEN_BACK: _NOTHING,
-        Fact.SUCCEEDED: _NOTHING,
-        Fact.REVERTED: _NOTHING,
+        Fact.TAKEN_BACK: _LATE,
+        Fact.SUCCEEDED: _LATE,
+        Fact.REVERTED: _LATE,
         Fact.REPLACED: State.QUEUED,
     },
     State.MINED: {
-        Fact.WITHDRAWN: _NOTHING,
-        Fact.POSTPONED: _NOTHING,
-        Fact.EXPIRED: _NOTHING,
-        Fact.SIGNED: _NOTHING,
-        Fact.REPRICED: _NOTHING,
-        Fact.ACCEPTED: _NOTHING,
+        Fact.WITHDRAWN: _LATE,
+        Fact.POSTPONED: _LATE,
+        Fact.EXPIRED: _LATE,
+        Fact.SIGNED: _LATE,
+        Fact.REPRICED: _LATE,
+        Fact.ACCEPTED: _LATE,
         Fact.INCLUDED: State.MINED,  # in another block than before
         Fact.TAKEN_BACK: State.SENT,
         Fact.SUCCEEDED: State.FINAL,
         Fact.REVERTED: State.FAILED,
-        Fact.REPLACED: State.QUEUED,
+        Fact.REPLACED: _LATE,  # its block is judged first: only what is in none is replaced
     },
-    **{
-        state: {
-            **dict.fromkeys(Fact, _NOTHING),
-            Fact.TAKEN_BACK: _HALT,
-            Fact.REPLACED: _HALT,
-        }
-        for state in _FINAL
-    },
-    **{state: dict.fromkeys(Fact, _NOTHING) for state in _NEVER_SIGNED},
+    # An outcome is never taken back, whatever a node says afterwards. One that lacks a transaction
+    # that was final is behind, and nothing is signed on its word (``moves.sign``).
+    State.FINAL: dict.fromkeys(Fact, _LATE),
+    State.FAILED: dict.fromkeys(Fact, _LATE),
+    State.REFUSED: dict.fromkeys(Fact, _LATE),
+    State.WITHDRAWN: dict.fromkeys(Fact, _LATE),
 }
 
 UNMINED = (State.SIGNED, State.REPRICED, State.SENT)
@@ -132,8 +119,8 @@ IN_FLIGHT = (*UNMINED, State.MINED)
 """A nonce is taken and the outcome is open."""
 
 
-def decide(state: State, fact: Fact) -> State | Answer:
-    """The state to move to, or what to do instead."""
+def decide(state: State, fact: Fact) -> State | None:
+    """The state to move to; None when nothing is to be done."""
     return _TABLE[state][fact]
 
 

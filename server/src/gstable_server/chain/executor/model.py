@@ -62,21 +62,77 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
+class Reservation:
+    """The account and the nonce that an intent's transactions are signed with."""
+
+    account: Address
+    nonce: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A transaction that was signed while block number ``head`` was the newest.
+
+    ``fee`` and ``tip`` are the most a unit of gas may cost in all, and for the block's producer.
+    """
+
+    tx_hash: bytes
+    raw: bytes
+    gas: int
+    fee: int
+    tip: int
+    head: int
+    signed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Inclusion:
+    """Where a transaction is mined, and whether its call did what it should."""
+
+    tx_hash: bytes
+    block_number: int
+    block_hash: bytes
+    succeeded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """An intent that may be signed now, after ``tries`` in vain."""
+
+    intent: Intent
+    problem: str | None
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """An intent whose nonce is taken and whose outcome is open; ``attempts``: the oldest first."""
+
+    cause: str
+    state: State
+    call: ContractCall
+    reservation: Reservation
+    included: Inclusion | None
+    problem: str | None
+    attempts: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class IntentView:
     """An intent as pages and the doctor see it.
 
-    ``tx_hash`` is the transaction that is or may be mined: the included one, else the last one
-    signed, None before. ``problem`` says why it waits, or why it failed. ``nonce`` and ``account``
-    are the reservation in force.
+    ``reservation`` is the one in force, None while nothing is signed. ``tx_hash`` is the
+    transaction that is mined, else the last one signed. ``problem`` says why it waits, or why it
+    failed.
     """
 
     intent: Intent
     state: State
+    reservation: Reservation | None
     tx_hash: bytes | None
+    included: Inclusion | None
     problem: str | None
-    account: Address | None
-    nonce: int | None
-    block_number: int | None
+    tries: int
     created_at: datetime
     moved_at: datetime
 

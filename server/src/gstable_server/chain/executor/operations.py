@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gstable_server.chain.executor import store
+from gstable_server.chain.executor import moves, store
 from gstable_server.chain.executor.model import Funds, Intent, IntentView
 from gstable_server.plumbing.db import Tx
 
@@ -11,14 +11,15 @@ async def intend(tx: Tx, intent: Intent) -> bool:
     """Want ``intent`` sent, from the commit of ``tx`` on; False when its cause is known already.
 
     The executor of any process takes it up. Its moves are told as ``executor.mined``, ``final``,
-    ``failed`` and ``refused`` with the payload of ``store.tell``.
+    ``failed`` and ``refused``, with the intent's ``subject`` as their object; ``mined`` is told
+    again when it is mined again.
     """
     return await store.insert(tx, intent)
 
 
 async def withdraw(tx: Tx, cause: str) -> bool:
     """Take an intent back; False when it is unknown, signed already, or over."""
-    return await store.withdraw(tx, cause)
+    return await moves.withdraw(tx, cause)
 
 
 async def find(tx: Tx, cause: str) -> IntentView | None:
