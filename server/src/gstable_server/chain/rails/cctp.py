@@ -21,7 +21,7 @@ from gstable_server.chain.orders import ContractCall
 from gstable_server.chain.rails.attestation import AttestationService, Attested, Pending
 from gstable_server.chain.rails.cctp_message import Burn, NotAMessage, parse_burn, parse_message
 from gstable_server.chain.rails.observing import place
-from gstable_server.chain.rails.par import at_par_rounded_up
+from gstable_server.chain.rails.par import at_par_rounded_up, quote_of
 from gstable_server.chain.rails.port import (
     Crossing,
     Done,
@@ -31,7 +31,6 @@ from gstable_server.chain.rails.port import (
     Send,
     Step,
     Wait,
-    quote_of,
 )
 from gstable_server.chain.rpc import Header, Log, Rpc
 from gstable_server.kernel.clock import UnixSeconds

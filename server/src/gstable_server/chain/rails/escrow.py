@@ -32,7 +32,7 @@ from gstable_server.chain.rails.escrow_terms import (
     state_of,
 )
 from gstable_server.chain.rails.observing import is_from, place
-from gstable_server.chain.rails.par import with_margin_rounded_up
+from gstable_server.chain.rails.par import quote_of, with_margin_rounded_up
 from gstable_server.chain.rails.port import (
     Crossing,
     Done,
@@ -42,7 +42,6 @@ from gstable_server.chain.rails.port import (
     Send,
     Step,
     Wait,
-    quote_of,
 )
 from gstable_server.chain.rpc import Header, Log, Rpc
 from gstable_server.kernel.address import ZERO_ADDRESS, Address

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gstable_server.chain.networks import Token
-from gstable_server.chain.rails.port import RailRequest
+from gstable_server.chain.rails.port import RailQuote, RailRequest
 from gstable_server.kernel.money import PARTS_PER_MILLION
 
 
@@ -18,3 +18,8 @@ def with_margin_rounded_up(request: RailRequest, margin_ppm: int) -> int:
     """The merchant's amount in the paying token, and ``margin_ppm`` millionths of it on top."""
     par = at_par_rounded_up(request.merchant_amount, request.settlement, request.paying)
     return -(-par * (PARTS_PER_MILLION + margin_ppm) // PARTS_PER_MILLION)
+
+
+def quote_of(request: RailRequest, amount: int) -> RailQuote | None:
+    """``amount`` as a quote, if it leaves a fee."""
+    return RailQuote(amount) if amount < request.payer_pays else None

@@ -48,11 +48,6 @@ class RailQuote:
     amount: int
 
 
-def quote_of(request: RailRequest, amount: int) -> RailQuote | None:
-    """``amount`` as a quote, if it leaves a fee."""
-    return RailQuote(amount) if amount < request.payer_pays else None
-
-
 @dataclass(frozen=True, slots=True)
 class RailTerms:
     """What a routed order says of its rail: the contract, and the terms that only it reads."""

@@ -12,7 +12,7 @@ from gstable_server.chain import abi
 from gstable_server.chain.facts import DeliveryLog, EscrowLog, HoldLog, PaymentLog, RailName
 from gstable_server.chain.networks import Network, Token
 from gstable_server.chain.orders import ContractCall
-from gstable_server.chain.rails.par import with_margin_rounded_up
+from gstable_server.chain.rails.par import quote_of, with_margin_rounded_up
 from gstable_server.chain.rails.port import (
     Crossing,
     Done,
@@ -20,7 +20,6 @@ from gstable_server.chain.rails.port import (
     RailRequest,
     RailTerms,
     Step,
-    quote_of,
 )
 from gstable_server.chain.rpc import Header, Log
 from gstable_server.kernel.clock import UnixSeconds
