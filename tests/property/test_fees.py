@@ -37,6 +37,7 @@ def test_api_31_a_quote_adds_up_to_the_unit(
 ) -> None:
     quoted = quote(amount, model, ppm, asset(places), asset(places))
     assert quoted.payer_pays == quoted.merchant_receives + quoted.fee
+    assert quoted.amount == quoted.merchant_receives
 
 
 @given(amounts, rates, st.sampled_from(FeeModel))

@@ -16,9 +16,9 @@ from gstable_server.kernel.money import MicroUsd
 from gstable_server.links import operations as links
 from gstable_server.links.model import PaymentLink
 from gstable_server.plumbing.testing import FakeClock
-from gstable_server.sessions import hearing, operations
+from gstable_server.sessions import hearing, operations, paying
 from gstable_server.sessions.model import Session, SessionState, SessionView
-from gstable_server.sessions.operations import PreparedPayment
+from gstable_server.sessions.paying import PreparedPayment
 from tests.unit.sessions.till import Till, product_line
 from tests.unit.sessions.world import World
 
@@ -41,7 +41,7 @@ def prepare(world: World, view: SessionView, **changes: Any) -> Awaitable[Prepar
         "payer_email": None,
         **changes,
     }
-    return world.db.run(operations.prepare, world.desk, view.session.session_id, **asked)
+    return world.db.run(paying.prepare, world.desk, view.session.session_id, **asked)
 
 
 async def orders(world: World) -> int:
@@ -62,8 +62,11 @@ async def test_the_order_says_all_that_was_agreed(world: World, fee_model: int, 
     assert order.merchant_amount + order.fee_amount == total
     assert (order.fee_amount, order.fee_receiver) == (20_000, world.desk.fee_receiver)
     assert order.deadline == unix_seconds(session.expires_at + world.desk.order_grace)
-    assert prepared.approve.to == order.token.address
-    assert prepared.pay.to == prepared.signed.network.router
+    approve, pay = prepared.work.approve, prepared.work.pay
+    assert approve is not None
+    assert pay is not None
+    assert (approve.to, prepared.work.spender) == (order.token.address, pay.to)
+    assert pay.to == prepared.signed.network.router
     assert prepared.session.signed_once
     assert (await world.view(session.session_id)).session.state is SessionState.INITIALIZED
 
