@@ -10,6 +10,7 @@ from typing import Protocol
 import pytest
 
 from gstable_server.chain import abi
+from gstable_server.chain.abi.payments import PAID
 from gstable_server.chain.devnet import Devnet
 from gstable_server.chain.networks import Network
 from gstable_server.chain.orders import (
@@ -161,7 +162,7 @@ async def test_payment_is_in_the_logs_of_its_block_and_only_there(world: World) 
     assert before is not None
     assert block is not None
     [log] = await world.rpc.logs_of_block(block.hash, router_logs(world))
-    assert log.topics[:2] == (abi.PAID_TOPIC, key)
+    assert log.topics[:2] == (PAID.topic, key)
     assert (log.block_hash, log.block_number) == (block.hash, number)
     assert log.address == world.network.router
     assert await world.rpc.logs_of_block(before.hash, router_logs(world)) == ()

@@ -10,6 +10,8 @@ import pytest
 from eth_abi.abi import encode
 
 from gstable_server.chain import abi
+from gstable_server.chain.abi.events import Event, event
+from gstable_server.chain.abi.payments import PAID, ROUTED, TRANSFERRED
 from gstable_server.chain.orders import ORDER
 from gstable_server.kernel.address import Address
 
@@ -30,14 +32,25 @@ def signatures(contract: list[dict[str, Any]], kind: str) -> set[str]:
     return {each["name"] + written(each["inputs"]) for each in contract if each["type"] == kind}
 
 
-def test_router_has_the_functions_and_the_event() -> None:
-    assert {abi.PAY, abi.IS_SIGNER} <= signatures(ROUTER, "function")
-    assert abi.PAID in signatures(ROUTER, "event")
+def declared(contract: list[dict[str, Any]], name: str) -> set[Event]:
+    """The events of that name, each as ``abi.events`` declares it."""
+    return {
+        event(
+            name
+            + "("
+            + ",".join(m["type"] + (" indexed" if m["indexed"] else "") for m in each["inputs"])
+            + ")"
+        )
+        for each in contract
+        if each["type"] == "event" and each["name"] == name
+    }
 
 
-def test_event_has_its_first_three_members_in_the_topics() -> None:
-    [paid] = [each for each in ROUTER if each.get("name") == "Paid"]
-    assert [each["indexed"] for each in paid["inputs"]] == [True] * 3 + [False] * 4
+def test_router_has_the_functions_and_the_events() -> None:
+    functions = {abi.PAY, abi.PAY_WITH, abi.ROUTE, abi.ROUTE_WITH, abi.IS_SIGNER}
+    assert functions <= signatures(ROUTER, "function")
+    assert declared(ROUTER, "Paid") == {PAID}
+    assert declared(ROUTER, "Routed") == {ROUTED}
 
 
 def test_order_has_the_members_of_the_struct_in_order() -> None:
@@ -50,6 +63,7 @@ def test_order_has_the_members_of_the_struct_in_order() -> None:
 def test_tokens_have_the_functions(contract: list[dict[str, Any]]) -> None:
     needed = {abi.DECIMALS, abi.BALANCE_OF, abi.ALLOWANCE, abi.APPROVE, abi.TRANSFER}
     assert needed <= signatures(contract, "function")
+    assert declared(contract, "Transfer") == {TRANSFERRED}
 
 
 def test_encoding_agrees_with_an_independent_library() -> None:

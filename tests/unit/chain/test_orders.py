@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from eth_account import Account
 
-from gstable_server.chain import abi, orders
+from gstable_server.chain import orders
+from gstable_server.chain.abi.payments import PAID
 from gstable_server.chain.checksum import address_from_text, keccak256, to_checksum
 from gstable_server.chain.keys import private_key_from_hex, sign_digest
 from gstable_server.chain.networks import Network, Token
@@ -67,7 +68,7 @@ def test_signed_order_is_byte_for_byte_the_vector(
 def test_type_hash_signer_and_topic_are_those_of_the_contract(signer: OrderSigner) -> None:
     assert "0x" + orders.ORDER.type_hash.hex() == FILE["typeHash"]
     assert to_checksum(signer.address) == FILE["signer"]
-    assert "0x" + abi.PAID_TOPIC.hex() == FILE["paidTopic"]
+    assert "0x" + PAID.topic.hex() == FILE["paidTopic"]
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=[vector["name"] for vector in VECTORS])

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Protocol, TypedDict
+from typing import Protocol
 
 from gstable_server.chain import abi
+from gstable_server.chain.abi.payments import PAID, ROUTED, TRANSFERRED
 from gstable_server.chain.facts import (
     ChainLog,
     DeliveryLog,
@@ -23,9 +23,9 @@ from gstable_server.chain.facts import (
     TransferLog,
 )
 from gstable_server.chain.networks import Network
+from gstable_server.chain.rails.observing import place
 from gstable_server.chain.rpc import Header, Log, LogFilter
 from gstable_server.kernel.address import Address
-from gstable_server.kernel.clock import from_unix_seconds
 
 REPEATABLE = frozenset({LogKind.HOLD, LogKind.TRANSFER})
 """Kinds of which one transaction may hold several with the same key."""
@@ -33,22 +33,9 @@ REPEATABLE = frozenset({LogKind.HOLD, LogKind.TRANSFER})
 SENDERS_AT_ONCE = 500
 """How many senders one question names: nodes refuse longer lists of topics."""
 
-_PAYMENT_TOPICS = ((abi.PAID_TOPIC,), (abi.ROUTED_TOPIC,))
-_PAID_WORDS = 4
-_ROUTED_WORDS = 10
-_ADDRESS_PADDING = bytes(12)
+_PAYMENT_TOPICS = ((PAID.topic,), (ROUTED.topic,))
 
 _Name = tuple[bytes, LogKind, bytes, int]
-
-
-class _Place(TypedDict):
-    network: str
-    chain_id: int
-    tx_hash: bytes
-    log_position: int
-    block_number: int
-    block_hash: bytes
-    block_time: datetime
 
 
 class Observer(Protocol):
@@ -86,7 +73,7 @@ def wanted(network: Network, senders: Collection[Address]) -> tuple[LogFilter, .
     words = [abi.address_word(sender) for sender in sorted(senders)] if tokens else []
     for start in range(0, len(words), SENDERS_AT_ONCE):
         some = tuple(words[start : start + SENDERS_AT_ONCE])
-        filters.append(LogFilter(tokens, ((abi.TRANSFERRED_TOPIC,), some)))
+        filters.append(LogFilter(tokens, ((TRANSFERRED.topic,), some)))
     return tuple(filters)
 
 
@@ -180,32 +167,25 @@ def _told(
 ) -> ChainLog | None:
     if log.address == network.router:
         return _paid(network, header, log) or _routed(network, header, log)
-    transfer = _transfer(network, header, log, senders)
-    if transfer is not None:
-        return transfer
+    if log.address in {token.address for token in network.tokens}:
+        return _transfer(network, header, log, senders)
     observed = (rail.observe(network, header, log) for rail in rails)
     return next((each for each in observed if each is not None), None)
 
 
 def _paid(network: Network, header: Header, log: Log) -> PaymentLog | None:
-    """A direct payment; None unless laid out exactly as the router does."""
-    if len(log.topics) != 4 or log.topics[0] != abi.PAID_TOPIC:
+    found = PAID.read(log)
+    if found is None:
         return None
-    if len(log.data) != _PAID_WORDS * abi.WORD:
-        return None
-    payer, merchant = _address(log.topics[2]), _address(log.topics[3])
-    token, fee_receiver = _address(_word(log, 0)), _address(_word(log, 3))
-    if payer is None or merchant is None or token is None or fee_receiver is None:
-        return None
-    merchant_received = _number(_word(log, 1))
+    session_key, payer, merchant, token, merchant_received, fee_received, fee_receiver = found
     return PaymentLog(
-        **_place(network, header, log),
-        session_key=log.topics[1],
+        **place(network, header, log),
+        session_key=session_key,
         payer=payer,
         merchant=merchant,
         token=token,
         amount=merchant_received,
-        fee_received=_number(_word(log, 2)),
+        fee_received=fee_received,
         fee_receiver=fee_receiver,
         rail=None,
         rail_data=b"",
@@ -217,96 +197,44 @@ def _paid(network: Network, header: Header, log: Log) -> PaymentLog | None:
 
 
 def _routed(network: Network, header: Header, log: Log) -> PaymentLog | None:
-    """A payment over a configured rail; None unless laid out exactly as the router does."""
-    if len(log.topics) != 4 or log.topics[0] != abi.ROUTED_TOPIC:
+    """A payment over a configured rail."""
+    found = ROUTED.read(log)
+    rail = _rails(network).get(found[2]) if found else None
+    if found is None or rail is None:
         return None
-    rail_data = _last_bytes(log.data, _ROUTED_WORDS)
-    payer, rail_address = _address(log.topics[2]), _address(log.topics[3])
-    merchant, token, fee_receiver, settlement_token = (
-        _address(_word(log, place)) for place in (0, 1, 4, 6)
-    )
-    if payer is None or rail_address is None or rail_data is None:
-        return None
-    if merchant is None or token is None or fee_receiver is None or settlement_token is None:
-        return None
-    rail = _rails(network).get(rail_address)
-    if rail is None:
-        return None
-    settlement_chain_id = _number(_word(log, 5))
+    session_key, payer, _, merchant, token, spent, fee_received, fee_receiver, *crossing = found
+    settlement_chain_id, settlement_token, merchant_amount, delivered, rail_data = crossing
     # What is paid on another chain arrives there, whatever the rail said here.
     arrives_here = settlement_chain_id == network.chain_id
     return PaymentLog(
-        **_place(network, header, log),
-        session_key=log.topics[1],
+        **place(network, header, log),
+        session_key=session_key,
         payer=payer,
         merchant=merchant,
         token=token,
-        amount=_number(_word(log, 2)),
-        fee_received=_number(_word(log, 3)),
+        amount=spent,
+        fee_received=fee_received,
         fee_receiver=fee_receiver,
         rail=rail,
         rail_data=rail_data,
         settlement_chain_id=settlement_chain_id,
         settlement_token=settlement_token,
-        merchant_amount=_number(_word(log, 7)),
-        merchant_received=_number(_word(log, 8)) if arrives_here else 0,
+        merchant_amount=merchant_amount,
+        merchant_received=delivered if arrives_here else 0,
     )
 
 
 def _transfer(
     network: Network, header: Header, log: Log, senders: Collection[Address]
 ) -> TransferLog | None:
-    """A transfer of one of our tokens from one of ``senders``."""
-    if log.address not in {token.address for token in network.tokens}:
+    found = TRANSFERRED.read(log)
+    if found is None or found[0] not in senders:
         return None
-    if len(log.topics) != 3 or log.topics[0] != abi.TRANSFERRED_TOPIC:
-        return None
-    sender, receiver = _address(log.topics[1]), _address(log.topics[2])
-    if sender is None or receiver is None or sender not in senders or len(log.data) != abi.WORD:
-        return None
+    sender, receiver, amount = found
     return TransferLog(
-        **_place(network, header, log),
+        **place(network, header, log),
         token=log.address,
         sender=sender,
         receiver=receiver,
-        amount=_number(log.data),
+        amount=amount,
     )
-
-
-def _place(network: Network, header: Header, log: Log) -> _Place:
-    return {
-        "network": network.name,
-        "chain_id": network.chain_id,
-        "tx_hash": log.tx_hash,
-        "log_position": 0,
-        "block_number": header.number,
-        "block_hash": header.hash,
-        "block_time": from_unix_seconds(header.timestamp),
-    }
-
-
-def _word(log: Log, position: int) -> bytes:
-    return log.data[position * abi.WORD : (position + 1) * abi.WORD]
-
-
-def _number(word: bytes) -> int:
-    return int.from_bytes(word, "big")
-
-
-def _address(word: bytes) -> Address | None:
-    """The address in ``word``; None when anything stands before it, or the word is cut off."""
-    if len(word) != abi.WORD or word[:12] != _ADDRESS_PADDING:
-        return None
-    return Address(word[12:])
-
-
-def _last_bytes(data: bytes, words: int) -> bytes | None:
-    """The ``bytes`` that follow ``words`` words of ``data``, the last of which says where.
-
-    None unless they stand right behind the words, padded with zeros, with nothing behind them.
-    """
-    head = words * abi.WORD
-    length = _number(data[head : head + abi.WORD])
-    content = data[head + abi.WORD : head + abi.WORD + min(length, len(data))]
-    expected = abi.encode(data[: head - abi.WORD], abi.Dynamic(content))
-    return content if data == expected and len(content) == length else None

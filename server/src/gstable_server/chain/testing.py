@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gstable_server.chain import abi
+from gstable_server.chain.abi.payments import PAID, ROUTED, TRANSFERRED
 from gstable_server.chain.checksum import keccak256
 from gstable_server.chain.networks import Network, Token
 from gstable_server.chain.rpc import (
@@ -86,7 +87,7 @@ class FakePayment:
             contract,
             self.tx_hash,
             (
-                abi.PAID_TOPIC,
+                PAID.topic,
                 self.session_key,
                 abi.address_word(self.payer),
                 abi.address_word(self.merchant),
@@ -125,7 +126,7 @@ class FakeRouted:
             contract,
             self.tx_hash,
             (
-                abi.ROUTED_TOPIC,
+                ROUTED.topic,
                 self.session_key,
                 abi.address_word(self.payer),
                 abi.address_word(self.rail),
@@ -149,7 +150,7 @@ def transfer_log(
     tx_hash: bytes, sender: Address, receiver: Address, amount: int, *, token: Address = TOKEN
 ) -> Log:
     """What ``token`` emits when ``amount`` of it moves (ERC-20)."""
-    topics = (abi.TRANSFERRED_TOPIC, abi.address_word(sender), abi.address_word(receiver))
+    topics = (TRANSFERRED.topic, abi.address_word(sender), abi.address_word(receiver))
     return unplaced_log(token, tx_hash, topics, abi.number_word(amount))
 
 

@@ -1,4 +1,4 @@
-"""The calls and events of the contracts that the server uses, and how their data is laid out.
+"""The calls of the contracts that the server uses, and how data is laid out; events: ``events``.
 
 Written down as the signatures of the Solidity ABI; a test compares them with the compiled
 contracts in ``contracts/artifacts``.
@@ -20,11 +20,6 @@ PAY = f"pay({ORDER_TUPLE},bytes)"
 PAY_WITH = f"payWith({ORDER_TUPLE},bytes,address,address,bytes)"
 ROUTE = f"route({ROUTED_TUPLE},bytes)"
 ROUTE_WITH = f"routeWith({ROUTED_TUPLE},bytes,address,address,bytes)"
-PAID = "Paid(bytes32,address,address,address,uint256,uint256,address)"
-ROUTED = (
-    "Routed(bytes32,address,address,address,address,uint256,uint256,address,"
-    "uint256,address,uint256,uint256,bytes)"
-)
 IS_SIGNER = "isSigner(address)"
 DECIMALS = "decimals()"
 BALANCE_OF = "balanceOf(address)"
@@ -34,11 +29,6 @@ APPROVE = "approve(address,uint256)"
 RECOVER = "recover((bytes32,address,uint256,address,address,address,uint256),address)"
 BALANCES = "balances(address[],address[])"
 TRANSFER = "transfer(address,uint256)"
-TRANSFERRED = "Transfer(address,address,uint256)"
-
-PAID_TOPIC = keccak256(PAID.encode())
-ROUTED_TOPIC = keccak256(ROUTED.encode())
-TRANSFERRED_TOPIC = keccak256(TRANSFERRED.encode())
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,23 +19,15 @@ class _NotThis(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event: its name, and the type of each member, with `` indexed`` where it is a topic.
+    """An event: its signature as the ABI writes it, the signature's Keccak-256, which is the first
+    topic, and the type of each member, with `` indexed`` where it is a topic.
 
     Types are ``bytes32``, ``address``, unsigned integers, and ``bytes`` as the last member.
     """
 
-    name: str
+    signature: str
+    topic: bytes
     members: tuple[str, ...]
-
-    @property
-    def signature(self) -> str:
-        """As the ABI writes it."""
-        return f"{self.name}({','.join(kind.removesuffix(_INDEXED) for kind in self.members)})"
-
-    @property
-    def topic(self) -> bytes:
-        """The first topic: Keccak-256 of the signature."""
-        return keccak256(self.signature.encode())
 
     def read(self, log: Log) -> tuple[Any, ...] | None:
         """The members in order: bytes, ``Address`` or int; None if ``log`` is not this event."""
@@ -51,7 +43,7 @@ class Event:
             return tuple(
                 _value(kind.removesuffix(_INDEXED), topics.pop(0))
                 if kind.endswith(_INDEXED)
-                else _tail(log.data, words.pop(0))
+                else _tail(log.data, words.pop(0), len(plain) * WORD)
                 if kind == "bytes"
                 else _value(kind, words.pop(0))
                 for kind in self.members
@@ -62,8 +54,9 @@ class Event:
 
 def event(declaration: str) -> Event:
     """The event declared as ``Name(type indexed,type,…)``."""
-    name, _, members = declaration.removesuffix(")").partition("(")
-    return Event(name, tuple(members.split(",")))
+    signature = declaration.replace(_INDEXED, "")
+    _, _, members = declaration.removesuffix(")").partition("(")
+    return Event(signature, keccak256(signature.encode()), tuple(members.split(",")))
 
 
 def _require_length(plain: list[str], data: bytes) -> None:
@@ -72,9 +65,10 @@ def _require_length(plain: list[str], data: bytes) -> None:
         raise _NotThis
 
 
-def _tail(data: bytes, offset_word: bytes) -> bytes:
+def _tail(data: bytes, offset_word: bytes, head: int) -> bytes:
+    """The content, which compilers write right behind the ``head`` bytes of words."""
     offset = int.from_bytes(offset_word, "big")
-    if offset % WORD or not WORD <= offset <= len(data) - WORD:
+    if offset != head or offset > len(data) - WORD:
         raise _NotThis
     begin = offset + WORD
     length = int.from_bytes(data[offset:begin], "big")
