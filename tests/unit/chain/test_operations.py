@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from gstable_server.chain import abi
+from gstable_server.chain.checksum import to_checksum
+from gstable_server.chain.deployment_script import Script, carry_out
 from gstable_server.chain.devnet import Devnet
-from gstable_server.chain.networks import Network
+from gstable_server.chain.networks import Contract, Contracts, Network
 from gstable_server.chain.operations import check_network
 from gstable_server.chain.orders import OrderSigner
 from gstable_server.chain.rpc import ProviderFailed
@@ -17,6 +21,7 @@ from gstable_server.kernel.address import Address
 
 pytestmark = pytest.mark.anyio
 
+ARTIFACTS = Path(__file__).parents[3] / "contracts/artifacts"
 NOBODY = Address(b"\x77" * 20)
 
 
@@ -57,6 +62,65 @@ async def test_chn_24_other_code_at_the_router_is_refused(devnet: Devnet, polygo
     [problem] = await problems(devnet, replace(polygon, router=polygon.tokens[0].address))
     assert "router 0x" in problem
     assert "configured is" in problem
+
+
+@pytest.mark.anvil
+@pytest.mark.parametrize("name", ["cctp_rail", "escrow_rail", "hold_rail", "swap_rail"])
+async def test_chn_24_rail_that_differs_is_refused(
+    devnet: Devnet, polygon: Network, name: str
+) -> None:
+    rail = polygon.contracts.configured[name]
+    for changed, said in (
+        (Contract(NOBODY, None), "has no code"),
+        (replace(rail, code_hash=b"\x01" * 32), "configured is 0x0101"),
+        (Contract(polygon.tokens[0].address, None), "is not listed by the router"),
+    ):
+        contracts = replace(polygon.contracts, **{name: changed})
+        first, *_ = await problems(devnet, replace(polygon, contracts=contracts))
+        assert first.startswith(f"polygon: {name} 0x")
+        assert said in first
+
+
+@pytest.mark.anvil
+async def test_rail_of_another_router_is_refused(devnet: Devnet, polygon: Network) -> None:
+    """The other router is a second one on the same chain, which lists the rail as well."""
+    operator = Address(b"\x55" * 20)
+    creation = bytes.fromhex(
+        json.loads((ARTIFACTS / "PaymentRouter.json").read_text())["bytecode"][2:]
+    )
+    rail = polygon.contracts.configured["hold_rail"]
+    await devnet.set_balance("polygon", operator, 10**18)
+    async with devnet.rpc("polygon") as rpc:
+        await rpc.ask([("anvil_impersonateAccount", ["0x" + operator.hex()])])
+        script = Script(operator, await rpc.transaction_count(operator))
+        router = script.create(
+            creation, abi.address_word(operator), abi.address_word(Address(b"\x56" * 20))
+        )
+        script.call(router, "addRail(address)", abi.address_word(rail.address))
+        await carry_out(rpc, [script])
+    other = replace(
+        polygon, router=router, router_code_hash=None, contracts=Contracts(hold_rail=rail)
+    )
+    assert await problems(devnet, other) == [
+        f"polygon: hold_rail {to_checksum(rail.address)} serves another router"
+    ]
+
+
+@pytest.mark.anvil
+async def test_transfer_protocol_that_differs_is_refused(devnet: Devnet, polygon: Network) -> None:
+    assert polygon.cctp is not None
+    for change, said in (
+        ({"domain": 6}, "is of domain 7, configured is 6"),
+        ({"token_messenger_code_hash": b"\x01" * 32}, "token_messenger 0x"),
+        ({"message_transmitter_code_hash": b"\x01" * 32}, "message_transmitter 0x"),
+        (
+            {"token_messenger": polygon.router, "token_messenger_code_hash": None},
+            "burns through another token_messenger",
+        ),
+    ):
+        cctp = replace(polygon.cctp, **change)  # type: ignore[arg-type]
+        [problem] = await problems(devnet, replace(polygon, cctp=cctp))
+        assert said in problem
 
 
 @pytest.mark.anvil

@@ -79,7 +79,7 @@ class Deployment:
     contracts: Contracts
     token_messenger: Contract
     message_transmitter: Contract
-    permit2: Contract
+    permit2: Contract | None
     swap_pool_fee: int
 
 
@@ -330,7 +330,7 @@ async def _read_back(site: _Site) -> Deployment:
         contracts=Contracts(**{name: found[name] for name in names if name in found}),
         token_messenger=found["token_messenger"],
         message_transmitter=found["message_transmitter"],
-        permit2=found["permit2"],
+        permit2=found["permit2"] if _is_built("permit2") else None,
         swap_pool_fee=POOL_FEE if "swap_router" in found else 0,
     )
 

@@ -23,13 +23,13 @@ from pathlib import Path
 import aiohttp
 
 from gstable_server.chain import abi
+from gstable_server.chain.checks import check_network
 from gstable_server.chain.configuration import ConfigurationError
 from gstable_server.chain.deployment import ISSUE, MINT, Actors, Deployment, SitePlan, deploy
 from gstable_server.chain.deployment_script import CHECKOUT
 from gstable_server.chain.http_rpc import HttpRpc, open_rpc
 from gstable_server.chain.networks import Cctp, Network, Networks, Token
 from gstable_server.chain.networks_toml import load_networks, networks_toml
-from gstable_server.chain.operations import check_network
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.tenant import Mode
 from gstable_server.plumbing.child import dying_with_parent, end
@@ -304,8 +304,8 @@ def _network(plan: _Plan, url: str, deployment: Deployment, attestation_url: str
             token_messenger_code_hash=deployment.token_messenger.code_hash,
             message_transmitter_code_hash=deployment.message_transmitter.code_hash,
         ),
-        permit2=deployment.permit2.address,
-        permit2_code_hash=deployment.permit2.code_hash,
+        permit2=deployment.permit2.address if deployment.permit2 else None,
+        permit2_code_hash=deployment.permit2.code_hash if deployment.permit2 else None,
         swap_pool_fee=deployment.swap_pool_fee,
     )
 
