@@ -29,7 +29,7 @@ const CONTRACTS = {
 const SETTINGS = {
   evmVersion: "cancun",
   viaIR: true,
-  optimizer: { enabled: true, runs: 10000 },
+  optimizer: { enabled: true, runs: 1_000_000 },
   metadata: { bytecodeHash: "none", appendCBOR: false },
   outputSelection: {
     "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode"] },

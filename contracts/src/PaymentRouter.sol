@@ -48,12 +48,14 @@ contract PaymentRouter is IPaymentRouter, RouterAccess, EIP712, ReentrancyGuardT
     function pay(PaymentOrder calldata order, bytes calldata signature) external nonReentrant {
         _admit(order, signature);
         (address token, address merchant) = (order.token, order.merchant);
+        address feeReceiver = order.feeReceiver;
         uint256 before = _balance(token, merchant);
         TokenLegs.pull(token, msg.sender, merchant, order.merchantAmount);
         uint256 received = _grown(token, merchant, before);
         require(received != 0, MerchantNotPaid(token, merchant));
-        uint256 fee = TokenLegs.pullFee(token, msg.sender, order.feeReceiver, order.feeAmount);
-        _tellPaid(order, msg.sender, received, fee);
+        uint256 fee = TokenLegs.pullFee(token, msg.sender, feeReceiver, order.feeAmount);
+        _tellSkipped(order.sessionKey, feeReceiver, token, order.feeAmount, fee);
+        emit Paid(order.sessionKey, msg.sender, merchant, token, received, fee, feeReceiver);
     }
 
     /// @inheritdoc IPaymentRouter
@@ -90,7 +92,7 @@ contract PaymentRouter is IPaymentRouter, RouterAccess, EIP712, ReentrancyGuardT
         // Both legs are in this measure: a fee to the merchant's own address is told as the fee.
         if (merchant == order.feeReceiver) received -= fee;
         require(received != 0, MerchantNotPaid(token, merchant));
-        _tellPaid(order, payer, received, fee);
+        emit Paid(order.sessionKey, payer, merchant, token, received, fee, order.feeReceiver);
     }
 
     /// @inheritdoc IPaymentRouter
@@ -100,6 +102,7 @@ contract PaymentRouter is IPaymentRouter, RouterAccess, EIP712, ReentrancyGuardT
         uint256 before = _balance(token, rail);
         TokenLegs.pull(token, msg.sender, rail, order.amount);
         uint256 fee = TokenLegs.pullFee(token, msg.sender, order.feeReceiver, order.feeAmount);
+        _tellSkipped(order.sessionKey, order.feeReceiver, token, order.feeAmount, fee);
         _start(order, msg.sender, before, fee);
     }
 
@@ -149,14 +152,13 @@ contract PaymentRouter is IPaymentRouter, RouterAccess, EIP712, ReentrancyGuardT
         private
         returns (bytes32 digest)
     {
-        _requirePayable(order.sessionKey, order.deadline);
+        address newestSigner = _enter(order.sessionKey, order.deadline);
         _requireMerchant(order.merchant);
         _requireAmounts(order.merchantAmount, order.feeAmount);
         _requireFeeReceiver(order.feeAmount, order.feeReceiver);
         require(order.token.code.length != 0, TokenWithoutCode(order.token));
         digest = _hashTypedDataV4(OrderHash.hash(order));
-        _requireSigned(digest, signature);
-        paid[order.sessionKey] = true;
+        _requireSigned(digest, signature, newestSigner);
     }
 
     /// @dev The same for a routed order.
@@ -164,7 +166,7 @@ contract PaymentRouter is IPaymentRouter, RouterAccess, EIP712, ReentrancyGuardT
         private
         returns (bytes32 digest)
     {
-        _requirePayable(order.sessionKey, order.deadline);
+        address newestSigner = _enter(order.sessionKey, order.deadline);
         _requireMerchant(order.merchant);
         require(isRail(order.rail), RailUnknown(order.rail));
         _requireAmounts(order.amount, order.feeAmount);
@@ -174,8 +176,17 @@ contract PaymentRouter is IPaymentRouter, RouterAccess, EIP712, ReentrancyGuardT
         require(order.feeReceiver != order.rail, BadFeeReceiver(order.feeReceiver));
         require(order.token.code.length != 0, TokenWithoutCode(order.token));
         digest = _hashTypedDataV4(OrderHash.hash(order));
-        _requireSigned(digest, signature);
-        paid[order.sessionKey] = true;
+        _requireSigned(digest, signature, newestSigner);
+    }
+
+    /// @dev Marks the session as paid; whatever is refused later undoes that.
+    function _enter(bytes32 sessionKey, uint256 deadline) private returns (address newestSigner) {
+        Gate memory gate = _gate;
+        require(!gate.paused, RouterPaused());
+        require(block.timestamp <= deadline, OrderExpired(deadline, block.timestamp));
+        require(!paid[sessionKey], AlreadyPaid(sessionKey));
+        paid[sessionKey] = true;
+        return gate.newestSigner;
     }
 
     /// @dev Lets a plug-in take both legs, and believes it only about whether the fee was taken.
@@ -188,6 +199,13 @@ contract PaymentRouter is IPaymentRouter, RouterAccess, EIP712, ReentrancyGuardT
         require(collection.feeReceiver != collector, BadFeeReceiver(collector));
         feeReceived = ITokenCollector(collector).collect(collection, collectorData);
         if (feeReceived != collection.feeAmount) feeReceived = 0;
+        _tellSkipped(
+            collection.sessionKey,
+            collection.feeReceiver,
+            collection.token,
+            collection.feeAmount,
+            feeReceived
+        );
     }
 
     /// @dev Hands the rail's money over to it, having checked that it is there: a rail may hold
@@ -200,7 +218,6 @@ contract PaymentRouter is IPaymentRouter, RouterAccess, EIP712, ReentrancyGuardT
             received >= order.amount,
             RailNotFunded(order.token, order.rail, received, order.amount)
         );
-        _tellSkipped(order.sessionKey, order.feeReceiver, order.token, order.feeAmount, fee);
         (uint256 spent, uint256 delivered) = ISettlementRail(order.rail)
             .start(
                 ISettlementRail.Delivery({
@@ -221,15 +238,6 @@ contract PaymentRouter is IPaymentRouter, RouterAccess, EIP712, ReentrancyGuardT
             RailFailed(order.rail, spent, delivered)
         );
         _tellRouted(order, payer, fee, spent, delivered);
-    }
-
-    function _tellPaid(PaymentOrder calldata order, address payer, uint256 received, uint256 fee)
-        private
-    {
-        _tellSkipped(order.sessionKey, order.feeReceiver, order.token, order.feeAmount, fee);
-        emit Paid(
-            order.sessionKey, payer, order.merchant, order.token, received, fee, order.feeReceiver
-        );
     }
 
     function _tellRouted(
@@ -283,12 +291,6 @@ contract PaymentRouter is IPaymentRouter, RouterAccess, EIP712, ReentrancyGuardT
         return IERC20(token).balanceOf(account);
     }
 
-    function _requirePayable(bytes32 sessionKey, uint256 deadline) private view {
-        require(!paused, RouterPaused());
-        require(block.timestamp <= deadline, OrderExpired(deadline, block.timestamp));
-        require(!paid[sessionKey], AlreadyPaid(sessionKey));
-    }
-
     function _requireMerchant(address merchant) private view {
         require(merchant != address(0) && merchant != address(this), BadMerchant(merchant));
     }
@@ -317,8 +319,11 @@ contract PaymentRouter is IPaymentRouter, RouterAccess, EIP712, ReentrancyGuardT
         );
     }
 
-    function _requireSigned(bytes32 digest, bytes calldata signature) private view {
+    function _requireSigned(bytes32 digest, bytes calldata signature, address newestSigner)
+        private
+        view
+    {
         address recovered = ECDSA.recoverCalldata(digest, signature);
-        require(isSigner(recovered), BadSigner(recovered));
+        require(_isSigner(recovered, newestSigner), BadSigner(recovered));
     }
 }

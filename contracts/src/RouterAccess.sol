@@ -15,11 +15,14 @@ abstract contract RouterAccess is IPaymentRouter, Ownable2Step {
         Rail
     }
 
-    /// @inheritdoc IPaymentRouter
-    /// @dev Lies in one storage slot with the newest signer, so that an order of that signer is
-    ///      paid with one cold read (2,100 gas) less.
-    bool public paused;
-    address private _newestSigner;
+    /// @dev One storage slot, so that an order of the newest signer is paid with one cold read
+    ///      (2,100 gas) less than of an older one.
+    struct Gate {
+        bool paused;
+        address newestSigner;
+    }
+
+    Gate internal _gate;
     mapping(address account => bool) private _isOlderSigner;
     mapping(address account => PlugIn) private _plugIns;
 
@@ -31,7 +34,7 @@ abstract contract RouterAccess is IPaymentRouter, Ownable2Step {
     /// @inheritdoc IPaymentRouter
     function removeSigner(address signer) external onlyOwner {
         require(isSigner(signer), SignerUnknown(signer));
-        if (signer == _newestSigner) _newestSigner = address(0);
+        if (signer == _gate.newestSigner) _gate.newestSigner = address(0);
         else _isOlderSigner[signer] = false;
         emit SignerRemoved(signer);
     }
@@ -64,14 +67,19 @@ abstract contract RouterAccess is IPaymentRouter, Ownable2Step {
 
     /// @inheritdoc IPaymentRouter
     function pause() external onlyOwner {
-        paused = true;
+        _gate.paused = true;
         emit Paused(msg.sender);
     }
 
     /// @inheritdoc IPaymentRouter
     function unpause() external onlyOwner {
-        paused = false;
+        _gate.paused = false;
         emit Unpaused(msg.sender);
+    }
+
+    /// @inheritdoc IPaymentRouter
+    function paused() external view returns (bool) {
+        return _gate.paused;
     }
 
     /// @notice Always refused, see `OwnershipNotRenounceable`.
@@ -81,7 +89,7 @@ abstract contract RouterAccess is IPaymentRouter, Ownable2Step {
 
     /// @inheritdoc IPaymentRouter
     function isSigner(address account) public view returns (bool) {
-        return account != address(0) && (account == _newestSigner || _isOlderSigner[account]);
+        return _isSigner(account, _gate.newestSigner);
     }
 
     /// @inheritdoc IPaymentRouter
@@ -96,9 +104,15 @@ abstract contract RouterAccess is IPaymentRouter, Ownable2Step {
 
     function _addSigner(address signer) internal {
         require(signer != address(0) && !isSigner(signer), SignerNotAddable(signer));
-        if (_newestSigner != address(0)) _isOlderSigner[_newestSigner] = true;
-        _newestSigner = signer;
+        address previous = _gate.newestSigner;
+        if (previous != address(0)) _isOlderSigner[previous] = true;
+        _gate.newestSigner = signer;
         emit SignerAdded(signer);
+    }
+
+    /// @param newest The newest signer, for callers that have read it already.
+    function _isSigner(address account, address newest) internal view returns (bool) {
+        return account != address(0) && (account == newest || _isOlderSigner[account]);
     }
 
     function _addPlugIn(address account, PlugIn kind) private {
