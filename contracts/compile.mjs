@@ -5,6 +5,7 @@
 //   node contracts/compile.mjs --check   write nothing; exit 1 when they differ from the sources
 //
 // The compiler settings repeat foundry.toml; test/Artifacts.t.sol checks that both agree.
+import { createHash } from "node:crypto";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
@@ -48,6 +49,10 @@ const USDC_CONTRACTS = {
   FiatTokenProxy: "v1/FiatTokenProxy.sol/FiatTokenProxy.json",
   SignatureChecker: "util/SignatureChecker.sol/SignatureChecker.json",
 };
+
+/** Uniswap's Permit2 as deployed; kept as it is, see artifacts/NOTICE. */
+const PERMIT2 = "permit2.json";
+const PERMIT2_SHA256 = "dc0d12470960a2fba17f68e5a037fd8178b140a91c8f922cc65b79c37035c863";
 
 class Failure extends Error {}
 
@@ -116,9 +121,18 @@ function usdcArtifact() {
   return ["usdc.json", { package: manifest.name, version: manifest.version, contracts }];
 }
 
+/** Its package is 82 MB, so the code was copied once; the hash says that nobody touched it. */
+function permit2Artifact() {
+  const text = readFileSync(join(ARTIFACTS, PERMIT2), "utf8");
+  if (createHash("sha256").update(text).digest("hex") !== PERMIT2_SHA256) {
+    throw new Failure(`contracts/artifacts/${PERMIT2} was changed`);
+  }
+  return [PERMIT2, JSON.parse(text)];
+}
+
 function rendered() {
   return new Map(
-    [...ownArtifacts(), usdcArtifact()].map(([name, artifact]) => [
+    [...ownArtifacts(), usdcArtifact(), permit2Artifact()].map(([name, artifact]) => [
       name,
       `${JSON.stringify(artifact, null, 1)}\n`,
     ]),
