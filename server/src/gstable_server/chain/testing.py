@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gstable_server.chain import abi
-from gstable_server.chain.abi.payments import PAID, ROUTED, TRANSFERRED
+from gstable_server.chain.abi.events import Event
+from gstable_server.chain.abi.payments import PAID, ROUTED
 from gstable_server.chain.checksum import keccak256
 from gstable_server.chain.networks import Network, Token
 from gstable_server.chain.rpc import (
@@ -83,21 +84,17 @@ class FakePayment:
 
     def log(self, contract: Address) -> Log:
         """Its event as ``contract`` emits it; the place is filled in when it is mined."""
-        return unplaced_log(
+        return event_log(
+            PAID,
             contract,
             self.tx_hash,
-            (
-                PAID.topic,
-                self.session_key,
-                abi.address_word(self.payer),
-                abi.address_word(self.merchant),
-            ),
-            abi.encode(
-                abi.address_word(self.token),
-                abi.number_word(self.merchant_received),
-                abi.number_word(self.fee_received),
-                abi.address_word(self.fee_receiver),
-            ),
+            self.session_key,
+            self.payer,
+            self.merchant,
+            self.token,
+            self.merchant_received,
+            self.fee_received,
+            self.fee_receiver,
         )
 
 
@@ -122,41 +119,39 @@ class FakeRouted:
 
     def log(self, contract: Address) -> Log:
         """Its event as ``contract`` emits it; the place is filled in when it is mined."""
-        return unplaced_log(
+        return event_log(
+            ROUTED,
             contract,
             self.tx_hash,
-            (
-                ROUTED.topic,
-                self.session_key,
-                abi.address_word(self.payer),
-                abi.address_word(self.rail),
-            ),
-            abi.encode(
-                abi.address_word(self.merchant),
-                abi.address_word(self.token),
-                abi.number_word(self.spent),
-                abi.number_word(self.fee_received),
-                abi.address_word(self.fee_receiver),
-                abi.number_word(self.settlement_chain_id),
-                abi.address_word(self.settlement_token),
-                abi.number_word(self.merchant_amount),
-                abi.number_word(self.delivered),
-                abi.Dynamic(self.rail_data),
-            ),
+            self.session_key,
+            self.payer,
+            self.rail,
+            self.merchant,
+            self.token,
+            self.spent,
+            self.fee_received,
+            self.fee_receiver,
+            self.settlement_chain_id,
+            self.settlement_token,
+            self.merchant_amount,
+            self.delivered,
+            self.rail_data,
         )
 
 
-def transfer_log(
-    tx_hash: bytes, sender: Address, receiver: Address, amount: int, *, token: Address = TOKEN
-) -> Log:
-    """What ``token`` emits when ``amount`` of it moves (ERC-20)."""
-    topics = (TRANSFERRED.topic, abi.address_word(sender), abi.address_word(receiver))
-    return unplaced_log(token, tx_hash, topics, abi.number_word(amount))
-
-
-def unplaced_log(contract: Address, tx_hash: bytes, topics: tuple[bytes, ...], data: bytes) -> Log:
-    """A log as ``mine_logs`` takes it: its place is filled in when it is mined."""
-    return Log(contract, topics, data, 0, b"", tx_hash, 0)
+def event_log(event: Event, contract: Address, tx_hash: bytes, *members: bytes | int) -> Log:
+    """``event`` as ``contract`` emits it, for ``FakeChain.mine_logs``, which fills in the place."""
+    topics = [event.topic]
+    arguments: list[bytes | abi.Dynamic] = []
+    for kind, member in zip(event.members, members, strict=True):
+        word = abi.number_word(member) if isinstance(member, int) else member.rjust(32, b"\0")
+        if kind.endswith(" indexed"):
+            topics.append(word)
+        elif kind == "bytes" and isinstance(member, bytes):
+            arguments.append(abi.Dynamic(member))
+        else:
+            arguments.append(word)
+    return Log(contract, tuple(topics), abi.encode(*arguments), 0, b"", tx_hash, 0)
 
 
 @dataclass(frozen=True, slots=True)
