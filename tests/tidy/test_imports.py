@@ -26,6 +26,7 @@ PLANTED = [
     ("line", "gstable_server/links/planted.py", "import gstable_server.sessions.model"),
     ("line", "gstable_server/api/planted.py", "import gstable_server.web"),
     ("line", "gstable_server/sessions/planted.py", "import gstable_server.flow"),
+    ("line", "gstable_server/settlement/planted.py", "import gstable_server.sessions.model"),
     ("line", "gstable_server/a_new_folder/__init__.py", ""),
     (
         "cycles",

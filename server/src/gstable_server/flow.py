@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 import structlog
@@ -19,14 +20,17 @@ from gstable_server.plumbing.events import StoredEvent
 from gstable_server.plumbing.http_client import HttpClient
 from gstable_server.plumbing.jobs import QUEUE, JobHandler
 from gstable_server.plumbing.outbox import relay_once
-from gstable_server.sessions import hearing
+from gstable_server.sessions import hearing, settling
 from gstable_server.sessions.operations import Desk
+from gstable_server.settlement import operations as settlement
+from gstable_server.settlement.operations import Settler
 from gstable_server.webhooks import operations as webhooks
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 RELAY_PAUSE_SECONDS = 0.1
+SETTLE_PAUSE_SECONDS = 0.1
 REHOST_IMAGE = "catalog.rehost_image"
 
 
@@ -38,6 +42,12 @@ class World:
     desk: Desk
     http: HttpClient
     webhook_timeout_seconds: float
+    stall_after: timedelta = timedelta(seconds=120)
+
+    @property
+    def settler(self) -> Settler:
+        """What settling needs: the same networks and rails that orders are made of."""
+        return Settler(self.desk.networks, self.desk.rails, self.stall_after)
 
 
 Handler = Callable[[Tx, World, StoredEvent], Awaitable[None]]
@@ -46,6 +56,21 @@ Handler = Callable[[Tx, World, StoredEvent], Awaitable[None]]
 async def hear_payment(tx: Tx, world: World, stored: StoredEvent) -> None:
     """A fact of the chain reaches the session that it is about."""
     await hearing.hear(tx, world.desk, stored)
+
+
+async def settle(tx: Tx, world: World, stored: StoredEvent) -> None:
+    """A fact of either end of a crossing reaches what is known of it."""
+    await settlement.hear(tx, world.settler, stored)
+
+
+async def settle_step(tx: Tx, world: World, stored: StoredEvent) -> None:
+    """What became of a transaction of ours reaches the crossing that it was sent for."""
+    await settlement.hear_executor(tx, stored)
+
+
+async def hear_settlement(tx: Tx, world: World, stored: StoredEvent) -> None:
+    """What is told of a crossing reaches the session that was paid by it."""
+    await settling.hear(tx, world.desk, stored)
 
 
 async def post_letter(tx: Tx, world: World, stored: StoredEvent) -> None:
@@ -59,18 +84,18 @@ async def queue_picture(tx: Tx, world: World, stored: StoredEvent) -> None:
 
 
 NEXT: Mapping[str, tuple[Handler, ...]] = {
-    "chain.payment_seen": (hear_payment,),
-    "chain.payment_final": (hear_payment,),
-    "chain.payment_reorged": (hear_payment,),
-    "chain.payment_lost": (hear_payment,),
-    "chain.delivery_seen": (),
-    "chain.delivery_final": (),
-    "chain.delivery_reorged": (),
-    "chain.delivery_lost": (),
-    "chain.escrow_seen": (),
-    "chain.escrow_final": (),
-    "chain.escrow_reorged": (),
-    "chain.escrow_lost": (),
+    "chain.payment_seen": (hear_payment, settle),
+    "chain.payment_final": (hear_payment, settle),
+    "chain.payment_reorged": (hear_payment, settle),
+    "chain.payment_lost": (hear_payment, settle),
+    "chain.delivery_seen": (settle,),
+    "chain.delivery_final": (settle,),
+    "chain.delivery_reorged": (settle,),
+    "chain.delivery_lost": (settle,),
+    "chain.escrow_seen": (settle,),
+    "chain.escrow_final": (settle,),
+    "chain.escrow_reorged": (settle,),
+    "chain.escrow_lost": (settle,),
     "chain.hold_seen": (),
     "chain.hold_final": (),
     "chain.hold_reorged": (),
@@ -79,6 +104,17 @@ NEXT: Mapping[str, tuple[Handler, ...]] = {
     "chain.transfer_final": (),
     "chain.transfer_reorged": (),
     "chain.transfer_lost": (),
+    "executor.mined": (settle_step,),
+    "executor.final": (settle_step,),
+    "executor.failed": (settle_step,),
+    "executor.refused": (settle_step,),
+    "settlement.started": (),
+    "settlement.delivered": (hear_settlement,),
+    "settlement.delivery_reverted": (hear_settlement,),
+    "settlement.completed": (hear_settlement,),
+    "settlement.stalled": (hear_settlement,),
+    "settlement.resumed": (hear_settlement,),
+    "settlement.returned": (hear_settlement,),
     "account.created": (post_letter,),
     "account.updated": (post_letter,),
     "account.removed": (post_letter,),
@@ -118,6 +154,10 @@ async def _expire_sessions(tx: Tx, world: World) -> None:
     await hearing.expire_due(tx, world.desk)
 
 
+async def _watch_settlements(tx: Tx, world: World) -> None:
+    await settlement.watch(tx, world.settler)
+
+
 async def _forget_idempotency_keys(tx: Tx, world: World) -> None:
     await idempotency.purge(tx)
 
@@ -132,6 +172,7 @@ async def _forget_logins(tx: Tx, world: World) -> None:
 
 TIMETABLE = (
     Appointment("expire sessions", 0.5, _expire_sessions),
+    Appointment("watch settlements", 0.5, _watch_settlements),
     Appointment("forget idempotency keys", 600, _forget_idempotency_keys),
     Appointment("forget logins", 600, _forget_logins),
     Appointment("forget the job log", 600, _forget_job_log),
@@ -168,6 +209,18 @@ async def relay(world: World, stop: asyncio.Event) -> None:
         handled = await _tolerate("relay", relay_once(world.db, handle_one))
         if not handled:
             await pause(stop, RELAY_PAUSE_SECONDS)
+
+
+async def finish_settlements(world: World, stop: asyncio.Event) -> None:
+    """Ask rails for the next steps of crossings until ``stop``. It looks often, because a payer
+    who crosses waits for this; and each crossing by itself, because a rail may be slow."""
+    async with asyncio.TaskGroup() as group:
+        while not stop.is_set():
+            due = await _tolerate("settlements", world.db.run(settlement.take_due))
+            for turn in due or ():
+                asking = settlement.tend(world.db, world.settler, turn)
+                group.create_task(_tolerate("settlement", asking))
+            await pause(stop, SETTLE_PAUSE_SECONDS)
 
 
 async def keep_timetable(world: World, stop: asyncio.Event) -> None:

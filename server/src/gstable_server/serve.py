@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from enum import StrEnum
 
 import structlog
 import uvicorn
+from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
@@ -26,19 +27,24 @@ from gstable_server.catalog import routes as catalog_routes
 from gstable_server.chain.checksum import address_from_text
 from gstable_server.chain.http_rpc import HttpRpc, open_rpc
 from gstable_server.chain.indexer import Indexer
-from gstable_server.chain.keys import private_key_from_hex
+from gstable_server.chain.keys import address_of_key, private_key_from_hex
 from gstable_server.chain.networks import Network, Networks
 from gstable_server.chain.networks_toml import load_networks
 from gstable_server.chain.operations import check_network
 from gstable_server.chain.orders import OrderSigner
-from gstable_server.kernel.address import Address
+from gstable_server.chain.rails.assembly import RailSettings, rails_of
+from gstable_server.chain.rails.attestation import HttpAttestationService
+from gstable_server.chain.rails.escrow_terms import FillAttestor
+from gstable_server.chain.rails.port import Rail
+from gstable_server.chain.rpc import Rpc
+from gstable_server.kernel.address import ZERO_ADDRESS, Address
 from gstable_server.kernel.errors import Passing
 from gstable_server.kernel.tenant import Mode
 from gstable_server.links import routes as link_routes
 from gstable_server.plumbing import jobs
 from gstable_server.plumbing.config import Settings
 from gstable_server.plumbing.db import Database
-from gstable_server.plumbing.http_client import GuardedClient
+from gstable_server.plumbing.http_client import GuardedClient, HttpClient
 from gstable_server.plumbing.route import Route
 from gstable_server.plumbing.system import SystemClock, SystemIdMint
 from gstable_server.routing import operations as routing
@@ -65,7 +71,7 @@ class Role(StrEnum):
     ALL = "all"
 
 
-def desk_of(settings: Settings, networks: Networks) -> Desk:
+def desk_of(settings: Settings, networks: Networks, rails: tuple[Rail, ...]) -> Desk:
     """What selling needs, from the settings."""
     key = settings.order_signing_key.get_secret_value()
     return Desk(
@@ -76,8 +82,29 @@ def desk_of(settings: Settings, networks: Networks) -> Desk:
         schedule=Schedule(),
         lifetime=timedelta(seconds=settings.session_seconds),
         order_grace=timedelta(seconds=settings.order_grace_seconds),
+        rails=rails,
         relays=settings.relayer_key is not None,
     )
+
+
+def rails_from(
+    settings: Settings, networks: Networks, chains: Mapping[str, Rpc], http: HttpClient
+) -> tuple[Rail, ...]:
+    """Every rail, with the accounts that the settings have keys for; a part of a rail's work for
+    which there is none is left to others."""
+    relayer, solver = _key(settings.relayer_key), _key(settings.solver_key)
+    attestor = _key(settings.attestor_key)
+    chosen = RailSettings(
+        fee_receiver=address_from_text(settings.fee_receiver),
+        operator=address_of_key(relayer) if relayer else ZERO_ADDRESS,
+        solver=address_of_key(solver) if solver else None,
+        attestor=FillAttestor(attestor) if attestor else None,
+    )
+    return rails_of(networks, chains, HttpAttestationService(http), chosen)
+
+
+def _key(secret: SecretStr | None) -> bytes | None:
+    return private_key_from_hex(secret.get_secret_value()) if secret else None
 
 
 def merchant_routes(desk: Desk) -> list[list[Route]]:
@@ -126,22 +153,27 @@ def pages_of(db: Database, desk: Desk) -> list[BaseRoute]:
 async def world_of(settings: Settings) -> AsyncIterator[flow.World]:
     """The database, the outgoing HTTP client and the desk, closed again at the end."""
     networks = load_networks(settings.networks_file)
-    db = await Database.connect(
-        settings.database_url,
-        clock=SystemClock(),
-        ids=SystemIdMint(),
-        size=settings.database_pool,
-    )
-    async with GuardedClient(allow_loopback=settings.webhook_allow_loopback) as http:
-        try:
-            yield flow.World(
-                db=db,
-                desk=desk_of(settings, networks),
-                http=http,
-                webhook_timeout_seconds=settings.webhook_timeout_seconds,
-            )
-        finally:
-            await db.close()
+    async with AsyncExitStack() as stack:
+        db = await Database.connect(
+            settings.database_url,
+            clock=SystemClock(),
+            ids=SystemIdMint(),
+            size=settings.database_pool,
+        )
+        stack.push_async_callback(db.close)
+        http = GuardedClient(allow_loopback=settings.webhook_allow_loopback)
+        await stack.enter_async_context(http)
+        chains = {
+            network.name: await stack.enter_async_context(open_rpc(network))
+            for network in networks.all
+        }
+        yield flow.World(
+            db=db,
+            desk=desk_of(settings, networks, rails_from(settings, networks, chains, http)),
+            http=http,
+            webhook_timeout_seconds=settings.webhook_timeout_seconds,
+            stall_after=timedelta(seconds=settings.stall_seconds),
+        )
 
 
 async def run(settings: Settings, role: Role) -> None:
@@ -197,6 +229,7 @@ async def work(settings: Settings, world: flow.World, stop: asyncio.Event) -> No
     async with asyncio.TaskGroup() as group:
         group.create_task(flow.relay(world, stop))
         group.create_task(flow.keep_timetable(world, stop))
+        group.create_task(flow.finish_settlements(world, stop))
         group.create_task(jobs.run_worker(settings.database_url, flow.job_handlers(world), stop))
 
 

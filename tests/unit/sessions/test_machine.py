@@ -61,7 +61,22 @@ EVENTS = {
     (S.SETTLING, S.SETTLEMENT_PENDING): "session.settlement_pending",
     (S.SETTLEMENT_PENDING, S.SETTLING): "session.settling",
     (S.SETTLEMENT_PENDING, S.INITIALIZED): "session.payment_reverted",
+    (S.SETTLEMENT_PENDING, S.COMPLETED): "session.completed",
+    (S.PAID, S.SETTLING): "session.settling",
+    (S.PAID, S.INITIALIZED): "session.payment_reverted",
+    (S.SETTLING, S.INITIALIZED): "session.payment_reverted",
 }
+
+
+# The same for payments that cross to another network.
+#                              interrupted            resumed      settled       credit withdrawn
+TABLE[S.INITIALIZED] += (BUG, BUG, BUG, BUG, BUG)
+TABLE[S.PAID] += (S.SETTLING, S.SETTLEMENT_PENDING, SAME, BUG, S.INITIALIZED)
+TABLE[S.SETTLING] += (SAME, S.SETTLEMENT_PENDING, SAME, S.COMPLETED, S.INITIALIZED)
+TABLE[S.SETTLEMENT_PENDING] += (SAME, SAME, S.SETTLING, S.COMPLETED, S.INITIALIZED)
+TABLE[S.COMPLETED] += (SAME, BUG, SAME, SAME, BUG)
+TABLE[S.EXPIRED] += (BUG, BUG, BUG, BUG, BUG)
+TABLE[S.CANCELLED] += (BUG, BUG, BUG, BUG, BUG)
 
 
 @pytest.mark.parametrize(("state", "fact"), list(product(S, Fact)))

@@ -197,3 +197,10 @@ class Networks:
             if token.address == address:
                 return token
         return None
+
+    def token_id_at(self, network_name: str, address: Address) -> str:
+        """How the books name the token at ``address``: its id, or the network and the address
+        where it is not configured, or not any more."""
+        network = self.find_network(network_name)
+        token = self.token_at(network_name, address) if network else None
+        return token.token_id if token else f"{network_name}::0x{address.hex()}"

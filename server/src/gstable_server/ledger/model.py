@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gstable_server.kernel.address import Address
 from gstable_server.kernel.ids import MerchantId, SessionId
 from gstable_server.kernel.tenant import Tenant
 
@@ -13,7 +14,10 @@ class Kind(StrEnum):
     """Why money is booked."""
 
     PAYMENT = "payment"
+    DELIVERY = "delivery"
     SETTLEMENT = "settlement"
+    RELEASE = "release"
+    RETURN = "return"
     REVERSAL = "reversal"
 
 
@@ -38,6 +42,27 @@ def merchant_settled(merchant_id: MerchantId) -> str:
 def merchant_exceptional(merchant_id: MerchantId) -> str:
     """Money in the merchant's wallet that pays no session as asked: late, short, twice."""
     return f"merchant:{merchant_id}:exceptional"
+
+
+def in_rail(rail: str) -> str:
+    """Money that a settlement rail has now: in its contract, or burnt and not minted yet."""
+    return f"rail:{rail}"
+
+
+def conversion(rail: str) -> str:
+    """Where a rail turns one asset into another: what it took in of the paying asset, and what it
+    gave out of the settlement asset, as a negative balance. It never empties."""
+    return f"conversion:{rail}"
+
+
+def solver(address: Address) -> str:
+    """The same for one who fills from own money: filled is negative, released is positive."""
+    return f"solver:0x{address.hex()}"
+
+
+def rail_costs(rail: str) -> str:
+    """What a rail kept for itself on the way, in the settlement asset."""
+    return f"costs:{rail}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,57 +106,104 @@ class Transfer:
         )
 
 
+def moved(
+    cause: str,
+    kind: Kind,
+    token_id: str,
+    *entries: Entry,
+    tenant: Tenant | None = None,
+    session_id: SessionId | None = None,
+) -> Transfer:
+    """A transfer of these entries; those of 0 are left out. Raises as ``Transfer`` does."""
+    return Transfer(
+        cause=cause,
+        kind=kind,
+        token_id=token_id,
+        entries=tuple(entry for entry in entries if entry.amount),
+        tenant=tenant,
+        session_id=session_id,
+    )
+
+
 def payment(
     cause: str,
     token_id: str,
     *,
-    merchant_account: str,
-    merchant_amount: int,
+    receiver: str,
+    amount: int,
     fee_amount: int,
     tenant: Tenant | None,
     session_id: SessionId | None,
 ) -> Transfer:
-    """A payer's money on its way: the merchant's share and the fee, both still revocable."""
-    legs = (
-        Entry(PAYERS, -(merchant_amount + fee_amount)),
-        Entry(merchant_account, merchant_amount),
+    """A payer's money on its way: ``amount`` for ``receiver``, who is the merchant or a rail, and
+    the fee, both still revocable."""
+    return moved(
+        cause,
+        Kind.PAYMENT,
+        token_id,
+        Entry(PAYERS, -(amount + fee_amount)),
+        Entry(receiver, amount),
         Entry(FEES_PENDING, fee_amount),
-    )
-    return Transfer(
-        cause=cause,
-        kind=Kind.PAYMENT,
-        token_id=token_id,
-        entries=tuple(entry for entry in legs if entry.amount),
         tenant=tenant,
         session_id=session_id,
     )
 
 
-def settlement(
+def delivery(
     cause: str,
     token_id: str,
     *,
-    pending_account: str,
-    settled_account: str,
-    merchant_amount: int,
-    fee_amount: int,
-    tenant: Tenant | None,
-    session_id: SessionId | None,
+    giver: str,
+    receiver: str,
+    amount: int,
+    costs: int = 0,
+    rail: str,
+    tenant: Tenant | None = None,
+    session_id: SessionId | None = None,
 ) -> Transfer:
-    """A payment became final: its shares leave the pending accounts."""
-    legs: tuple[Entry, ...] = (
-        Entry(pending_account, -merchant_amount),
-        Entry(settled_account, merchant_amount),
-        Entry(FEES_PENDING, -fee_amount),
-        Entry(FEES, fee_amount),
-    )
-    if pending_account == settled_account:
-        legs = legs[2:]
-    return Transfer(
-        cause=cause,
-        kind=Kind.SETTLEMENT,
-        token_id=token_id,
-        entries=tuple(entry for entry in legs if entry.amount),
+    """``amount`` came from ``giver`` to ``receiver``; ``costs`` on top stayed with the rail."""
+    return moved(
+        cause,
+        Kind.DELIVERY,
+        token_id,
+        Entry(giver, -(amount + costs)),
+        Entry(receiver, amount),
+        Entry(rail_costs(rail), costs),
         tenant=tenant,
         session_id=session_id,
     )
+
+
+def fee_settled(
+    cause: str,
+    token_id: str,
+    amount: int,
+    *,
+    tenant: Tenant | None,
+    session_id: SessionId | None,
+) -> Transfer:
+    """A payment became final: its fee is not taken back any more."""
+    return moved(
+        cause,
+        Kind.SETTLEMENT,
+        token_id,
+        Entry(FEES_PENDING, -amount),
+        Entry(FEES, amount),
+        tenant=tenant,
+        session_id=session_id,
+    )
+
+
+def settled(
+    cause: str,
+    token_id: str,
+    *,
+    pending: str,
+    final: str,
+    amount: int,
+    tenant: Tenant | None,
+    session_id: SessionId | None,
+) -> Transfer:
+    """The merchant's money became final. Without entries where nothing was pending."""
+    legs = (Entry(pending, -amount), Entry(final, amount)) if pending != final else ()
+    return moved(cause, Kind.SETTLEMENT, token_id, *legs, tenant=tenant, session_id=session_id)

@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     order_grace_seconds: int = 600
     """How long past a session's expiry its signed order may still be mined: such money reaches
     the merchant and is recorded as late, instead of costing the payer a failed transaction."""
+    stall_seconds: int = 120
+    """How long a rail may take to deliver a final payment to another network before it is told to
+    hang: the session is then ``settlement_pending`` until it goes on."""
     key_rate_per_second: int = 100
     key_burst: int = 200
     address_rate_per_second: int = 20

@@ -12,14 +12,12 @@ from datetime import datetime
 
 import structlog
 
-from gstable_server.chain.facts import Fact, FactWhat, PaymentLog
+from gstable_server.chain.facts import Fact, FactWhat, PaymentLog, RailName
 from gstable_server.chain.operations import fact_of
-from gstable_server.kernel.ids import MerchantId, PaymentId, ReceiptId, SessionId
-from gstable_server.ledger import model as book
-from gstable_server.ledger import operations as ledger
+from gstable_server.kernel.ids import PaymentId, ReceiptId, SessionId
 from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.events import StoredEvent
-from gstable_server.sessions import machine, matching, store
+from gstable_server.sessions import booking, machine, matching, store
 from gstable_server.sessions.model import (
     Flag,
     Payment,
@@ -57,10 +55,10 @@ async def hear(tx: Tx, desk: Desk, stored: StoredEvent) -> None:
     if payment.pays:
         await _follow(tx, desk, session, payment, fact)
     elif session.state is SessionState.SETTLEMENT_PENDING:
-        await _stop_waiting(tx, desk, session)
+        await stop_waiting(tx, desk, session)
     news = payment.flags - known.flags if known else payment.flags
     if news:
-        await _tell_of_flags(tx, desk, session.session_id, news)
+        await tell_of_flags(tx, desk, session.session_id, news)
 
 
 async def _follow(tx: Tx, desk: Desk, session: Session, payment: Payment, fact: Fact) -> None:
@@ -71,13 +69,19 @@ async def _follow(tx: Tx, desk: Desk, session: Session, payment: Payment, fact: 
     # One payment is given up while another may still return: the session goes on waiting.
     if fact.what is FactWhat.LOST and await _awaited(tx, session):
         return
-    await _advance(tx, desk, session, _FACT_OF[fact.what], fact.log.block_time)
+    happened = _FACT_OF[fact.what]
+    if happened is machine.Fact.PAYMENT_FINAL and payment.rail is RailName.HOLD:
+        # Authorised for good, and not the merchant's yet: it is captured later, or goes back.
+        return
+    if happened is machine.Fact.PAYMENT_FINAL and payment.crosses:
+        happened = machine.Fact.CROSSING_FINAL
+    await advance(tx, desk, session, happened, fact.log.block_time)
 
 
-async def _stop_waiting(tx: Tx, desk: Desk, session: Session) -> None:
+async def stop_waiting(tx: Tx, desk: Desk, session: Session) -> None:
     """Reopen a session whose only payment came back as one that does not pay it any more."""
     if not await _other_payment(tx, session, None) and not await _awaited(tx, session):
-        await _advance(tx, desk, session, machine.Fact.PAYMENT_LOST, None)
+        await advance(tx, desk, session, machine.Fact.PAYMENT_LOST)
 
 
 async def _seen(
@@ -86,7 +90,7 @@ async def _seen(
     """Record the payment, or where it stands after a reorganisation; None for a repeated fact."""
     if known is None:
         return await _first_seen(tx, desk, session, seen)
-    if known.state in {PaymentState.SEEN, PaymentState.FINAL}:
+    if known.state not in {PaymentState.REVERTED, PaymentState.LOST}:
         return None
     # Mined again. It was in time when it was first seen, so the new block does not make it late;
     # but another payment may have paid the session meanwhile, and what arrived is decided by the
@@ -97,6 +101,7 @@ async def _seen(
     again = replace(
         known,
         payer=seen.payer,
+        amount=seen.amount,
         merchant_received=seen.merchant_received,
         fee_received=seen.fee_received,
         state=PaymentState.SEEN,
@@ -107,18 +112,33 @@ async def _seen(
         pays=session is not None and matching.pays(flags),
         times_mined=known.times_mined + 1,
     )
+    again = await _rebook_delivery(tx, session, known, again)
     await store.update_payment(tx, again)
-    await _book_payment(tx, session, again)
+    await booking.book_seen(tx, session, again)
     return again
+
+
+async def _rebook_delivery(
+    tx: Tx, session: Session | None, known: Payment, again: Payment
+) -> Payment:
+    """Move what was delivered to where the merchant's money stands now, if that changed: another
+    payment may have paid the session while this one was off the chain."""
+    if known.delivery is None or known.pays is again.pays:
+        return again
+    await booking.reverse_delivered(tx, session, known)
+    moved = replace(again, times_delivered=known.times_delivered + 1)
+    await booking.book_delivered(tx, session, moved)
+    return moved
 
 
 async def _flags_again(
     tx: Tx, session: Session, known: Payment, seen: PaymentLog
 ) -> frozenset[Flag]:
     flags = known.flags
-    if Flag.WRONG_TOKEN not in flags:
+    # What crosses is judged by what is delivered, whichever block it began in.
+    if Flag.WRONG_TOKEN not in flags and not known.crosses:
         attested = await store.attested_amounts(
-            tx, session.session_id, known.network, known.token_id
+            tx, session.session_id, known.network, known.token_id, known.rail
         )
         flags = flags - {Flag.UNDER, Flag.OVER} | matching.amount_flags(attested, seen)
     if await _other_payment(tx, session, known):
@@ -128,17 +148,11 @@ async def _flags_again(
 
 async def _first_seen(tx: Tx, desk: Desk, session: Session | None, seen: PaymentLog) -> Payment:
     token = desk.networks.token_at(seen.network, seen.token)
-    if session is None:
-        flags = frozenset({Flag.UNMATCHED})
-        log.warning("payment without a session", network=seen.network, tx=seen.tx_hash.hex())
-    else:
-        attested: frozenset[int] = frozenset()
-        if token is not None:
-            attested = await store.attested_amounts(
-                tx, session.session_id, seen.network, token.token_id
-            )
-        paid_already = await _other_payment(tx, session, None)
-        flags = matching.flags_of(session, attested, seen, paid_already=paid_already)
+    destination = desk.networks.at_chain(seen.settlement_chain_id)
+    settlement = (
+        desk.networks.token_at(destination.name, seen.settlement_token) if destination else None
+    )
+    place = destination.name if destination else f"chain:{seen.settlement_chain_id}"
     payment = Payment(
         payment_id=tx.mint(PaymentId),
         session_id=session.session_id if session else None,
@@ -151,18 +165,40 @@ async def _first_seen(tx: Tx, desk: Desk, session: Session | None, seen: Payment
         block_time=seen.block_time,
         payer=seen.payer,
         merchant=seen.merchant,
-        token_id=token.token_id if token else f"{seen.network}::0x{seen.token.hex()}",
+        token_id=desk.networks.token_id_at(seen.network, seen.token),
         decimals=token.decimals if token else None,
-        merchant_received=seen.merchant_received,
+        amount=seen.amount,
         fee_received=seen.fee_received,
+        rail=seen.rail,
+        settlement_token=desk.networks.token_id_at(place, seen.settlement_token),
+        settlement_decimals=settlement.decimals if settlement else None,
+        promised=seen.merchant_amount,
+        merchant_received=seen.merchant_received,
         state=PaymentState.SEEN,
-        flags=flags,
-        pays=session is not None and matching.pays(flags),
+        flags=frozenset({Flag.UNMATCHED}),
+        pays=False,
         seen_at=tx.now,
     )
+    if session is None:
+        log.warning("payment without a session", network=seen.network, tx=seen.tx_hash.hex())
+    else:
+        flags = await _flags(tx, session, payment, seen)
+        payment = replace(payment, flags=flags, pays=matching.pays(flags))
     await store.insert_payment(tx, payment)
-    await _book_payment(tx, session, payment)
+    await booking.book_seen(tx, session, payment)
     return payment
+
+
+async def _flags(tx: Tx, session: Session, payment: Payment, seen: PaymentLog) -> frozenset[Flag]:
+    attested: frozenset[int] = frozenset()
+    # Tokens that are not configured have no decimals; no order for them is valid any more.
+    known = payment.decimals is not None and payment.settlement_decimals is not None
+    if known and (seen.rail is None or payment.settlement_token == session.settlement_token):
+        attested = await store.attested_amounts(
+            tx, session.session_id, payment.network, payment.token_id, payment.rail
+        )
+    paid_already = await _other_payment(tx, session, None)
+    return matching.flags_of(session, attested, seen, paid_already=paid_already)
 
 
 async def _other_payment(tx: Tx, session: Session, known: Payment | None) -> bool:
@@ -180,7 +216,7 @@ async def _awaited(tx: Tx, session: Session) -> bool:
     )
 
 
-async def _tell_of_flags(tx: Tx, desk: Desk, session_id: SessionId, flags: frozenset[Flag]) -> None:
+async def tell_of_flags(tx: Tx, desk: Desk, session_id: SessionId, flags: frozenset[Flag]) -> None:
     """Tell of what is unusual about a payment, once, with the session as it is by now."""
     session = await store.find(tx, session_id)
     assert session is not None, "its row is locked"
@@ -210,23 +246,7 @@ async def _finalised(tx: Tx, session: Session | None, known: Payment) -> Payment
         return None
     final = replace(known, state=PaymentState.FINAL, final_at=tx.now)
     await store.update_payment(tx, final)
-    pending = _merchant_account(session, known)
-    settled = pending
-    if session is not None and known.pays:
-        settled = book.merchant_settled(session.tenant.merchant_id)
-    await ledger.post(
-        tx,
-        book.settlement(
-            f"final:{known.cause}",
-            known.token_id,
-            pending_account=pending,
-            settled_account=settled,
-            merchant_amount=known.merchant_received,
-            fee_amount=known.fee_received,
-            tenant=session.tenant if session else None,
-            session_id=known.session_id,
-        ),
-    )
+    await booking.book_final(tx, session, final)
     return final
 
 
@@ -235,38 +255,16 @@ async def _reverted(tx: Tx, session: Session | None, known: Payment) -> Payment 
         return None
     reverted = replace(known, state=PaymentState.REVERTED)
     await store.update_payment(tx, reverted)
-    booked = _payment_transfer(session, known)
-    await ledger.post(tx, booked.reversed_by(f"reverted:{known.cause}"))
+    await booking.reverse_seen(tx, session, known)
     return reverted
 
 
-def _merchant_account(session: Session | None, payment: Payment) -> str:
-    if session is None:
-        return book.UNMATCHED
-    merchant_id: MerchantId = session.tenant.merchant_id
-    if payment.pays:
-        return book.merchant_pending(merchant_id)
-    return book.merchant_exceptional(merchant_id)
-
-
-def _payment_transfer(session: Session | None, payment: Payment) -> book.Transfer:
-    return book.payment(
-        f"seen:{payment.cause}",
-        payment.token_id,
-        merchant_account=_merchant_account(session, payment),
-        merchant_amount=payment.merchant_received,
-        fee_amount=payment.fee_received,
-        tenant=session.tenant if session else None,
-        session_id=payment.session_id,
-    )
-
-
-async def _book_payment(tx: Tx, session: Session | None, payment: Payment) -> None:
-    await ledger.post(tx, _payment_transfer(session, payment))
-
-
-async def _advance(
-    tx: Tx, desk: Desk, session: Session, fact: machine.Fact, paid_at: datetime | None
+async def advance(
+    tx: Tx,
+    desk: Desk,
+    session: Session,
+    fact: machine.Fact,
+    paid_at: datetime | None = None,
 ) -> None:
     """Move the session as the machine says and tell of it. ``paid_at``: the payment's block's
     time."""

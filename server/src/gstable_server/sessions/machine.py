@@ -3,7 +3,7 @@
 Every pair has a written answer: a move with the event that tells of it, ``Stay`` for a fact that
 repeats or changes nothing, a ``Refuse`` for what somebody asked in vain, or ``IMPOSSIBLE`` for
 what would be a bug of ours. The edges are those of spec 6, and one of ours: a payment that a
-reorganisation removed for good reopens its session.
+reorganisation removed for good, or that its payer took back from a rail, reopens its session.
 """
 
 from __future__ import annotations
@@ -25,6 +25,11 @@ class Fact(Enum):
     PAYMENT_FINAL = "that payment is deep enough to stay"
     PAYMENT_REVERTED = "that payment's block is no longer part of the chain"
     PAYMENT_LOST = "that payment did not come back"
+    CROSSING_FINAL = "a payment that crosses to another network is deep enough to stay"
+    CROSSING_INTERRUPTED = "its rail hangs, or its delivery was taken back"
+    CROSSING_RESUMED = "its rail goes on"
+    SETTLED = "it reached the merchant, and both ends are deep enough to stay"
+    CREDIT_WITHDRAWN = "it does not reach the merchant, or not in full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,11 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         Fact.PAYMENT_FINAL: IMPOSSIBLE,
         Fact.PAYMENT_REVERTED: IMPOSSIBLE,
         Fact.PAYMENT_LOST: IMPOSSIBLE,
+        Fact.CROSSING_FINAL: IMPOSSIBLE,
+        Fact.CROSSING_INTERRUPTED: IMPOSSIBLE,
+        Fact.CROSSING_RESUMED: IMPOSSIBLE,
+        Fact.SETTLED: IMPOSSIBLE,
+        Fact.CREDIT_WITHDRAWN: IMPOSSIBLE,
     },
     S.PAID: {
         Fact.ORDER_REQUESTED: Refuse(Code.SESSION_PAID),
@@ -78,6 +88,11 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         Fact.PAYMENT_FINAL: Move(S.COMPLETED, "session.completed"),
         Fact.PAYMENT_REVERTED: Move(S.SETTLEMENT_PENDING, "session.settlement_pending"),
         Fact.PAYMENT_LOST: IMPOSSIBLE,
+        Fact.CROSSING_FINAL: Move(S.SETTLING, "session.settling"),
+        Fact.CROSSING_INTERRUPTED: Move(S.SETTLEMENT_PENDING, "session.settlement_pending"),
+        Fact.CROSSING_RESUMED: STAY,
+        Fact.SETTLED: IMPOSSIBLE,
+        Fact.CREDIT_WITHDRAWN: Move(S.INITIALIZED, "session.payment_reverted"),
     },
     S.SETTLEMENT_PENDING: {
         Fact.ORDER_REQUESTED: Refuse(Code.SESSION_SETTLING),
@@ -88,6 +103,11 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         Fact.PAYMENT_REVERTED: STAY,
         # The session is open again; if its time is over, the next turn of the clock closes it.
         Fact.PAYMENT_LOST: Move(S.INITIALIZED, "session.payment_reverted"),
+        Fact.CROSSING_FINAL: STAY,
+        Fact.CROSSING_INTERRUPTED: STAY,
+        Fact.CROSSING_RESUMED: Move(S.SETTLING, "session.settling"),
+        Fact.SETTLED: Move(S.COMPLETED, "session.completed"),
+        Fact.CREDIT_WITHDRAWN: Move(S.INITIALIZED, "session.payment_reverted"),
     },
     S.SETTLING: {
         Fact.ORDER_REQUESTED: Refuse(Code.SESSION_SETTLING),
@@ -97,6 +117,11 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         Fact.PAYMENT_FINAL: Move(S.COMPLETED, "session.completed"),
         Fact.PAYMENT_REVERTED: Move(S.SETTLEMENT_PENDING, "session.settlement_pending"),
         Fact.PAYMENT_LOST: IMPOSSIBLE,
+        Fact.CROSSING_FINAL: STAY,
+        Fact.CROSSING_INTERRUPTED: Move(S.SETTLEMENT_PENDING, "session.settlement_pending"),
+        Fact.CROSSING_RESUMED: STAY,
+        Fact.SETTLED: Move(S.COMPLETED, "session.completed"),
+        Fact.CREDIT_WITHDRAWN: Move(S.INITIALIZED, "session.payment_reverted"),
     },
     S.COMPLETED: {
         Fact.ORDER_REQUESTED: Refuse(Code.SESSION_PAID),
@@ -107,6 +132,11 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         # Deeper than the confirmations: the indexer halts its network before it tells us.
         Fact.PAYMENT_REVERTED: IMPOSSIBLE,
         Fact.PAYMENT_LOST: IMPOSSIBLE,
+        Fact.CROSSING_FINAL: STAY,
+        Fact.CROSSING_INTERRUPTED: IMPOSSIBLE,
+        Fact.CROSSING_RESUMED: STAY,
+        Fact.SETTLED: STAY,
+        Fact.CREDIT_WITHDRAWN: IMPOSSIBLE,
     },
     S.EXPIRED: {
         Fact.ORDER_REQUESTED: Refuse(Code.SESSION_EXPIRED),
@@ -117,6 +147,11 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         Fact.PAYMENT_FINAL: IMPOSSIBLE,
         Fact.PAYMENT_REVERTED: IMPOSSIBLE,
         Fact.PAYMENT_LOST: IMPOSSIBLE,
+        Fact.CROSSING_FINAL: IMPOSSIBLE,
+        Fact.CROSSING_INTERRUPTED: IMPOSSIBLE,
+        Fact.CROSSING_RESUMED: IMPOSSIBLE,
+        Fact.SETTLED: IMPOSSIBLE,
+        Fact.CREDIT_WITHDRAWN: IMPOSSIBLE,
     },
     S.CANCELLED: {
         Fact.ORDER_REQUESTED: Refuse(Code.SESSION_CANCELLED),
@@ -126,6 +161,11 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         Fact.PAYMENT_FINAL: IMPOSSIBLE,
         Fact.PAYMENT_REVERTED: IMPOSSIBLE,
         Fact.PAYMENT_LOST: IMPOSSIBLE,
+        Fact.CROSSING_FINAL: IMPOSSIBLE,
+        Fact.CROSSING_INTERRUPTED: IMPOSSIBLE,
+        Fact.CROSSING_RESUMED: IMPOSSIBLE,
+        Fact.SETTLED: IMPOSSIBLE,
+        Fact.CREDIT_WITHDRAWN: IMPOSSIBLE,
     },
 }
 

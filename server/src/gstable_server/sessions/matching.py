@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from gstable_server.chain.facts import PaymentLog
-from gstable_server.sessions.model import Flag, Session, SessionState
+from gstable_server.chain.facts import PaymentLog, RailName
+from gstable_server.sessions.model import CROSSING, Flag, Session, SessionState
 
 PAYING = frozenset({Flag.OVER})
 """Flags that a payment may carry and still pay its session."""
@@ -21,8 +21,8 @@ def flags_of(
     """Everything that is unusual about ``log`` for ``session``; empty for an exact payment.
 
     ``attested`` are the merchant's amounts in all orders that were signed for the log's token on
-    its network, in atomic units: a payer may hold any of them. In time is decided by the block's
-    time, never by when we heard of it.
+    its network by its rail, in atomic units of what the merchant gets: a payer may hold any of
+    them. In time is decided by the block's time, never by when we heard of it.
     """
     flags = set(amount_flags(attested, log))
     if log.merchant != session.recipient:
@@ -38,9 +38,19 @@ def amount_flags(attested: Collection[int], log: PaymentLog) -> frozenset[Flag]:
     """What is unusual about the amount that arrived, or that no order was signed for its token."""
     if not attested:
         return frozenset({Flag.WRONG_TOKEN})
-    if log.merchant_received in attested:
+    # What crosses or is held arrives later: until then the order's own promise stands for it.
+    later = log.rail in CROSSING or log.rail is RailName.HOLD
+    arrived = log.merchant_amount if later else log.merchant_received
+    if arrived in attested:
         return frozenset()
-    return frozenset({Flag.UNDER if log.merchant_received < min(attested) else Flag.OVER})
+    return frozenset({Flag.UNDER if arrived < min(attested) else Flag.OVER})
+
+
+def delivery_flags(promised: int, received: int) -> frozenset[Flag]:
+    """What is unusual about an amount that arrived on another network, by what was promised."""
+    if received == promised:
+        return frozenset()
+    return frozenset({Flag.UNDER if received < promised else Flag.OVER})
 
 
 def pays(flags: frozenset[Flag]) -> bool:

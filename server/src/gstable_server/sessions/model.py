@@ -9,6 +9,7 @@ from typing import Any
 
 from gstable_server.accounts.model import ReceivingAccount
 from gstable_server.catalog.model import LineItem
+from gstable_server.chain.facts import RailName
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.ids import (
     AccountId,
@@ -125,27 +126,19 @@ def opened(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class OrderTerms:
-    """What was attested for one way to pay; amounts in atomic units of ``token_id``."""
-
-    session_id: SessionId
-    network: str
-    token_id: str
-    merchant_amount: int
-    fee_amount: int
-    fee_ppm: int
-    deadline: datetime
-    payer: Address | None
-
-
 class PaymentState(StrEnum):
-    """Where the payment's transaction stands on its chain."""
+    """Where the payment's transaction stands on its chain; returned: it is final, and the payer
+    took the money back from the rail."""
 
     SEEN = "seen"
     FINAL = "final"
     REVERTED = "reverted"
     LOST = "lost"
+    RETURNED = "returned"
+
+
+STANDING = frozenset({PaymentState.SEEN, PaymentState.FINAL})
+"""The states of a payment whose money is the merchant's, or on the way there."""
 
 
 class Flag(StrEnum):
@@ -160,12 +153,34 @@ class Flag(StrEnum):
     UNMATCHED = "unmatched"
 
 
+CROSSING = frozenset({RailName.CCTP, RailName.ESCROW})
+"""Rails that end on another network, with a transaction of their own there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The far end of a payment that crosses: what reached the merchant there, in atomic units of
+    the payment's settlement token. ``final_at`` once both ends are final."""
+
+    network: str
+    tx_hash: bytes
+    log_position: int
+    received: int
+    delivered_at: datetime
+    final_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """Money that a router's log proves. Amounts are what arrived, in atomic units.
+    """Money that a router's log proves.
 
-    ``decimals`` are the token's, kept because a token may leave the configuration; None for one
-    that never was in it.
+    ``amount`` (what the payer gave besides the fee, net of change) and ``fee_received`` are atomic
+    units of ``token_id``. What the merchant gets is in atomic units of ``settlement_token``:
+    ``promised`` in the signed order, ``merchant_received`` in the payment's own transaction, and
+    later ``delivery``. A direct payment has one token, and its three amounts are one.
+
+    ``decimals`` and ``settlement_decimals`` are the tokens', kept because a token may leave the
+    configuration; None for one that never was in it.
     """
 
     payment_id: PaymentId
@@ -181,14 +196,31 @@ class Payment:
     merchant: Address
     token_id: str
     decimals: int | None
-    merchant_received: int
+    amount: int
     fee_received: int
+    rail: RailName | None
+    settlement_token: str
+    settlement_decimals: int | None
+    promised: int
+    merchant_received: int
     state: PaymentState
     flags: frozenset[Flag]
     pays: bool
     seen_at: datetime
     final_at: datetime | None = None
     times_mined: int = 1
+    delivery: Delivery | None = None
+    times_delivered: int = 0
+
+    @property
+    def received(self) -> int:
+        """What reached the merchant so far, in atomic units of ``settlement_token``."""
+        return self.delivery.received if self.delivery else self.merchant_received
+
+    @property
+    def crosses(self) -> bool:
+        """Whether the merchant is paid by another transaction, on another network."""
+        return self.rail in CROSSING
 
     @property
     def cause(self) -> str:
@@ -208,6 +240,6 @@ class SessionView:
     def payment(self) -> Payment | None:
         """The payment that pays the session, if there is one that still stands."""
         for payment in self.payments:
-            if payment.pays and payment.state in {PaymentState.SEEN, PaymentState.FINAL}:
+            if payment.pays and payment.state in STANDING:
                 return payment
         return None

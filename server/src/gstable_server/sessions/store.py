@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 
 from gstable_server.catalog.wire import line_items_from_json, line_items_to_json
+from gstable_server.chain.facts import RailName
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.ids import (
     AccountId,
@@ -23,8 +24,8 @@ from gstable_server.plumbing.db import Tx
 from gstable_server.routing.model import FeeModel
 from gstable_server.sessions.model import (
     BusinessType,
+    Delivery,
     Flag,
-    OrderTerms,
     Payment,
     PaymentState,
     Session,
@@ -170,57 +171,18 @@ async def move(tx: Tx, old: Session, new: Session) -> None:
     assert done == "UPDATE 1", f"{old.session_id} moved under its lock"
 
 
-async def insert_order(tx: Tx, terms: OrderTerms) -> None:
-    await tx.execute(
-        "INSERT INTO session_orders (session_id, network, token_id, merchant_amount, fee_amount, "
-        "fee_ppm, deadline, payer, signed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        terms.session_id,
-        terms.network,
-        terms.token_id,
-        terms.merchant_amount,
-        terms.fee_amount,
-        terms.fee_ppm,
-        terms.deadline,
-        terms.payer,
-        tx.now,
-    )
-
-
-async def latest_order(
-    tx: Tx, session_id: SessionId, network: str, token_id: str
-) -> OrderTerms | None:
-    """The terms last attested for that way to pay."""
-    row = await tx.fetchrow(
-        "SELECT * FROM session_orders WHERE session_id = $1 AND network = $2 AND token_id = $3 "
-        "ORDER BY order_number DESC LIMIT 1",
-        session_id,
-        network,
-        token_id,
-    )
-    if row is None:
-        return None
-    return OrderTerms(
-        session_id=SessionId(row["session_id"]),
-        network=row["network"],
-        token_id=row["token_id"],
-        merchant_amount=int(row["merchant_amount"]),
-        fee_amount=int(row["fee_amount"]),
-        fee_ppm=row["fee_ppm"],
-        deadline=row["deadline"],
-        payer=Address(row["payer"]) if row["payer"] else None,
-    )
-
-
 async def attested_amounts(
-    tx: Tx, session_id: SessionId, network: str, token_id: str
+    tx: Tx, session_id: SessionId, network: str, token_id: str, rail: RailName | None
 ) -> frozenset[int]:
-    """The merchant's amounts, in atomic units, of all orders signed for that way to pay."""
+    """The merchant's amounts, in atomic units of the settlement token, of all orders signed to be
+    paid with that token and brought by that rail."""
     rows = await tx.fetch(
-        "SELECT DISTINCT merchant_amount FROM session_orders "
-        "WHERE session_id = $1 AND network = $2 AND token_id = $3",
+        "SELECT DISTINCT merchant_amount FROM session_orders WHERE session_id = $1 "
+        "AND network = $2 AND token_id = $3 AND rail IS NOT DISTINCT FROM $4",
         session_id,
         network,
         token_id,
+        rail,
     )
     return frozenset(int(row["merchant_amount"]) for row in rows)
 
@@ -240,23 +202,44 @@ def _payment(row: asyncpg.Record) -> Payment:
         merchant=Address(row["merchant"]),
         token_id=row["token_id"],
         decimals=row["decimals"],
-        merchant_received=int(row["merchant_received"]),
+        amount=int(row["amount"]),
         fee_received=int(row["fee_received"]),
+        rail=RailName(row["rail"]) if row["rail"] else None,
+        settlement_token=row["settlement_token"],
+        settlement_decimals=row["settlement_decimals"],
+        promised=int(row["promised"]),
+        merchant_received=int(row["merchant_received"]),
         state=PaymentState(row["state"]),
         flags=frozenset(Flag(flag) for flag in row["flags"]),
         pays=row["pays"],
         seen_at=row["seen_at"],
         final_at=row["final_at"],
         times_mined=row["times_mined"],
+        delivery=_delivery(row),
+        times_delivered=row["times_delivered"],
+    )
+
+
+def _delivery(row: asyncpg.Record) -> Delivery | None:
+    if row["delivery_tx"] is None:
+        return None
+    return Delivery(
+        network=row["delivery_network"],
+        tx_hash=row["delivery_tx"],
+        log_position=row["delivery_position"],
+        received=int(row["delivery_received"]),
+        delivered_at=row["delivered_at"],
+        final_at=row["delivery_final_at"],
     )
 
 
 async def insert_payment(tx: Tx, payment: Payment) -> None:
     await tx.execute(
         "INSERT INTO payments (payment_id, session_id, network, chain_id, tx_hash, log_position, "
-        "block_number, block_hash, block_time, payer, merchant, token_id, decimals, "
-        "merchant_received, fee_received, state, flags, pays, seen_at) VALUES ($1, $2, $3, $4, "
-        "$5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+        "block_number, block_hash, block_time, payer, merchant, token_id, decimals, amount, "
+        "fee_received, rail, settlement_token, settlement_decimals, promised, merchant_received, "
+        "state, flags, pays, seen_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
+        "$13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)",
         payment.payment_id,
         payment.session_id,
         payment.network,
@@ -270,8 +253,13 @@ async def insert_payment(tx: Tx, payment: Payment) -> None:
         payment.merchant,
         payment.token_id,
         payment.decimals,
-        payment.merchant_received,
+        payment.amount,
         payment.fee_received,
+        payment.rail,
+        payment.settlement_token,
+        payment.settlement_decimals,
+        payment.promised,
+        payment.merchant_received,
         payment.state,
         sorted(payment.flags),
         payment.pays,
@@ -284,7 +272,7 @@ async def update_payment(tx: Tx, payment: Payment) -> None:
     await tx.execute(
         "UPDATE payments SET state = $2, block_number = $3, block_hash = $4, block_time = $5, "
         "pays = $6, flags = $7, final_at = $8, times_mined = $9, payer = $10, "
-        "merchant_received = $11, fee_received = $12 WHERE payment_id = $1",
+        "merchant_received = $11, fee_received = $12, amount = $13 WHERE payment_id = $1",
         payment.payment_id,
         payment.state,
         payment.block_number,
@@ -297,6 +285,27 @@ async def update_payment(tx: Tx, payment: Payment) -> None:
         payment.payer,
         payment.merchant_received,
         payment.fee_received,
+        payment.amount,
+    )
+    if payment.times_delivered:
+        await _update_delivery(tx, payment)
+
+
+async def _update_delivery(tx: Tx, payment: Payment) -> None:
+    """Its far end, also when that was taken back."""
+    delivery = payment.delivery
+    await tx.execute(
+        "UPDATE payments SET delivery_network = $2, delivery_tx = $3, delivery_position = $4, "
+        "delivery_received = $5, delivered_at = $6, delivery_final_at = $7, times_delivered = $8 "
+        "WHERE payment_id = $1",
+        payment.payment_id,
+        delivery.network if delivery else None,
+        delivery.tx_hash if delivery else None,
+        delivery.log_position if delivery else None,
+        delivery.received if delivery else None,
+        delivery.delivered_at if delivery else None,
+        delivery.final_at if delivery else None,
+        payment.times_delivered,
     )
 
 

@@ -16,6 +16,7 @@ from gstable_server.catalog.wire import (
     render_line_items,
 )
 from gstable_server.chain.checksum import to_checksum
+from gstable_server.chain.facts import RailName
 from gstable_server.kernel.clock import unix_seconds, wire_time
 from gstable_server.kernel.fields import (
     Attributes,
@@ -31,7 +32,7 @@ from gstable_server.kernel.fields import (
 )
 from gstable_server.kernel.money import Asset, Money, micro_usd_rounded_down
 from gstable_server.kernel.paging import Page
-from gstable_server.sessions.model import PaymentState, SessionState, SessionView
+from gstable_server.sessions.model import Payment, PaymentState, SessionState, SessionView
 
 METADATA_KEYS_MAX = 50
 METADATA_KEY_LENGTH_MAX = 40
@@ -180,6 +181,26 @@ class SessionListJson(TypedDict):
 
 
 ORDER_TYPE_SAME_CHAIN = 1
+"""Paid in the settlement token on its own network, at once or captured later."""
+ORDER_TYPE_SWAP = 2
+"""Paid in another token of the same network."""
+ORDER_TYPE_CROSS_CHAIN = 3
+"""Paid on another network."""
+
+
+def order_type(payment: Payment) -> int:
+    """The ``orderType`` of a transaction (spec 6 does not define its numbers)."""
+    if payment.crosses:
+        return ORDER_TYPE_CROSS_CHAIN
+    return ORDER_TYPE_SWAP if payment.rail is RailName.SWAP else ORDER_TYPE_SAME_CHAIN
+
+
+def _target_tx(payment: Payment) -> str:
+    """The transaction that gave the merchant the money: the payment's own once it is final, or
+    that of the other network once it is there; ``""`` before."""
+    if payment.crosses:
+        return f"0x{payment.delivery.tx_hash.hex()}" if payment.delivery else ""
+    return f"0x{payment.tx_hash.hex()}" if payment.state is PaymentState.FINAL else ""
 
 
 def render(view: SessionView, public_url: str) -> dict[str, Any]:
@@ -207,7 +228,7 @@ def render(view: SessionView, public_url: str) -> dict[str, Any]:
         "paymentUrl": f"{public_url}/pay/{session.session_id}",
         "signedOnce": int(session.signed_once),
         "initiateTx": tx_hash,
-        "completeTx": tx_hash if completed else "",
+        "completeTx": _target_tx(payment) if payment and completed else "",
         "paymentSucceededTime": wire_time(session.paid_at) if session.paid_at else None,
         "settlementSucceededTime": (
             wire_time(session.completed_at) if session.completed_at else None
@@ -228,16 +249,19 @@ def render_transaction(view: SessionView) -> dict[str, Any] | None:
     if payment is None:
         return None
     assert payment.decimals is not None, "a payment in an unknown token pays nothing"
-    asset = Asset(payment.token_id, payment.decimals)
-    paid = Money(payment.merchant_received + payment.fee_received, asset)
-    total = micro_usd_rounded_down(paid)
-    net = micro_usd_rounded_down(Money(payment.merchant_received, asset))
-    tx_hash = f"0x{payment.tx_hash.hex()}"
-    final = payment.state is PaymentState.FINAL
+    assert payment.settlement_decimals is not None, "nor does one for an unknown token"
+    given = Money(payment.amount + payment.fee_received, Asset(payment.token_id, payment.decimals))
+    # While the money is on its way the merchant's part is what the signed order promises.
+    arrived = payment.received or payment.promised
+    gets = Money(arrived, Asset(payment.settlement_token, payment.settlement_decimals))
+    total, net = micro_usd_rounded_down(given), micro_usd_rounded_down(gets)
+    final_at = payment.final_at
+    if payment.crosses:
+        final_at = payment.delivery.final_at if payment.delivery else None
     return {
         "orderId": f"0x{view.session.session_key.hex()}",
         "channelId": payment.network,
-        "orderType": ORDER_TYPE_SAME_CHAIN,
+        "orderType": order_type(payment),
         "from": to_checksum(payment.payer),
         "to": to_checksum(payment.merchant),
         "metaData": "",
@@ -245,10 +269,10 @@ def render_transaction(view: SessionView) -> dict[str, Any] | None:
         "paymentValue": view.session.amount,
         "feeValue": total - net,
         "netValue": net,
-        "sourceTx": tx_hash,
-        "targetTx": tx_hash if final else "",
+        "sourceTx": f"0x{payment.tx_hash.hex()}",
+        "targetTx": _target_tx(payment),
         "executeTime": wire_time(payment.block_time),
-        "finalizeTime": wire_time(payment.final_at) if payment.final_at else "",
+        "finalizeTime": wire_time(final_at) if final_at else "",
     }
 
 

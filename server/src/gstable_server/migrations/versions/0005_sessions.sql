@@ -36,21 +36,39 @@ CREATE INDEX sessions_newest ON sessions (merchant_id, mode, sequence DESC);
 CREATE INDEX sessions_newest_by_state ON sessions (merchant_id, mode, state, sequence DESC);
 CREATE INDEX sessions_due_to_expire ON sessions (expires_at) WHERE state = 'initialized';
 
--- What the platform attested and the payer may call, append only: the terms of each signed order.
+-- What the platform attested and the payer may pay, append only: each signed order whole.
 CREATE TABLE session_orders (
     order_number    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     session_id      text NOT NULL REFERENCES sessions,
+    -- What pays: its network and token; the fee is in its smallest units.
     network         text NOT NULL,
     token_id        text NOT NULL,
+    way             text NOT NULL CHECK (way IN ('approve', 'erc3009', 'permit', 'permit2')),
+    -- What brings the money to the settlement token; null where it is that token already.
+    rail            text CHECK (rail IN ('swap', 'cctp', 'escrow', 'hold')),
+    -- What was signed (EIP-712), and the order that it was signed for.
+    digest          bytea NOT NULL CHECK (length(digest) = 32),
+    body            jsonb NOT NULL,
+    -- In the settlement token's smallest units.
     merchant_amount numeric(78) NOT NULL,
     fee_amount      numeric(78) NOT NULL,
     fee_ppm         integer NOT NULL,
     deadline        timestamptz NOT NULL,
-    payer           bytea,
+    payer           bytea NOT NULL,
     signed_at       timestamptz NOT NULL
 );
 CREATE INDEX session_orders_by_session ON session_orders (session_id);
 CREATE TRIGGER session_orders_append_only BEFORE UPDATE OR DELETE ON session_orders
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+-- Payments that payers signed and we send, by the name that the executor knows them by.
+CREATE TABLE session_authorizations (
+    cause         text PRIMARY KEY,
+    session_id    text NOT NULL REFERENCES sessions,
+    authorized_at timestamptz NOT NULL
+);
+CREATE INDEX session_authorizations_by_session ON session_authorizations (session_id);
+CREATE TRIGGER session_authorizations_append_only BEFORE UPDATE OR DELETE ON session_authorizations
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 
 -- Money that reached the chain, whether or not it matches an open session. One row per log,
@@ -72,9 +90,26 @@ CREATE TABLE payments (
     token_id          text NOT NULL,
     -- The token's, as it was configured; null for a token that is not accepted.
     decimals          smallint,
-    merchant_received numeric(78) NOT NULL,
+    -- What the payer gave besides the fee, net of change.
+    amount            numeric(78) NOT NULL,
     fee_received      numeric(78) NOT NULL,
-    state             text NOT NULL CHECK (state IN ('seen', 'final', 'reverted', 'lost')),
+    rail              text CHECK (rail IN ('swap', 'cctp', 'escrow', 'hold')),
+    -- What the merchant gets: promised in the order, and received in the payment's transaction.
+    settlement_token    text NOT NULL,
+    settlement_decimals smallint,
+    promised          numeric(78) NOT NULL,
+    merchant_received numeric(78) NOT NULL,
+    -- Received later, through a rail that crosses to another network.
+    delivery_network  text,
+    delivery_tx       bytea CHECK (length(delivery_tx) = 32),
+    delivery_position integer,
+    delivery_received numeric(78),
+    delivered_at      timestamptz,
+    delivery_final_at timestamptz,
+    times_delivered   integer NOT NULL DEFAULT 0,
+    -- Returned: it is final, and the payer took the money back from the rail.
+    state             text NOT NULL
+        CHECK (state IN ('seen', 'final', 'reverted', 'lost', 'returned')),
     -- under, over, late, duplicate, wrong_token, wrong_recipient, unmatched: a set, since one
     -- payment can be several of these.
     flags             text[] NOT NULL,
