@@ -7,11 +7,30 @@ from __future__ import annotations
 
 import asyncio
 
+from gstable_server.chain import abi
+from gstable_server.chain.consents import (
+    erc3009_data,
+    erc3009_typed_data,
+    nonces_call,
+    permit2_data,
+    permit2_typed_data,
+    permit_data,
+    permit_typed_data,
+)
 from gstable_server.chain.http_rpc import HttpRpc
-from gstable_server.chain.keys import address_of_key
-from gstable_server.chain.orders import ContractCall
+from gstable_server.chain.keys import address_of_key, sign_digest
+from gstable_server.chain.networks import Contract, Token
+from gstable_server.chain.orders import (
+    ContractCall,
+    SignedOrder,
+    approve_call,
+    collected_call,
+    direct_call,
+)
 from gstable_server.chain.rpc_answers import Receipt
 from gstable_server.chain.transactions import signed_transaction
+from gstable_server.chain.typed_data import TypedData
+from gstable_server.kernel.address import Address
 from gstable_server.kernel.errors import Passing
 
 TIP = 1_000_000_000
@@ -64,3 +83,52 @@ class Wallet:
                 return receipt
             await asyncio.sleep(POLL_SECONDS)
         raise Passing(f"transaction 0x{tx_hash.hex()} is not mined yet")
+
+    def sign_typed_data(self, data: TypedData) -> bytes:
+        """``eth_signTypedData_v4``: r, s, v (EIP-712)."""
+        return sign_digest(self._private_key, data.digest)
+
+    # Paying an order, in every way. Each answers the hash of the paying transaction, or the call
+    # that anybody may send for this wallet, which then needs no gas.
+
+    async def pay_by_approval(self, signed: SignedOrder) -> bytes:
+        """Approve the exact amount to the router, wait for that, and pay (ERC-20)."""
+        await self._approve(signed.order.token, signed.network.router, signed.order.total)
+        return await self.send(direct_call(signed))
+
+    async def pay_by_permit(self, signed: SignedOrder) -> bytes:
+        """Sign a permit and pay with it in one transaction (EIP-2612)."""
+        nonce = await self._rpc.call(signed.order.token.address, nonces_call(self.address))
+        data = permit_typed_data(signed, self.address, int.from_bytes(nonce, "big"))
+        consent = permit_data(signed, self.sign_typed_data(data))
+        collector = signed.network.contracts.permit_collector
+        return await self.send(self._collected(signed, collector, consent))
+
+    def pay_by_authorization(self, signed: SignedOrder) -> ContractCall:
+        """Sign an authorization whose nonce is the order, to be relayed (EIP-3009)."""
+        signature = self.sign_typed_data(erc3009_typed_data(signed, self.address))
+        collector = signed.network.contracts.erc3009_collector
+        return self._collected(signed, collector, erc3009_data(signed, signature))
+
+    async def pay_by_permit2(self, signed: SignedOrder) -> ContractCall:
+        """Approve Permit2 for the exact amount, and sign the order for it, to be relayed."""
+        assert signed.network.permit2 is not None, f"{signed.network.name} has no Permit2"
+        await self._approve(signed.order.token, signed.network.permit2, signed.order.total)
+        signature = self.sign_typed_data(permit2_typed_data(signed, self.address))
+        collector = signed.network.contracts.permit2_collector
+        return self._collected(signed, collector, permit2_data(signed, signature))
+
+    async def transfer(self, token: Token, receiver: Address, amount: int) -> bytes:
+        """Move atomic units of ``token``; what paying to a deposit address is."""
+        words = abi.address_word(receiver), abi.number_word(amount)
+        return await self.send(ContractCall(token.address, abi.call_data(abi.TRANSFER, *words)))
+
+    async def _approve(self, token: Token, spender: Address, amount: int) -> None:
+        receipt = await self.wait(await self.send(approve_call(token, spender, amount)))
+        assert receipt.succeeded, "the estimate would have refused it"
+
+    def _collected(
+        self, signed: SignedOrder, collector: Contract | None, consent: bytes
+    ) -> ContractCall:
+        assert collector is not None, "what is signed names the collector"
+        return collected_call(signed, self.address, collector.address, consent)
