@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gstable_server.accounts.model import ApiKey, ReceivingAccount, key_prefix
 from gstable_server.catalog.model import Product
 from gstable_server.chain.checksum import to_checksum
-from gstable_server.chain.networks import Networks
+from gstable_server.chain.networks import Networks, Token
 from gstable_server.kernel.clock import wire_time
 from gstable_server.kernel.money import MicroUsd, Money, token_text, usd_text
 from gstable_server.kernel.tenant import Mode
@@ -231,12 +231,13 @@ def session_page(view: SessionView, networks: Networks) -> SessionPage:
 def payment_row(payment: Payment, networks: Networks, mode: Mode) -> PaymentRow:
     network = next((one for one in networks.of(mode) if one.name == payment.network), None)
     token = networks.find_token(payment.token_id, mode)
+    settlement = networks.find_token(payment.settlement_token, mode)
     transaction_hash = f"0x{payment.tx_hash.hex()}"
     explorer = network.explorer_url if network else ""
 
-    def amount(atomic: int) -> str:
+    def amount(atomic: int, of: Token | None) -> str:
         """Exact; in atomic units where the configuration no longer knows the token."""
-        return token_text(Money(atomic, token.asset)) if token else f"{atomic} atomic units"
+        return token_text(Money(atomic, of.asset)) if of else f"{atomic} atomic units"
 
     return PaymentRow(
         payment_id=payment.payment_id,
@@ -246,8 +247,8 @@ def payment_row(payment: Payment, networks: Networks, mode: Mode) -> PaymentRow:
         transaction_hash=transaction_hash,
         transaction_url=f"{explorer}/tx/{transaction_hash}" if explorer else "",
         payer=to_checksum(payment.payer),
-        received=amount(payment.merchant_received),
-        fee=amount(payment.fee_received),
+        received=amount(payment.received, settlement),
+        fee=amount(payment.fee_received, token),
         token=token.symbol if token else payment.token_id,
         state=PAYMENT_STATES[payment.state],
         flags=tuple(FLAGS[flag] for flag in sorted(payment.flags)),

@@ -49,6 +49,7 @@ PAYMENT_STATES = {
     PaymentState.FINAL: "Final",
     PaymentState.REVERTED: "Taken back by its chain",
     PaymentState.LOST: "Lost by its chain",
+    PaymentState.RETURNED: "Taken back by the payer",
 }
 
 
