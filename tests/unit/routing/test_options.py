@@ -61,6 +61,7 @@ def test_every_token_pays_for_every_token_the_nearest_first(settlement: str) -> 
     network_name, _, symbol = settlement.partition("::")
     for option in found:
         same_network = option.network.name == network_name
+        expected: tuple[RailName | None, int, bool]
         if option.token.token_id == settlement:
             expected = (None, 2000, False)
         elif same_network:
