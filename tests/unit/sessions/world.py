@@ -18,7 +18,7 @@ from gstable_server.ledger import operations as ledger
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.events import Event, StoredEvent
 from gstable_server.routing.model import Schedule
-from gstable_server.sessions import hearing, operations
+from gstable_server.sessions import hearing, operations, paying
 from gstable_server.sessions.model import SessionView
 from gstable_server.sessions.operations import Desk
 from gstable_server.sessions.wire import CreateCheckoutSession
@@ -88,9 +88,9 @@ class World:
     async def view(self, session_id: SessionId) -> SessionView:
         return await self.db.run(operations.view, session_id)
 
-    async def prepare(self, view: SessionView) -> operations.PreparedPayment:
+    async def prepare(self, view: SessionView) -> paying.PreparedPayment:
         return await self.db.run(
-            operations.prepare,
+            paying.prepare,
             self.desk,
             view.session.session_id,
             client_code=view.session.client_code,
