@@ -7,18 +7,26 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gstable_server.chain.deployment import Actors
+from gstable_server.chain import abi
+from gstable_server.chain.checks import contracts_of, number_of
+from gstable_server.chain.deployment import PERMIT2, Actors
 from gstable_server.chain.devnet import Devnet, DevnetFailed, anvil_path
+from gstable_server.chain.http_rpc import HttpRpc
 from gstable_server.chain.networks_toml import load_networks
 from gstable_server.kernel.address import Address
 
 pytestmark = pytest.mark.anvil
 
+EVERYWHERE = {
+    *("erc3009_collector", "permit_collector", "permit2_collector", "deposit_collector"),
+    *("cctp_rail", "escrow_rail", "hold_rail"),
+}
 SOMEBODY = Address(b"\x31" * 20)
 
 ORPHAN = """
@@ -32,6 +40,16 @@ running = asyncio.run(Devnet.start(Path(sys.argv[1]), actors))
 print(*[process.pid for process in running._processes], flush=True)
 time.sleep(60)
 """
+
+
+@pytest.fixture(scope="module")
+async def fresh(
+    anyio_backend: str, tmp_path_factory: pytest.TempPathFactory, actors: Actors
+) -> AsyncIterator[Devnet]:
+    """Chains on which nobody has spent anything yet."""
+    running = await Devnet.start(tmp_path_factory.mktemp("fresh"), actors)
+    yield running
+    running.stop()
 
 
 def alive(pid: int) -> bool:
@@ -59,6 +77,90 @@ async def test_chains_are_as_configured_and_start_quickly(tmp_path: Path, actors
         assert [n.route_group for n in devnet.networks.all] == ["ETH", "POL", "ARB", "BASE"]
     finally:
         devnet.stop()
+
+
+@pytest.mark.anyio
+async def test_only_what_must_be_alike_is_alike_on_every_network(fresh: Devnet) -> None:
+    """A mix-up of networks shows where addresses differ; deposits need the same one everywhere."""
+    places: dict[str, set[Address]] = {}
+    for network in fresh.networks.all:
+        assert set(network.contracts.configured) >= EVERYWHERE
+        assert (network.contracts.swap_rail is None) == (network.name == "base")
+        for name, contract in contracts_of(network).items():
+            places.setdefault(name, set()).add(contract.address)
+        places.setdefault("router", set()).add(network.router)
+        for token in network.tokens:
+            places.setdefault(token.symbol, set()).add(token.address)
+    counts = {name: len(addresses) for name, addresses in places.items()}
+    alike = {"deposit_collector": 1, "permit2": 1}
+    assert counts == {**dict.fromkeys(counts, 4), "USDT": 3, "swap_rail": 3, **alike}
+    assert places["permit2"] == {PERMIT2}
+
+
+@pytest.mark.anyio
+async def test_solver_and_relayer_can_begin_at_once(fresh: Devnet, actors: Actors) -> None:
+    for network in fresh.networks.all:
+        escrow = network.contracts.configured["escrow_rail"].address
+        async with fresh.rpc(network.name) as rpc:
+
+            async def ask(
+                to: Address, signature: str, *words: bytes, rpc: HttpRpc = rpc
+            ) -> int | None:
+                return await number_of(rpc, to, abi.call_data(signature, *words))
+
+            solver, attestor = abi.address_word(actors.solver), abi.address_word(actors.attestor)
+            for token in network.tokens:
+                assert await ask(token.address, abi.BALANCE_OF, solver) == 50_000_000 * 10**6
+                spender = abi.address_word(escrow)
+                assert await ask(token.address, abi.ALLOWANCE, solver, spender) == 2**256 - 1
+            assert await ask(escrow, "solverSince(address)", solver)
+            assert await ask(escrow, "attestorSince(address)", attestor)
+            assert await ask(escrow, "threshold()") == 1
+            for account in (actors.solver, actors.relayer):
+                [native] = await rpc.ask([("eth_getBalance", ["0x" + account.hex(), "latest"])])
+                assert int(native, 16) > 999 * 10**18
+
+
+@pytest.mark.anyio
+async def test_every_pool_is_deep_and_at_price_one(fresh: Devnet) -> None:
+    for network in fresh.networks.all[:3]:
+        async with fresh.rpc(network.name) as rpc:
+
+            async def ask(to: Address, signature: str, *words: bytes, rpc: HttpRpc = rpc) -> bytes:
+                return await rpc.call(to, abi.call_data(signature, *words))
+
+            rail = network.contracts.configured["swap_rail"].address
+            router = Address((await ask(rail, "swapRouter()"))[12:])
+            factory = Address((await ask(router, "factory()"))[12:])
+            pair = [abi.address_word(token.address) for token in network.tokens]
+            fee = abi.number_word(network.swap_pool_fee)
+            pool = Address((await ask(factory, "getPool(address,address,uint24)", *pair, fee))[12:])
+            assert int.from_bytes((await ask(pool, "slot0()"))[: abi.WORD], "big") == 2**96
+            for token in network.tokens:
+                held = await ask(token.address, abi.BALANCE_OF, abi.address_word(pool))
+                assert int.from_bytes(held, "big") > 49_000_000 * 10**6
+
+
+@pytest.mark.anyio
+async def test_every_network_mints_what_is_burnt_on_every_other(fresh: Devnet) -> None:
+    for here in fresh.networks.all:
+        assert here.cctp is not None
+        async with fresh.rpc(here.name) as rpc:
+            for there in fresh.networks.all:
+                if there is here:
+                    continue
+                assert there.cctp is not None
+                domain = abi.number_word(there.cctp.domain)
+                messenger = here.cctp.token_messenger
+                remote = await rpc.call(
+                    messenger, abi.call_data("remoteTokenMessengers(uint32)", domain)
+                )
+                assert remote == abi.address_word(there.cctp.token_messenger)
+                burnt = abi.address_word(there.tokens[0].address)
+                minted = await rpc.call(
+                    messenger, abi.call_data("localTokens(uint32,bytes32)", domain, burnt)
+                )
+                assert minted == abi.address_word(here.tokens[0].address)
 
 
 @pytest.mark.anyio

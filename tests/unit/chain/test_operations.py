@@ -118,7 +118,7 @@ async def test_transfer_protocol_that_differs_is_refused(devnet: Devnet, polygon
             "burns through another token_messenger",
         ),
     ):
-        cctp = replace(polygon.cctp, **change)  # type: ignore[arg-type]
+        cctp = replace(polygon.cctp, **change)
         [problem] = await problems(devnet, replace(polygon, cctp=cctp))
         assert said in problem
 

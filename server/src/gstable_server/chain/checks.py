@@ -62,6 +62,11 @@ def foreign_contracts(network: Network) -> dict[str, Contract]:
     return found
 
 
+def contracts_of(network: Network) -> dict[str, Contract]:
+    """Every contract but the router and the tokens, by its name."""
+    return {**network.contracts.configured, **foreign_contracts(network)}
+
+
 async def code_problems(rpc: Rpc, what: str, contract: Contract) -> list[str]:
     """Why the code at the address is not the configured one; ``what`` begins the sentence."""
     code = await rpc.code(contract.address)

@@ -79,7 +79,7 @@ class Deployment:
     contracts: Contracts
     token_messenger: Contract
     message_transmitter: Contract
-    permit2: Contract | None
+    permit2: Contract
     swap_pool_fee: int
 
 
@@ -140,8 +140,8 @@ async def deploy(
         _write_down(site)
     for site in sites:
         _know_each_other(site, [other for other in sites if other is not site])
-    collectors = {site.places.get("deposit_collector") for site in sites}
-    assert len(collectors) <= 1, "deposits are collected at one address on every network"
+    collectors = {site.places["deposit_collector"] for site in sites}
+    assert len(collectors) == 1, "deposits are collected at one address on every network"
     await asyncio.gather(*(_carry_out(site) for site in sites))
     return await asyncio.gather(*(_read_back(site) for site in sites))
 
@@ -169,12 +169,9 @@ def _write_down(site: _Site) -> None:
     site.create("router", "PaymentRouter", site.owner, signer)
     _transfer_protocol(site)
     for place, (artifact, arguments) in _COLLECTORS.items():
-        if not _is_built(artifact):
-            continue
         site.create(place, artifact, *arguments(site))
         script.call(site.places["router"], "addCollector(address)", site.word(place))
-    if _is_built("DepositCollector"):
-        _deposit_collector(site)
+    _deposit_collector(site)
     for place, (artifact, arguments) in _RAILS.items():
         if place == "swap_rail" and "swap_router" not in site.places:
             continue
@@ -274,9 +271,7 @@ def _usdc(script: Script) -> Address:
 
 async def _carry_out(site: _Site) -> None:
     rpc, actors = site.rpc, site.actors
-    permit2 = "0x"
-    if _is_built("permit2"):
-        permit2 = load_artifact(ARTIFACTS / "permit2.json")["deployedBytecode"]
+    permit2 = load_artifact(ARTIFACTS / "permit2.json")["deployedBytecode"]
     await rpc.ask(
         [
             ("anvil_setCode", ["0x" + PERMIT2.hex(), permit2]),
@@ -330,14 +325,10 @@ async def _read_back(site: _Site) -> Deployment:
         contracts=Contracts(**{name: found[name] for name in names if name in found}),
         token_messenger=found["token_messenger"],
         message_transmitter=found["message_transmitter"],
-        permit2=found["permit2"] if _is_built("permit2") else None,
+        permit2=found["permit2"],
         swap_pool_fee=POOL_FEE if "swap_router" in found else 0,
     )
 
 
 def _own_code(artifact: str) -> bytes:
     return creation_code(load_artifact(ARTIFACTS / f"{artifact}.json"))
-
-
-def _is_built(artifact: str) -> bool:
-    return (ARTIFACTS / f"{artifact}.json").is_file()

@@ -304,8 +304,8 @@ def _network(plan: _Plan, url: str, deployment: Deployment, attestation_url: str
             token_messenger_code_hash=deployment.token_messenger.code_hash,
             message_transmitter_code_hash=deployment.message_transmitter.code_hash,
         ),
-        permit2=deployment.permit2.address if deployment.permit2 else None,
-        permit2_code_hash=deployment.permit2.code_hash if deployment.permit2 else None,
+        permit2=deployment.permit2.address,
+        permit2_code_hash=deployment.permit2.code_hash,
         swap_pool_fee=deployment.swap_pool_fee,
     )
 

@@ -99,6 +99,7 @@ def openapi(
 
 
 def _run(coroutine: object) -> None:
+    from gstable_server.chain.configuration import ConfigurationError
     from gstable_server.chain.devnet import DevnetFailed
     from gstable_server.cli.console_visit import ConsoleFailed
     from gstable_server.cli.stack import StackFailed
@@ -106,5 +107,7 @@ def _run(coroutine: object) -> None:
 
     try:
         asyncio.run(coroutine)  # type: ignore[arg-type]
-    except (ConsoleFailed, DevnetFailed, StackFailed, DatabaseFailed) as failure:
+    except (
+        ConfigurationError, ConsoleFailed, DatabaseFailed, DevnetFailed, StackFailed
+    ) as failure:  # fmt: skip
         _complain(failure)

@@ -1,8 +1,8 @@
 """A whole installation on this machine for development, the demonstration and the tests.
 
-This process owns the database, the local chains and the webhook inbox; the server's roles are
-children of it. A role that dies is started again. If this process is killed, the kernel ends
-everything that it started.
+This process owns the database, the local chains, the service that attests transfers between them
+and the webhook inbox; the server's roles are children of it. A role that dies is started again. If
+this process is killed, the kernel ends everything that it started.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from typing import Any
 
 import aiohttp
 
+from gstable_server.chain.checks import contracts_of
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.deployment import Actors
 from gstable_server.chain.devnet import Devnet
+from gstable_server.chain.devnet_attester import open_attester
 from gstable_server.chain.keys import address_of_key, private_key_from_hex
 from gstable_server.cli.inbox import Inbox, open_inbox
 from gstable_server.cli.seed import Shop, fund, open_shop
@@ -167,8 +169,8 @@ class Stack:
                     "rpcUrl": network.rpc_urls[0],
                     "contract": to_checksum(network.router),
                     "contracts": {
-                        name: to_checksum(contract.address)
-                        for name, contract in network.contracts.configured.items()
+                        _camel_case(name): to_checksum(contract.address)
+                        for name, contract in contracts_of(network).items()
                     },
                     "tokens": [
                         {
@@ -205,7 +207,11 @@ async def open_stack(
         devnet = await Devnet.start(directory / "chains", keys.actors, keep=state is not None)
         try:
             await migrating
-            async with open_inbox() as inbox:
+            attester_key = private_key_from_hex(keys.cctp_attester_key)
+            async with (
+                open_inbox() as inbox,
+                open_attester(devnet.networks, attester_key, devnet.attestation_port),
+            ):
                 base = f"http://127.0.0.1:{port}"
                 environment = _environment(base, port, database_url, devnet, keys)
                 server = Roles(environment, directory / "server.log", roles)
@@ -291,6 +297,11 @@ def _environment(
         "GSTABLE_ATTESTOR_KEY": keys.attestor_key,
         "GSTABLE_WEBHOOK_ALLOW_LOOPBACK": "true",
     }
+
+
+def _camel_case(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(word.title() for word in others)
 
 
 async def _ready(base: str, log: Path) -> None:
