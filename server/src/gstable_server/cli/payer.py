@@ -1,8 +1,10 @@
-"""A payer without a browser: asks the hosted page for what a wallet must call, and calls it."""
+"""A payer without a browser: asks the hosted page for what a wallet must do, and does it."""
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +12,19 @@ import aiohttp
 
 from gstable_server.chain import abi
 from gstable_server.chain.checksum import address_from_text, to_checksum
-from gstable_server.chain.http_rpc import open_rpc
+from gstable_server.chain.consents import nonces_call
+from gstable_server.chain.http_rpc import HttpRpc, open_rpc
 from gstable_server.chain.keys import address_of_key, private_key_from_hex
 from gstable_server.chain.networks import Network, Networks
 from gstable_server.chain.orders import ContractCall
+from gstable_server.chain.typed_data_json import typed_data_from_json
 from gstable_server.chain.wallet import Wallet
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.tenant import Mode
+from gstable_server.routing.model import Way
 
+RELAYED_SECONDS = 60.0
+LOOK_SECONDS = 0.2
 _CLIENT_CODE = re.compile(r'data-client-code="([^"]+)"')
 
 
@@ -36,10 +43,12 @@ class Paid:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What the page answered to a choice: terms and calls, for one network."""
+    """What the page answered to a choice: terms and what a wallet has to do, for one network."""
 
+    payment_url: str
+    client_code: str
     network: Network
-    calls: dict[str, Any]
+    answer: dict[str, Any]
 
 
 class Payer:
@@ -63,14 +72,24 @@ class Payer:
                 raise PaymentFailed(f"the link page answered {response.status}")
             return self._base + response.headers["Location"]
 
-    async def pay(self, payment_url: str, token_id: str, payer_email: str | None = None) -> Paid:
-        """Approve exactly what is asked, pay, and wait until the payment stands in a block."""
-        return await self.send(await self.prepare(payment_url, token_id, payer_email))
+    async def pay(
+        self,
+        payment_url: str,
+        token_id: str,
+        payer_email: str | None = None,
+        way: Way = Way.APPROVE,
+    ) -> Paid:
+        """Pay with that token in that way, and wait until the payment stands in a block."""
+        return await self.send(await self.prepare(payment_url, token_id, payer_email, way))
 
     async def prepare(
-        self, payment_url: str, token_id: str, payer_email: str | None = None
+        self,
+        payment_url: str,
+        token_id: str,
+        payer_email: str | None = None,
+        way: Way = Way.APPROVE,
     ) -> Prepared:
-        """Choose a token on the page: the signed terms and the calls that carry them."""
+        """Choose a token on the page: the signed terms and what the wallet has to do."""
         async with self._http.get(payment_url) as response:
             found = _CLIENT_CODE.search(await response.text())
         if response.status != 200 or found is None:
@@ -78,29 +97,77 @@ class Payer:
         choice = {
             "clientCode": found[1],
             "tokenId": token_id,
+            "way": way.value,
             "payer": to_checksum(address_of_key(self._private_key)),
             "payerEmail": payer_email,
         }
-        headers = {"Origin": self._base}
-        async with self._http.post(
-            f"{payment_url}/prepare", json=choice, headers=headers
-        ) as response:
-            calls: dict[str, Any] = await response.json()
-        if response.status != 200:
-            raise PaymentFailed(calls["problem"])
+        answer = await self._post(f"{payment_url}/prepare", choice)
         token = self._networks.require_token(token_id, Mode.TEST)
-        return Prepared(self._networks.network(token.network), calls)
+        return Prepared(payment_url, found[1], self._networks.network(token.network), answer)
+
+    async def _post(self, url: str, body: dict[str, Any]) -> dict[str, Any]:
+        headers = {"Origin": self._base}
+        async with self._http.post(url, json=body, headers=headers) as response:
+            answer: dict[str, Any] = await response.json()
+        if response.status != 200:
+            raise PaymentFailed(answer["problem"])
+        return answer
 
     async def send(self, prepared: Prepared) -> Paid:
-        """Make the prepared calls, first the approval, and wait for each to be mined."""
-        network, calls = prepared.network, prepared.calls
-        if calls["chainId"] != network.chain_id:
+        """Do what was prepared, first an approval if one is asked for, and wait for the payment
+        to be mined. Whoever signed waits for the server to send it."""
+        network, answer = prepared.network, prepared.answer
+        if answer["chainId"] != network.chain_id:
             raise PaymentFailed("the page asks for another chain than the token's")
         async with open_rpc(network) as rpc:
             wallet = Wallet(self._private_key, rpc, network.chain_id)
-            await _send(wallet, calls["approve"])
-            tx_hash = await _send(wallet, calls["pay"])
-        return Paid(f"0x{tx_hash.hex()}", wallet.address, int(calls["terms"]["total"]))
+            if answer["approve"] is not None:
+                await _send(wallet, answer["approve"])
+            call = answer["pay"]
+            relay = None
+            if answer["typedData"] is not None:
+                authorized = await self._authorize(prepared, wallet, rpc)
+                call, relay = authorized["pay"], authorized["relay"]
+            if call is not None:
+                tx_hash_hex = f"0x{(await _send(wallet, call)).hex()}"
+            else:
+                tx_hash_hex = await self._relayed(prepared, relay)
+        return Paid(tx_hash_hex, wallet.address, int(answer["terms"]["total"]))
+
+    async def _authorize(self, prepared: Prepared, wallet: Wallet, rpc: HttpRpc) -> dict[str, Any]:
+        """Sign what the page asks for, and hand the signature in."""
+        answer = prepared.answer
+        asked = answer["typedData"]
+        if answer["way"] == Way.PERMIT:
+            token = address_from_text(answer["tokenAddress"])
+            nonce = await rpc.call(token, nonces_call(wallet.address))
+            message = {**asked["message"], "nonce": str(int.from_bytes(nonce, "big"))}
+            asked = {**asked, "message": message}
+        signature = wallet.sign_typed_data(typed_data_from_json(asked))
+        return await self._post(
+            f"{prepared.payment_url}/authorize",
+            {
+                "clientCode": prepared.client_code,
+                "digest": answer["digest"],
+                "way": answer["way"],
+                "payer": to_checksum(wallet.address),
+                "signature": f"0x{signature.hex()}",
+            },
+        )
+
+    async def _relayed(self, prepared: Prepared, relay: str | None) -> str:
+        """The transaction of a payment that the server sends, once the page shows it."""
+        deadline = time.monotonic() + RELAYED_SECONDS
+        while time.monotonic() < deadline:
+            params = {"relay": relay or ""}
+            async with self._http.get(f"{prepared.payment_url}/status", params=params) as response:
+                status = await response.json()
+            if status["receipt"] is not None:
+                return str(status["receipt"]["txHash"])
+            if status["relay"] == "failed":
+                raise PaymentFailed("the server could not send the payment")
+            await asyncio.sleep(LOOK_SECONDS)
+        raise PaymentFailed(f"the server has not sent the payment after {RELAYED_SECONDS} s")
 
 
 async def _send(wallet: Wallet, shown: dict[str, str]) -> bytes:
