@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Protocol
 
 import pytest
 
 from gstable_server.chain import abi
-from gstable_server.chain.abi.payments import PAID
+from gstable_server.chain.abi.payments import PAID, TRANSFERRED
 from gstable_server.chain.devnet import Devnet
 from gstable_server.chain.networks import Network
 from gstable_server.chain.orders import (
@@ -21,7 +22,7 @@ from gstable_server.chain.orders import (
     session_key,
 )
 from gstable_server.chain.rpc import LogFilter, NodeRefused, Rpc, UnknownBlock
-from gstable_server.chain.testing import FakeChain, fake_network
+from gstable_server.chain.testing import FakeChain, event_log, fake_network
 from gstable_server.chain.wallet import Wallet
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.clock import UnixSeconds
@@ -38,6 +39,8 @@ class World(Protocol):
 
     network: Network
     rpc: Rpc
+    payer: Address
+    """Who made the last payment."""
 
     async def pay(self) -> tuple[bytes, int]:
         """Make a payment; its session key and the number of its block."""
@@ -52,12 +55,18 @@ class FakeWorld:
         self.network = fake_network()
         self.chain = FakeChain(self.network)
         self.rpc: Rpc = self.chain
+        self.payer = NOBODY
         signer = abi.call_data(abi.IS_SIGNER, abi.address_word(NOBODY))
         self.chain.returns[self.network.router, signer] = abi.number_word(0)
 
     async def pay(self) -> tuple[bytes, int]:
-        payment = self.chain.payment()
-        return payment.session_key, self.chain.mine(payment).number
+        payment = replace(self.chain.payment(), payer=Address(os.urandom(20)))
+        self.payer = payment.payer
+        token, tx_hash = self.network.tokens[0].address, payment.tx_hash
+        legs = (payment.merchant, 990_000), (payment.fee_receiver, 5_000)
+        moved = [event_log(TRANSFERRED, token, tx_hash, self.payer, *leg) for leg in legs]
+        block = self.chain.mine_logs([*moved, payment.log(self.network.router)])
+        return payment.session_key, block.number
 
     async def mine(self, blocks: int) -> None:
         self.chain.mine_empty(blocks)
@@ -73,6 +82,7 @@ class AnvilWorld:
         self._devnet = devnet
         self._signer = signer
         self._stack = stack
+        self.payer = NOBODY
 
     async def open(self) -> None:
         await self._stack.enter_async_context(self._devnet.standing_still("polygon"))
@@ -81,6 +91,7 @@ class AnvilWorld:
 
     async def pay(self) -> tuple[bytes, int]:
         wallet = Wallet(os.urandom(32), self._http, self.network.chain_id)
+        self.payer = wallet.address
         token = self.network.tokens[0]
         await self._devnet.set_balance("polygon", wallet.address, 10**18)
         await self._devnet.fund("polygon", wallet.address, token.symbol, 1_000_000)
@@ -118,6 +129,11 @@ async def world(
 
 def router_logs(world: World) -> list[LogFilter]:
     return [LogFilter((world.network.router,))]
+
+
+def transfers_of(world: World, sender: Address) -> LogFilter:
+    tokens = tuple(token.address for token in world.network.tokens)
+    return LogFilter(tokens, ((TRANSFERRED.topic,), (abi.address_word(sender),)))
 
 
 async def test_chain_id_is_the_configured_one(world: World) -> None:
@@ -169,9 +185,43 @@ async def test_payment_is_in_the_logs_of_its_block_and_only_there(world: World) 
     assert await world.rpc.logs_of_block(block.hash, [LogFilter((NOBODY,))]) == ()
 
 
+async def test_transfers_are_found_by_their_sender_beside_the_logs_of_contracts(
+    world: World,
+) -> None:
+    _, number = await world.pay()
+    [block] = await world.rpc.blocks_by_number((number,))
+    assert block is not None
+    transfers = transfers_of(world, world.payer)
+    logs = await world.rpc.logs_of_block(block.hash, [*router_logs(world), transfers])
+    token, router = world.network.tokens[0].address, world.network.router
+    assert [log.address for log in logs] == [token, token, router]
+    assert [log.log_index for log in logs] == sorted(log.log_index for log in logs)
+    moved = [TRANSFERRED.read(log) for log in logs[:2]]
+    assert [each and (each[0], each[2]) for each in moved] == [
+        (world.payer, 990_000),
+        (world.payer, 5_000),
+    ]
+    assert await world.rpc.logs_in_range(number, number, [*router_logs(world), transfers]) == logs
+    assert await world.rpc.logs_of_block(block.hash, [transfers_of(world, NOBODY)]) == ()
+
+
+async def test_chn_05_log_that_several_filters_admit_comes_once(world: World) -> None:
+    _, number = await world.pay()
+    [block] = await world.rpc.blocks_by_number((number,))
+    assert block is not None
+    wide = LogFilter((world.network.router, NOBODY, world.network.tokens[0].address))
+    narrow = LogFilter((world.network.router,), ((PAID.topic, TRANSFERRED.topic),))
+    filters = [wide, narrow, transfers_of(world, world.payer)]
+    logs = await world.rpc.logs_of_block(block.hash, filters)
+    assert len(logs) == 3
+    assert await world.rpc.logs_in_range(number, number, filters) == logs
+    assert len(await world.rpc.logs_of_block(block.hash, [narrow])) == 1
+
+
 async def test_chn_12_logs_of_an_unknown_block_are_refused_and_not_empty(world: World) -> None:
-    with pytest.raises(UnknownBlock):
-        await world.rpc.logs_of_block(UNKNOWN, router_logs(world))
+    for filters in (router_logs(world), [*router_logs(world), transfers_of(world, NOBODY)]):
+        with pytest.raises(UnknownBlock):
+            await world.rpc.logs_of_block(UNKNOWN, filters)
 
 
 async def test_range_has_the_logs_of_its_blocks_both_ends_included(world: World) -> None:
@@ -192,8 +242,9 @@ async def test_range_has_the_logs_of_its_blocks_both_ends_included(world: World)
 
 async def test_chn_12_range_beyond_the_head_is_refused_and_not_cut_short(world: World) -> None:
     head = await world.rpc.block_number()
-    with pytest.raises(UnknownBlock):
-        await world.rpc.logs_in_range(head, head + 1000, router_logs(world))
+    for filters in (router_logs(world), [*router_logs(world), transfers_of(world, NOBODY)]):
+        with pytest.raises(UnknownBlock):
+            await world.rpc.logs_in_range(head, head + 1000, filters)
 
 
 async def test_chn_16_block_that_left_the_chain_is_unknown(world: World) -> None:

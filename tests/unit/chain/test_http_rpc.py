@@ -324,8 +324,9 @@ async def test_chn_12_lagging_provider_is_left_for_one_that_has_the_block(
     [
         a_log(blockHash=hash_text(9)),
         a_log(removed=True),
+        a_log(address="0x" + "51" * 20),
     ],
-    ids=["another block", "removed"],
+    ids=["another block", "removed", "another contract"],
 )
 async def test_chn_12_log_that_does_not_belong_is_a_lie(
     log: dict[str, Any], rpc: HttpRpc, providers: list[Provider]
@@ -350,6 +351,56 @@ async def test_chn_05_repeated_log_is_one_and_a_contradicting_one_is_a_lie(
     providers[0].reply = with_result("eth_getLogs", [a_log(), a_log(data="0x12")])
     with pytest.raises(ProviderLied):
         await rpc.logs_of_block(ASKED, [ROUTER_LOGS])
+
+
+async def test_several_filters_are_one_request_and_what_both_admit_comes_once(
+    rpc: HttpRpc, providers: list[Provider]
+) -> None:
+    topic, sender = bytes.fromhex(hash_text(1)[2:]), b"\x09" * 32
+    wide = LogFilter((Address(b"\x51" * 20), ROUTER), ((topic,),))
+    narrow = LogFilter((ROUTER,), ((topic, sender), (sender,)))
+    assert len(await rpc.logs_of_block(ASKED, [ROUTER_LOGS, wide, narrow])) == 1
+    _, body = providers[0].bodies  # the first asked for the chain id
+    asked = [each["params"][0] for each in body if each["method"] == "eth_getLogs"]
+    assert [each["method"] for each in body] == ["eth_getLogs"] * 3 + ["eth_getBlockByHash"]
+    assert asked == [
+        {"blockHash": hash_text(1005), "address": ["0x" + "50" * 20], "topics": []},
+        {
+            "blockHash": hash_text(1005),
+            "address": ["0x" + "51" * 20, "0x" + "50" * 20],
+            "topics": [[hash_text(1)]],
+        },
+        {
+            "blockHash": hash_text(1005),
+            "address": ["0x" + "50" * 20],
+            "topics": [[hash_text(1), "0x" + "09" * 32], ["0x" + "09" * 32]],
+        },
+    ]
+
+
+@pytest.mark.parametrize("in_range", [True, False])
+async def test_logs_that_no_filter_admits_are_a_lie(
+    rpc: HttpRpc, providers: list[Provider], in_range: bool
+) -> None:
+    others = [LogFilter((ROUTER,), ((bytes(32),),)), LogFilter((Address(b"\x51" * 20),))]
+    with pytest.raises(ProviderLied, match="not asked for"):
+        if in_range:
+            await rpc.logs_in_range(1, 50, others)
+        else:
+            await rpc.logs_of_block(ASKED, others)
+
+
+async def test_chn_05_one_place_told_differently_to_two_filters_is_a_lie(
+    rpc: HttpRpc, providers: list[Provider]
+) -> None:
+    def changing(question: Any, honest_answer: Any) -> Any:
+        if question["method"] == "eth_getLogs":
+            honest_answer["result"] = [a_log(data="0x0" + str(question["id"]))]
+        return honest_answer
+
+    providers[0].reply = changed(changing)
+    with pytest.raises(ProviderLied, match="one place"):
+        await rpc.logs_of_block(ASKED, [ROUTER_LOGS, ROUTER_LOGS])
 
 
 async def test_other_block_than_asked_for_is_a_lie(rpc: HttpRpc, providers: list[Provider]) -> None:
