@@ -7,12 +7,14 @@ import {IPaymentRouter} from "../../src/interfaces/IPaymentRouter.sol";
 import {EscrowTest, IEscrow} from "../support/EscrowTest.sol";
 import {ITransferHook, OddToken} from "../support/OddToken.sol";
 
-/// @notice A solver that asks for another release from inside the one it gets.
+/// @notice A solver that asks for more from inside the release it gets, and looks around there.
 contract ReentrantSolver is ITransferHook {
     IEscrow private immutable escrow;
     bytes32 private orderId;
     bytes private signatures;
     bytes4 public refusal;
+    bytes4 public reclaimRefusal;
+    uint256 public owedSeen;
 
     constructor(IEscrow escrow_) {
         escrow = escrow_;
@@ -28,6 +30,11 @@ contract ReentrantSolver is ITransferHook {
         catch (bytes memory reason) {
             refusal = bytes4(reason);
         }
+        try escrow.reclaim(orderId) {}
+        catch (bytes memory reason) {
+            reclaimRefusal = bytes4(reason);
+        }
+        owedSeen = escrow.owed(msg.sender);
     }
 }
 
@@ -288,8 +295,11 @@ contract EscrowReleaseTest is EscrowTest {
         route(order);
         thief.prepare(idOf(order), proofOf(idOf(order), address(thief)));
         odd.misbehave(OddToken.Oddity.TellsReceiverFirst, address(thief));
+        vm.warp(NOW + 1 days);
         escrow.release(orderId, address(thief), proofOf(orderId, address(thief)));
-        vm.assertEq(bytes32(thief.refusal()), bytes32(bytes4(reentered())), "refusal");
+        vm.assertEq(bytes32(thief.refusal()), bytes32(bytes4(reentered())), "release");
+        vm.assertEq(bytes32(thief.reclaimRefusal()), bytes32(bytes4(reentered())), "reclaim");
+        vm.assertEq(thief.owedSeen(), 100 * UNIT, "what is read inside is true already");
         vm.assertEq(odd.balanceOf(address(thief)), 100 * UNIT, "thief");
         vm.assertTrue(escrow.escrows(idOf(order)).state == IEscrowRail.State.OPEN, "second");
     }

@@ -3,10 +3,44 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IPaymentRouter} from "../../src/interfaces/IPaymentRouter.sol";
+import {ISettlementRail} from "../../src/interfaces/ISettlementRail.sol";
 import {ISwapRail} from "../../src/interfaces/ISwapRail.sol";
-import {OddToken} from "../support/OddToken.sol";
+import {IRouter} from "../support/Interfaces.sol";
+import {ITransferHook, OddToken} from "../support/OddToken.sol";
 import {RailTest} from "../support/RailTest.sol";
 import {IUniswapFactory, LiquidityProvider, Uniswap} from "../support/Uniswap.sol";
+
+/// @notice A merchant that pays and starts the rail again from inside the swap that pays it.
+contract ReentrantMerchant is ITransferHook {
+    IRouter private immutable router;
+    IPaymentRouter.RoutedOrder private order;
+    bytes private signature;
+    bytes4 public routeRefusal;
+    bytes4 public startRefusal;
+
+    constructor(IRouter router_) {
+        router = router_;
+    }
+
+    function prepare(IPaymentRouter.RoutedOrder calldata order_, bytes calldata signature_)
+        external
+    {
+        order = order_;
+        signature = signature_;
+    }
+
+    function beforeTransfer() external {
+        try router.route(order, signature) {}
+        catch (bytes memory reason) {
+            routeRefusal = bytes4(reason);
+        }
+        ISettlementRail.Delivery memory delivery;
+        try ISettlementRail(order.rail).start(delivery, "") {}
+        catch (bytes memory reason) {
+            startRefusal = bytes4(reason);
+        }
+    }
+}
 
 /// @notice `SwapRail` on Uniswap's own bytecode: the merchant gets the exact amount, the payer what
 ///         the swap did not cost.
@@ -195,6 +229,24 @@ contract SwapRailTest is RailTest {
             holdsNothing(address(usdt), address(usdc));
         }
         vm.assertEq(usdc.balanceOf(merchant), UNIT + 3 * 99_900_000, "merchant");
+    }
+
+    function test_con_02_paying_inside_a_swap_is_refused() public {
+        provider.provide(Uniswap.openPool(factory, address(odd), address(usdt)), LIQUIDITY);
+        ReentrantMerchant thief = new ReentrantMerchant(router);
+        IPaymentRouter.RoutedOrder memory order = swapping(address(usdt), address(odd));
+        order.merchant = address(thief);
+        order.sessionKey = keccak256("second");
+        thief.prepare(order, signedWith(SIGNER_KEY, router.digestOfRouted(order)));
+        odd.misbehave(OddToken.Oddity.TellsReceiverFirst, address(thief));
+        order.sessionKey = keccak256("session");
+        route(order);
+        vm.assertEq(bytes32(thief.routeRefusal()), bytes32(bytes4(reentered())), "route");
+        vm.assertEq(
+            bytes32(thief.startRefusal()), bytes32(ISettlementRail.NotTheRouter.selector), "start"
+        );
+        vm.assertEq(odd.balanceOf(address(thief)), order.merchantAmount, "paid once");
+        vm.assertEq(router.paid(keccak256("second")), false, "second");
     }
 
     function test_con_15_tokens_sent_by_mistake_are_neither_spent_nor_given_away() public {
