@@ -94,11 +94,12 @@ async def test_the_page_offers_every_token_by_network_the_nearest_first(
     ]
     assert page.count(" checked") == 1
     text = " ".join(page.split())
-    assert '100.20 USDC<br><span class="small muted">with 0.20 USDC service fee' in text
-    assert "100.60 USDT" in text
+    assert '100.20 USDC<br><span class="small muted">with 0.20 USD fee' in text
+    # All that comes on top, of which a solver gets a part.
+    assert '100.60 USDT<br><span class="small muted">with 0.60 USD fee' in text
     # Where the merchant bears it, the payer is not told of it with every token.
     free = await merchant.session(feeModel=1)
-    assert "service fee</span>" not in (await payer.get(f"/pay/{free.session_id}")).text
+    assert "USD fee" not in (await payer.get(f"/pay/{free.session_id}")).text
 
 
 async def test_a_routed_payment_says_what_arrives_and_where(
@@ -109,6 +110,7 @@ async def test_a_routed_payment_says_what_arrives_and_where(
     terms = prepared["terms"]
     assert (terms["totalText"], terms["merchantAmountText"]) == ("100.00 USDT", "99.40 USDC")
     assert terms["merchantNetworkName"] == "Polygon"
+    assert terms["railCostText"] == "0.0994 USDT"
     assert int(terms["amount"]) + int(terms["feeAmount"]) == int(terms["total"])
     assert prepared["pay"]["data"][:10] == f"0x{abi.selector(abi.ROUTE).hex()}"
     assert terms["rail"][2:].lower() in prepared["pay"]["data"]

@@ -156,6 +156,8 @@ function showTerms({ payer, prepared }: Review): void {
   setText("term-recipient", terms.recipient);
   setText("term-fee", terms.feeAmountText);
   show("term-fee-row", BigInt(terms.feeAmount) > 0n);
+  setText("term-rail", terms.railCostText);
+  show("term-rail-row", BigInt(terms.railCost) > 0n);
   setText("term-network", prepared.networkName);
   setText("term-payer", payer);
   setText("term-router", terms.router);

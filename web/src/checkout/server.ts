@@ -40,6 +40,8 @@ export interface Prepared {
   typedData: TypedData | null;
   terms: {
     amount: string;
+    railCost: string;
+    railCostText: string;
     feeAmount: string;
     feeAmountText: string;
     total: string;

@@ -11,7 +11,8 @@ from typing import Any
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.executor.model import IntentView, State
 from gstable_server.chain.networks import Networks, Token
-from gstable_server.chain.orders import ContractCall, Order, PaymentOrder, approve_call
+from gstable_server.chain.orders import ContractCall, PaymentOrder, approve_call
+from gstable_server.chain.rails.par import at_par_rounded_up
 from gstable_server.kernel.money import Money, token_text
 from gstable_server.kernel.urls import is_loopback
 from gstable_server.sessions.paying import Authorized, PreparedPayment
@@ -50,9 +51,13 @@ def prepared_json(prepared: PreparedPayment, networks: Networks) -> dict[str, An
 def _terms(prepared: PreparedPayment, networks: Networks) -> dict[str, Any]:
     order, token = prepared.signed.order, prepared.option.token
     settlement = token if isinstance(order, PaymentOrder) else order.settlement
-    given = given_away(order)
+    given = order.merchant_amount if isinstance(order, PaymentOrder) else order.amount
+    par = at_par_rounded_up(order.merchant_amount, settlement, token)
     return {
         "amount": str(given),
+        # What the rail may keep of it; a swap gives back what it does not need.
+        "railCost": str(given - par),
+        "railCostText": _text(given - par, token),
         "feeAmount": str(order.fee_amount),
         "feeAmountText": _text(order.fee_amount, token),
         "total": str(order.total),
@@ -69,11 +74,6 @@ def _terms(prepared: PreparedPayment, networks: Networks) -> dict[str, Any]:
         "feeReceiver": to_checksum(order.fee_receiver),
         "router": to_checksum(prepared.signed.network.router),
     }
-
-
-def given_away(order: Order) -> int:
-    """What the merchant or the rail gets of the payer's token, in atomic units."""
-    return order.merchant_amount if isinstance(order, PaymentOrder) else order.amount
 
 
 def _text(atomic: int, token: Token) -> str:

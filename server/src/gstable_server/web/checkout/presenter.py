@@ -13,6 +13,7 @@ from gstable_server.kernel.money import (
     MicroUsd,
     share_rounded_up,
     token_text,
+    usd_text,
 )
 from gstable_server.kernel.tenant import Mode
 from gstable_server.links.model import LinkStatus, LinkType, PaymentLink
@@ -271,10 +272,11 @@ def _grouped(
 
 
 def _option_view(session: Session, option: RouteOption, ways: tuple[Way, ...]) -> OptionView:
-    """The fee is named where the payer bears it."""
+    """The fee is named where the payer bears it: all that comes on top, whoever gets it."""
     symbol, fee = option.token.symbol, ""
     if session.fee_model is FeeModel.PAYER_PAYS:
-        fee = f"with {token_text(option.quote.fee)} {symbol} service fee"
+        added = MicroUsd(share_rounded_up(session.amount, option.fee_ppm))
+        fee = f"with {usd_text(added)} USD fee"
     return OptionView(
         token_id=option.token.token_id,
         symbol=symbol,
