@@ -8,7 +8,8 @@ CREATE TABLE chain_blocks (
     PRIMARY KEY (network, number)
 );
 
--- Everything that the logs of our contracts said, append only: a reorganisation adds a fact, it erases none.
+-- Everything that the logs of our contracts said, append only: a reorganisation adds a fact, it
+-- erases none.
 CREATE TABLE chain_facts (
     fact_number  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     network      text NOT NULL,
