@@ -158,7 +158,7 @@ async def _site(rpc: HttpRpc, plan: SitePlan, actors: Actors) -> _Site:
 def _write_down(site: _Site) -> None:
     """Everything that needs no other chain."""
     script = site.script
-    site.tokens["USDC"] = _usdc(script)
+    site.tokens["USDC"] = fiat_token(script)
     if site.plan.tether:
         site.tokens["USDT"] = script.create(_own_code("TetherDouble"), abi.number_word(0))
         _issue(site, site.script.sender, POOL_TOKENS)
@@ -239,8 +239,9 @@ def _issue(site: _Site, holder: Address, whole_tokens: int) -> None:
             site.script.call(site.tokens["USDT"], abi.TRANSFER, word, amount)
 
 
-def _usdc(script: Script) -> Address:
-    """Circle's FiatTokenV2_2 behind its proxy, in the sequence of contracts/README.md."""
+def fiat_token(script: Script, decimals: int = DECIMALS) -> Address:
+    """Circle's FiatTokenV2_2 behind its proxy, in the sequence of contracts/README.md; the script's
+    sender has every office of it."""
     contracts = load_artifact(ARTIFACTS / "usdc.json")["contracts"]
     checker = script.create(creation_code(contracts["SignatureChecker"]))
     implementation = script.create(creation_code(contracts["FiatTokenV2_2"], checker))
@@ -256,7 +257,7 @@ def _usdc(script: Script) -> Address:
         name,
         symbol,
         currency,
-        abi.number_word(DECIMALS),
+        abi.number_word(decimals),
         operator,  # master minter
         operator,  # pauser
         operator,  # blacklister

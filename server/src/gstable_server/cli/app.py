@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
+
+R = TypeVar("R")
 
 app = typer.Typer(
     add_completion=True,
@@ -17,13 +20,16 @@ app = typer.Typer(
     help="Stablecoin payments on your own machine.",
 )
 
+doctor = typer.Typer(no_args_is_help=True, help="Look at what a server is configured with.")
+app.add_typer(doctor, name="doctor")
+
 
 def main() -> None:
     """Run the command line. What the user can act on is one line on standard error."""
     app()
 
 
-def _complain(text: object) -> None:
+def _complain(text: object) -> NoReturn:
     print(f"gstable: {text}", file=sys.stderr)
     raise typer.Exit(1)
 
@@ -98,7 +104,25 @@ def openapi(
         _complain(f"{file} is out of date: run `gstable openapi {file}` and review the difference")
 
 
-def _run(coroutine: object) -> None:
+@doctor.command()
+def network(
+    name: Annotated[str, typer.Argument(help="of networks.toml")],
+    networks_file: Annotated[
+        Path | None, typer.Option(help="instead of GSTABLE_NETWORKS_FILE")
+    ] = None,
+    holder: Annotated[
+        list[str] | None, typer.Option(help="token id=address of an account that has some")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="one object instead of a table")] = False,
+) -> None:
+    """Probe a network: its nodes, contracts and tokens; exit code 1 when something failed."""
+    from gstable_server.cli import doctor as command
+
+    if not _run(command.network(name, networks_file, holder or [], as_json=json)):
+        raise typer.Exit(1)
+
+
+def _run(coroutine: Coroutine[Any, Any, R]) -> R:
     from gstable_server.chain.configuration import ConfigurationError
     from gstable_server.chain.devnet import DevnetFailed
     from gstable_server.cli.console_visit import ConsoleFailed
@@ -106,7 +130,7 @@ def _run(coroutine: object) -> None:
     from gstable_server.plumbing.embedded_postgres import DatabaseFailed
 
     try:
-        asyncio.run(coroutine)  # type: ignore[arg-type]
+        return asyncio.run(coroutine)
     except (
         ConfigurationError, ConsoleFailed, DatabaseFailed, DevnetFailed, StackFailed
     ) as failure:  # fmt: skip

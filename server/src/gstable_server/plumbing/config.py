@@ -53,6 +53,18 @@ class Settings(BaseSettings):
     """Deliver to http://127.0.0.1 in test mode; for local development only."""
 
 
+class DoctorSettings(BaseSettings):
+    """What ``gstable doctor`` takes from the same variables, as far as they are set."""
+
+    model_config = SettingsConfigDict(env_prefix="GSTABLE_", extra="ignore")
+
+    networks_file: Path = Path("networks.toml")
+    order_signing_key: SecretStr | None = None
+    relayer_key: SecretStr | None = None
+    solver_key: SecretStr | None = None
+    attestor_key: SecretStr | None = None
+
+
 class SettingsInvalid(Exception):
     """A variable is missing or wrong; the text names it."""
 

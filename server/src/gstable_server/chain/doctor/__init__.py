@@ -1,0 +1,1 @@
+"""A probe of one configured network: what its node, contracts and tokens really do."""
