@@ -452,8 +452,8 @@ async def test_an_authorised_payment_stays_paid(crossings: Crossings) -> None:
     async with crossings.db.begin() as tx:
         await tx.execute(
             "INSERT INTO session_orders (session_id, network, token_id, way, rail, digest, body, "
-            "merchant_amount, fee_amount, fee_ppm, deadline, payer, signed_at) VALUES ($1, 'polygon', "
-            "'polygon::usdc', 'approve', 'hold', $2, '{}', $3, 0, 0, $4, $5, $4)",
+            "merchant_amount, fee_amount, fee_ppm, deadline, payer, signed_at) VALUES ($1, "
+            "'polygon', 'polygon::usdc', 'approve', 'hold', $2, '{}', $3, 0, 0, $4, $5, $4)",
             view.session.session_id,
             b"\x01" * 32,
             held.merchant_amount,

@@ -67,7 +67,7 @@ async def _follow(tx: Tx, desk: Desk, session: Session, payment: Payment, fact: 
     if await _other_payment(tx, session, payment):
         return
     # One payment is given up while another may still return: the session goes on waiting.
-    if fact.what is FactWhat.LOST and await _awaited(tx, session):
+    if fact.what is FactWhat.LOST and await awaited(tx, session):
         return
     happened = _FACT_OF[fact.what]
     if happened is machine.Fact.PAYMENT_FINAL and payment.rail is RailName.HOLD:
@@ -80,7 +80,7 @@ async def _follow(tx: Tx, desk: Desk, session: Session, payment: Payment, fact: 
 
 async def stop_waiting(tx: Tx, desk: Desk, session: Session) -> None:
     """Reopen a session whose only payment came back as one that does not pay it any more."""
-    if not await _other_payment(tx, session, None) and not await _awaited(tx, session):
+    if not await _other_payment(tx, session, None) and not await awaited(tx, session):
         await advance(tx, desk, session, machine.Fact.PAYMENT_LOST)
 
 
@@ -208,7 +208,7 @@ async def _other_payment(tx: Tx, session: Session, known: Payment | None) -> boo
     return standing is not None and (known is None or standing.payment_id != known.payment_id)
 
 
-async def _awaited(tx: Tx, session: Session) -> bool:
+async def awaited(tx: Tx, session: Session) -> bool:
     """True when a payment that pays this session was taken back and not given up yet."""
     return any(
         payment.pays and payment.state is PaymentState.REVERTED

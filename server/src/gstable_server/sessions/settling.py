@@ -14,7 +14,7 @@ from gstable_server.kernel.clock import from_unix_seconds
 from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.events import StoredEvent
 from gstable_server.sessions import booking, machine, matching, store
-from gstable_server.sessions.hearing import advance, stop_waiting, tell_of_flags
+from gstable_server.sessions.hearing import advance, awaited, stop_waiting, tell_of_flags
 from gstable_server.sessions.model import (
     STANDING,
     Delivery,
@@ -90,7 +90,10 @@ def _carries(payment: Payment) -> bool:
 async def _withdraw_credit(tx: Tx, desk: Desk, session: Session, before: Payment) -> None:
     """What paid the session does so no more."""
     if _carries(before):
-        await advance(tx, desk, session, machine.Fact.CREDIT_WITHDRAWN)
+        # Another payment that was taken back may still return: the session goes on waiting.
+        waits = await awaited(tx, session)
+        fact = machine.Fact.CROSSING_INTERRUPTED if waits else machine.Fact.CREDIT_WITHDRAWN
+        await advance(tx, desk, session, fact)
     elif session.state is SessionState.SETTLEMENT_PENDING:
         await stop_waiting(tx, desk, session)
 
