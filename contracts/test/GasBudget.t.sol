@@ -69,8 +69,7 @@ contract GasBudgetTest is CollectorTest {
     }
 
     function withinBudget(string memory name) private {
-        uint256 budget =
-            vm.parseTomlUint(vm.readFile("gas-budget.toml"), string.concat(".", name));
+        uint256 budget = vm.parseTomlUint(vm.readFile("gas-budget.toml"), string.concat(".", name));
         uint256 used = vm.lastCallGas().gasTotalUsed;
         emit log_named_uint(name, used);
         vm.assertTrue(used > 40_000, "calls are not isolated: this is not a transaction's gas");

@@ -146,9 +146,7 @@ abstract contract CollectorTest is RouterTest {
     function expectRouted(
         IPaymentRouter.RoutedOrder memory order,
         address by,
-        uint256 spent,
-        uint256 fee,
-        uint256 delivered
+        uint256[3] memory spentFeeDelivered
     ) internal {
         vm.expectEmit(address(router));
         emit IPaymentRouter.Routed(
@@ -157,13 +155,13 @@ abstract contract CollectorTest is RouterTest {
             order.rail,
             order.merchant,
             order.token,
-            spent,
-            fee,
+            spentFeeDelivered[0],
+            spentFeeDelivered[1],
             order.feeReceiver,
             order.settlementChainId,
             order.settlementToken,
             order.merchantAmount,
-            delivered,
+            spentFeeDelivered[2],
             order.railData
         );
     }
@@ -216,9 +214,7 @@ abstract contract CollectorTest is RouterTest {
         bytes memory permitted = abi.encodePacked(permission(token, amount));
         if (feeAmount != 0) permitted = abi.encodePacked(permitted, permission(token, feeAmount));
         bytes32 witness = keccak256(
-            abi.encode(
-                keccak256("PaymentWitness(bytes32 digest,address payer)"), digest, account
-            )
+            abi.encode(keccak256("PaymentWitness(bytes32 digest,address payer)"), digest, account)
         );
         return typed(
             PERMIT2,

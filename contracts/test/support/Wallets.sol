@@ -81,9 +81,7 @@ contract WalletFactory {
             keccak256(abi.encodePacked(type(ContractWallet).creationCode, abi.encode(holder)));
         return address(
             uint160(
-                uint256(
-                    keccak256(abi.encodePacked(bytes1(0xff), address(this), bytes32(0), code))
-                )
+                uint256(keccak256(abi.encodePacked(bytes1(0xff), address(this), bytes32(0), code)))
             )
         );
     }
