@@ -10,15 +10,22 @@ import pytest
 from eth_abi.abi import encode
 
 from gstable_server.chain import abi
+from gstable_server.chain.abi import rails as rails_abi
 from gstable_server.chain.abi.events import Event, event
 from gstable_server.chain.abi.payments import PAID, ROUTED, TRANSFERRED
-from gstable_server.chain.orders import ORDER
+from gstable_server.chain.orders import ORDER, ROUTED_ORDER
 from gstable_server.kernel.address import Address
 
 ARTIFACTS = Path(__file__).parents[3] / "contracts/artifacts"
 ROUTER = json.loads((ARTIFACTS / "PaymentRouter.json").read_text())["abi"]
 USDC = json.loads((ARTIFACTS / "usdc.json").read_text())["contracts"]["FiatTokenV2_2"]["abi"]
 TETHER = json.loads((ARTIFACTS / "TetherDouble.json").read_text())["abi"]
+
+
+RAILS = {
+    name: json.loads((ARTIFACTS / f"{name}.json").read_text())["abi"]
+    for name in ("EscrowRail", "HoldRail", "MessageTransmitterDouble", "DepositCollector")
+}
 
 
 def written(inputs: list[dict[str, Any]]) -> str:
@@ -54,9 +61,11 @@ def test_router_has_the_functions_and_the_events() -> None:
 
 
 def test_order_has_the_members_of_the_struct_in_order() -> None:
-    [pay] = [each for each in ROUTER if each.get("name") == "pay"]
-    members = tuple((each["type"], each["name"]) for each in pay["inputs"][0]["components"])
-    assert members == ORDER.members
+    for name, struct in (("pay", ORDER), ("route", ROUTED_ORDER)):
+        [function] = [each for each in ROUTER if each.get("name") == name]
+        [order, _] = function["inputs"]
+        members = tuple((each["type"], each["name"]) for each in order["components"])
+        assert members == struct.members
 
 
 @pytest.mark.parametrize("contract", [USDC, TETHER], ids=["usdc", "tether"])
@@ -64,6 +73,46 @@ def test_tokens_have_the_functions(contract: list[dict[str, Any]]) -> None:
     needed = {abi.DECIMALS, abi.BALANCE_OF, abi.ALLOWANCE, abi.APPROVE, abi.TRANSFER}
     assert needed <= signatures(contract, "function")
     assert declared(contract, "Transfer") == {TRANSFERRED}
+
+
+def test_usdc_has_the_nonces_of_permits() -> None:
+    assert abi.NONCES in signatures(USDC, "function")
+
+
+def test_deposits_have_the_functions() -> None:
+    assert {abi.RECOVER, abi.BALANCES} <= signatures(RAILS["DepositCollector"], "function")
+
+
+def test_rails_have_the_functions_and_the_events() -> None:
+    escrow, hold = RAILS["EscrowRail"], RAILS["HoldRail"]
+    fill, release, reclaim = rails_abi.FILL, rails_abi.RELEASE, rails_abi.ESCROW_RECLAIM
+    asked = {rails_abi.FILLED_BY, rails_abi.ESCROWS, rails_abi.SOLVER_SINCE}
+    assert {fill, release, reclaim} | asked <= signatures(escrow, "function")
+    assert declared(escrow, "Filled") == {rails_abi.FILLED}
+    assert declared(escrow, "Released") == {rails_abi.RELEASED}
+    assert declared(escrow, "Reclaimed") == {rails_abi.ESCROW_RECLAIMED}
+    verbs = {rails_abi.CAPTURE, rails_abi.VOID, rails_abi.HOLD_RECLAIM}
+    assert verbs <= signatures(hold, "function")
+    assert declared(hold, "Captured") == {rails_abi.CAPTURED}
+    assert declared(hold, "Voided") == {rails_abi.VOIDED}
+    assert declared(hold, "Reclaimed") == {rails_abi.HOLD_RECLAIMED}
+
+
+def test_transmitter_has_the_functions_and_the_events() -> None:
+    transmitter = RAILS["MessageTransmitterDouble"]
+    functions = {rails_abi.RECEIVE_MESSAGE, rails_abi.USED_NONCES}
+    assert functions <= signatures(transmitter, "function")
+    assert declared(transmitter, "MessageSent") == {rails_abi.MESSAGE_SENT}
+    assert declared(transmitter, "MessageReceived") == {rails_abi.MESSAGE_RECEIVED}
+
+
+def test_arrays_and_structs_agree_with_an_independent_library() -> None:
+    inner = abi.encode(abi.number_word(1), abi.Dynamic(b"rail"))
+    ours = abi.encode(
+        abi.Tail(inner), abi.array([abi.number_word(2), abi.number_word(3)]), abi.number_word(4)
+    )
+    theirs = encode(["(uint256,bytes)", "uint256[]", "uint256"], [(1, b"rail"), [2, 3], 4])
+    assert ours == theirs
 
 
 def test_encoding_agrees_with_an_independent_library() -> None:

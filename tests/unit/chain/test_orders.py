@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_abi.abi import encode
 from eth_account import Account
+from eth_account.messages import encode_typed_data
 
-from gstable_server.chain import orders
+from gstable_server.chain import abi, orders
 from gstable_server.chain.abi.payments import PAID
 from gstable_server.chain.checksum import address_from_text, keccak256, to_checksum
 from gstable_server.chain.keys import private_key_from_hex, sign_digest
-from gstable_server.chain.networks import Network, Token
-from gstable_server.chain.orders import ContractCall, OrderSigner, PaymentOrder
+from gstable_server.chain.networks import Network, Networks, Token
+from gstable_server.chain.orders import (
+    ContractCall,
+    OrderSigner,
+    PaymentOrder,
+    RoutedOrder,
+    collected_call,
+    direct_call,
+    route_call,
+)
 from gstable_server.chain.testing import fake_network
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.clock import UnixSeconds
@@ -141,3 +152,187 @@ def test_sign_digest_agrees_with_an_independent_library() -> None:
     digest = keccak256(b"message")
     expected = Account.unsafe_sign_hash(digest, key)
     assert sign_digest(key, digest) == bytes(expected.signature)
+
+
+def routed(network: Network) -> RoutedOrder:
+    return RoutedOrder(
+        session_key=b"\x5e" * 32,
+        merchant=Address(b"\x02" * 20),
+        token=network.tokens[0],
+        amount=10_010_000,
+        fee_amount=20_000,
+        fee_receiver=Address(b"\x03" * 20),
+        deadline=UnixSeconds(1_800_000_000),
+        rail=Address(b"\x52" * 20),
+        settlement=ELSEWHERE.tokens[0],
+        merchant_amount=9_990_000,
+        rail_data=b"\x07" * 33,
+    )
+
+
+ELSEWHERE = replace(fake_network(name="elsewhere"), chain_id=1337002, router=Address(b"\x51" * 20))
+BOTH = Networks((fake_network(), ELSEWHERE))
+
+
+def test_routed_digest_is_that_of_an_independent_library(signer: OrderSigner) -> None:
+    network = fake_network()
+    order = routed(network)
+    data = {
+        "types": {
+            "EIP712Domain": [
+                {"name": "name", "type": "string"},
+                {"name": "version", "type": "string"},
+                {"name": "chainId", "type": "uint256"},
+                {"name": "verifyingContract", "type": "address"},
+            ],
+            "RoutedOrder": [
+                {"name": name, "type": kind} for kind, name in orders.ROUTED_ORDER.members
+            ],
+        },
+        "primaryType": "RoutedOrder",
+        "domain": {
+            "name": "GStable PaymentRouter",
+            "version": "1",
+            "chainId": network.chain_id,
+            "verifyingContract": to_checksum(network.router),
+        },
+        "message": {
+            "sessionKey": order.session_key,
+            "merchant": to_checksum(order.merchant),
+            "token": to_checksum(order.token.address),
+            "amount": order.amount,
+            "feeAmount": order.fee_amount,
+            "feeReceiver": to_checksum(order.fee_receiver),
+            "deadline": order.deadline,
+            "rail": to_checksum(order.rail),
+            "settlementChainId": order.settlement.chain_id,
+            "settlementToken": to_checksum(order.settlement.address),
+            "merchantAmount": order.merchant_amount,
+            "railData": order.rail_data,
+        },
+    }
+    signed = signer.sign(order, network)
+    message = encode_typed_data(full_message=data)
+    assert Account.sign_message(message, b"\x01" * 32).message_hash == signed.digest
+    recovered = Account.recover_message(message, signature=signed.signature)
+    assert address_from_text(recovered) == signer.address
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"amount": 1},
+        {"fee_amount": 1},
+        {"merchant": Address(b"\x09" * 20)},
+        {"fee_receiver": Address(b"\x09" * 20)},
+        {"deadline": UnixSeconds(1)},
+        {"session_key": bytes(32)},
+        {"rail": Address(b"\x09" * 20)},
+        {"settlement": replace(ELSEWHERE.tokens[0], chain_id=5)},
+        {"settlement": replace(ELSEWHERE.tokens[0], address=Address(b"\x09" * 20))},
+        {"merchant_amount": 1},
+        {"rail_data": b"\x07" * 32},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_every_routed_term_is_bound_by_the_signature(
+    change: dict[str, Any], signer: OrderSigner
+) -> None:
+    order = routed(fake_network())
+    changed = replace(order, **change)
+    digests = {signer.sign(each, fake_network()).digest for each in (order, changed)}
+    assert len(digests) == 2
+
+
+def test_calls_of_routed_orders_agree_with_an_independent_library(signer: OrderSigner) -> None:
+    signed = signer.sign(routed(fake_network()), fake_network())
+    order = signed.order
+    assert isinstance(order, RoutedOrder)
+    values = (
+        order.session_key,
+        order.merchant,
+        order.token.address,
+        order.amount,
+        order.fee_amount,
+        order.fee_receiver,
+        order.deadline,
+        order.rail,
+        order.settlement.chain_id,
+        order.settlement.address,
+        order.merchant_amount,
+        order.rail_data,
+    )
+    assert (signed.order.total, direct_call(signed).to) == (10_030_000, fake_network().router)
+    assert direct_call(signed).data == abi.selector(abi.ROUTE) + encode(
+        [abi.ROUTED_TUPLE, "bytes"], [values, signed.signature]
+    )
+    payer, collector = Address(b"\x01" * 20), Address(b"\x0c" * 20)
+    call = collected_call(signed, payer, collector, b"consent")
+    assert call.data == abi.selector(abi.ROUTE_WITH) + encode(
+        [abi.ROUTED_TUPLE, "bytes", "address", "address", "bytes"],
+        [values, signed.signature, payer, collector, b"consent"],
+    )
+
+
+def test_collected_call_of_a_plain_order_agrees_with_an_independent_library(
+    signer: OrderSigner,
+) -> None:
+    network = network_of(VECTORS[0])
+    signed = signer.sign(order_of(VECTORS[0], network.tokens[0]), network)
+    payer, collector = Address(b"\x01" * 20), Address(b"\x0c" * 20)
+    pay = direct_call(signed).data
+    order = pay[4 : 4 + 7 * 32]
+    head = encode(["address", "address"], [payer, collector])
+    call = collected_call(signed, payer, collector, b"consent")
+    assert call.data[:4] == abi.selector(abi.PAY_WITH)
+    assert call.data[4 : 4 + 7 * 32] == order
+    assert call.data[4 + 8 * 32 : 4 + 10 * 32] == head
+
+
+def test_a_plain_order_is_not_routed_and_the_other_way_round(signer: OrderSigner) -> None:
+    network = network_of(VECTORS[0])
+    with pytest.raises(AssertionError):
+        route_call(signer.sign(order_of(VECTORS[0], network.tokens[0]), network))
+    with pytest.raises(AssertionError):
+        orders.pay_call(signer.sign(routed(fake_network()), fake_network()))
+
+
+def plain(network: Network) -> PaymentOrder:
+    route = routed(network)
+    return PaymentOrder(
+        route.session_key,
+        route.merchant,
+        route.token,
+        9_980_000,
+        20_000,
+        route.fee_receiver,
+        route.deadline,
+    )
+
+
+@pytest.mark.parametrize("make", [plain, routed])
+def test_stored_order_is_read_again(
+    make: Callable[[Network], PaymentOrder | RoutedOrder], signer: OrderSigner
+) -> None:
+    signed = signer.sign(make(fake_network()), fake_network())
+    stored = json.loads(json.dumps(orders.to_json(signed)))
+    assert orders.from_json(stored, BOTH) == signed
+
+
+@pytest.mark.parametrize(
+    "networks",
+    [
+        Networks((ELSEWHERE,)),
+        Networks((fake_network(),)),
+        Networks((replace(fake_network(), router=Address(b"\x09" * 20)), ELSEWHERE)),
+        Networks((replace(fake_network(), tokens=()), ELSEWHERE)),
+        Networks((fake_network(), replace(ELSEWHERE, tokens=()))),
+    ],
+    ids=["source gone", "destination gone", "router changed", "token gone", "settlement gone"],
+)
+def test_stored_order_of_what_was_removed_is_not_read(
+    networks: Networks, signer: OrderSigner
+) -> None:
+    stored = orders.to_json(signer.sign(routed(fake_network()), fake_network()))
+    with pytest.raises(LookupError):
+        orders.from_json(stored, networks)

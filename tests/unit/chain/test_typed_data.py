@@ -1,11 +1,14 @@
-"""EIP-712 for any flat struct: the vectors of the AI payment protocol (spec 10.1)."""
+"""EIP-712: the vectors of the AI payment protocol (spec 10.1), and nested structs."""
 
 from __future__ import annotations
 
 import pytest
+from eth_account import Account
+from eth_account.messages import encode_typed_data
 
 from gstable_server.chain.keys import sign_digest
-from gstable_server.chain.typed_data import Domain, Struct, Value, digest
+from gstable_server.chain.typed_data import Domain, Struct, TypedData, Value, digest
+from gstable_server.kernel.address import Address
 
 KEY = b"\x11" * 32
 PAYER = bytes.fromhex("19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A")
@@ -130,3 +133,50 @@ def test_number_outside_of_256_bits_is_refused() -> None:
     for value in (-1, 2**256):
         with pytest.raises(OverflowError):
             Struct("S", (("uint256", "x"),)).hash({"x": value})
+
+
+LEG = Struct("Leg", (("address", "token"), ("uint256", "amount")))
+NOTE = Struct("Attached", (("bytes32", "digest"), ("bytes", "more")))
+BATCH = Struct(
+    "Batch",
+    (("Leg[]", "legs"), ("Leg", "first"), ("Attached", "note"), ("string", "text")),
+    (LEG, NOTE),
+)
+BATCH_VALUES: dict[str, Value] = {
+    "legs": [{"token": PAYER, "amount": 1}, {"token": TOKEN, "amount": 2**255}],
+    "first": {"token": TOKEN, "amount": 0},
+    "note": {"digest": NONCE, "more": b"\x01\x02\x03"},
+    "text": "paid",
+}
+
+
+@pytest.mark.parametrize("version", ["2", None])
+@pytest.mark.parametrize("contract", [Address(TOKEN), None])
+@pytest.mark.parametrize("legs", [0, 1, 2])
+def test_structs_in_structs_and_arrays_are_those_of_an_independent_library(
+    version: str | None, contract: Address | None, legs: int
+) -> None:
+    all_legs = BATCH_VALUES["legs"]
+    assert isinstance(all_legs, list)
+    values = {**BATCH_VALUES, "legs": all_legs[:legs]}
+    data = TypedData(Domain("Name", version, 5, contract), BATCH, values)
+    message = encode_typed_data(full_message=data.to_json())
+    assert Account.sign_message(message, KEY).message_hash == data.digest
+    assert set(data.to_json()["types"]) == {"EIP712Domain", "Batch", "Leg", "Attached"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"legs": {"token": PAYER, "amount": 1}},
+        {"legs": "no"},
+        {"legs": b"no"},
+        {"first": [{"token": PAYER, "amount": 1}]},
+        {"note": 5},
+    ],
+    ids=["a struct for an array", "text", "bytes", "an array for a struct", "a number"],
+)
+def test_nested_value_that_does_not_fit_is_refused(change: dict[str, Value]) -> None:
+    for judge in (BATCH.hash, BATCH.message):
+        with pytest.raises(TypeError):
+            judge({**BATCH_VALUES, **change})
