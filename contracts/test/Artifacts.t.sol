@@ -10,6 +10,15 @@ contract ArtifactsTest is RouterTest {
         holdsTestedCode("TetherDouble");
     }
 
+    function test_artifacts_of_rails_hold_the_tested_code() public view {
+        holdsTestedCode("CctpRail");
+        holdsTestedCode("EscrowRail");
+        holdsTestedCode("HoldRail");
+        holdsTestedCode("SwapRail");
+        holdsTestedCode("MessageTransmitterDouble");
+        holdsTestedCode("TokenMessengerDouble");
+    }
+
     function test_usdc_is_circles_version_2() public view {
         vm.assertEq(bytes(usdc.symbol()), bytes("USDC"), "symbol");
         vm.assertEq(bytes(usdc.version()), bytes("2"), "version");

@@ -62,7 +62,7 @@ contract RailGasTest is EscrowTest {
         vm.prank(issuer);
         remote.mint(merchant, UNIT);
         there.transmitter.receiveMessage(message, Cctp.attest(ATTESTER_KEY, message));
-        withinBudget("after.mint");
+        withinBudget("rail.mint");
     }
 
     function test_route_by_escrow_is_within_the_budget() public {
@@ -77,17 +77,17 @@ contract RailGasTest is EscrowTest {
         vm.chainId(OTHER_CHAIN);
         vm.prank(solver);
         remote.fill(termsOf(crossing()));
-        withinBudget("after.fill");
+        withinBudget("rail.fill");
         vm.chainId(HOME_CHAIN);
         escrow.release(orderId, solver, proofOf(orderId, solver));
-        withinBudget("after.release");
+        withinBudget("rail.release");
     }
 
     function test_reclaim_of_an_escrow_is_within_the_budget() public {
         bytes32 orderId = escrowed();
         vm.warp(NOW + 60 minutes);
         escrow.reclaim(orderId);
-        withinBudget("after.reclaim");
+        withinBudget("rail.reclaim");
     }
 
     function test_holds_are_within_the_budget() public {
@@ -105,13 +105,13 @@ contract RailGasTest is EscrowTest {
         routesWithin("hold", order);
         vm.prank(merchant);
         rail.capture(order.sessionKey, 50 * UNIT);
-        withinBudget("after.capture");
+        withinBudget("rail.capture");
         vm.prank(merchant);
         rail.void(order.sessionKey);
-        withinBudget("after.void");
+        withinBudget("rail.void");
         vm.warp(NOW + 1 days);
         rail.reclaim(keccak256("first"));
-        withinBudget("after.hold_reclaim");
+        withinBudget("rail.hold_reclaim");
     }
 
     function routesWithin(string memory name, IPaymentRouter.RoutedOrder memory order) private {
