@@ -9,32 +9,22 @@ from typing import Protocol
 
 import pytest
 
-from gstable_server.chain import abi
 from gstable_server.chain.devnet import Devnet
-from gstable_server.chain.devnet_attester import Attester, open_attester
-from gstable_server.chain.networks import Cctp, Network
-from gstable_server.chain.orders import ContractCall, approve_call
+from gstable_server.chain.networks import Cctp
 from gstable_server.chain.rails.attestation import (
     AttestationFailed,
     AttestationService,
     Attested,
-    HttpAttestationService,
     Pending,
 )
 from gstable_server.chain.rails.cctp_message import Burn, Message, parse_message, write_message
 from gstable_server.chain.rails.testing import FakeAttestations
-from gstable_server.chain.wallet import Wallet
 from gstable_server.kernel.address import ZERO_ADDRESS, Address
 from gstable_server.kernel.errors import Passing
-from gstable_server.plumbing.http_client import GuardedClient
-from tests.conftest import CCTP_ATTESTER_KEY
+from tests.ports.local_attestation import AMOUNT, HOOK, RECIPIENT, LocalWorld
 
 pytestmark = pytest.mark.anyio
 
-AMOUNT = 5_000_000
-RECIPIENT = Address(b"\x0a" * 20)
-HOOK = b"\x0b" * 32
-DEPOSIT = "depositForBurnWithHook(uint256,uint32,bytes32,address,bytes32,uint256,uint32,bytes)"
 CCTP = Cctp(3, Address(b"\x01" * 20), Address(b"\x02" * 20), "http://127.0.0.1:9")
 
 
@@ -70,53 +60,6 @@ class FakeWorld:
 
     async def fail(self) -> None:
         self.service.failure = AttestationFailed("the service is gone")
-
-
-class LocalWorld:
-    def __init__(self, devnet: Devnet, stack: AsyncExitStack) -> None:
-        self._devnet = devnet
-        self._stack = stack
-        self._network: Network = devnet.networks.network("base")
-        assert self._network.cctp is not None
-        self.source = self._network.cctp
-
-    async def open(self) -> None:
-        self._rpc = await self._stack.enter_async_context(self._devnet.rpc("base"))
-        http = await self._stack.enter_async_context(GuardedClient(allow_loopback=True))
-        self.service: AttestationService = HttpAttestationService(http)
-        self._service_stack = await self._stack.enter_async_context(AsyncExitStack())
-        port = self._devnet.attestation_port
-        self.attester: Attester = await self._service_stack.enter_async_context(
-            open_attester(self._devnet.networks, CCTP_ATTESTER_KEY, port)
-        )
-
-    async def burn(self, *, signed: bool) -> bytes:
-        self.attester.paused = not signed
-        wallet = Wallet(os.urandom(32), self._rpc, self._network.chain_id)
-        token = self._network.tokens[0]
-        await self._devnet.set_balance("base", wallet.address, 10**18)
-        await self._devnet.fund("base", wallet.address, token.symbol, AMOUNT)
-        messenger = self.source.token_messenger
-        await wallet.send(approve_call(token, messenger, AMOUNT))
-        await self._devnet.mine("base")
-        data = abi.call_data(
-            DEPOSIT,
-            abi.number_word(AMOUNT),
-            abi.number_word(7),
-            abi.address_word(RECIPIENT),
-            abi.address_word(token.address),
-            bytes(32),
-            abi.number_word(0),
-            abi.number_word(2000),
-            abi.Dynamic(HOOK),
-        )
-        tx_hash = await wallet.send(ContractCall(messenger, data))
-        await self._devnet.mine("base")
-        assert (await wallet.wait(tx_hash)).succeeded
-        return tx_hash
-
-    async def fail(self) -> None:
-        await self._service_stack.aclose()
 
 
 @pytest.fixture(params=["fake", pytest.param("local", marks=pytest.mark.anvil)])
