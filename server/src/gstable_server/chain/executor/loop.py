@@ -32,7 +32,7 @@ async def run(db: Database, runners: Sequence[Runner], stop: asyncio.Event) -> N
 
 
 async def _wake(
-    db: Database, wakes: dict[tuple[str, str], asyncio.Event], stop: asyncio.Event
+    db: Database, wakes: Mapping[tuple[str, Sender], asyncio.Event], stop: asyncio.Event
 ) -> None:
     while not stop.is_set():
         try:
