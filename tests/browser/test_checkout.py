@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+import secrets
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from eth_account import Account
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from gstable_server.chain.checksum import to_checksum
@@ -17,6 +20,7 @@ from tests.running import Running
 pytestmark = [pytest.mark.browser, pytest.mark.anvil]
 
 APPROVE = "0x095ea7b3"
+TRANSFER = "0xa9059cbb"
 SETTLED = 30_000
 
 
@@ -24,8 +28,19 @@ def choose_wallet(page: Page) -> None:
     page.get_by_role("button", name="Harbour Wallet").click()
 
 
+def choose_transaction(page: Page) -> None:
+    """Choose the wallet, and to send transactions where a signature would do."""
+    choose_wallet(page)
+    page.get_by_role("button", name="Pay by transaction instead").click()
+    expect(page.locator("#confirm")).to_have_text("Pay with wallet")
+
+
+def choose_token(page: Page, token_id: str) -> None:
+    page.locator(f'input[value="{token_id}"]').check()
+
+
 def pay(page: Page) -> None:
-    page.get_by_role("button", name="Pay with wallet").click()
+    page.locator("#confirm").click()
 
 
 def headline(page: Page, text: str | re.Pattern[str]) -> None:
@@ -49,7 +64,7 @@ def test_a_session_is_paid_with_an_exact_approval(
 ) -> None:
     session_id, url = seller.session(fee_model=2)
     page.goto(url)
-    choose_wallet(page)
+    choose_transaction(page)
     # 0.2 % of 24.75 on top, said in words before the wallet is asked for anything.
     expect(page.locator("#term-total")).to_have_text("24.7995 USDC")
     expect(page.locator("#term-fee")).to_have_text("0.0495 USDC")
@@ -114,21 +129,24 @@ def test_success_leads_back_to_the_shop_with_the_session(page: Page, seller: Sel
     assert query == {"orderId": ["7"], "sessionId": [session_id], "status": ["completed"]}
 
 
-@pytest.mark.parametrize("method", ["eth_requestAccounts", "eth_sendTransaction"])
+@pytest.mark.parametrize(
+    "method", ["eth_requestAccounts", "eth_sendTransaction", "eth_signTypedData_v4"]
+)
 def test_a_payer_may_decline_and_try_again(
     page: Page, seller: Seller, wallet: InjectedWallet, method: str
 ) -> None:
+    choose = choose_transaction if method == "eth_sendTransaction" else choose_wallet
     session_id, url = seller.session()
     page.goto(url)
     wallet.reject.add(method)
-    choose_wallet(page)
-    if method == "eth_sendTransaction":
+    choose(page)
+    if method != "eth_requestAccounts":
         pay(page)
     expect(page.get_by_role("alert")).to_have_text(re.compile("You declined in your wallet"))
-    assert wallet.sent == []
+    assert wallet.sent == wallet.signed == []
     assert seller.state(session_id) == "initialized"
     wallet.reject.clear()
-    choose_wallet(page)
+    choose(page)
     pay(page)
     headline(page, "Payment complete")
 
@@ -138,7 +156,7 @@ def test_chk_06_a_wallet_on_another_chain_learns_the_right_one(
 ) -> None:
     _, url = seller.session("base::usdc")
     page.goto(url)
-    choose_wallet(page)
+    choose_transaction(page)
     expect(page.locator("#term-network")).to_have_text(re.compile("Base"))
     assert "wallet_addEthereumChain" in wallet.asked
     pay(page)
@@ -173,7 +191,7 @@ def test_chk_06_another_account_means_new_terms(
     wallet.account_index = 0
     pay(page)
     expect(page.get_by_role("alert")).to_have_text(re.compile("Nothing was sent"))
-    assert wallet.sent == []
+    assert wallet.sent == wallet.signed == []
 
 
 def test_chk_06_a_double_click_asks_the_wallet_once(
@@ -181,8 +199,8 @@ def test_chk_06_a_double_click_asks_the_wallet_once(
 ) -> None:
     _, url = seller.session()
     page.goto(url)
-    choose_wallet(page)
-    page.get_by_role("button", name="Pay with wallet").dblclick()
+    choose_transaction(page)
+    page.locator("#confirm").dblclick()
     headline(page, "Payment complete")
     assert len(wallet.sent) == 2
 
@@ -192,7 +210,7 @@ def test_chk_07_an_invented_transaction_is_never_shown_as_paid(
 ) -> None:
     session_id, url = seller.session()
     page.goto(url)
-    choose_wallet(page)
+    choose_transaction(page)
     expect(page.locator("#review")).to_be_visible()
     wallet.invent_hashes = True
     wallet.allowance_is_enough = True
@@ -228,7 +246,7 @@ def test_chk_09_tether_is_reset_before_a_new_allowance(
     wallet.transact(token, approval(spender, 1))
     _, url = seller.session("polygon::usdt")
     page.goto(url)
-    choose_wallet(page)
+    choose_transaction(page)
     pay(page)
     headline(page, "Payment complete")
     assert [sent["data"] for sent in wallet.sent[1:3]] == [
@@ -246,6 +264,129 @@ def test_chk_09_missing_funds_are_told_before_anything_is_signed(
     choose_wallet(page)
     expect(page.get_by_role("alert")).to_have_text(re.compile(r"less than 24\.75 USDC on Polygon"))
     assert wallet.sent == []
+
+
+def test_a_signature_pays_without_gas(
+    page: Page, seller: Seller, wallet: InjectedWallet, running: Running
+) -> None:
+    # An account with exactly the price, and nothing for the network's fee.
+    penniless = "0x" + secrets.token_hex(32)
+    receiver = Account.from_key(penniless).address
+    transfer = TRANSFER + receiver[2:].lower().rjust(64, "0") + f"{PRICE:064x}"
+    wallet.transact(address(running, "polygon::usdc"), transfer)
+    wallet.private_keys, wallet.sent = [penniless], []
+    session_id, url = seller.session()
+    page.goto(url)
+    choose_wallet(page)
+    expect(page.locator("#confirm")).to_have_text("Pay 24.75 USDC — one signature, no network fee")
+    pay(page)
+    headline(page, "Payment complete")
+    assert wallet.sent == []
+    (signed,) = wallet.signed
+    assert signed["primaryType"] == "ReceiveWithAuthorization"
+    assert signed["message"]["value"] == str(PRICE)
+    expect(page.locator("#receipt-text")).to_have_text(re.compile("24.75 USDC on Polygon"))
+    assert seller.state(session_id) == "completed"
+
+
+def test_tether_is_paid_by_one_permission_and_a_signature(
+    page: Page, seller: Seller, wallet: InjectedWallet, running: Running
+) -> None:
+    wallet.account_index = 1
+    _, url = seller.session("polygon::usdt")
+    page.goto(url)
+    choose_wallet(page)
+    expect(page.locator("#term-steps")).to_have_text(
+        "Harbour Wallet will ask you twice: to allow exactly 24.75 USDT, then for a signature."
+    )
+    pay(page)
+    headline(page, "Payment complete")
+    permit2 = running.networks.network("polygon").permit2
+    assert permit2 is not None
+    (permission,) = wallet.sent
+    assert permission["data"] == approval(to_checksum(permit2), PRICE)
+    assert [one["primaryType"] for one in wallet.signed] == ["PermitBatchWitnessTransferFrom"]
+
+
+def test_another_token_on_another_network_pays(
+    page: Page, seller: Seller, wallet: InjectedWallet
+) -> None:
+    session_id, url = seller.session(fee_model=2)
+    page.goto(url)
+    choose_token(page, "base::usdc")
+    choose_wallet(page)
+    # 0.6 % of 24.75 on top; the merchant gets the price, on the network of the session.
+    expect(page.locator("#term-total")).to_have_text("24.8985 USDC")
+    expect(page.locator("#term-merchant")).to_have_text("24.75 USDC")
+    expect(page.locator("#term-destination")).to_have_text(re.compile("on Polygon"))
+    expect(page.locator("#term-network")).to_have_text(re.compile("Base"))
+    pay(page)
+    headline(page, "Payment complete")
+    expect(page.locator("#receipt-text")).to_have_text(re.compile("24.8985 USDC on Base"))
+    assert wallet.sent == []
+    assert seller.state(session_id) == "completed"
+
+
+def test_a_signature_that_the_network_refuses_can_be_made_good_by_transaction(
+    page: Page, seller: Seller, wallet: InjectedWallet
+) -> None:
+    _, url = seller.session()
+    page.goto(url)
+    choose_wallet(page)
+    wallet.sign_wrongly = True
+    pay(page)
+    expect(page.locator("#sent-text")).to_have_text(re.compile("does not take this payment"))
+    page.get_by_role("button", name="Pay again").click()
+    choose_transaction(page)
+    pay(page)
+    headline(page, "Payment complete")
+
+
+IN_CALLS = ["deadline", "feeAmount", "feeReceiver", "recipient", "router", "sessionKey", "total"]
+IN_ROUTED_CALLS = [*IN_CALLS, "merchantAmount", "rail", "settlementChainId", "settlementToken"]
+IN_CONSENTS = ["deadline", "feeAmount", "total"]
+
+
+@pytest.mark.parametrize(
+    ("token_id", "way", "terms"),
+    [
+        ("polygon::usdc", "approve", IN_CALLS),
+        ("base::usdc", "approve", IN_ROUTED_CALLS),
+        ("polygon::usdc", "erc3009", IN_CONSENTS),
+        ("polygon::usdc", "permit2", IN_CONSENTS),
+        ("base::usdc", "permit", IN_CONSENTS),
+    ],
+)
+def test_chk_06_terms_and_what_the_wallet_is_asked_must_agree(
+    page: Page,
+    seller: Seller,
+    wallet: InjectedWallet,
+    token_id: str,
+    way: str,
+    terms: list[str],
+) -> None:
+    """Each term, changed on its way to the page, is noticed before the wallet is asked."""
+    _, url = seller.session()
+    left = list(terms)
+
+    def tamper(route: Route) -> None:
+        asked = {**json.loads(route.request.post_data or ""), "way": way}
+        answer = route.fetch(post_data=json.dumps(asked)).json()
+        name = left.pop()
+        was = answer["terms"][name]
+        if str(was).startswith("0x"):
+            answer["terms"][name] = "0x" + "17" * (len(was) // 2 - 1)
+        else:
+            answer["terms"][name] = type(was)(int(was) + 1)
+        route.fulfill(json=answer)
+
+    page.route("**/prepare", tamper)
+    while left:
+        page.goto(url)
+        choose_token(page, token_id)
+        choose_wallet(page)
+        expect(page.get_by_role("alert")).to_have_text(re.compile("not what this page shows"))
+    assert wallet.sent == wallet.signed == []
 
 
 def test_chk_10_a_clock_that_is_days_off_counts_down_rightly(page: Page, seller: Seller) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eth_account import Account
+from eth_account.messages import encode_typed_data
 from playwright.sync_api import BrowserContext, Page
 
 REJECTED = 4001
@@ -78,11 +79,14 @@ class InjectedWallet:
     asked: list[str] = field(default_factory=list)
     sent: list[dict[str, Any]] = field(default_factory=list)
     hashes: list[str] = field(default_factory=list)
+    signed: list[dict[str, Any]] = field(default_factory=list)
     account_index: int = 0
     invent_hashes: bool = False
     """Say that transactions were sent, and send none."""
     allowance_is_enough: bool = False
     """Say that every allowance and every call is fine."""
+    sign_wrongly: bool = False
+    """Sign with another key than the account's."""
     _events: list[tuple[str, Any]] = field(default_factory=list)
 
     @property
@@ -158,6 +162,8 @@ class InjectedWallet:
                 return "0x" + secrets.token_hex(32)
             case "eth_sendTransaction":
                 return self._send(params[0])
+            case "eth_signTypedData_v4":
+                return self._sign(params[0], json.loads(params[1]))
             case "eth_call" if self.allowance_is_enough:
                 return "0x" + "f" * 64
             case _:
@@ -169,6 +175,18 @@ class InjectedWallet:
         if chain_id != self.chain_id:
             self.chain_id = chain_id
             self._events.append(("chainChanged", hex(chain_id)))
+
+    def _sign(self, account: str, typed_data: dict[str, Any]) -> str:
+        """Sign structured data (EIP-712) for the chain in use."""
+        if account.lower() != self.address.lower():
+            raise WalletRefusal(4100, "The account is not authorized.")
+        if typed_data["domain"]["chainId"] != self.chain_id:
+            raise WalletRefusal(FAILED, "The data is for another chain.")
+        self.signed.append(typed_data)
+        message = encode_typed_data(full_message=typed_data)
+        key = secrets.token_hex(32) if self.sign_wrongly else self.private_keys[self.account_index]
+        signature = Account.sign_message(message, key).signature
+        return str(signature.to_0x_hex())
 
     def _send(self, transaction: dict[str, Any]) -> str:
         """Estimate, sign as a dynamic-fee transaction (EIP-1559), send."""

@@ -94,9 +94,9 @@ async def test_the_page_offers_every_token_by_network_the_nearest_first(
     ]
     assert page.count(" checked") == 1
     text = " ".join(page.split())
-    assert '100.20 USDC<br><span class="small muted">with 0.20 USD fee' in text
+    assert '100.20 USDC<br><span class="small muted">incl. 0.20 USD fee' in text
     # All that comes on top, of which a solver gets a part.
-    assert '100.60 USDT<br><span class="small muted">with 0.60 USD fee' in text
+    assert '100.60 USDT<br><span class="small muted">incl. 0.60 USD fee' in text
     # Where the merchant bears it, the payer is not told of it with every token.
     free = await merchant.session(feeModel=1)
     assert "USD fee" not in (await payer.get(f"/pay/{free.session_id}")).text

@@ -171,16 +171,26 @@ function showWork({ wallet, prepared }: Review, allowed: boolean, sends: boolean
   if (prepared.pay !== null || way === "permit") asks.push("to pay");
   const times = ["", "once", "twice", "three times"][asks.length] ?? "";
   setText("term-steps", `${wallet.name} will ask you ${times}: ${asks.join(", then ")}.`);
-  setText(
-    "term-promise",
-    sends
-      ? "The contract takes exactly these amounts, once. Your wallet must show the contract " +
-          "above; the network's own fee comes on top."
-      : "Your signature allows exactly this payment, once. There is no network fee for you.",
-  );
+  setText("term-promise", promise(prepared, sends));
   const effort = sends ? "" : " — one signature, no network fee";
   setText("confirm", way === "approve" ? "Pay with wallet" : `Pay ${terms.totalText}${effort}`);
   show("other-way", way !== "approve" && ways.includes("approve"));
+}
+
+function promise({ way }: Prepared, sends: boolean): string {
+  if (!sends) {
+    return "Your signature allows exactly this payment, once. There is no network fee for you.";
+  }
+  if (way === "permit2") {
+    return (
+      "Permission and signature allow exactly this payment, once. Your wallet shows the " +
+      "contract Permit2; giving it the permission costs the network's own fee."
+    );
+  }
+  return (
+    "The contract takes exactly these amounts, once. Your wallet must show the contract above; " +
+    "the network's own fee comes on top."
+  );
 }
 
 async function confirm(): Promise<void> {

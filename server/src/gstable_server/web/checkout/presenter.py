@@ -276,7 +276,7 @@ def _option_view(session: Session, option: RouteOption, ways: tuple[Way, ...]) -
     symbol, fee = option.token.symbol, ""
     if session.fee_model is FeeModel.PAYER_PAYS:
         added = MicroUsd(share_rounded_up(session.amount, option.fee_ppm))
-        fee = f"with {usd_text(added)} USD fee"
+        fee = f"{usd_text(added)} USD fee"
     return OptionView(
         token_id=option.token.token_id,
         symbol=symbol,
