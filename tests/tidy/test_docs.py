@@ -134,7 +134,8 @@ def test_every_setting_has_its_row_with_its_default() -> None:
     }
     known = {}
     for name, field in Settings.model_fields.items():
-        default = "required" if field.is_required() else str(field.default)
+        unset = "unset" if field.default is None else str(field.default)
+        default = "required" if field.is_required() else unset
         variable = str(field.validation_alias or f"GSTABLE_{name.upper()}")
         known[variable] = default.lower() if isinstance(field.default, bool) else default
     assert documented == known
@@ -201,7 +202,8 @@ def commands_in(name: str) -> set[str]:
 
 def options_of(verb: str) -> set[str]:
     command = typer.main.get_command(app).commands[verb]  # type: ignore[attr-defined]
-    return {"--help", *(option for parameter in command.params for option in parameter.opts)}
+    every = [command, *getattr(command, "commands", {}).values()]
+    return {"--help", *(option for one in every for each in one.params for option in each.opts)}
 
 
 def options_of_run(command: str) -> set[str]:

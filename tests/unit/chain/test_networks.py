@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -314,5 +315,8 @@ def test_example_of_the_guide_is_a_good_file(repository: Path) -> None:
     # The real addresses are for the operator to fill in, so the example is refused until then.
     with pytest.raises(ConfigurationError, match="must be 0x"):
         parse_networks(real)
-    filled = real.replace("0x…router…", "0x" + "11" * 20).replace("0x…hash…", HASH)
+    names = sorted(set(re.findall("0x…([^…]+)…", real)) - {"hash"})
+    filled = real.replace("0x…hash…", HASH)
+    for number, name in enumerate(names, start=0x11):
+        filled = filled.replace(f"0x…{name}…", "0x" + f"{number:02x}" * 20)
     assert {network.chain_id for network in parse_networks(filled).of(Mode.LIVE)} == {137, 8453}
