@@ -29,6 +29,7 @@ interface Vm {
     function assertTrue(bool condition, string calldata message) external pure;
     function chainId(uint256 id) external;
     function deployCode(string calldata path, bytes calldata arguments) external returns (address);
+    function deal(address account, uint256 amount) external;
     function etch(address target, bytes calldata code) external;
     function expectEmit(address emitter) external;
     function expectRevert() external;
