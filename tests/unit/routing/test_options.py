@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -162,3 +163,32 @@ def test_ways_are_those_that_token_network_and_server_have() -> None:
     assert ways(polygon, usdt, relays=False) == (Way.APPROVE,)
     bare = without_rails(every_network()).networks.network("polygon")
     assert ways(bare, bare.tokens[1], relays=True) == (Way.APPROVE,)
+
+
+def test_the_reference_says_what_the_schedule_and_the_rails_say() -> None:
+    text = (Path(__file__).parents[3] / "docs/reference/capabilities.md").read_text()
+    schedule = Schedule()
+    same_chain = f"{schedule.same_chain_minimum} | {schedule.same_chain_maximum} |"
+    crosschain = f"{schedule.crosschain_minimum} | {schedule.crosschain_maximum} |"
+    for path in (
+        f"| {schedule.same_token_ppm} | {same_chain} a transfer |",
+        f"| {schedule.same_chain_ppm} | {same_chain} `swap` |",
+        f"| {schedule.crosschain_ppm} | {crosschain} `cctp`",
+        f"stands for {schedule.quote_seconds} seconds",
+    ):
+        assert path in text
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| **")]
+    columns = next(line for line in text.splitlines() if line.startswith("| pays")).strip("| ")
+    settlements = ["::".join(name.split()) for name in columns.split(" | ")[1:]]
+    shown = {
+        (row[0].strip("*`"), settlement): cell
+        for row in rows
+        for settlement, cell in zip(settlements, row[1:], strict=True)
+    }
+    here = market()
+    found = {
+        (option.token.token_id, settlement): option.rail.value if option.rail else "direct"
+        for settlement in TOKENS
+        for option in options(here, settlement, TEN_DOLLARS)
+    }
+    assert shown == found
