@@ -36,7 +36,7 @@ def _complain(text: object) -> NoReturn:
 
 @app.command()
 def serve(
-    role: Annotated[str, typer.Option(help="api, worker, indexer or all")] = "all",
+    role: Annotated[str, typer.Option(help="api, worker, indexer, executor or all")] = "all",
 ) -> None:
     """Run one role of the server, or all of them, with the settings of the environment."""
     import uvloop

@@ -39,7 +39,7 @@ from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.embedded_postgres import EmbeddedPostgres
 from gstable_server.plumbing.system import SystemClock, SystemIdMint
 
-ROLES = ("api", "worker", "indexer")
+ROLES = ("api", "worker", "indexer", "executor")
 ALL_IN_ONE = ("all",)
 READY_SECONDS = 60.0
 LOOK_SECONDS = 0.2
