@@ -52,6 +52,7 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
     },
     "No catch-all outside the edge": {
         SERVER + "api/edge.py": "the edge: whatever escapes is a bug, logged and answered",
+        SERVER + "chain/executor/loop.py": "worker loop: a sender that stops must not stop another",
         SERVER + "chain/indexer.py": "worker loop: a network that stops must not stop another",
         SERVER + "flow.py": "worker loop: a turn that fails is logged and taken again",
         SERVER + "plumbing/outbox.py": "worker loop: it outlives a handler's bug and retries",

@@ -46,7 +46,10 @@ PLANTED = [
     ("sdk", "gstable/_errors.py", "import gstable_server.kernel.errors"),
     ("sdk-users", "gstable_server/links/operations.py", "import gstable"),
     *((f"own-{name}", "gstable_server/api/planted.py", f"import gstable_server.{name}.store")
-      for name in SLICES),
+      for name in SLICES if name != "executor"),
+    ("own-executor", "gstable_server/chain/planted.py", "import gstable_server.chain.executor.moves"),
+    ("signer", "gstable_server/serve.py", "import gstable_server.chain.signer"),
+    ("pure", "gstable_server/chain/executor/machine.py", "import time"),
 ]  # fmt: skip
 
 
@@ -103,4 +106,4 @@ def test_every_store_and_machine_is_protected() -> None:
     package = REPOSITORY / "server/src/gstable_server"
     private = [*package.rglob("store.py"), *package.rglob("machine.py")]
     names = {".".join(p.relative_to(package.parent).with_suffix("").parts) for p in private}
-    assert names == protected
+    assert names <= protected

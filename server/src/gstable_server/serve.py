@@ -25,6 +25,10 @@ from gstable_server.accounts import routes as account_routes
 from gstable_server.api.app import ApiLimits, create_app
 from gstable_server.catalog import routes as catalog_routes
 from gstable_server.chain.checksum import address_from_text
+from gstable_server.chain.executor.loop import Executor
+from gstable_server.chain.executor.model import Sender
+from gstable_server.chain.executor.node import open_node
+from gstable_server.chain.executor.runner import Limits
 from gstable_server.chain.http_rpc import HttpRpc, open_rpc
 from gstable_server.chain.indexer import Indexer
 from gstable_server.chain.keys import address_of_key, private_key_from_hex
@@ -68,6 +72,7 @@ class Role(StrEnum):
     API = "api"
     WORKER = "worker"
     INDEXER = "indexer"
+    EXECUTOR = "executor"
     ALL = "all"
 
 
@@ -187,6 +192,8 @@ async def run(settings: Settings, role: Role) -> None:
             group.create_task(work(settings, world, stop))
         if role in {Role.INDEXER, Role.ALL}:
             group.create_task(index(world, stop))
+        if role in {Role.EXECUTOR, Role.ALL}:
+            group.create_task(execute(settings, world, stop))
         if role in {Role.API, Role.ALL}:
             group.create_task(answer(settings, world, stop))
 
@@ -245,6 +252,29 @@ async def _follow(world: flow.World, network: Network, stop: asyncio.Event) -> N
         while not stop.is_set() and not await _usable(rpc, network, world.desk.signer.address):
             await flow.pause(stop, RECHECK_SECONDS)
         await Indexer(world.db, network, rpc, world.desk.rails).run(stop)
+
+
+async def execute(settings: Settings, world: flow.World, stop: asyncio.Event) -> None:
+    """Send what is wanted with the keys that are set, until ``stop``."""
+    given = {Sender.RELAYER: settings.relayer_key, Sender.SOLVER: settings.solver_key}
+    keys = {sender: key for sender, one in given.items() if (key := _key(one)) is not None}
+    limits = Limits(
+        gas_max=settings.gas_max, patience=timedelta(seconds=settings.raise_fees_seconds)
+    )
+    executor = Executor(world.db, keys, limits)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(executor.watch_queue(stop))
+        for network in world.desk.networks.all:
+            group.create_task(_send_on(world, executor, network, stop))
+
+
+async def _send_on(
+    world: flow.World, executor: Executor, network: Network, stop: asyncio.Event
+) -> None:
+    async with open_node(network) as node:
+        while not stop.is_set() and not await _usable(node, network, world.desk.signer.address):
+            await flow.pause(stop, RECHECK_SECONDS)
+        await executor.send_on(network, node, stop)
 
 
 async def _usable(rpc: HttpRpc, network: Network, signer: Address) -> bool:

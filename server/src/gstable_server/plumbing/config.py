@@ -30,6 +30,10 @@ class Settings(BaseSettings):
     """Private key of the account that fills orders from its own tokens (docs/guide/operate.md)."""
     attestor_key: SecretStr | None = None
     """Private key that attests fills to the escrow rails, so that the solver is paid back."""
+    gas_max: int = 3_000_000
+    """The most gas that one transaction of the relayer or solver may use."""
+    raise_fees_seconds: int = 30
+    """How long a transaction may wait to be mined before it is signed again with higher fees."""
     host: str = "127.0.0.1"
     port: int = 8000
     database_pool: int = 10

@@ -22,14 +22,15 @@ from typing import Any
 
 import aiohttp
 
-from gstable_server.chain.executor import loop, operations, store
+from gstable_server.chain.executor import operations, store
+from gstable_server.chain.executor.loop import Executor
 from gstable_server.chain.executor.model import Flight, Sender, State
 from gstable_server.chain.executor.node import HttpNode
 from gstable_server.chain.executor.runner import Limits, Runner
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.log import configure_logging
 from gstable_server.plumbing.system import SystemClock, SystemIdMint
-from tests.unit.chain.executor.local_chain import GWEI, LocalChain, counting, network_at
+from tests.unit.chain.executor.local_chain import GWEI, KEY, LocalChain, counting, network_at
 
 CONFIRMATIONS = 3
 INTENTS = 3
@@ -168,7 +169,11 @@ async def plainly(world: World, causes: Sequence[str], plan: Plan) -> None:
     world.arm(plan)
     blocks = asyncio.create_task(make_blocks())
     stop = asyncio.Event()
-    running = asyncio.create_task(loop.run(world.db, [world.runner], stop))
+    executor = Executor(world.db, {Sender.RELAYER: KEY}, LIMITS)
+    running = [
+        asyncio.create_task(executor.watch_queue(stop)),
+        asyncio.create_task(executor.send_on(world.chain.network, world.node, stop)),
+    ]
     # A step that is planned for its third time may need more than one round of intents.
     for wave in itertools.count():
         await world.want([f"{cause} wave {wave}" for cause in causes])
@@ -177,7 +182,7 @@ async def plainly(world: World, causes: Sequence[str], plan: Plan) -> None:
         if not causes:
             break
     stop.set()
-    await running
+    await asyncio.gather(*running)
     blocks.cancel()
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import structlog
 
 from gstable_server.chain.executor import store
 from gstable_server.chain.executor.model import Sender
-from gstable_server.chain.executor.runner import Runner
+from gstable_server.chain.executor.node import Node
+from gstable_server.chain.executor.runner import Limits, Runner
+from gstable_server.chain.networks import Network
+from gstable_server.chain.signer import TxSigner
 from gstable_server.kernel.errors import Passing
 from gstable_server.plumbing.db import Database
 
@@ -22,31 +25,41 @@ IDLE_SECONDS = 30.0
 BACK_OFF_SECONDS = (0.25, 10.0)
 
 
-async def run(db: Database, runners: Sequence[Runner], stop: asyncio.Event) -> None:
-    """Let every runner take its turns until ``stop``; trouble of one never reaches another."""
-    wakes = {runner.key: asyncio.Event() for runner in runners}
-    async with asyncio.TaskGroup() as group:
-        for runner in runners:
-            group.create_task(_take_turns(runner, wakes[runner.key], stop))
-        group.create_task(_wake(db, wakes, stop))
+class Executor:
+    """The sending accounts of this process: ``keys`` are private keys, 32 bytes each.
 
+    Raises ``ValueError`` when one is no key.
+    """
 
-async def _wake(
-    db: Database, wakes: Mapping[tuple[str, Sender], asyncio.Event], stop: asyncio.Event
-) -> None:
-    while not stop.is_set():
-        try:
-            async with db.read() as tx:
-                due = await store.senders_due(tx)
-        except Exception:  # the edge: a lost database must not end the process
-            log.exception("queue of transactions not read")
-            due = set()
-        for key, wake in wakes.items():
-            if key in due:
-                wake.set()
-        await _wait(stop, LOOK_SECONDS)
-    for wake in wakes.values():
-        wake.set()
+    def __init__(self, db: Database, keys: Mapping[Sender, bytes], limits: Limits) -> None:
+        self._db = db
+        self._signers = {sender: TxSigner(key) for sender, key in keys.items()}
+        self._limits = limits
+        self._wakes: dict[tuple[str, Sender], asyncio.Event] = {}
+
+    async def send_on(self, network: Network, node: Node, stop: asyncio.Event) -> None:
+        """Send what is wanted on ``network`` until ``stop``; trouble here reaches no other."""
+        async with asyncio.TaskGroup() as group:
+            for sender, signer in self._signers.items():
+                runner = Runner(self._db, network, sender, signer, node, self._limits)
+                wake = self._wakes.setdefault(runner.key, asyncio.Event())
+                group.create_task(_take_turns(runner, wake, stop))
+
+    async def watch_queue(self, stop: asyncio.Event) -> None:
+        """Wake the senders that have something to do, until ``stop``."""
+        while not stop.is_set():
+            try:
+                async with self._db.read() as tx:
+                    due = await store.senders_due(tx)
+            except Exception:  # the edge: a lost database must not end the process
+                log.exception("queue of transactions not read")
+                due = set()
+            for key, wake in self._wakes.items():
+                if key in due:
+                    wake.set()
+            await _wait(stop, LOOK_SECONDS)
+        for wake in self._wakes.values():
+            wake.set()
 
 
 async def _take_turns(runner: Runner, wake: asyncio.Event, stop: asyncio.Event) -> None:
