@@ -310,12 +310,15 @@ class Sessions(RuleBasedStateMachine):
     def _mined_with(self, paid: Paid, surplus: int, fee: int) -> None:
         """In another block, where the token may take its own fee or the router skip ours."""
         self.blocks += 1
+        received = paid.log.merchant_received + surplus
         paid.log = replace(
             paid.log,
             block_number=self.blocks,
             block_hash=self.blocks.to_bytes(32, "big"),
             block_time=paid.log.block_time + timedelta(seconds=5),
-            merchant_received=paid.log.merchant_received + surplus,
+            amount=received,
+            merchant_amount=received,
+            merchant_received=received,
             fee_received=fee,
         )
         paid.money.received, paid.money.fee = paid.log.merchant_received, fee
