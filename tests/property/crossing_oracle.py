@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 
 STALL = timedelta(seconds=120)
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 LETTERS_OF_FLAGS = {
     "under": "session.underpaid",
     "over": "session.overpaid",
@@ -50,7 +51,7 @@ class Crossing:
     counts: bool = False
     hangs: bool = False
     interrupted: bool = False
-    came: datetime = datetime.min
+    came: datetime = LONG_AGO
 
     @property
     def stands(self) -> bool:

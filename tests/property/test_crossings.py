@@ -26,7 +26,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from gstable_server.chain.facts import DeliveryLog, EscrowLog, EscrowWhat, PaymentLog
+from gstable_server.chain.facts import DeliveryLog, EscrowLog, EscrowWhat, PaymentLog, RailName
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.system import SystemIdMint
 from gstable_server.plumbing.testing import FakeClock
@@ -85,7 +85,8 @@ class PaidAcross(RuleBasedStateMachine):
         self.expected = Expected([one.model for one in self.both])
 
     def _both(self, token: str, payment: PaymentLog, more: int) -> Both:
-        is_escrow = payment.rail.value == "escrow"
+        assert payment.rail is not None
+        is_escrow = payment.rail is RailName.ESCROW
         delivery = self.crossings.delivery(payment)
         reclaim = None
         if is_escrow:
@@ -141,6 +142,26 @@ class PaidAcross(RuleBasedStateMachine):
             self._paid_for_good(one)
         if one.model.taken_home is Place.UNKNOWN and one.model.far in {Place.UNKNOWN, Place.OFF}:
             self._delivered(one)
+
+    @rule(first=st.integers(0, 2), second=st.integers(0, 2))
+    def one_vanishes_and_another_pays(self, first: int, second: int) -> None:
+        gone, comes = self.both[first], self.both[second]
+        if gone.model.source is Place.CHAIN and comes.model.source not in STANDS:
+            self._unpaid(gone)
+            self._paid(comes)
+
+    @rule()
+    def everything_returns(self) -> None:
+        for one in self.both:
+            if one.model.source in {Place.OFF, Place.GONE}:
+                self._paid(one)
+
+    @rule()
+    def everything_is_delivered(self) -> None:
+        for one in self.both:
+            undelivered = one.model.far in {Place.UNKNOWN, Place.OFF}
+            if undelivered and one.model.taken_home is Place.UNKNOWN:
+                self._delivered(one)
 
     @rule()
     def the_payer_takes_the_money_back(self) -> None:

@@ -341,6 +341,19 @@ async def test_less_than_promised_does_not_pay(crossings: Crossings) -> None:
     assert exceptional == payment.merchant_amount - 1
 
 
+async def test_a_session_waits_on_when_one_payment_is_short_and_another_may_return(
+    crossings: Crossings,
+) -> None:
+    view = await crossings.open()
+    gone = await crossings.paid(view, "polygon::usdc")
+    short = await crossings.paid(view, "arbitrumone::usdt")
+    less = crossings.delivery(short, amount=short.merchant_amount - 1)
+    await crossings.hear(("seen", gone), ("reorged", gone), ("seen", short), ("seen", less))
+    assert (await crossings.view(view)).session.state is SessionState.SETTLEMENT_PENDING
+    await crossings.hear(("lost", gone))
+    assert (await crossings.view(view)).session.state is SessionState.INITIALIZED
+
+
 async def test_more_than_promised_pays_and_is_told(crossings: Crossings) -> None:
     view = await crossings.open()
     payment = await crossings.paid(view, "polygon::usdt")
