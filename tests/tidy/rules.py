@@ -228,7 +228,7 @@ def table_owners(migrations: Mapping[str, str]) -> dict[str, str]:
     owners = {}
     for name, sql in migrations.items():
         noun = name.removesuffix(".sql").split("_", 1)[1]
-        owner = noun if noun not in ("events", "jobs") else "plumbing"
+        owner = {"events": "plumbing", "jobs": "plumbing", "executor": "chain"}.get(noun, noun)
         for table in re.findall(r"CREATE TABLE (?:IF NOT EXISTS )?([a-z_]+)", sql):
             owners[table] = owner
     return owners
