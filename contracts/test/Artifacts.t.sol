@@ -8,6 +8,11 @@ contract ArtifactsTest is RouterTest {
     function test_artifacts_hold_the_tested_code() public view {
         holdsTestedCode("PaymentRouter");
         holdsTestedCode("TetherDouble");
+        holdsTestedCode("Erc3009Collector");
+        holdsTestedCode("PermitCollector");
+        holdsTestedCode("Permit2Collector");
+        holdsTestedCode("DepositCollector");
+        holdsTestedCode("DepositWallet");
     }
 
     function test_artifacts_of_rails_hold_the_tested_code() public view {
