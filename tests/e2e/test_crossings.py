@@ -1,0 +1,56 @@
+"""A merchant is paid on one network by payers on others, and in other tokens."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.e2e.shop import Shop
+from tests.running import eventually
+
+CROSSED = ("session.created", "session.paid", "session.settling", "session.completed")
+
+
+@pytest.mark.parametrize(
+    ("paying", "settlement"),
+    [
+        ("polygon::usdc", "base::usdc"),
+        ("polygon::usdt", "base::usdc"),
+    ],
+    ids=["cctp", "escrow"],
+)
+def test_a_payment_crosses_to_the_merchants_network(
+    shop: Shop, paying: str, settlement: str
+) -> None:
+    # Given a session for 10 USD on one network, the fee on top
+    before = shop.balance(settlement)
+    session_id = shop.session(settlement, fee_model=2)
+    # When it is paid on another network
+    paid = shop.pays(session_id, paying)
+    mined = time.monotonic()
+    # Then the merchant has the full price there, soon
+    eventually(lambda: shop.balance(settlement) - before == 10_000_000, "the merchant is paid")
+    assert time.monotonic() - mined < 30
+    # And the session names both ends
+    found = shop.reaches(session_id, "completed")
+    assert paid.total == 10_060_000
+    assert found.session.paid_token == paying
+    assert found.transaction is not None
+    assert found.transaction.order_type == 3
+    assert found.transaction.source_tx == found.session.initiate_tx == paid.tx_hash_hex
+    assert found.transaction.target_tx == found.session.complete_tx != paid.tx_hash_hex
+    assert (found.transaction.total_value, found.transaction.net_value) == (10_060_000, 10_000_000)
+    shop.is_told(session_id, *CROSSED)
+
+
+def test_a_payment_is_swapped_on_the_merchants_network(shop: Shop) -> None:
+    before = shop.balance("polygon::usdc")
+    session_id = shop.session("polygon::usdc", fee_model=2)
+    shop.pays(session_id, "polygon::usdt")
+    found = shop.reaches(session_id, "completed")
+    assert shop.balance("polygon::usdc") - before == 10_000_000
+    assert found.transaction is not None
+    assert found.transaction.order_type == 2
+    assert found.transaction.net_value == 10_000_000
+    shop.is_told(session_id, "session.created", "session.paid", "session.completed")
