@@ -55,7 +55,7 @@ def test_dev_leaves_no_process_behind_however_it_ends(number: signal.Signals) ->
     # Given a running installation and everything that it started
     with running_stack() as running:
         started = _descendants(running.process.pid)
-        assert len(started) >= 6, "database, two chains and three roles"
+        assert len(started) >= 9, "database, four chains and four roles"
         # When it is interrupted, asked to end, or killed
         running.process.send_signal(number)
         running.process.wait(60)
