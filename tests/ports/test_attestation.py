@@ -95,7 +95,17 @@ async def test_signed_burn_comes_with_its_message(world: World) -> None:
     assert await world.service.messages(world.source, tx_hash) == (found,)
 
 
+async def test_new_signature_can_be_asked_for_again_and_again(world: World) -> None:
+    tx_hash = await world.burn(signed=True)
+    [found] = await world.service.messages(world.source, tx_hash)
+    assert isinstance(found, Attested)
+    for _ in range(2):
+        await world.service.reattest(world.source, parse_message(found.message).nonce)
+
+
 async def test_silent_service_is_a_passing_trouble(world: World) -> None:
     await world.fail()
     with pytest.raises(Passing):
         await world.service.messages(world.source, os.urandom(32))
+    with pytest.raises(Passing):
+        await world.service.reattest(world.source, os.urandom(32))

@@ -99,6 +99,16 @@ async def test_fast_burn_pays_and_does_not_wait(world: LocalWorld) -> None:
     assert (message.finality_executed, message.burn.fee_executed) == (2000, 0)
 
 
+async def test_fast_message_expires_until_it_is_attested_again(world: LocalWorld) -> None:
+    world.attester.fast_expiration = 1
+    tx_hash = await world.burn(finality=1000)
+    expired = parse_message((await attested(world, tx_hash)).message)
+    assert expired.burn.expiration == 1
+    await world.service.reattest(world.source, expired.nonce)
+    renewed = parse_message((await attested(world, tx_hash)).message)
+    assert (renewed.burn.expiration, renewed.nonce) == (0, expired.nonce)
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [

@@ -13,12 +13,12 @@ from gstable_server.chain.networks import (
     Token,
     TokenSigning,
 )
-from gstable_server.chain.rails.attestation import Attested, Pending
 from gstable_server.chain.rails.cctp import CctpRail
 from gstable_server.chain.rails.escrow import EscrowRail
 from gstable_server.chain.rails.hold import HoldRail
 from gstable_server.chain.rails.port import Rail
 from gstable_server.chain.rails.swap import SwapRail
+from gstable_server.chain.rails.testing import FakeAttestations
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.tenant import Mode
 from gstable_server.routing.model import Market, Schedule
@@ -30,13 +30,6 @@ CHAINS = {
     "polygon": (1337137, "POL", ("usdt", "usdc")),
 }
 SIGNING = TokenSigning("USD Coin", "2", erc3009=True, permit=True)
-
-
-class _NobodyAttests:
-    """The attestation service, which no price needs."""
-
-    async def messages(self, source: Cctp, tx_hash: bytes) -> tuple[Attested | Pending, ...]:
-        return ()
 
 
 def address(*parts: object) -> Address:
@@ -104,7 +97,7 @@ def rails_of(networks: Networks) -> tuple[Rail, ...]:
     """Those that a server has, in its order, with nobody to speak to: prices need no chain."""
     return (
         SwapRail(),
-        CctpRail(networks, {}, _NobodyAttests()),
+        CctpRail(networks, {}, FakeAttestations()),
         EscrowRail(networks, {}),
         HoldRail(fee_ppm=2000, fee_receiver=address("fees")),
     )

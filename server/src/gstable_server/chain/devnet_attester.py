@@ -1,8 +1,9 @@
 """The attestation service of the local chains: Circle's REST paths, for development only.
 
-It keeps nothing: every question is answered from the chains, and a message's nonce follows from
-where it was sent, so a restart changes no answer. ``GET /v2/messages/{domain}?transactionHash=``
-and ``GET /v2/burn/USDC/fees/{source}/{destination}``.
+Every question is answered from the chains, and a message's nonce follows from where it was sent, so
+a restart changes no answer; only that a fast message was attested again has then to be asked again.
+``GET /v2/messages/{domain}?transactionHash=``, ``POST /v2/reattest/{nonce}`` and
+``GET /v2/burn/USDC/fees/{source}/{destination}``.
 """
 
 from __future__ import annotations
@@ -33,15 +34,18 @@ _TX_HASH = re.compile(r"0x[0-9a-fA-F]{64}")
 class Attester:
     """``confirmations``: how many blocks deep, its own counted, a standard burn is attested; 0 and
     1 are as soon as it is mined. A fast one never waits, if its maximal fee covers
-    ``fast_fee_basis_points``. While ``paused``, nothing is attested."""
+    ``fast_fee_basis_points``; it expires at ``fast_expiration``, a block of the destination, until
+    it is attested again (0: never). While ``paused``, nothing is attested."""
 
     def __init__(self, chains: dict[int, tuple[Network, HttpRpc]], private_key: bytes) -> None:
         self._chains = chains
         self._private_key = private_key
         self.confirmations = 0
         self.fast_fee_basis_points = 0
+        self.fast_expiration = 0
         self.paused = False
         self.url = ""
+        self._reattested: set[str] = set()
 
     async def messages(self, request: web.Request) -> web.Response:
         """What the transaction burnt, each pending or complete; 404 while nothing is known."""
@@ -69,6 +73,13 @@ class Attester:
             ]
         )
 
+    async def reattest(self, request: web.Request) -> web.Response:
+        """From now on, the fast message with this nonce is told without an expiration."""
+        nonce = request.match_info["nonce"]
+        self._reattested.add(nonce.lower())
+        done = "Re-attestation successfully requested for nonce."
+        return web.json_response({"message": done, "nonce": nonce})
+
     async def _found(self, network: Network, rpc: HttpRpc, tx_hash: bytes) -> list[dict[str, Any]]:
         receipt = await rpc.receipt(tx_hash)
         if receipt is None:
@@ -81,9 +92,7 @@ class Attester:
         return [
             # Counted within the transaction: a nonce that a reorganisation changed would let the
             # same burn be minted twice.
-            self._answer(
-                raw[0], keccak256(cctp.domain.to_bytes(4, "big") + tx_hash + bytes([at])), depth
-            )
+            self._answer(raw[0], _nonce(cctp, tx_hash, at), depth)
             for at, raw in enumerate(sent)
             if raw is not None
         ]
@@ -100,7 +109,11 @@ class Attester:
             delay = "insufficient_fee" if wants_fast and not is_fast else None
             pending = {"message": "0x", "attestation": "PENDING", "status": "pending_confirmations"}
             return {**answer, **pending, "delayReason": delay}
-        complete = attested(raw, nonce, FAST if is_fast else STANDARD, fee if is_fast else 0)
+        if is_fast:
+            expiration = 0 if answer["eventNonce"] in self._reattested else self.fast_expiration
+            complete = attested(raw, nonce, FAST, fee, expiration)
+        else:
+            complete = attested(raw, nonce, STANDARD, 0)
         signature = sign_digest(self._private_key, keccak256(complete))
         return {
             **answer,
@@ -127,6 +140,7 @@ async def open_attester(
         attester = Attester(chains, private_key)
         app = web.Application()
         app.router.add_get(r"/v2/messages/{domain:\d+}", attester.messages)
+        app.router.add_post(r"/v2/reattest/{nonce:0x[0-9a-fA-F]{64}}", attester.reattest)
         app.router.add_get(r"/v2/burn/USDC/fees/{source:\d+}/{destination:\d+}", attester.fees)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
@@ -135,6 +149,10 @@ async def open_attester(
         [address] = runner.addresses
         attester.url = f"http://127.0.0.1:{address[1]}"
         yield attester
+
+
+def _nonce(cctp: Cctp, tx_hash: bytes, position: int) -> bytes:
+    return keccak256(cctp.domain.to_bytes(4, "big") + tx_hash + position.to_bytes(4, "big"))
 
 
 def _cctp(network: Network) -> Cctp:

@@ -101,6 +101,17 @@ async def test_anything_else_is_a_passing_failure(answer: FakeAnswer) -> None:
         await asked(answer)
 
 
+async def test_new_signature_is_asked_for_by_nonce() -> None:
+    url = f"https://iris.example/v2/reattest/0x{'05' * 32}"
+    http = FakeHttp({url: FakeAnswer()})
+    await HttpAttestationService(http).reattest(CCTP, b"\x05" * 32)
+    assert [(sent.method, sent.url) for sent in http.sent] == [("POST", url)]
+    for status in (400, 404, 429, 500):
+        http.answers[url] = FakeAnswer(status)
+        with pytest.raises(AttestationFailed):
+            await HttpAttestationService(http).reattest(CCTP, b"\x05" * 32)
+
+
 async def test_silence_is_a_passing_failure() -> None:
     with pytest.raises(FetchFailed):
         await asked(FailureReason.TIMEOUT)

@@ -9,6 +9,7 @@ import pytest
 
 from gstable_server.chain import abi
 from gstable_server.chain.abi import rails as rails_abi
+from gstable_server.chain.checksum import keccak256
 from gstable_server.chain.executor.model import Sender
 from gstable_server.chain.facts import DeliveryLog, RailName
 from gstable_server.chain.rails.attestation import Attested, Pending
@@ -147,12 +148,34 @@ async def test_attested_burn_is_minted_once() -> None:
     step = await finished(attested())
     assert isinstance(step, Send)
     assert (step.network, step.sender, step.purpose) == ("far", Sender.RELAYER, "mint")
-    assert step.cause == f"mint:{PAYMENT.object_id}:0x{NONCE.hex()}"
+    message = keccak256(write_message(MESSAGE))
+    assert step.cause == f"mint:{PAYMENT.object_id}:0x{message.hex()}"
     assert step.call.to == TRANSMITTER
     assert step.call.data == abi.call_data(
         rails_abi.RECEIVE_MESSAGE, abi.Dynamic(write_message(MESSAGE)), abi.Dynamic(b"\x0f" * 65)
     )
     assert await finished(attested(), used=1) == Wait("minted; the block is being read")
+
+
+@pytest.mark.anyio
+async def test_expired_attestation_is_asked_for_again() -> None:
+    attestations, far = FakeAttestations(), chains()["far"]
+    call = abi.call_data(rails_abi.USED_NONCES, NONCE)
+    far.returns[TRANSMITTER, call] = abi.number_word(0)
+    rail = CctpRail(NETWORKS, {"far": far}, attestations)
+    far.mine_empty(10 - await far.block_number())
+    expiring = replace(MESSAGE, burn=replace(BURN, expiration=12))
+    attestations.burns[0, PAYMENT.tx_hash] = (attested(expiring),)
+    first = await rail.finish(crossing(PAYMENT))
+    assert isinstance(first, Send), "block 11 is in time"
+    far.mine()
+    over = Wait("the attestation has expired, another one was asked for")
+    assert await rail.finish(crossing(PAYMENT)) == over
+    assert attestations.reattested == [NONCE]
+    attestations.burns[0, PAYMENT.tx_hash] = (attested(),)
+    again = await rail.finish(crossing(PAYMENT))
+    assert isinstance(again, Send)
+    assert again.cause != first.cause, "the first may be waiting to be sent, in vain"
 
 
 @pytest.mark.anyio

@@ -70,15 +70,17 @@ def test_members_stand_where_the_protocol_puts_them(message: Message) -> None:
     assert body[228:] == burn.hook
 
 
-@given(messages, words, numbers, amounts)
-def test_attester_fills_in_three_members_only(
-    message: Message, nonce: bytes, finality: int, fee: int
+@given(messages, words, numbers, amounts, amounts)
+def test_attester_fills_in_four_members_only(
+    message: Message, nonce: bytes, finality: int, fee: int, expiration: int
 ) -> None:
-    before, after = write_message(message), attested(write_message(message), nonce, finality, fee)
-    filled = {*range(12, 44), *range(144, 148), *range(BODY_OFFSET + 164, BODY_OFFSET + 196)}
+    before = write_message(message)
+    after = attested(before, nonce, finality, fee, expiration)
+    filled = {*range(12, 44), *range(144, 148), *range(BODY_OFFSET + 164, BODY_OFFSET + 228)}
     assert all(before[at] == after[at] for at in range(len(before)) if at not in filled)
     read = parse_message(after)
-    assert (read.nonce, read.finality_executed, read.burn.fee_executed) == (nonce, finality, fee)
+    assert (read.nonce, read.finality_executed) == (nonce, finality)
+    assert (read.burn.fee_executed, read.burn.expiration) == (fee, expiration)
 
 
 @given(messages, st.integers(0, BODY_OFFSET + HOOK_OFFSET - 1))

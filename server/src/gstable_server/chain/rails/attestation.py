@@ -17,6 +17,7 @@ from gstable_server.kernel.errors import Passing
 from gstable_server.plumbing.http_client import HttpClient, Response
 
 MESSAGES_PATH = "/v2/messages/{domain}?transactionHash=0x{tx_hash}"
+REATTEST_PATH = "/v2/reattest/0x{nonce}"
 ANSWER_BYTES_MAX = 512 * 1024
 RETRY_AFTER_MAX = 600
 LOCKOUT_SECONDS = 300
@@ -53,6 +54,12 @@ class AttestationService(Protocol):
         Raises ``AttestationFailed``, with ``retry_after`` seconds when the service asks to wait.
         """
 
+    async def reattest(self, source: Cctp, nonce: bytes) -> None:
+        """Ask for a new signature of a fast message, which has expired; asking again is harmless.
+
+        ``messages`` tells the old one until the new one is there. Raises ``AttestationFailed``.
+        """
+
 
 class _Entry(msgspec.Struct, rename="camel"):
     status: str
@@ -75,17 +82,25 @@ class HttpAttestationService:
     async def messages(self, source: Cctp, tx_hash: bytes) -> tuple[Attested | Pending, ...]:
         """See ``AttestationService.messages``."""
         path = MESSAGES_PATH.format(domain=source.domain, tx_hash=tx_hash.hex())
-        response = await self._http.fetch(
-            "GET",
-            source.attestation_url.rstrip("/") + path,
-            {"accept": "application/json"},
-            max_bytes=ANSWER_BYTES_MAX,
-        )
+        response = await self._asked("GET", source, path)
         if response.status == 404:
             return ()
         _require_success(response)
         answer: _Messages = _decode(response.body, _Messages)
         return tuple(_entry(each) for each in answer.messages)
+
+    async def reattest(self, source: Cctp, nonce: bytes) -> None:
+        """See ``AttestationService.reattest``."""
+        path = REATTEST_PATH.format(nonce=nonce.hex())
+        _require_success(await self._asked("POST", source, path))
+
+    async def _asked(self, method: str, source: Cctp, path: str) -> Response:
+        return await self._http.fetch(
+            method,
+            source.attestation_url.rstrip("/") + path,
+            {"accept": "application/json"},
+            max_bytes=ANSWER_BYTES_MAX,
+        )
 
 
 def _require_success(response: Response) -> None:

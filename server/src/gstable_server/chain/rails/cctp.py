@@ -3,8 +3,8 @@
 The payment is burnt on the source with the merchant as the mint recipient
 (contracts/src/rails/CctpRail.sol); Circle's attestation service signs the message; whoever hands
 message and signatures to the destination has the merchant's USDC minted. The message's nonce makes
-that happen once. Nobody can redirect it, and it does not expire with standard finality, so there
-is nothing to recover.
+that happen once. Nobody can redirect it, and a message that has expired, as only fast ones do, is
+signed again on request: there is nothing to recover.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from datetime import datetime
 
 from gstable_server.chain import abi
 from gstable_server.chain.abi import rails as rails_abi
+from gstable_server.chain.checksum import keccak256
 from gstable_server.chain.executor.model import Sender
 from gstable_server.chain.facts import DeliveryLog, EscrowLog, HoldLog, PaymentLog, RailName
 from gstable_server.chain.networks import Cctp, Network, Networks, Token
@@ -142,13 +143,15 @@ class CctpRail:
         found = next((each for each in known if _is_of(each, payment, source, destination)), None)
         if not isinstance(found, Attested):
             return _waiting(known)
-        nonce = parse_message(found.message).nonce
-        transmitter = _cctp(destination).message_transmitter
-        used = await self._chains[destination.name].call(
-            transmitter, abi.call_data(rails_abi.USED_NONCES, nonce)
-        )
+        message = parse_message(found.message)
+        transmitter, chain = _cctp(destination).message_transmitter, self._chains[destination.name]
+        used = await chain.call(transmitter, abi.call_data(rails_abi.USED_NONCES, message.nonce))
         if int.from_bytes(used, "big") != 0:
             return Wait("minted; the block is being read")
+        expiration = message.burn.expiration
+        if expiration != 0 and await chain.block_number() + 1 >= expiration:
+            await self._attestations.reattest(_cctp(source), message.nonce)
+            return Wait("the attestation has expired, another one was asked for")
         data = abi.call_data(
             rails_abi.RECEIVE_MESSAGE,
             abi.Dynamic(found.message),
@@ -159,7 +162,8 @@ class CctpRail:
             sender=Sender.RELAYER,
             call=ContractCall(transmitter, data),
             purpose="mint",
-            cause=f"mint:{payment.object_id}:0x{nonce.hex()}",
+            # A message that is attested again is another call, and another cause.
+            cause=f"mint:{payment.object_id}:0x{keccak256(found.message).hex()}",
         )
 
     def recover(self, crossing: Crossing, now: datetime) -> ContractCall | None:

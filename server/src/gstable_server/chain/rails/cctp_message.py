@@ -129,10 +129,10 @@ def write_burn(burn: Burn) -> bytes:
     )
 
 
-def attested(raw: bytes, nonce: bytes, finality: int, fee: int) -> bytes:
+def attested(raw: bytes, nonce: bytes, finality: int, fee: int, expiration: int = 0) -> bytes:
     """``raw`` with what the attestation service fills in. Raises ``NotAMessage``."""
     message = parse_message(raw)
-    burn = replace(message.burn, fee_executed=fee)
+    burn = replace(message.burn, fee_executed=fee, expiration=expiration)
     return write_message(replace(message, nonce=nonce, finality_executed=finality, burn=burn))
 
 

@@ -40,12 +40,20 @@ class FakeAttestations(AttestationService):
     def __init__(self) -> None:
         self.burns: dict[tuple[int, bytes], tuple[Attested | Pending, ...]] = {}
         self.failure: AttestationFailed | None = None
+        self.reattested: list[bytes] = []
+        """The nonces that a new signature was asked for."""
 
     async def messages(self, source: Cctp, tx_hash: bytes) -> tuple[Attested | Pending, ...]:
         """See ``AttestationService.messages``."""
         if self.failure is not None:
             raise self.failure
         return self.burns.get((source.domain, tx_hash), ())
+
+    async def reattest(self, source: Cctp, nonce: bytes) -> None:
+        """See ``AttestationService.reattest``."""
+        if self.failure is not None:
+            raise self.failure
+        self.reattested.append(nonce)
 
 
 class ScriptedRail(Rail):
