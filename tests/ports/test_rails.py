@@ -14,7 +14,7 @@ import pytest
 from gstable_server.chain.decode import decode, wanted
 from gstable_server.chain.deployment import Actors
 from gstable_server.chain.devnet import Devnet
-from gstable_server.chain.devnet_attester import open_attester
+from gstable_server.chain.devnet_attester import Attester, open_attester
 from gstable_server.chain.executor.model import Sender
 from gstable_server.chain.facts import (
     ChainLog,
@@ -27,10 +27,11 @@ from gstable_server.chain.facts import (
     RailName,
 )
 from gstable_server.chain.http_rpc import HttpRpc
-from gstable_server.chain.networks import Network, Token
+from gstable_server.chain.networks import Network, Networks, Token
 from gstable_server.chain.orders import OrderSigner, RoutedOrder, SignedOrder, session_key
 from gstable_server.chain.rails.assembly import RailSettings, rails_of
 from gstable_server.chain.rails.attestation import HttpAttestationService
+from gstable_server.chain.rails.cctp import CctpRail
 from gstable_server.chain.rails.escrow import EscrowRail
 from gstable_server.chain.rails.escrow_terms import FillAttestor
 from gstable_server.chain.rails.hold import HoldRail, capture_call, hold_terms, void_call
@@ -80,6 +81,7 @@ class World:
         self.networks = devnet.networks
         self.chains = chains
         self.rails: tuple[Rail, ...] = ()
+        self.attester: Attester
         self.merchant = Address(os.urandom(20))
         self.fee_receiver = Address(os.urandom(20))
         self.payers: dict[str, Wallet] = {}
@@ -214,7 +216,9 @@ async def world(devnet: Devnet, order_signer: OrderSigner, actors: Actors) -> As
         chains = {name: await stack.enter_async_context(devnet.rpc(name)) for name in names}
         world = World(devnet, order_signer, chains)
         port = devnet.attestation_port
-        await stack.enter_async_context(open_attester(devnet.networks, CCTP_ATTESTER_KEY, port))
+        world.attester = await stack.enter_async_context(
+            open_attester(devnet.networks, CCTP_ATTESTER_KEY, port)
+        )
         http = await stack.enter_async_context(GuardedClient(allow_loopback=True))
         settings = RailSettings(
             fee_receiver=world.fee_receiver,
@@ -300,6 +304,26 @@ async def test_a_burn_waits_for_its_attestation(world: World) -> None:
     other = replace(payment, merchant=Address(os.urandom(20)))
     step = await rail.finish(world.crossing(other))
     assert step == Wait("the attestation service knows other messages of the transaction only")
+
+
+async def test_a_fast_burn_costs_at_most_what_was_signed(world: World) -> None:
+    world.attester.fast_fee_basis_points = 1
+    request = world.request(CROSSING[0])
+    assert request.source.cctp is not None
+    fast = replace(request.source.cctp, finality_threshold=1000, max_fee_ppm=200)
+    source = replace(request.source, cctp=fast)
+    others = [each for each in world.networks.all if each.name != source.name]
+    async with GuardedClient(allow_loopback=True) as http:
+        attestations = HttpAttestationService(http)
+        rail = CctpRail(Networks((source, *others)), world.chains, attestations)
+        payment = await world.pay(rail, replace(request, source=source))
+        crossing = await world.finish(rail, payment)
+    assert crossing.delivery is not None
+    fee = -(-payment.amount // 10_000)
+    assert payment.amount == 10_002_001, "the merchant's amount and the largest fee"
+    assert (crossing.delivery.fee, crossing.delivery.amount) == (fee, payment.amount - fee)
+    assert await world.balance(world.merchant, request.settlement) == payment.amount - fee
+    assert payment.amount - fee > MERCHANT_AMOUNT
 
 
 async def test_an_escrow_is_filled_only_for_a_payment_that_stays(world: World) -> None:
