@@ -16,6 +16,7 @@ import pytest
 from gstable_server.chain import abi
 from gstable_server.chain.checks import contracts_of, number_of
 from gstable_server.chain.deployment import PERMIT2, Actors
+from gstable_server.chain.deployment_script import Script, carry_out
 from gstable_server.chain.devnet import Devnet, DevnetFailed, anvil_path
 from gstable_server.chain.http_rpc import HttpRpc
 from gstable_server.chain.networks_toml import load_networks
@@ -33,6 +34,7 @@ ORPHAN = """
 import asyncio, sys, time
 from pathlib import Path
 from gstable_server.chain.deployment import Actors
+from gstable_server.chain.deployment_script import Script, carry_out
 from gstable_server.chain.devnet import Devnet
 from gstable_server.kernel.address import Address
 actors = Actors(*(Address(bytes([number] * 20)) for number in range(7, 12)))
@@ -139,6 +141,37 @@ async def test_every_pool_is_deep_and_at_price_one(fresh: Devnet) -> None:
             for token in network.tokens:
                 held = await ask(token.address, abi.BALANCE_OF, abi.address_word(pool))
                 assert int.from_bytes(held, "big") > 49_000_000 * 10**6
+
+
+@pytest.mark.anyio
+async def test_swap_of_a_million_costs_little_more_than_a_million(devnet: Devnet) -> None:
+    network = devnet.networks.network("polygon")
+    usdc, usdt = network.tokens
+    million = 10**12
+    swapper, receiver = Address(os.urandom(20)), Address(os.urandom(20))
+    await devnet.set_balance("polygon", swapper, 10**18)
+    await devnet.fund("polygon", swapper, "usdt", 2 * million)
+    rail = network.contracts.configured["swap_rail"].address
+    async with devnet.rpc("polygon") as rpc:
+        found = await rpc.call(rail, abi.call_data("swapRouter()"))
+        router = Address(found[12:])
+        await rpc.ask([("anvil_impersonateAccount", ["0x" + swapper.hex()])])
+        script = Script(swapper, await rpc.transaction_count(swapper))
+        script.call(usdt.address, abi.APPROVE, abi.address_word(router), abi.number_word(2**255))
+        script.call(
+            router,
+            "exactOutputSingle((address,address,uint24,address,uint256,uint256,uint256,uint160))",
+            abi.address_word(usdt.address),
+            abi.address_word(usdc.address),
+            abi.number_word(network.swap_pool_fee),
+            abi.address_word(receiver),
+            *(abi.number_word(each) for each in (2**63, million, 2 * million, 0)),
+        )
+        await carry_out(rpc, [script])
+    assert await devnet.balance("polygon", receiver, "usdc") == million
+    spent = 2 * million - await devnet.balance("polygon", swapper, "usdt")
+    # 0.01 % is the pool's fee, and less than that again what the swap moves the price by.
+    assert million * 10_001 // 10_000 < spent < million * 10_002 // 10_000
 
 
 @pytest.mark.anyio
