@@ -94,6 +94,8 @@ class LocalChain:
         await self.ask("anvil_setCode", _hex(COUNTER), COUNTER_CODE)
         await self.ask("anvil_setCode", _hex(REVERTING), REVERTING_CODE)
         await self.give(100 * ETHER)
+        await self.ask("anvil_setNextBlockBaseFeePerGas", hex(GWEI))
+        await self.mine()
 
     async def give(self, amount: int) -> None:
         """Set what the sender has of the native coin."""

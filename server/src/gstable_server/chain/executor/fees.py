@@ -27,16 +27,15 @@ def first_bid(base_fee: int, gas: Gas) -> Fees | None:
 
 
 def raised_bid(bid: Fees, base_fee: int, gas: Gas) -> Fees | None:
-    """A bid that replaces ``bid``; None when that would cost more than ``gas.price_max``.
+    """A bid that replaces ``bid``; None when it would cost more than ``gas.price_max``, or would
+    not reach the market in spite of that.
 
     Nodes take a replacement only if both fees are higher, by a tenth in most, an eighth in some.
     """
-    least = Fees(_raised(bid.fee), _raised(bid.tip))
-    if least.fee > gas.price_max:
+    least, tip = _raised(bid.fee), max(_raised(bid.tip), gas.tip)
+    if max(least, base_fee + tip) > gas.price_max:
         return None
-    tip = max(least.tip, gas.tip)
-    fee = min(max(least.fee, 2 * base_fee + tip), gas.price_max)
-    return Fees(fee, tip) if tip <= fee else None
+    return Fees(min(max(least, 2 * base_fee + tip), gas.price_max), tip)
 
 
 def gas_limit(estimate: int) -> int:
