@@ -11,6 +11,14 @@ interface ISwapRail is ISettlementRail {
     /// @notice The merchant's balance grew by less than the promise.
     error MerchantNotPaid(address settlementToken, address merchant, uint256 merchantAmount);
 
+    /// @notice The order lets the swap cost more than `MAX_COST_PPM` above what the merchant gets,
+    ///         both tokens being worth the same.
+    error PriceOutOfBounds(uint256 amount, uint256 merchantAmount);
+
+    /// @notice The most that a swap may cost on top, parts per million of what the merchant gets.
+    ///         Both tokens stand for the same currency, whole token for whole token.
+    function MAX_COST_PPM() external view returns (uint256);
+
     /// @notice The Uniswap SwapRouter that swaps.
     function swapRouter() external view returns (address);
 }

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ISwapRail} from "../interfaces/ISwapRail.sol";
 import {ISwapRouter} from "../interfaces/ISwapRouter.sol";
@@ -11,6 +12,11 @@ import {Rail} from "./Rail.sol";
 /// @notice Holds nothing between transactions and leaves no allowance behind.
 contract SwapRail is ISwapRail, Rail {
     using SafeERC20 for IERC20;
+
+    /// @inheritdoc ISwapRail
+    uint256 public constant MAX_COST_PPM = 20_000;
+
+    uint256 private constant PPM = 1_000_000;
 
     /// @inheritdoc ISwapRail
     address public immutable swapRouter;
@@ -31,6 +37,7 @@ contract SwapRail is ISwapRail, Rail {
                 && railData.length == 32,
             RouteUnsupported()
         );
+        _requireFair(delivery);
         IERC20 token = IERC20(delivery.token);
         uint256 amount = delivery.amount;
         uint256 before = _received(address(token), amount);
@@ -41,6 +48,21 @@ contract SwapRail is ISwapRail, Rail {
             token.forceApprove(swapRouter, 0);
             token.safeTransfer(delivery.payer, amount - spent);
         }
+    }
+
+    /// @dev Who pays by a plain deposit sees no order. Without this bound a stolen signer's key
+    ///      could sell deposits for next to nothing to a pool of the thief's own.
+    function _requireFair(Delivery calldata delivery) private view {
+        uint256 worth = delivery.merchantAmount * _unit(delivery.token) * (PPM + MAX_COST_PPM);
+        require(
+            delivery.amount * _unit(delivery.settlementToken) * PPM <= worth,
+            PriceOutOfBounds(delivery.amount, delivery.merchantAmount)
+        );
+    }
+
+    /// @return One whole token, in atomic units.
+    function _unit(address token) private view returns (uint256) {
+        return 10 ** IERC20Metadata(token).decimals();
     }
 
     /// @return delivered By how much the merchant's balance grew.

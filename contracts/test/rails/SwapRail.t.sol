@@ -121,8 +121,9 @@ contract SwapRailTest is RailTest {
         (address token, address settlementToken) =
             back ? (address(usdc), address(usdt)) : (address(usdt), address(usdc));
         IPaymentRouter.RoutedOrder memory order = swapping(token, settlementToken);
-        order.merchantAmount = bounded(amount, 1, 100_000 * UNIT);
-        order.amount = order.merchantAmount + order.merchantAmount / 10 + bounded(spare, 3, UNIT);
+        order.merchantAmount = bounded(amount, 200, 30_000 * UNIT);
+        order.amount = order.merchantAmount
+            + bounded(spare, order.merchantAmount / 200 + 3, order.merchantAmount / 50);
         order.feeAmount = 0;
         uint256 inPool = balance(token, pool());
         route(order);
@@ -131,6 +132,39 @@ contract SwapRailTest is RailTest {
         vm.assertEq(balance(token, pool()), inPool + spent, "pool");
         vm.assertLe(spent, order.amount, "spent");
         holdsNothing(token, settlementToken);
+    }
+
+    function test_con_16_refuses_an_order_that_costs_two_percent_and_one_unit() public {
+        IPaymentRouter.RoutedOrder memory order = swapping(address(usdt), address(usdc));
+        order.amount = 101_898_001;
+        refusesRoute(order, outOfBounds(order));
+        order.amount = 101_898_000;
+        route(order);
+    }
+
+    /// @dev The thief signs, and has made the only pool of the pair with a fee of 1 %, at a price
+    ///      of its own.
+    function test_con_16_a_stolen_signer_key_sells_nothing_to_the_thiefs_pool() public {
+        IPaymentRouter.RoutedOrder memory order = swapping(address(usdt), address(usdc));
+        order.merchantAmount = 1;
+        order.railData = abi.encode(uint24(10_000));
+        refusesRoute(order, outOfBounds(order));
+    }
+
+    function test_con_12_compares_whole_tokens_whatever_their_decimals() public {
+        odd.setDecimals(18);
+        IPaymentRouter.RoutedOrder memory order = swapping(address(usdt), address(odd));
+        order.merchantAmount = 99_900_000 * 1e12;
+        order.amount = 101_898_001;
+        refusesRoute(order, outOfBounds(order));
+        order.amount = 101_898_000;
+        // There is no such pool, but the price is not what is refused.
+        refusesRoute(order, "");
+        order = swapping(address(odd), address(usdt));
+        order.amount = 101_898_000 * 1e12 + 1;
+        startsUnfunded(order, address(router), outOfBounds(order));
+        order.amount -= 1;
+        refusesMissingMoney(order);
     }
 
     function test_refuses_another_network() public {
@@ -281,6 +315,16 @@ contract SwapRailTest is RailTest {
         vm.assertEq(balance(settlementToken, rail), 0, "rail");
         vm.assertEq(balance(token, swapRouter), 0, "swap router");
         vm.assertEq(IERC20(token).allowance(rail, swapRouter), 0, "allowance");
+    }
+
+    function outOfBounds(IPaymentRouter.RoutedOrder memory order)
+        private
+        pure
+        returns (bytes memory)
+    {
+        return abi.encodeWithSelector(
+            ISwapRail.PriceOutOfBounds.selector, order.amount, order.merchantAmount
+        );
     }
 
     function notPaid(IPaymentRouter.RoutedOrder memory order) private pure returns (bytes memory) {

@@ -42,6 +42,7 @@ contract OddToken {
 
     address private constant SOMEBODY = address(0x50fa);
 
+    uint8 public decimals = 6;
     mapping(address account => uint256) private _balances;
     mapping(address account => mapping(address spender => uint256)) private _allowances;
     Oddity private _oddity;
@@ -50,6 +51,10 @@ contract OddToken {
 
     function mint(address to, uint256 amount) external {
         _balances[to] += amount;
+    }
+
+    function setDecimals(uint8 decimals_) external {
+        decimals = decimals_;
     }
 
     function misbehave(Oddity oddity, address victim) external {
