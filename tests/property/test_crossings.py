@@ -41,6 +41,7 @@ EMPTY = """
 TRUNCATE sessions, payments, ledger_transfers, events, outbox, settlements, settlement_legs,
     executor_intents CASCADE
 """
+MOVES = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 11)), min_size=1, max_size=8)
 T = TypeVar("T")
 
 
@@ -59,6 +60,9 @@ class Both:
     delivery: DeliveryLog
     reclaim: EscrowLog | None
     model: Crossing
+
+
+Move = Callable[[Both], None]
 
 
 class PaidAcross(RuleBasedStateMachine):
@@ -104,33 +108,36 @@ class PaidAcross(RuleBasedStateMachine):
 
     # --- what happens -----------------------------------------------------------------------------
 
-    @rule(pick=st.integers(0, 2), move=st.integers(0, 1))
-    def the_payers_chain_moves(self, pick: int, move: int) -> None:
-        one = self.both[pick]
-        moves = {
+    @rule(moves=MOVES)
+    def the_chains_move(self, moves: list[tuple[int, int]]) -> None:
+        """Some of what can happen next, at either end of any crossing."""
+        for pick, move in moves:
+            one = self.both[pick]
+            possible = [*self._near_moves(one), *self._far_moves(one)]
+            if possible:
+                possible[move % len(possible)](one)
+
+    def _near_moves(self, one: Both) -> list[Move]:
+        moves: dict[Place, list[Move]] = {
             Place.UNKNOWN: [self._paid],
-            Place.CHAIN: [self._paid_for_good, self._unpaid],
-            Place.OFF: [self._paid, self._given_up],
+            Place.CHAIN: [self._paid_for_good, self._unpaid, self._unpaid],
+            Place.OFF: [self._paid, self._paid, self._given_up],
             Place.GONE: [self._paid],
             Place.DEEP: [],
-        }[one.model.source]
-        if moves:
-            moves[move % len(moves)](one)
+        }
+        return moves[one.model.source]
 
-    @rule(pick=st.integers(0, 2), move=st.integers(0, 1))
-    def the_merchants_chain_moves(self, pick: int, move: int) -> None:
-        one = self.both[pick]
+    def _far_moves(self, one: Both) -> list[Move]:
         if one.model.taken_home is not Place.UNKNOWN:
-            return
-        moves = {
+            return []
+        moves: dict[Place, list[Move]] = {
             Place.UNKNOWN: [self._delivered],
-            Place.CHAIN: [self._delivered_for_good, self._undelivered],
+            Place.CHAIN: [self._delivered_for_good, self._undelivered, self._undelivered],
             Place.OFF: [self._delivered, self._delivered_by_another],
             Place.GONE: [],
             Place.DEEP: [],
-        }[one.model.far]
-        if moves:
-            moves[move % len(moves)](one)
+        }
+        return moves[one.model.far]
 
     @rule(pick=st.integers(0, 2))
     def pay_and_deliver(self, pick: int) -> None:
@@ -317,7 +324,7 @@ def test_crossings_do_what_an_independent_model_says(database_url: str) -> None:
             OnThisBench,
             settings=settings(
                 max_examples=40,
-                stateful_step_count=25,
+                stateful_step_count=15,
                 deadline=None,
                 database=None,
                 phases=(Phase.generate,),  # shrinking on a database takes minutes

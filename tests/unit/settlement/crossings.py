@@ -253,3 +253,11 @@ def later(log: PaymentLog) -> PaymentLog:
     """The same transaction in another block."""
     block = log.block_number + 1000
     return replace(log, block_number=block, block_hash=block.to_bytes(32, "big"))
+
+
+def after_payment(payment: PaymentLog, paying: str, fees: str) -> dict[tuple[str, str], int]:
+    """What the payer gave, and the part of it that is the platform's, in the book."""
+    return {
+        (paying, "payers"): -(payment.amount + payment.fee_received),
+        (paying, fees): payment.fee_received,
+    }
