@@ -8,7 +8,8 @@ from gstable_server.plumbing.db import Tx
 
 
 async def intend(tx: Tx, intent: Intent) -> bool:
-    """Want ``intent`` sent, from the commit of ``tx`` on; False when its cause is known already.
+    """Want ``intent`` sent, from the commit of ``tx`` on; False when its cause is known already,
+    whatever became of it: another try after a refusal needs another cause.
 
     The executor of any process takes it up. Its moves are told as ``executor.mined``, ``final``,
     ``failed`` and ``refused``, with the intent's ``subject`` as their object; ``mined`` is told

@@ -344,8 +344,8 @@ class Runner:
             cause = f"{GAP}:{self._network.name}:0x{address.hex()}:{nonce}"
             call = ContractCall(address, b"")
             intent = Intent(cause, self._network.name, self._sender, call, GAP, cause)
-            log.warning("gap in the nonces", network=self._network.name, nonce=nonce)
-            await self._db.run(store.insert, intent)
+            if await self._db.run(store.insert, intent):
+                log.warning("gap in the nonces", network=self._network.name, nonce=nonce)
 
     # Funds.
 
