@@ -47,7 +47,7 @@ def test_a_newcomer_runs_the_demonstration(repository: Path, tmp_path: Path) -> 
     assert {name: result[name][: len(start)] for name, start in RESULT.items()} == RESULT
     assert {"session.created", "session.paid", "session.completed"} <= set(result["events"])
     assert result["seconds"] > 0
-    assert "All 12 steps verified" in done.stderr
+    assert "All 16 steps verified" in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -1,8 +1,9 @@
 """``gstable demo``: the integration guide's sequence, for real, every step verified.
 
 A merchant signs in to the dashboard and makes a receiving account; the SDK makes products, a
-link and a session; a wallet pays both on the local chains; the balances are read from the
-chains, the webhooks' signatures checked, and the session read back.
+link and sessions; a wallet pays them on the local chains: directly, from another network, and
+with nothing but a signature; the balances are read from the chains, the webhooks' signatures
+checked, and the session read back.
 """
 
 from __future__ import annotations
@@ -17,20 +18,28 @@ from typing import Any
 import aiohttp
 from rich.console import Console
 
-from gstable import AsyncClient, LineItemInput, SessionDetail
+from gstable import AsyncClient, CheckoutSession, LineItemInput, SessionDetail
 from gstable_server.chain.checksum import to_checksum
-from gstable_server.chain.keys import address_of_key
+from gstable_server.chain.http_rpc import open_rpc
+from gstable_server.chain.keys import address_of_key, private_key_from_hex
+from gstable_server.chain.wallet import Wallet
 from gstable_server.cli.console_visit import create_account
 from gstable_server.cli.payer import Payer, token_balance
 from gstable_server.cli.stack import ALL_IN_ONE, Stack, StackFailed, open_stack
 from gstable_server.kernel.address import Address
+from gstable_server.kernel.tenant import Mode
+from gstable_server.routing.model import Way
 
 LINK_TOKEN = "polygon::usdt"  # noqa: S105
 SESSION_TOKEN = "base::usdc"  # noqa: S105
 METADATA = {"orderId": "ORD_001"}
 SETTLED_SECONDS = 60.0
 LOOK_SECONDS = 0.1
+CROSSING_TOKENS = ("ethereum::usdc", "arbitrumone::usdc")
+"""What the payer pays with, and what the merchant gets."""
+SIGNED_TOKEN = "polygon::usdc"  # noqa: S105
 SESSION_EVENTS = ("session.created", "session.paid", "session.completed")
+CROSSING_EVENTS = ("session.created", "session.paid", "session.settling", "session.completed")
 
 
 @dataclass(slots=True)
@@ -86,8 +95,12 @@ async def _sequence(stack: Stack, story: Story, http: aiohttp.ClientSession) -> 
         await guide.create_product()
         await guide.create_and_pay_link()
         await guide.create_and_pay_session()
+        await guide.pay_across_networks()
+        await guide.pay_without_gas()
         await guide.verify_link()
         await guide.verify_session()
+        await guide.verify_crossing()
+        await guide.verify_signed()
     letters = stack.inbox.letters
     _require(all(letter["verified"] for letter in letters), "every webhook's signature")
     events = list(dict.fromkeys(letter["body"]["eventType"] for letter in letters))
@@ -110,6 +123,8 @@ class _Guide:
         self.payer = Payer(http, stack.base, stack.devnet.networks, key)
         self.result: dict[str, Any] = {}
         self.link_session_id = ""
+        self.crossing_session_id = ""
+        self.signed_session_id = ""
 
     async def make_account(self) -> None:
         """The merchant's operator makes a receiving account in the dashboard."""
@@ -172,6 +187,29 @@ class _Guide:
         self.result["sourceTx"] = paid.tx_hash_hex
         self.story.step(f"Session paid with {SESSION_TOKEN}", paid.tx_hash_hex)
 
+    async def pay_across_networks(self) -> None:
+        """A session is paid with USDC of another network, which CCTP brings to the merchant."""
+        paying, settlement = CROSSING_TOKENS
+        session = await self._session_of_ten(settlement)
+        self.crossing_session_id = session.session_id
+        paid = await self.payer.pay(session.payment_url, paying)
+        self.story.step("Session paid from another network", paid.tx_hash_hex)
+
+    async def pay_without_gas(self) -> None:
+        """A payer with no coin for the network's fee signs; the server sends the payment."""
+        networks = self.stack.devnet.networks
+        token = networks.require_token(SIGNED_TOKEN, Mode.TEST)
+        async with open_rpc(networks.network(token.network)) as rpc:
+            funded = private_key_from_hex(self.stack.keys.payer_private_keys[0])
+            wallet = Wallet(funded, rpc, token.chain_id)
+            payer = Payer(self.http, self.stack.base, networks, secrets.token_hex(32))
+            await wallet.wait(await wallet.transfer(token, payer.address, 10_000_000))
+            session = await self._session_of_ten(SIGNED_TOKEN)
+            self.signed_session_id = session.session_id
+            paid = await payer.pay(session.payment_url, SIGNED_TOKEN, way=Way.ERC3009)
+            _require(await rpc.transaction_count(payer.address) == 0, "the payer only signed")
+        self.story.step("Session paid with one signature, no gas", paid.tx_hash_hex)
+
     async def verify_link(self) -> None:
         """The link's session completes and the money is in the merchant's wallet."""
         await self._completed(self.link_session_id)
@@ -196,6 +234,29 @@ class _Guide:
         _require(found.session.metadata == METADATA, "the session's metadata")
         self.story.step("Session read back", "completed, with its transaction and metadata")
 
+    async def verify_crossing(self) -> None:
+        """The merchant was paid on the other network, the fee receiver on the payer's."""
+        await self._completed(self.crossing_session_id, CROSSING_EVENTS)
+        paying, settlement = CROSSING_TOKENS
+        merchant = await self._balance(settlement, self.wallet)
+        fee = await self._balance(paying, self.stack.keys.address("fee_receiver_key"))
+        _require((merchant, fee) == (9_940_000, 60_000), "the balances after the crossing")
+        self.story.step("Crossing completed, balances on both chains", f"{merchant}, {fee}")
+
+    async def verify_signed(self) -> None:
+        """The signed payment reached the merchant like any other."""
+        await self._completed(self.signed_session_id)
+        received = await self._balance(SIGNED_TOKEN, self.wallet)
+        _require(received == 9_980_000, "the merchant's balance after the signed payment")
+        self.story.step("Signed payment completed, balance on chain", f"{received} {SIGNED_TOKEN}")
+
+    async def _session_of_ten(self, settlement_token: str) -> CheckoutSession:
+        return await self.client.checkout_session.create(
+            account_id=self.result["accountId"],
+            settlement_token=settlement_token,
+            line_items=[self._line(1, 10_000_000)],
+        )
+
     def _line(self, quantity: int, unit_price: int) -> LineItemInput:
         return {
             "item_type": "product",
@@ -207,13 +268,15 @@ class _Guide:
     async def _balance(self, token_id: str, holder: Address) -> int:
         return await token_balance(self.stack.devnet.networks, token_id, holder)
 
-    async def _completed(self, session_id: str) -> SessionDetail:
+    async def _completed(
+        self, session_id: str, events: tuple[str, ...] = SESSION_EVENTS
+    ) -> SessionDetail:
         """Wait for the session and for its webhooks, each with a valid signature."""
         deadline = time.monotonic() + SETTLED_SECONDS
         while True:  # bounded: by the deadline
             found = await self.client.checkout_session.detail(session_id)
             told = self.stack.inbox.verified_types(session_id)
-            if found.session.status == "completed" and told == list(SESSION_EVENTS):
+            if found.session.status == "completed" and told == list(events):
                 return found
             _require(
                 time.monotonic() < deadline,

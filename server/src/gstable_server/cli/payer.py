@@ -61,6 +61,7 @@ class Payer:
         self._base = base
         self._networks = networks
         self._private_key = private_key_from_hex(private_key)
+        self.address = address_of_key(self._private_key)
 
     async def open_link(self, link_url: str, **form: str) -> str:
         """Press the link page's button; the address of the session's page."""
@@ -98,7 +99,7 @@ class Payer:
             "clientCode": found[1],
             "tokenId": token_id,
             "way": way.value,
-            "payer": to_checksum(address_of_key(self._private_key)),
+            "payer": to_checksum(self.address),
             "payerEmail": payer_email,
         }
         answer = await self._post(f"{payment_url}/prepare", choice)
