@@ -111,6 +111,11 @@ contract OddToken {
         if (_rebased && oddity == Oddity.DoublesBalances) return amount * 2;
     }
 
+    /// @dev What the books say, whatever is told.
+    function trueBalanceOf(address account) external view returns (uint256) {
+        return _balances[account];
+    }
+
     function allowance(address account, address spender) external view returns (uint256) {
         if (_oddity == Oddity.HidesAllowances) revert("odd");
         return _allowances[account][spender];

@@ -72,10 +72,12 @@ interface Vm {
         external
         pure
         returns (string memory);
+    function revertToState(uint256 id) external returns (bool);
     function sign(uint256 key, bytes32 digest)
         external
         pure
         returns (uint8 v, bytes32 r, bytes32 s);
+    function snapshotState() external returns (uint256 id);
     function split(string calldata input, string calldata delimiter)
         external
         pure
