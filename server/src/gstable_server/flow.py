@@ -22,6 +22,7 @@ from gstable_server.plumbing.jobs import QUEUE, JobHandler
 from gstable_server.plumbing.outbox import relay_once
 from gstable_server.sessions import hearing, settling
 from gstable_server.sessions.operations import Desk
+from gstable_server.sessions.refunds import operations as refunds
 from gstable_server.settlement import operations as settlement
 from gstable_server.settlement.operations import Settler
 from gstable_server.webhooks import operations as webhooks
@@ -73,6 +74,11 @@ async def hear_settlement(tx: Tx, world: World, stored: StoredEvent) -> None:
     await settling.hear(tx, world.desk, stored)
 
 
+async def hear_transfer(tx: Tx, world: World, stored: StoredEvent) -> None:
+    """A transfer of a merchant's wallet reaches the refund that it proves."""
+    await refunds.hear(tx, world.desk, stored)
+
+
 async def post_letter(tx: Tx, world: World, stored: StoredEvent) -> None:
     """An event of a merchant's object goes to the merchant's webhook endpoints."""
     await webhooks.post(tx, stored)
@@ -100,10 +106,10 @@ NEXT: Mapping[str, tuple[Handler, ...]] = {
     "chain.hold_final": (),
     "chain.hold_reorged": (),
     "chain.hold_lost": (),
-    "chain.transfer_seen": (),
-    "chain.transfer_final": (),
-    "chain.transfer_reorged": (),
-    "chain.transfer_lost": (),
+    "chain.transfer_seen": (hear_transfer,),
+    "chain.transfer_final": (hear_transfer,),
+    "chain.transfer_reorged": (hear_transfer,),
+    "chain.transfer_lost": (hear_transfer,),
     "executor.mined": (settle_step,),
     "executor.final": (settle_step,),
     "executor.failed": (settle_step,),
@@ -138,6 +144,7 @@ NEXT: Mapping[str, tuple[Handler, ...]] = {
     "session.overpaid": (post_letter,),
     "session.paid_late": (post_letter,),
     "session.payment_reverted": (post_letter,),
+    "session.refunded": (post_letter,),
 }
 
 
@@ -152,6 +159,14 @@ class Appointment:
 
 async def _expire_sessions(tx: Tx, world: World) -> None:
     await hearing.expire_due(tx, world.desk)
+
+
+async def _expire_refunds(tx: Tx, world: World) -> None:
+    await refunds.expire_due(tx)
+
+
+async def _unwatch_refunds(tx: Tx, world: World) -> None:
+    await refunds.unwatch_due(tx)
 
 
 async def _watch_settlements(tx: Tx, world: World) -> None:
@@ -173,6 +188,8 @@ async def _forget_logins(tx: Tx, world: World) -> None:
 TIMETABLE = (
     Appointment("expire sessions", 0.5, _expire_sessions),
     Appointment("watch settlements", 0.5, _watch_settlements),
+    Appointment("expire refunds", 5, _expire_refunds),
+    Appointment("forget lapsed refunds", 600, _unwatch_refunds),
     Appointment("forget idempotency keys", 600, _forget_idempotency_keys),
     Appointment("forget logins", 600, _forget_logins),
     Appointment("forget the job log", 600, _forget_job_log),

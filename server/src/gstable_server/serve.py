@@ -55,6 +55,7 @@ from gstable_server.routing import operations as routing
 from gstable_server.routing.model import Schedule
 from gstable_server.sessions import routes as session_routes
 from gstable_server.sessions.operations import Desk
+from gstable_server.sessions.refunds import routes as refund_routes
 from gstable_server.web import pictures
 from gstable_server.web.base import Pages
 from gstable_server.web.checkout import routes as checkout_routes
@@ -119,6 +120,7 @@ def merchant_routes(desk: Desk) -> list[list[Route]]:
         account_routes.routes(desk.networks),
         link_routes.routes(desk.networks, desk.public_url),
         session_routes.routes(desk),
+        refund_routes.routes(desk),
         webhook_routes.routes(),
     ]
 

@@ -191,6 +191,12 @@ def approve_call(token: Token, spender: Address, amount: int) -> ContractCall:
     return ContractCall(token.address, data)
 
 
+def transfer_call(token: Address, receiver: Address, amount: int) -> ContractCall:
+    """Give ``receiver`` ``amount`` atomic units of the caller's tokens (ERC-20)."""
+    data = abi.call_data(abi.TRANSFER, abi.address_word(receiver), abi.number_word(amount))
+    return ContractCall(token, data)
+
+
 def to_json(signed: SignedOrder) -> dict[str, Any]:
     """A signed order for storage: bytes as hexadecimal, amounts as decimal strings."""
     order = signed.order

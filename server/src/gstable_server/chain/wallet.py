@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 
-from gstable_server.chain import abi
 from gstable_server.chain.consents import (
     erc3009_data,
     erc3009_typed_data,
@@ -26,6 +25,7 @@ from gstable_server.chain.orders import (
     approve_call,
     collected_call,
     direct_call,
+    transfer_call,
 )
 from gstable_server.chain.rpc_answers import Receipt
 from gstable_server.chain.transactions import signed_transaction
@@ -120,8 +120,7 @@ class Wallet:
 
     async def transfer(self, token: Token, receiver: Address, amount: int) -> bytes:
         """Move atomic units of ``token``; what paying to a deposit address is."""
-        words = abi.address_word(receiver), abi.number_word(amount)
-        return await self.send(ContractCall(token.address, abi.call_data(abi.TRANSFER, *words)))
+        return await self.send(transfer_call(token.address, receiver, amount))
 
     async def _approve(self, token: Token, spender: Address, amount: int) -> None:
         receipt = await self.wait(await self.send(approve_call(token, spender, amount)))

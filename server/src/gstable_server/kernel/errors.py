@@ -38,6 +38,8 @@ class Code(Enum):
     ACCOUNT_NOT_FOUND = (100401, "Account not found", 200)
     ACCOUNT_LIMIT = (100402, "Account limit reached", 200)
     ACCOUNT_REMOVED = (100403, "Account has been removed", 200)
+    REFUND_NOT_FOUND = (100501, "Refund not found", 200)
+    REFUND_IMPOSSIBLE = (100502, "Refund is not possible", 200)
     KEY_INVALID = (200101, "API key is invalid", 401)
     KEY_LACKS_PERMISSION = (200102, "API key lacks permission", 403)
     KEY_REVOKED = (200103, "API key is revoked", 401)

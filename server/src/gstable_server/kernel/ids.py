@@ -84,6 +84,13 @@ class PaymentId(Id):
     random_length = 24
 
 
+class RefundId(Id):
+    """Money that a merchant gives back."""
+
+    prefix = "rfd_"
+    random_length = 24
+
+
 class ReceiptId(Id):
     prefix = "rcp_"
     random_length = 24

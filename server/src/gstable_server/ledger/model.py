@@ -19,6 +19,7 @@ class Kind(StrEnum):
     RELEASE = "release"
     RETURN = "return"
     REVERSAL = "reversal"
+    REFUND = "refund"
 
 
 PAYERS = "payers"

@@ -11,6 +11,8 @@ from gstable_server.plumbing.route import Call, Json, Route
 from gstable_server.sessions import operations, wire
 from gstable_server.sessions.model import SessionState
 from gstable_server.sessions.operations import Desk
+from gstable_server.sessions.refunds import operations as refunds
+from gstable_server.sessions.refunds import wire as refund_wire
 
 TAGS = ("Checkout sessions",)
 LISTS: dict[str, SessionState | None] = {
@@ -41,7 +43,8 @@ class _Sessions:
     async def detail(self, call: Call) -> Json:
         session_id = operations.session_id_of(call.path["sessionId"])
         view = await operations.detail(call.tx, call.caller.tenant, session_id)
-        return wire.render_detail(view, self.desk.public_url)
+        given_back = await refunds.of_view(call.tx, view)
+        return refund_wire.render_detail(view, given_back, self.desk.public_url)
 
     def list_in(self, state: SessionState | None) -> Callable[[Call], Awaitable[Json]]:
         async def handler(call: Call) -> Json:
@@ -94,9 +97,9 @@ def routes(desk: Desk) -> list[Route]:
             "GET",
             "/session/{sessionId}",
             sessions.detail,
-            "Read a session and its payment",
+            "Read a session, its payment and its refunds",
             Access.READ,
-            wire.SessionDetailJson,
+            refund_wire.RefundedSessionDetailJson,
             None,
             TAGS,
         ),

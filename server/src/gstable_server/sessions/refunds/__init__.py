@@ -1,0 +1,1 @@
+"""Refunds: the merchant's own wallet gives money back, and the chain proves it."""

@@ -1,0 +1,175 @@
+"""SQL of refunds."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import asyncpg
+
+from gstable_server.chain.facts import TransferLog
+from gstable_server.kernel.address import Address
+from gstable_server.kernel.ids import PaymentId, RefundId, SessionId
+from gstable_server.kernel.money import MicroUsd
+from gstable_server.plumbing.db import Tx
+from gstable_server.sessions.model import Payment
+from gstable_server.sessions.refunds.model import (
+    CLOCK_TOLERANCE,
+    Claim,
+    Refund,
+    RefundState,
+    Terms,
+)
+
+
+def _refund(row: asyncpg.Record) -> Refund:
+    claim = Claim(row["tx_hash"], row["log_position"]) if row["tx_hash"] else None
+    return Refund(
+        refund_id=RefundId(row["refund_id"]),
+        session_id=SessionId(row["session_id"]),
+        payment_id=PaymentId(row["payment_id"]),
+        terms=Terms(
+            network=row["network"],
+            chain_id=row["chain_id"],
+            token_id=row["token_id"],
+            token=Address(row["token"]),
+            decimals=row["decimals"],
+            sender=Address(row["sender"]),
+            receiver=Address(row["receiver"]),
+            amount=int(row["token_amount"]),
+        ),
+        amount=MicroUsd(int(row["amount"])),
+        reason=row["reason"],
+        state=RefundState(row["state"]),
+        expires_at=row["expires_at"],
+        watched_until=row["watched_until"],
+        created_at=row["created_at"],
+        claim=claim,
+        completed_at=row["completed_at"],
+    )
+
+
+async def insert(tx: Tx, refund: Refund) -> None:
+    terms = refund.terms
+    await tx.execute(
+        "INSERT INTO refunds (refund_id, session_id, payment_id, network, chain_id, token_id, "
+        "token, decimals, sender, receiver, token_amount, amount, reason, state, expires_at, "
+        "watched_until, created_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+        refund.refund_id,
+        refund.session_id,
+        refund.payment_id,
+        terms.network,
+        terms.chain_id,
+        terms.token_id,
+        terms.token,
+        terms.decimals,
+        terms.sender,
+        terms.receiver,
+        terms.amount,
+        refund.amount,
+        refund.reason,
+        refund.state,
+        refund.expires_at,
+        refund.watched_until,
+        refund.created_at,
+    )
+
+
+async def find(tx: Tx, refund_id: RefundId) -> Refund | None:
+    row = await tx.fetchrow("SELECT * FROM refunds WHERE refund_id = $1", refund_id)
+    return _refund(row) if row else None
+
+
+async def lock(tx: Tx, refund_id: RefundId) -> Refund:
+    """The refund, held until the transaction ends; for ids that were read from the table."""
+    row = await tx.fetchrow("SELECT * FROM refunds WHERE refund_id = $1 FOR UPDATE", refund_id)
+    assert row is not None, "refunds are never deleted"
+    return _refund(row)
+
+
+async def of_session(tx: Tx, session_id: SessionId) -> list[Refund]:
+    """The refunds of a session, oldest first."""
+    rows = await tx.fetch(
+        "SELECT * FROM refunds WHERE session_id = $1 ORDER BY sequence", session_id
+    )
+    return [_refund(row) for row in rows]
+
+
+async def find_unproven(tx: Tx, log: TransferLog) -> RefundId | None:
+    """The refund that a transfer proves: the oldest that still waits for it, or else the oldest
+    that had been given up."""
+    found: str | None = await tx.fetchval(
+        "SELECT refund_id FROM refunds WHERE network = $1 AND sender = $2 AND token = $3 "
+        "AND receiver = $4 AND token_amount = $5 AND created_at <= $6 "
+        "AND watched_until IS NOT NULL AND tx_hash IS NULL "
+        "ORDER BY state <> 'prepared', sequence LIMIT 1",
+        log.network,
+        log.sender,
+        log.token,
+        log.receiver,
+        log.amount,
+        log.block_time + CLOCK_TOLERANCE,
+    )
+    return RefundId(found) if found else None
+
+
+async def find_proven(tx: Tx, log: TransferLog) -> RefundId | None:
+    """The refund that this transfer proved, while it does."""
+    found: str | None = await tx.fetchval(
+        "SELECT refund_id FROM refunds WHERE network = $1 AND tx_hash = $2 AND log_position = $3",
+        log.network,
+        log.tx_hash,
+        log.log_position,
+    )
+    return RefundId(found) if found else None
+
+
+async def move(tx: Tx, old: Refund, new: Refund) -> None:
+    """Write what may change of a refund, if it still is in the state that was decided on."""
+    done = await tx.execute(
+        "UPDATE refunds SET state = $3, tx_hash = $4, log_position = $5, watched_until = $6, "
+        "completed_at = $7 WHERE refund_id = $1 AND state = $2",
+        old.refund_id,
+        old.state,
+        new.state,
+        new.claim.tx_hash if new.claim else None,
+        new.claim.log_position if new.claim else None,
+        new.watched_until,
+        new.completed_at,
+    )
+    assert done == "UPDATE 1", f"{old.refund_id} moved under its lock"
+
+
+async def lock_due(tx: Tx, limit: int) -> list[Refund]:
+    """Prepared refunds whose time is over; those that another worker holds are left to it."""
+    rows = await tx.fetch(
+        "SELECT * FROM refunds WHERE state = 'prepared' AND expires_at <= $1 "
+        "ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED",
+        tx.now,
+        limit,
+    )
+    return [_refund(row) for row in rows]
+
+
+async def lock_unwatchable(tx: Tx, now: datetime, limit: int) -> list[Refund]:
+    """Refunds that were given up so long ago that their transfer is not looked for any more."""
+    rows = await tx.fetch(
+        "SELECT * FROM refunds WHERE watched_until <= $1 AND state IN ('expired', 'cancelled') "
+        "ORDER BY watched_until LIMIT $2 FOR UPDATE SKIP LOCKED",
+        now,
+        limit,
+    )
+    return [_refund(row) for row in rows]
+
+
+async def asked_for_order(tx: Tx, payment: Payment) -> bool:
+    """Whether the account that paid is one that the payer named as their own wallet: an order was
+    attested for it. Nobody's wallet is a contract that pays for others, or a deposit address."""
+    asked: bool = await tx.fetchval(
+        "SELECT EXISTS (SELECT 1 FROM session_orders WHERE session_id = $1 AND network = $2 "
+        "AND payer = $3 AND way <> 'deposit')",
+        payment.session_id,
+        payment.network,
+        payment.payer,
+    )
+    return asked
