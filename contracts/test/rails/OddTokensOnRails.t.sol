@@ -28,7 +28,8 @@ contract OddTokensOnRailsTest is EscrowTest {
     uint256 private constant GAS = 5_000_000;
     uint256 private constant RECLAIM_AFTER = NOW + 60 minutes;
     bytes32 private constant SESSION = keccak256("session");
-    bytes32 private constant OTHERS = keccak256("what others left here");
+    bytes32 private constant OTHERS = keccak256("what others left in the escrow");
+    bytes32 private constant OTHERS_HELD = keccak256("what others left in a hold");
 
     OddToken private odd;
     IHoldRail private holds;
@@ -48,8 +49,8 @@ contract OddTokensOnRailsTest is EscrowTest {
         holds = IHoldRail(vm.deployCode("HoldRail.sol:HoldRail", abi.encode(address(router))));
         allow(address(holds));
         deploySwap();
-        leave(escrowOrder());
-        leave(holdOrder());
+        park(escrowOrder(), OTHERS);
+        park(holdOrder(), OTHERS_HELD);
     }
 
     function test_con_01_escrow_start() public {
@@ -152,7 +153,7 @@ contract OddTokensOnRailsTest is EscrowTest {
         IPaymentRouter.RoutedOrder memory order = escrowOrder();
         order.sessionKey = OTHERS;
         escrow.reclaim(idOf(order));
-        holds.reclaim(OTHERS);
+        holds.reclaim(OTHERS_HELD);
         vm.assertEq(odd.balanceOf(payer), before + 200 * UNIT, "others");
     }
 
@@ -205,8 +206,8 @@ contract OddTokensOnRailsTest is EscrowTest {
         return (payer, address(router), abi.encodeCall(IPaymentRouter.route, (order, signature)));
     }
 
-    function leave(IPaymentRouter.RoutedOrder memory order) private {
-        order.sessionKey = OTHERS;
+    function park(IPaymentRouter.RoutedOrder memory order, bytes32 sessionKey) private {
+        order.sessionKey = sessionKey;
         route(order);
     }
 
