@@ -12,6 +12,7 @@ import aiohttp
 from gstable import Client, SessionDetail
 from gstable_server.chain.checksum import address_from_text
 from gstable_server.cli.payer import Paid, Payer, token_balance
+from gstable_server.routing.model import Way
 from tests.running import Running, eventually
 
 T = TypeVar("T")
@@ -81,9 +82,12 @@ class Shop:
 
         return asyncio.run(visit())
 
-    def pays(self, session_id: str, token_id: str = "polygon::usdc") -> Paid:
-        """The payer approves and pays; the payment stands in a block."""
-        return self.visits(lambda payer: payer.pay(self.payment_url(session_id), token_id))
+    def pays(
+        self, session_id: str, token_id: str = "polygon::usdc", way: Way = Way.APPROVE
+    ) -> Paid:
+        """The payer pays that way; the payment stands in a block."""
+        url = self.payment_url(session_id)
+        return self.visits(lambda payer: payer.pay(url, token_id, way=way))
 
     def opens(self, link_url: str, **form: str) -> str:
         """The payer opens a link; the session's id."""
