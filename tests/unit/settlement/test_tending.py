@@ -309,6 +309,21 @@ async def test_a_rail_that_does_not_deliver_hangs_and_goes_on_by_itself(
     ]
 
 
+async def test_a_delivery_that_is_taken_back_gives_the_rail_its_time_anew(
+    crossings: Crossings, clock: FakeClock
+) -> None:
+    _, payment, _ = await crossing(crossings, "seen", "final")
+    delivery = crossings.delivery(payment)
+    await crossings.hear(("seen", delivery))
+    clock.advance(120)
+    await crossings.hear(("reorged", delivery))
+    assert await crossings.watch() == 0
+    clock.advance(119)
+    assert await crossings.watch() == 0
+    clock.advance(1)
+    assert await crossings.watch() == 1
+
+
 async def test_a_crossing_without_its_rail_waits_for_it(
     crossings: Crossings, clock: FakeClock
 ) -> None:
