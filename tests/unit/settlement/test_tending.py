@@ -14,6 +14,7 @@ from gstable_server.chain.facts import DeliveryLog, PaymentLog, RailName
 from gstable_server.chain.orders import ContractCall
 from gstable_server.chain.rails.port import Done, Send, Wait
 from gstable_server.chain.rails.testing import ScriptedRail
+from gstable_server.chain.rpc import NodeRefused
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.errors import Passing
 from gstable_server.plumbing.testing import FakeClock
@@ -106,7 +107,7 @@ async def test_a_rail_that_cannot_answer_is_asked_again_later(
     crossings: Crossings, clock: FakeClock
 ) -> None:
     _, _, rail = await crossing(crossings, "seen")
-    rail.script = [Passing("the node is away"), Wait("not attested"), step()]
+    rail.script = [Passing("the node is away"), NodeRefused("reverted"), step()]
     assert await crossings.tend() == 1
     assert (await row(crossings))["reason"] == "the node is away"
     assert await crossings.tend() == 0

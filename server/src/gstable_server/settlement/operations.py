@@ -21,6 +21,7 @@ from gstable_server.chain.facts import DeliveryLog, FactWhat, PaymentLog
 from gstable_server.chain.networks import Networks
 from gstable_server.chain.operations import fact_of
 from gstable_server.chain.rails.port import Crossing, Done, Rail, Send, Step, Wait
+from gstable_server.chain.rpc import NodeRefused
 from gstable_server.kernel.errors import Passing
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.plumbing.events import Event, StoredEvent
@@ -208,7 +209,7 @@ async def _next_step(settler: Settler, known: Ends) -> Step:
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             return await rail.finish(crossing)
-    except Passing as failure:
+    except (Passing, NodeRefused) as failure:
         return Wait(str(failure))
     except TimeoutError:
         return Wait(f"no answer within {ANSWER_SECONDS} s")
