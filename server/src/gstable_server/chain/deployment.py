@@ -148,11 +148,14 @@ async def deploy(
 
 async def _site(rpc: HttpRpc, plan: SitePlan, actors: Actors) -> _Site:
     [accounts] = await rpc.ask([("eth_accounts", [])])
-    scripts = []
-    for number in (plan.deployer, SHARED_OWNER):
-        sender = address_from_hex(accounts[number])
-        scripts.append(Script(sender, await rpc.transaction_count(sender)))
-    return _Site(plan, rpc, actors, *scripts)
+    deployer, owner = (address_from_hex(accounts[n]) for n in (plan.deployer, SHARED_OWNER))
+    return _Site(
+        plan=plan,
+        rpc=rpc,
+        actors=actors,
+        script=Script(deployer, await rpc.transaction_count(deployer)),
+        shared_owner=Script(owner, await rpc.transaction_count(owner)),
+    )
 
 
 def _write_down(site: _Site) -> None:
