@@ -28,6 +28,15 @@ contract VectorsTest is RouterTest {
         );
     }
 
+    function test_type_and_topic_of_routed_orders_are_the_contracts() public view {
+        bytes32 typeHash = vm.parseJsonBytes32(json, ".routedTypeHash");
+        vm.assertEq(typeHash, router.ROUTED_ORDER_TYPEHASH(), "type hash");
+        vm.assertEq(keccak256(bytes(vm.parseJsonString(json, ".routedType"))), typeHash, "type");
+        vm.assertEq(
+            vm.parseJsonBytes32(json, ".routedTopic"), IPaymentRouter.Routed.selector, "Routed"
+        );
+    }
+
     function test_each_vector_is_what_the_contract_computes() public {
         uint256 index;
         for (string memory path = vector(0); vm.keyExistsJson(json, path); path = vector(index)) {
@@ -35,6 +44,26 @@ contract VectorsTest is RouterTest {
             index += 1;
         }
         vm.assertTrue(index >= 6, "vectors are missing");
+    }
+
+    function test_each_routed_vector_is_what_the_contract_computes() public {
+        for (uint256 index = 0; index < 4; index++) {
+            string memory path = string.concat(".routedVectors[", vm.toString(index), "]");
+            IPaymentRouter.RoutedOrder memory order = routedAt(string.concat(path, ".order"));
+            bytes32 digest = bytes32_(path, ".digest");
+            IRouter there = routerAt(path);
+            vm.chainId(uint_(path, ".chainId"));
+            vm.assertEq(there.digestOfRouted(order), digest, "digest");
+            bytes memory signature = vm.parseJsonBytes(json, string.concat(path, ".signature"));
+            vm.assertEq(
+                ECDSA.recover(digest, signature), vm.parseJsonAddress(json, ".signer"), "signer"
+            );
+            vm.assertEq(
+                abi.encodeCall(IPaymentRouter.route, (order, signature)),
+                vm.parseJsonBytes(json, string.concat(path, ".routeCalldata")),
+                "calldata of route"
+            );
+        }
     }
 
     function vector(uint256 index) private pure returns (string memory) {
@@ -85,6 +114,25 @@ contract VectorsTest is RouterTest {
         order.feeAmount = uint_(path, ".feeAmount");
         order.feeReceiver = address_(path, ".feeReceiver");
         order.deadline = uint_(path, ".deadline");
+    }
+
+    function routedAt(string memory path)
+        private
+        view
+        returns (IPaymentRouter.RoutedOrder memory order)
+    {
+        order.sessionKey = bytes32_(path, ".sessionKey");
+        order.merchant = address_(path, ".merchant");
+        order.token = address_(path, ".token");
+        order.amount = uint_(path, ".amount");
+        order.feeAmount = uint_(path, ".feeAmount");
+        order.feeReceiver = address_(path, ".feeReceiver");
+        order.deadline = uint_(path, ".deadline");
+        order.rail = address_(path, ".rail");
+        order.settlementChainId = uint_(path, ".settlementChainId");
+        order.settlementToken = address_(path, ".settlementToken");
+        order.merchantAmount = uint_(path, ".merchantAmount");
+        order.railData = vm.parseJsonBytes(json, string.concat(path, ".railData"));
     }
 
     function bytes32_(string memory path, string memory key) private view returns (bytes32) {

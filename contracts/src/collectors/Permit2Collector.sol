@@ -16,7 +16,8 @@ contract Permit2Collector is RouterServant, CounterfactualWallets {
     bytes32 public constant WITNESS_TYPEHASH =
         keccak256("PaymentWitness(bytes32 digest,address payer)");
 
-    string private constant WITNESS_TYPE_STRING = "PaymentWitness witness)PaymentWitness(bytes32 digest,address payer)"
+    string private constant WITNESS_TYPE_STRING = "PaymentWitness witness)"
+        "PaymentWitness(bytes32 digest,address payer)"
         "TokenPermissions(address token,uint256 amount)";
 
     /// @notice Uniswap's Permit2, or whatever serves as it on this chain.

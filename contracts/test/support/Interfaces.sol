@@ -17,6 +17,7 @@ interface IRouter is IPaymentRouter {
     function acceptOwnership() external;
     function renounceOwnership() external;
     function ORDER_TYPEHASH() external view returns (bytes32);
+    function ROUTED_ORDER_TYPEHASH() external view returns (bytes32);
     function MAX_FEE_PPM() external view returns (uint256);
 }
 
