@@ -54,3 +54,18 @@ def test_a_payment_is_swapped_on_the_merchants_network(shop: Shop) -> None:
     assert found.transaction.order_type == 2
     assert found.transaction.net_value == 10_000_000
     shop.is_told(session_id, "session.created", "session.paid", "session.completed")
+
+
+@pytest.mark.parametrize("role", ["worker", "executor", "indexer"])
+def test_ops_01_a_role_killed_in_the_middle_of_a_crossing(shop: Shop, role: str) -> None:
+    # Given an escrowed payment, which takes a fill and a release of ours
+    before = shop.balance("base::usdc")
+    session_id = shop.session("base::usdc", fee_model=2)
+    shop.pays(session_id, "polygon::usdt")
+    # When a process is killed once the payment is final
+    shop.reaches(session_id, "settling")
+    shop.running.kill(role)
+    # Then the merchant is paid all the same, and once
+    shop.reaches(session_id, "completed")
+    assert shop.balance("base::usdc") - before == 10_000_000
+    shop.is_told(session_id, *CROSSED)
