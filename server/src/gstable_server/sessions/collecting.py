@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gstable_server.chain import consents, orders
+from gstable_server.chain import orders
+from gstable_server.chain.consents import (
+    erc3009_data,
+    erc3009_typed_data,
+    permit2_data,
+    permit2_typed_data,
+    permit_data,
+    permit_typed_data,
+)
 from gstable_server.chain.networks import Contract
 from gstable_server.chain.orders import ContractCall, SignedOrder
 from gstable_server.kernel.address import Address
@@ -36,14 +44,14 @@ def wallet_work(signed: SignedOrder, way: Way, payer: Address) -> WalletWork:
             router = signed.network.router
             return WalletWork(router, _approve(signed, router), orders.direct_call(signed))
         case Way.ERC3009:
-            return WalletWork(typed_data=consents.erc3009_typed_data(signed, payer).to_json())
+            return WalletWork(typed_data=erc3009_typed_data(signed, payer).to_json())
         case Way.PERMIT2:
             permit2 = signed.network.permit2
-            typed_data = consents.permit2_typed_data(signed, payer).to_json()
+            typed_data = permit2_typed_data(signed, payer).to_json()
             assert permit2 is not None, "permit2_typed_data looks it up"
             return WalletWork(permit2, _approve(signed, permit2), typed_data=typed_data)
         case Way.PERMIT:
-            typed_data = consents.permit_typed_data(signed, payer, nonce=0).to_json()
+            typed_data = permit_typed_data(signed, payer, nonce=0).to_json()
             del typed_data["message"]["nonce"]
             return WalletWork(typed_data=typed_data)
 
@@ -54,29 +62,31 @@ def collected_call(signed: SignedOrder, way: Way, payer: Address, signature: byt
     Refuses with 400101 a permit that is not signed with 65 bytes. ``LookupError`` for a way that
     the network no longer has.
     """
+    collector, data = _consent(signed, way, signature)
+    if collector is None:
+        raise LookupError(f"{signed.network.name} no longer has that collector")
+    return orders.collected_call(signed, payer, collector.address, data)
+
+
+def _consent(signed: SignedOrder, way: Way, signature: bytes) -> tuple[Contract | None, bytes]:
+    """Who collects that way, and what it is told."""
     contracts = signed.network.contracts
     match way:
         case Way.APPROVE:
             raise ValueError("an approval needs no signature")
         case Way.ERC3009:
-            collector = contracts.erc3009_collector
-            data = consents.erc3009_data(signed, signature)
+            return contracts.erc3009_collector, erc3009_data(signed, signature)
         case Way.PERMIT2:
-            collector = contracts.permit2_collector
-            data = consents.permit2_data(signed, signature)
+            return contracts.permit2_collector, permit2_data(signed, signature)
         case Way.PERMIT:
-            collector = contracts.permit_collector
-            try:
-                data = consents.permit_data(signed, signature)
-            except ValueError as failure:
-                raise invalid_field("signature", str(failure)) from failure
-    return orders.collected_call(signed, payer, _configured(signed, collector).address, data)
+            return contracts.permit_collector, _permit_data(signed, signature)
 
 
-def _configured(signed: SignedOrder, collector: Contract | None) -> Contract:
-    if collector is None:
-        raise LookupError(f"{signed.network.name} no longer has that collector")
-    return collector
+def _permit_data(signed: SignedOrder, signature: bytes) -> bytes:
+    try:
+        return permit_data(signed, signature)
+    except ValueError as failure:
+        raise invalid_field("signature", str(failure)) from failure
 
 
 def _approve(signed: SignedOrder, spender: Address) -> ContractCall:

@@ -29,7 +29,7 @@ from gstable_server.plumbing.db import Tx
 from gstable_server.routing import operations as routing
 from gstable_server.routing.model import RouteOption, Way
 from gstable_server.routing.ways import ways
-from gstable_server.sessions import paying_store, store
+from gstable_server.sessions import store
 from gstable_server.sessions.attested import AttestedOrder
 from gstable_server.sessions.collecting import WalletWork, collected_call, wallet_work
 from gstable_server.sessions.machine import Fact, Refuse, decide
@@ -131,9 +131,7 @@ async def _attested(
     """The signed order, remembered. The last one is given again while it says the same and most
     of its time is left: a page that asks twice gets one order, whose signature it may hold."""
     deadline = _deadline(desk, session, option)
-    known = await paying_store.latest_order(
-        tx, session.session_id, option.token.token_id, way, payer
-    )
+    known = await store.latest_order(tx, session.session_id, option.token.token_id, way, payer)
     if known is not None:
         age = deadline - known.deadline
         if timedelta(0) <= age <= timedelta(seconds=desk.schedule.quote_seconds / 2):
@@ -141,7 +139,7 @@ async def _attested(
             if signed.digest == known.digest:
                 return signed
     signed = _attest(desk, session, option, unix_seconds(deadline))
-    await paying_store.insert_order(
+    await store.insert_order(
         tx,
         AttestedOrder(
             session_id=session.session_id,
@@ -228,7 +226,7 @@ async def authorize(
     session = await _payable(tx, session_id, client_code)
     if not 0 < len(signature) <= SIGNATURE_BYTES_MAX:
         raise invalid_field("signature", f"must have 1 to {SIGNATURE_BYTES_MAX} bytes")
-    known = await paying_store.find_order(tx, session_id, digest, way, payer)
+    known = await store.find_order(tx, session_id, digest, way, payer)
     if known is None or way is Way.APPROVE:
         raise invalid_field("digest", "names no order that this payer can authorize that way")
     if known.deadline <= tx.now:
@@ -249,12 +247,12 @@ async def _relay(
     tx: Tx, session: Session, known: AttestedOrder, cause: str, call: ContractCall
 ) -> None:
     """Stage the payment with the executor, which sends it whatever becomes of this process."""
-    causes = await paying_store.authorizations(tx, session.session_id)
+    causes = await store.authorizations(tx, session.session_id)
     if cause in causes:
         return
     if len(causes) >= RELAYS_MAX:
         raise Refused(Code.ROUTE_UNAVAILABLE, "too many signatures for this session")
-    await paying_store.insert_authorization(tx, session.session_id, cause)
+    await store.insert_authorization(tx, session.session_id, cause)
     intent = Intent(
         cause=cause,
         network=known.network,
@@ -269,6 +267,6 @@ async def _relay(
 
 async def relayed(tx: Tx, session_id: SessionId, cause: str) -> IntentView | None:
     """Where a payment stands that we send for the session's payer; None for any other name."""
-    if cause not in await paying_store.authorizations(tx, session_id):
+    if cause not in await store.authorizations(tx, session_id):
         return None
     return await executor.find(tx, cause)
