@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
+import asyncpg
 import pytest
 
+from gstable_server.cli.payer import token_balance
 from tests.e2e.shop import Shop
 from tests.running import eventually
 
@@ -42,6 +45,45 @@ def test_a_payment_crosses_to_the_merchants_network(
     assert found.transaction.target_tx == found.session.complete_tx != paid.tx_hash_hex
     assert (found.transaction.total_value, found.transaction.net_value) == (10_060_000, 10_000_000)
     shop.is_told(session_id, *CROSSED)
+
+
+def test_what_an_escrow_has_is_what_the_book_says(shop: Shop) -> None:
+    # Given a payment that waits in an escrow
+    session_id = shop.session("base::usdc")
+    shop.pays(session_id, "arbitrumone::usdt")
+    shop.reaches(session_id, "completed")
+    # When the solver who paid the merchant has been given it, proven by our attestor
+    eventually(lambda: _in_escrow(shop, "arbitrumone") == 0, "the escrow is released")
+    # Then the book has nothing in the rail either, and the solver's margin with the solver
+    eventually(lambda: _booked(shop, "rail:escrow", "arbitrumone::usdt") == 0, "the book agrees")
+    gained = _booked(shop, "solver:%", "arbitrumone::usdt")
+    given = _booked(shop, "solver:%", "base::usdc")
+    assert gained > 0
+    assert given < 0
+
+
+def _in_escrow(shop: Shop, network: str) -> int:
+    """The tokens that the escrow's contract has."""
+    rail = shop.running.networks.network(network).contracts.escrow_rail
+    assert rail is not None
+    return asyncio.run(token_balance(shop.running.networks, f"{network}::usdt", rail.address))
+
+
+def _booked(shop: Shop, account: str, token_id: str) -> int:
+    async def ask() -> int:
+        connection = await asyncpg.connect(shop.running.about["databaseUrl"])
+        try:
+            found = await connection.fetchval(
+                "SELECT coalesce(sum(amount), 0) FROM ledger_entries "
+                "WHERE account LIKE $1 AND token_id = $2",
+                account,
+                token_id,
+            )
+        finally:
+            await connection.close()
+        return int(found)
+
+    return asyncio.run(ask())
 
 
 def test_a_payment_is_swapped_on_the_merchants_network(shop: Shop) -> None:
