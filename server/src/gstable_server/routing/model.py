@@ -30,6 +30,8 @@ class Way(StrEnum):
     """One signature, EIP-2612, and one transaction of the payer's."""
     APPROVE = "approve"
     """Two transactions of the payer's: approve the exact amount, then pay (ERC-20)."""
+    DEPOSIT = "deposit"
+    """A plain transfer to the session's own address, from any wallet or exchange; we collect it."""
 
 
 @dataclass(frozen=True, slots=True)

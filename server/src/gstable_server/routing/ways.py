@@ -7,7 +7,8 @@ from gstable_server.routing.model import Way
 
 
 def ways(network: Network, token: Token, *, relays: bool) -> tuple[Way, ...]:
-    """The ways to pay with ``token``, the least work for the payer first; never empty.
+    """The ways to pay with ``token`` from a wallet that a page can ask, the least work for the
+    payer first; never empty.
 
     ``relays``: whether this server sends payments that a payer only signed.
     """
@@ -20,3 +21,8 @@ def ways(network: Network, token: Token, *, relays: bool) -> tuple[Way, ...]:
     if signing and signing.permit and contracts.permit_collector:
         found.append(Way.PERMIT)
     return (*found, Way.APPROVE)
+
+
+def takes_deposits(network: Network, *, relays: bool) -> bool:
+    """Whether a plain transfer can pay on ``network``; somebody has to collect it afterwards."""
+    return relays and network.contracts.deposit_collector is not None

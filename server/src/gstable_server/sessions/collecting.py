@@ -54,6 +54,8 @@ def wallet_work(signed: SignedOrder, way: Way, payer: Address) -> WalletWork:
             typed_data = permit_typed_data(signed, payer, nonce=0).to_json()
             del typed_data["message"]["nonce"]
             return WalletWork(typed_data=typed_data)
+        case Way.DEPOSIT:
+            raise LookupError("a deposit asks nothing of a wallet that a page can see")
 
 
 def collected_call(signed: SignedOrder, way: Way, payer: Address, signature: bytes) -> ContractCall:
@@ -72,8 +74,8 @@ def _consent(signed: SignedOrder, way: Way, signature: bytes) -> tuple[Contract 
     """Who collects that way, and what it is told."""
     contracts = signed.network.contracts
     match way:
-        case Way.APPROVE:
-            raise ValueError("an approval needs no signature")
+        case Way.APPROVE | Way.DEPOSIT:
+            raise ValueError(f"{way.value} needs no signature")
         case Way.ERC3009:
             return contracts.erc3009_collector, erc3009_data(signed, signature)
         case Way.PERMIT2:

@@ -96,22 +96,22 @@ async def prepare(
     Refuses sessions that are not payable, another client code, a missing e-mail address, and with
     400202 a token or a way that is not offered.
     """
-    session = await _payable(tx, session_id, client_code)
+    session = await require_payable(tx, session_id, client_code)
     email = payer_email or session.payer_email
     check_email(email, required=session.payer_email_required)
     option = routing.require_option(options(desk, session, tx.now), token_id)
     offered = ways_of(desk, option)
     if way not in offered:
         raise Refused(Code.CHANNEL_UNSUPPORTED, f"way {way.value!r} cannot pay with {token_id!r}")
-    signed = await _attested(tx, desk, session, option, way, payer)
+    signed = await attested(tx, desk, session, option, way, payer)
     changed = replace(session, signed_once=True, payer_email=email)
     await store.move(tx, session, changed)
     work = wallet_work(signed, way, payer)
     return PreparedPayment(changed, option, way, offered, signed, work)
 
 
-async def _payable(tx: Tx, session_id: SessionId, client_code: str) -> Session:
-    """The session, held, if its payer asks and it can be paid."""
+async def require_payable(tx: Tx, session_id: SessionId, client_code: str) -> Session:
+    """The session, held, if its payer asks and it can be paid. Refuses it otherwise."""
     session = await store.lock(tx, session_id)
     if session is None:
         raise Refused(Code.SESSION_NOT_FOUND)
@@ -125,7 +125,7 @@ async def _payable(tx: Tx, session_id: SessionId, client_code: str) -> Session:
     return session
 
 
-async def _attested(
+async def attested(
     tx: Tx, desk: Desk, session: Session, option: RouteOption, way: Way, payer: Address
 ) -> SignedOrder:
     """The signed order, remembered. The last one is given again while it says the same and most
@@ -223,7 +223,7 @@ async def authorize(
     Refuses sessions that are not payable, orders that were not attested for that payer and way,
     with 400105 an order whose time is over, and with 400205 more than ``RELAYS_MAX`` signatures.
     """
-    session = await _payable(tx, session_id, client_code)
+    session = await require_payable(tx, session_id, client_code)
     if not 0 < len(signature) <= SIGNATURE_BYTES_MAX:
         raise invalid_field("signature", f"must have 1 to {SIGNATURE_BYTES_MAX} bytes")
     known = await store.find_order(tx, session_id, digest, way, payer)

@@ -43,7 +43,8 @@ CREATE TABLE session_orders (
     -- What pays: its network and token; the fee is in its smallest units.
     network         text NOT NULL,
     token_id        text NOT NULL,
-    way             text NOT NULL CHECK (way IN ('approve', 'erc3009', 'permit', 'permit2')),
+    way             text NOT NULL
+        CHECK (way IN ('approve', 'erc3009', 'permit', 'permit2', 'deposit')),
     -- What brings the money to the settlement token; null where it is that token already.
     rail            text CHECK (rail IN ('swap', 'cctp', 'escrow', 'hold')),
     -- What was signed (EIP-712), and the order that it was signed for.

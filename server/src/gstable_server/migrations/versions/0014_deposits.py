@@ -1,0 +1,10 @@
+"""Deposit addresses, and what was seen and done there."""
+
+from gstable_server.migrations import run_sql
+
+revision = "0014_deposits"
+down_revision = "0012_refunds"
+
+
+def upgrade() -> None:
+    run_sql("0014_deposits")

@@ -1,0 +1,1 @@
+"""Payments by a plain transfer to an address of the session's own."""
