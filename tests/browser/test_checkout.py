@@ -342,19 +342,25 @@ def test_a_signature_that_the_network_refuses_can_be_made_good_by_transaction(
     headline(page, "Payment complete")
 
 
-IN_CALLS = ["deadline", "feeAmount", "feeReceiver", "recipient", "router", "sessionKey", "total"]
-IN_ROUTED_CALLS = [*IN_CALLS, "merchantAmount", "rail", "settlementChainId", "settlementToken"]
-IN_CONSENTS = ["deadline", "feeAmount", "total"]
+IN_ORDERS = ["deadline", "feeAmount", "feeReceiver", "recipient", "router", "sessionKey", "total"]
+IN_ROUTED_ORDERS = [
+    *IN_ORDERS,
+    "merchantAmount",
+    "rail",
+    "railData",
+    "settlementChainId",
+    "settlementToken",
+]
 
 
 @pytest.mark.parametrize(
     ("token_id", "way", "terms"),
     [
-        ("polygon::usdc", "approve", IN_CALLS),
-        ("base::usdc", "approve", IN_ROUTED_CALLS),
-        ("polygon::usdc", "erc3009", IN_CONSENTS),
-        ("polygon::usdc", "permit2", IN_CONSENTS),
-        ("base::usdc", "permit", IN_CONSENTS),
+        ("polygon::usdc", "approve", IN_ORDERS),
+        ("base::usdc", "approve", IN_ROUTED_ORDERS),
+        ("base::usdc", "erc3009", IN_ROUTED_ORDERS),
+        ("polygon::usdc", "permit2", IN_ORDERS),
+        ("polygon::usdc", "permit", IN_ORDERS),
     ],
 )
 def test_chk_06_terms_and_what_the_wallet_is_asked_must_agree(

@@ -12,6 +12,9 @@ import pytest
 from httpx2 import ASGITransport, AsyncClient, Response
 
 from gstable_server.chain import abi
+from gstable_server.chain.orders import DOMAIN_NAME, ORDER, ROUTED_ORDER
+from gstable_server.chain.typed_data import Domain
+from gstable_server.kernel.address import Address
 from gstable_server.plumbing.db import Database
 from gstable_server.sessions.model import Session
 from tests.unit.routing.market import every_network, rails_of
@@ -176,3 +179,8 @@ def test_the_page_knows_the_router_by_the_same_words() -> None:
     for name in ("APPROVE", "PAY", "PAY_WITH", "ROUTE", "ROUTE_WITH"):
         selector = abi.selector(getattr(abi, name)).hex()
         assert f'const {name} = "0x{selector}";' in script
+    joined = re.sub(r'" \+\s+"', "", script)
+    for struct in (ORDER, ROUTED_ORDER, Domain("", "", 1, Address(bytes(20))).struct):
+        members = ",".join(f"{kind} {name}" for kind, name in struct.members)
+        assert f'"{struct.name}({members})"' in joined
+    assert f'textToHex("{DOMAIN_NAME}")' in script

@@ -53,6 +53,7 @@ export interface Prepared {
     settlementToken: string;
     sessionKey: string;
     rail: string | null;
+    railData: string;
     deadline: number;
     recipient: string;
     feeReceiver: string;

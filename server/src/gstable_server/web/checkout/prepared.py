@@ -69,6 +69,7 @@ def _terms(prepared: PreparedPayment, networks: Networks) -> dict[str, Any]:
         "settlementToken": to_checksum(settlement.address),
         "sessionKey": f"0x{order.session_key.hex()}",
         "rail": None if isinstance(order, PaymentOrder) else to_checksum(order.rail),
+        "railData": "0x" + ("" if isinstance(order, PaymentOrder) else order.rail_data.hex()),
         "deadline": order.deadline,
         "recipient": to_checksum(order.merchant),
         "feeReceiver": to_checksum(order.fee_receiver),
