@@ -46,7 +46,8 @@ PLANTED = [
     ("sdk", "gstable/_errors.py", "import gstable_server.kernel.errors"),
     ("sdk-users", "gstable_server/links/operations.py", "import gstable"),
     *((f"own-{name}", "gstable_server/api/planted.py", f"import gstable_server.{name}.store")
-      for name in SLICES if name not in {"executor", "refunds"}),
+      for name in SLICES if name not in {"executor", "refunds", "deposits"}),
+    ("own-deposits", "gstable_server/sessions/planted.py", "import gstable_server.sessions.deposits.store"),
     ("own-executor", "gstable_server/chain/planted.py", "import gstable_server.chain.executor.moves"),
     ("own-refunds", "gstable_server/sessions/planted.py", "import gstable_server.sessions.refunds.store"),
     ("pure", "gstable_server/sessions/refunds/machine.py", "import time"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
@@ -13,6 +13,8 @@ import structlog
 
 from gstable_server.accounts.members import operations as members
 from gstable_server.catalog import operations as catalog
+from gstable_server.chain.networks import Network
+from gstable_server.chain.rpc import Rpc
 from gstable_server.kernel.ids import ProductId
 from gstable_server.plumbing import idempotency, jobs
 from gstable_server.plumbing.db import Database, Tx
@@ -21,6 +23,7 @@ from gstable_server.plumbing.http_client import HttpClient
 from gstable_server.plumbing.jobs import QUEUE, JobHandler
 from gstable_server.plumbing.outbox import relay_once
 from gstable_server.sessions import hearing, settling
+from gstable_server.sessions.deposits import watching as deposits
 from gstable_server.sessions.operations import Desk
 from gstable_server.sessions.refunds import operations as refunds
 from gstable_server.settlement import operations as settlement
@@ -37,13 +40,14 @@ REHOST_IMAGE = "catalog.rehost_image"
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What handlers, jobs and the timetable work with."""
+    """What handlers, jobs and the timetable work with; ``chains`` by the network's name."""
 
     db: Database
     desk: Desk
     http: HttpClient
     webhook_timeout_seconds: float
     stall_after: timedelta = timedelta(seconds=120)
+    chains: Mapping[str, Rpc] = field(default_factory=dict)
 
     @property
     def settler(self) -> Settler:
@@ -238,6 +242,22 @@ async def finish_settlements(world: World, stop: asyncio.Event) -> None:
                 asking = settlement.tend(world.db, world.settler, turn)
                 group.create_task(_tolerate("settlement", asking))
             await pause(stop, SETTLE_PAUSE_SECONDS)
+
+
+async def watch_deposits(world: World, stop: asyncio.Event) -> None:
+    """Look at deposit addresses until ``stop``: each network by itself, because one that answers
+    slowly or not at all must not keep the others waiting."""
+    async with asyncio.TaskGroup() as group:
+        for network in world.desk.networks.all:
+            if network.contracts.deposit_collector is not None:
+                group.create_task(_watch_deposits(world, network, stop))
+
+
+async def _watch_deposits(world: World, network: Network, stop: asyncio.Event) -> None:
+    rpc, what = world.chains[network.name], f"deposits on {network.name}"
+    while not stop.is_set():
+        await _tolerate(what, deposits.look(world.db, world.desk, network, rpc))
+        await pause(stop, network.poll_milliseconds / 1000)
 
 
 async def keep_timetable(world: World, stop: asyncio.Event) -> None:

@@ -180,6 +180,7 @@ async def world_of(settings: Settings) -> AsyncIterator[flow.World]:
             http=http,
             webhook_timeout_seconds=settings.webhook_timeout_seconds,
             stall_after=timedelta(seconds=settings.stall_seconds),
+            chains=chains,
         )
 
 
@@ -239,6 +240,7 @@ async def work(settings: Settings, world: flow.World, stop: asyncio.Event) -> No
         group.create_task(flow.relay(world, stop))
         group.create_task(flow.keep_timetable(world, stop))
         group.create_task(flow.finish_settlements(world, stop))
+        group.create_task(flow.watch_deposits(world, stop))
         group.create_task(jobs.run_worker(settings.database_url, flow.job_handlers(world), stop))
 
 

@@ -1,0 +1,329 @@
+"""The verbs of deposits: hand out an address, and act on what was found there.
+
+Nothing here is proof of a payment. What a node says of a balance starts a transaction at most,
+which is rehearsed before it is sent; a session is credited for the router's log alone
+(``sessions.hearing``). Whoever may call the contract can move the money only to where the terms
+say: this server has no key to an address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from gstable_server.chain import orders
+from gstable_server.chain.deposits import DepositTerms, deposit_address, recover_call
+from gstable_server.chain.executor import operations as executor
+from gstable_server.chain.executor.model import Intent, IntentView, Sender
+from gstable_server.chain.networks import Network
+from gstable_server.kernel.address import ZERO_ADDRESS, Address
+from gstable_server.kernel.clock import from_unix_seconds, unix_seconds
+from gstable_server.kernel.errors import Refused, invalid_field
+from gstable_server.kernel.ids import SessionId
+from gstable_server.plumbing.db import Tx
+from gstable_server.routing import operations as routing
+from gstable_server.routing.model import RouteOption, Way
+from gstable_server.routing.ways import takes_deposits
+from gstable_server.sessions import operations as sessions
+from gstable_server.sessions import paying
+from gstable_server.sessions import store as session_store
+from gstable_server.sessions.deposits import machine, store
+from gstable_server.sessions.deposits.machine import Step
+from gstable_server.sessions.deposits.model import (
+    BALANCES_MAX,
+    RECOVERIES_MAX,
+    SIGHTINGS_MAX,
+    SWEEPS_MAX,
+    Deposit,
+    DepositView,
+    Recovery,
+    Sweep,
+    covered,
+    is_worth_returning,
+    networks_of,
+    place_of,
+)
+from gstable_server.sessions.model import STANDING, Session, SessionState
+from gstable_server.sessions.operations import Desk
+
+log = structlog.get_logger(__name__)
+
+RECOVER_WITHIN = timedelta(hours=1)
+"""How long one return is tried; then the balance is looked at anew."""
+
+
+# --- what payers ask ------------------------------------------------------------------------------
+
+
+async def open_deposit(
+    tx: Tx,
+    desk: Desk,
+    session_id: SessionId,
+    *,
+    client_code: str,
+    token_id: str,
+    refund_to: Address | None,
+    payer_email: str | None,
+) -> tuple[DepositView, RouteOption]:
+    """The address to which a plain transfer of that token pays the session.
+
+    The first call fixes what the address commits to, for all tokens and networks. From here on
+    the session cannot be cancelled, because money may be on its way. ``refund_to`` gets what does
+    not pay, after the deadline; left out, it is the merchant's wallet.
+
+    Refuses like ``paying.prepare``; with 400101 a ``refund_to`` that is none, or another than the
+    session's; with 400202 a token that no transfer can pay with.
+    """
+    session = await paying.require_payable(tx, session_id, client_code)
+    email = payer_email or session.payer_email
+    sessions.check_email(email, required=session.payer_email_required)
+    offered = routing.require_option(options(desk, session, tx.now), token_id)
+    deposit = await store.find(tx, session_id)
+    if deposit is None:
+        deposit = await _open(tx, desk, session, offered, refund_to)
+    elif refund_to not in {None, deposit.terms.refund_to}:
+        raise invalid_field("refundTo", "was chosen for this session already, and is another one")
+    changed = replace(session, signed_once=True, payer_email=email)
+    await session_store.move(tx, session, changed)
+    view = await _view(tx, desk, changed, deposit)
+    return view, routing.require_option(view.options, token_id)
+
+
+async def _open(
+    tx: Tx, desk: Desk, session: Session, option: RouteOption, refund_to: Address | None
+) -> Deposit:
+    contract = option.network.contracts.deposit_collector
+    assert contract is not None, "options lists no others"
+    settlement = desk.networks.require_token(session.settlement_token, session.tenant.mode)
+    terms = DepositTerms(
+        session_key=session.session_key,
+        merchant=session.recipient,
+        settlement_chain_id=settlement.chain_id,
+        settlement_token=settlement.address,
+        fee_receiver=desk.fee_receiver,
+        refund_to=refund_to or session.recipient,
+        # No order outlives this second, so that money is never both paid and returned.
+        refundable_after=unix_seconds(session.expires_at + desk.order_grace),
+    )
+    address = deposit_address(contract.address, terms)
+    _check_refund_to(desk, session, terms.refund_to)
+    deposit = Deposit(session.session_id, contract.address, address, terms)
+    watched = networks_of(desk.networks, session.tenant.mode, contract.address)
+    await store.insert(tx, deposit, [network.name for network in watched])
+    return deposit
+
+
+def _check_refund_to(desk: Desk, session: Session, refund_to: Address) -> None:
+    """Refuse what certainly is nobody's wallet: tokens sent there would be lost."""
+    ours = {ZERO_ADDRESS}
+    for network in desk.networks.of(session.tenant.mode):
+        ours |= {network.router, *(token.address for token in network.tokens)}
+        ours |= {contract.address for contract in network.contracts.configured.values()}
+    if refund_to in ours:
+        raise invalid_field("refundTo", "must be a wallet of the payer")
+
+
+def options(desk: Desk, session: Session, now: datetime) -> tuple[RouteOption, ...]:
+    """What a plain transfer can pay this session with, the session's own token first."""
+    return tuple(
+        option
+        for option in paying.options(desk, session, now)
+        if takes_deposits(option.network, relays=desk.relays)
+    )
+
+
+def _options_of(
+    desk: Desk, session: Session, deposit: Deposit, now: datetime
+) -> tuple[RouteOption, ...]:
+    """The options whose network has the deposit's collector; none where the operator has taken
+    the settlement token away: the money then goes back."""
+    try:
+        found = options(desk, session, now)
+    except Refused:
+        return ()
+    usable = networks_of(desk.networks, session.tenant.mode, deposit.collector)
+    return tuple(option for option in found if option.network in usable)
+
+
+async def view(tx: Tx, desk: Desk, session: Session) -> DepositView | None:
+    """The session's deposit for its page; None where no address was asked for."""
+    deposit = await store.find(tx, session.session_id)
+    return None if deposit is None else await _view(tx, desk, session, deposit)
+
+
+async def _view(tx: Tx, desk: Desk, session: Session, deposit: Deposit) -> DepositView:
+    seen = await store.sightings(tx, session.session_id)
+    sweep, _ = await store.last_sweep(tx, session.session_id)
+    return DepositView(
+        session=session,
+        deposit=deposit,
+        options=_options_of(desk, session, deposit, tx.now),
+        balances={place: balances[-1] for place, balances in seen.items() if balances[-1]},
+        sent=await executor.find(tx, sweep.cause) if sweep else None,
+    )
+
+
+# --- what the watch finds -------------------------------------------------------------------------
+
+
+async def take_due(tx: Tx, network: Network) -> list[Deposit]:
+    """The deposits that ``network`` is to be asked about now. Each is put off to its next look at
+    once: a worker that dies, or whose node does not answer, has lost one look and nothing else."""
+    due = await store.lock_due(tx, network.name, BALANCES_MAX)
+    looks = {deposit.session_id: deposit.next_look(network, tx.now) for deposit in due}
+    await store.schedule(tx, network.name, looks)
+    return due
+
+
+async def last_seen(
+    tx: Tx, network: Network, due: list[Deposit]
+) -> dict[tuple[SessionId, Address], int]:
+    """What was at those addresses when it last changed."""
+    return await store.last_seen(tx, network.name, [deposit.session_id for deposit in due])
+
+
+async def found(
+    tx: Tx, desk: Desk, network: Network, deposit: Deposit, balances: Mapping[Address, int]
+) -> None:
+    """Act on what a node of ``network`` says is at the address.
+
+    The sighting and what follows from it are one transaction, under the session's lock: a process
+    that dies before its end has seen nothing, and looks again.
+    """
+    session = await session_store.lock(tx, deposit.session_id)
+    assert session is not None, "a deposit refers to it"
+    grown = await _record(tx, network, deposit, balances)
+    collects = await _collect(tx, desk, network, deposit, session, balances)
+    if tx.now > deposit.refundable_after:
+        for token, balance in balances.items():
+            await _return(tx, network, deposit, token, balance)
+    elif grown and not collects and await _is_open(tx, session):
+        paying_tokens = {
+            option.token.address
+            for option in _options_of(desk, session, deposit, tx.now)
+            if option.network.name == network.name
+        }
+        if grown & paying_tokens:
+            shown = await sessions.view(tx, session.session_id)
+            sessions.tell(tx, desk, "session.underpaid", shown)
+
+
+async def _record(
+    tx: Tx, network: Network, deposit: Deposit, balances: Mapping[Address, int]
+) -> set[Address]:
+    """Remember what changed; returns the tokens of which there is more than ever before."""
+    seen = await store.sightings(tx, deposit.session_id)
+    grown = set()
+    for token, balance in balances.items():
+        place = network.name, token
+        before = seen.get(place, [0])
+        if balance == before[-1] or (len(before) >= SIGHTINGS_MAX and balance):
+            continue
+        await store.insert_sighting(tx, deposit.session_id, place, balance)
+        if balance > max(before):
+            grown.add(token)
+        log.info("deposit seen", session=deposit.session_id, place=network.name, balance=balance)
+    return grown
+
+
+async def _is_open(tx: Tx, session: Session) -> bool:
+    """Whether money may be brought to the merchant for this session now. Not while a payment
+    that went wrong stands: the merchant then has money for it already."""
+    if session.state is not SessionState.INITIALIZED or session.expires_at <= tx.now:
+        return False
+    payments = (await session_store.payments_of(tx, [session.session_id]))[session.session_id]
+    return not any(payment.state in STANDING for payment in payments)
+
+
+async def _collect(
+    tx: Tx,
+    desk: Desk,
+    network: Network,
+    deposit: Deposit,
+    session: Session,
+    balances: Mapping[Address, int],
+) -> bool:
+    """Stage, keep or take back the collection; True while there is one."""
+    last, many = await store.last_sweep(tx, session.session_id)
+    sent = await executor.find(tx, last.cause) if last else None
+    is_open = await _is_open(tx, session)
+    option = None
+    if is_open and many < SWEEPS_MAX and (sent is None or sent.state in machine.OVER):
+        option = covered(_options_of(desk, session, deposit, tx.now), network, balances)
+    step = machine.sweeping(
+        sent.state if sent else None,
+        # Past the expiry a staged collection is kept: its order is valid a little longer, and
+        # late money that the merchant has is better than money that has to be asked for.
+        wanted=is_open or session.state is SessionState.EXPIRED,
+        funded=last is None or _is_funded(last, network, balances),
+        covered=option is not None,
+    )
+    if step is Step.SEND and option is not None:
+        await _sweep(tx, desk, deposit, session, option, many + 1)
+        return True
+    if step is Step.WITHDRAW and last is not None:
+        # False where it was signed in this moment: then it is sent, and fails or pays.
+        return not await executor.withdraw(tx, last.cause)
+    return sent is not None and sent.state not in machine.OVER
+
+
+def _is_funded(last: Sweep, network: Network, balances: Mapping[Address, int]) -> bool:
+    """Whether what a collection takes is still there; another network's node cannot tell."""
+    where, token = last.place
+    return where != network.name or balances[token] >= last.amount
+
+
+async def _sweep(
+    tx: Tx, desk: Desk, deposit: Deposit, session: Session, option: RouteOption, number: int
+) -> None:
+    """Attest the order and have it paid with what is at the address.
+
+    The executor rehearses the call until the order ends: a sighting that was false, or that a
+    reorganisation took back, costs nothing.
+    """
+    address = deposit.address
+    signed = await paying.attested(tx, desk, session, option, Way.DEPOSIT, address)
+    cause = f"sweep:{signed.digest.hex()}:{number}"
+    call = orders.collected_call(signed, address, deposit.collector, deposit.terms.encoded)
+    sweep = Sweep(cause, place_of(option), signed.order.total)
+    await store.insert_sweep(tx, session.session_id, sweep)
+    intent = Intent(
+        cause=cause,
+        network=option.network.name,
+        sender=Sender.RELAYER,
+        call=call,
+        purpose="sweep",
+        subject=session.session_id,
+        deadline=from_unix_seconds(signed.order.deadline),
+    )
+    staged = await executor.intend(tx, intent)
+    assert staged, "the number makes every cause a new one"
+
+
+async def _return(tx: Tx, network: Network, deposit: Deposit, token: Address, balance: int) -> None:
+    """Send back what is at the address after the deadline, if it is worth its gas."""
+    place = network.name, token
+    last = await store.last_recovery(tx, deposit.session_id, place)
+    sent: IntentView | None = await executor.find(tx, last.cause) if last else None
+    number = last.number + 1 if last else 1
+    worth = is_worth_returning(network, token, balance)
+    step = machine.returning(sent.state if sent else None, worth=worth)
+    if step is Step.WITHDRAW and last is not None:
+        await executor.withdraw(tx, last.cause)
+    if step is not Step.SEND or number > RECOVERIES_MAX:
+        return
+    cause = f"recover:{network.name}:0x{deposit.address.hex()}:0x{token.hex()}:{number}"
+    await store.insert_recovery(tx, deposit.session_id, Recovery(cause, place, number))
+    intent = Intent(
+        cause=cause,
+        network=network.name,
+        sender=Sender.RELAYER,
+        call=recover_call(deposit.collector, deposit.terms, token),
+        purpose="recover",
+        subject=deposit.session_id,
+        deadline=tx.now + RECOVER_WITHIN,
+    )
+    await executor.intend(tx, intent)
