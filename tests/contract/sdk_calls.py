@@ -11,9 +11,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
+
 from gstable import AsyncClient, Client, FeeModel
+from gstable_server.cli.payer import Payer
 from tests.contract.support import USDC, WALLET, Merchant
-from tests.running import Running
+from tests.running import Running, eventually
 
 EVENTS = ["account.removed"]
 """What the tests' endpoints subscribe to: it never happens, so that nothing is delivered."""
@@ -26,6 +29,8 @@ class Counter:
 
     merchant: Merchant
     client: Client
+    running: Running
+    kept: dict[str, str]
 
     def product(self, name: str = "Tea") -> str:
         return self.client.product.create(name=name, common_prices=[4_500_000]).product_id
@@ -66,8 +71,34 @@ class Counter:
     def session(self, **changes: Any) -> str:
         return self.client.checkout_session.create(**self.session_fields(**changes)).session_id
 
+    def paid(self) -> str:
+        """A session of 10 USD whose payment is final. One for all: a payment takes seconds, and
+        each refund takes only a little of it."""
+        if "session" not in self.kept:
+            session = self.client.checkout_session.create(**self.session_fields())
+            asyncio.run(pay(self.running, session.payment_url))
+            self.kept["session"] = eventually(
+                lambda: self._completed(session.session_id), "the payment is final"
+            )
+        return self.kept["session"]
+
+    def _completed(self, session_id: str) -> str:
+        status = self.client.checkout_session.detail(session_id).session.status
+        return session_id if status == "completed" else ""
+
+    def refund(self) -> str:
+        prepared = self.client.checkout_session.refund_prepare(self.paid(), amount=1)
+        return prepared.refund_id
+
     def webhook(self) -> str:
         return self.client.webhook.create(**webhook_fields()).webhook_id
+
+
+async def pay(running: Running, payment_url: str) -> None:
+    """Pay on the hosted page, from a wallet of the installation."""
+    async with aiohttp.ClientSession() as http:
+        payer = Payer(http, running.base_url, running.networks, running.payer_keys[0])
+        await payer.pay(payment_url, USDC)
 
 
 def line(product_id: str, quantity: int = 2, unit_price: int = 4_500_000) -> dict[str, Any]:

@@ -123,6 +123,28 @@ TRANSACTION = {
     "finalizeTime": {"", TIME},
 }
 DETAIL = {"session": SESSION, "transaction?": TRANSACTION}
+REFUND = {
+    "refundId": Id("rfd_"),
+    "sessionId": Id("sess_"),
+    "paymentId": Id("pay_"),
+    "status": {"prepared", "seen", "completed", "expired", "cancelled"},
+    "amount": int,
+    "token": str,
+    "chainId": int,
+    "from": ADDRESS,
+    "to": ADDRESS,
+    "amountInToken": re.compile(r"\d+"),
+    "reason?": str,
+    "expiresAt": int,
+    "txHash": {"", re.compile(r"0x[0-9a-f]{64}")},
+    "createAt": TIME,
+    "transaction?": {
+        "chainId": int,
+        "to": ADDRESS,
+        "data": re.compile(r"0xa9059cbb[0-9a-f]{128}"),
+        "value": {"0"},
+    },
+}
 WEBHOOK = {
     "webhookId": Id("wkid_"),
     "webhookName": str,

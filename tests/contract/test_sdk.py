@@ -28,6 +28,7 @@ from tests.contract.sdk_calls import (
     one_time,
     webhook_fields,
 )
+from tests.contract.sdk_refunds import PREPARE, given_up
 from tests.contract.support import Merchant
 from tests.running import Running
 
@@ -49,9 +50,17 @@ def reports(running: Running, merchant: Merchant) -> Iterator[Caller]:
     opened.close()
 
 
+@pytest.fixture(scope="module")
+def kept() -> dict[str, str]:
+    """What is made once for all calls."""
+    return {}
+
+
 @pytest.fixture
-def counter(merchant: Merchant, call: Caller) -> Iterator[Counter]:
-    yield Counter(merchant, call.client)
+def counter(
+    running: Running, merchant: Merchant, call: Caller, kept: dict[str, str]
+) -> Iterator[Counter]:
+    yield Counter(merchant, call.client, running, kept)
     for endpoint in call.client.webhook.list():
         call.client.webhook.remove(endpoint.webhook_id)
 
@@ -98,6 +107,7 @@ UNKNOWN_PRODUCT = "prd_000000000000000000000000"
 UNKNOWN_ACCOUNT = "acc_000000000000000000000000"
 UNKNOWN_LINK = "lnk_00000000000000000000000000000000"
 UNKNOWN_SESSION = "sess_00000000000000000000000000000000"
+UNKNOWN_REFUND = "rfd_000000000000000000000000"
 UNKNOWN_WEBHOOK = "wkid_000000000000000000000000"
 
 
@@ -155,6 +165,19 @@ REFUSALS = [
     Refusal("checkout_session.detail", 100201, GStableError, "", lambda c: args(UNKNOWN_SESSION)),
     Refusal("checkout_session.cancel", 100201, GStableError, "", lambda c: args("sess")),
     Refusal("checkout_session.cancel", 100205, GStableError, "cancelled", _cancelled),
+    Refusal(PREPARE, 100201, GStableError, "", lambda c: args(UNKNOWN_SESSION)),
+    Refusal(PREPARE, 100502, GStableError, "without a payment", lambda c: args(c.session())),
+    Refusal(
+        PREPARE, 100502, GStableError, "amount is more", lambda c: args(c.paid(), amount=10**8)
+    ),
+    Refusal("checkout_session.refund_cancel", 100501, GStableError, "", lambda c: args("rfd")),
+    Refusal("checkout_session.refund_cancel", 100502, GStableError, "that is cancelled", given_up),
+    Refusal(
+        "checkout_session.refund_detail", 100501, GStableError, "", lambda c: args(UNKNOWN_REFUND)
+    ),
+    Refusal(
+        "checkout_session.refund_list", 100201, GStableError, "", lambda c: args(UNKNOWN_SESSION)
+    ),
     Refusal("product.archive", 100301, GStableProductError, "", lambda c: args(UNKNOWN_PRODUCT)),
     Refusal(CREATE, 100301, GStableProductError, "", sells(UNKNOWN_PRODUCT)),
     Refusal(
@@ -213,6 +236,9 @@ REFUSALS = [
         "subscribedEvents[0]",
         lambda c: args(**webhook_fields(subscribed_events=["payment.completed"])),
     ),
+    _fields(PREPARE, "amount", lambda c: args(c.paid(), amount=0)),
+    _fields(PREPARE, "to", lambda c: args(c.paid(), to="0x12")),
+    _fields(PREPARE, "reason", lambda c: args(c.paid(), reason="x" * 501)),
     _fields("webhook.refresh_key", "graceSeconds", lambda c: args(c.webhook(), grace_seconds=-1)),
 ]
 
@@ -290,13 +316,17 @@ def test_aut_02_no_client_reaches_the_objects_of_another_merchant(
     running: Running, counter: Counter, other: Merchant
 ) -> None:
     stranger = Caller(running, other.secret)
-    product_id, link_id = counter.product(), counter.link()
+    product_id, link_id, refund_id = counter.product(), counter.link(), counter.refund()
     session_id, webhook_id = counter.session(), counter.webhook()
     for name, object_id, code in (
         ("payment_link.detail", link_id, 100101),
         ("payment_link.disable", link_id, 100101),
         ("checkout_session.detail", session_id, 100201),
         ("checkout_session.cancel", session_id, 100201),
+        ("checkout_session.refund_prepare", counter.paid(), 100201),
+        ("checkout_session.refund_list", counter.paid(), 100201),
+        ("checkout_session.refund_cancel", refund_id, 100501),
+        ("checkout_session.refund_detail", refund_id, 100501),
         ("product.archive", product_id, 100301),
         ("product.remove", product_id, 100301),
         ("webhook.detail", webhook_id, 300101),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
@@ -15,6 +16,7 @@ import pytest
 
 from gstable_server.accounts import operations as accounts
 from gstable_server.kernel.tenant import Access
+from tests.contract.sdk_calls import pay
 from tests.contract.shapes import (
     ACCOUNT,
     CREATED_LINK,
@@ -24,6 +26,7 @@ from tests.contract.shapes import (
     LISTED_LINK,
     MATRIX,
     PRODUCT,
+    REFUND,
     ROUTE,
     SESSION,
     TIME,
@@ -44,6 +47,7 @@ from tests.contract.support import (
 from tests.running import Running, eventually
 
 PREFIXES = ("/api/v1", "/payment/v1")
+WALLET_OF_ANOTHER = "0x" + "2b" * 20
 
 
 def test_a_shape_finds_what_differs() -> None:
@@ -207,6 +211,33 @@ def test_sessions(wire: Wire, merchant: Merchant, prefix: str) -> None:
     for name in LISTS:
         page = wire.data(f"/session/list/{name}/1/2", None, prefix)
         matches(page, {"total": int, "page": {1}, "size": {2}, "sessions": [DETAIL]})
+
+
+def test_refunds(running: Running, wire: Wire, merchant: Merchant) -> None:
+    session = wire.data("/session/checkout/create", session_body(merchant.account_id))
+    asyncio.run(pay(running, session["paymentUrl"]))
+    path = f"/session/{session['sessionId']}"
+    eventually(lambda: wire.data(path)["session"]["status"] == "completed", "it is final")
+    for prefix in PREFIXES:
+        body = {"sessionId": session["sessionId"], "amount": 1_000_000}
+        bare = wire.data("/session/refund/prepare", body, prefix)
+        matches(bare, REFUND)
+        assert "reason" not in bare
+        body |= {"reason": "a", "to": WALLET_OF_ANOTHER, "paymentId": bare["paymentId"]}
+        full = wire.data("/session/refund/prepare", body, prefix)
+        matches(full, REFUND)
+        refund_id = full["refundId"]
+        assert wire.data(f"/session/refund/detail/{refund_id}", None, prefix) == full
+        listed = wire.data(f"/session/refund/list/{session['sessionId']}", None, prefix)
+        assert listed["refunds"][-2:] == [bare, full]
+        detail = wire.data(path, None, prefix)
+        matches(detail, {**DETAIL, "session": {**SESSION, "refunds": [REFUND]}})
+        assert detail["session"]["refunds"] == listed["refunds"]
+        cancel = {"refundId": refund_id}
+        matches(wire.data("/session/refund/cancel", cancel, prefix), DONE)
+        gone = wire.data(f"/session/refund/detail/{refund_id}", None, prefix)
+        matches(gone, REFUND)
+        assert "transaction" not in gone
 
 
 # --- webhooks -------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ CLAIMED = {
     "API-19": "unusable idempotency keys",
     "API-20": "failures are not kept under a key",
     "API-22": "every edge that a session does not have",
+    "API-24": "refunds of too much, at once, and of money that is not final; none names a network",
     "API-25": "pages",
     "API-26": "text that is meant as SQL",
     "API-27": "smuggling and odd paths",
@@ -52,7 +53,6 @@ CLAIMED = {
 
 NOT_YET = {
     "API-21": "no field asks for a unique order: metadata is free, idempotency keys do the rest",
-    "API-24": "there are no refunds yet",
     "AUT-07": "there is no second factor yet",
     "AUT-15": "nobody signs in with a wallet yet",
 }

@@ -7,7 +7,7 @@ from typing import TypeVar
 from gstable import _parse
 from gstable._errors import NO_ANSWER_CODE, GStableError
 from gstable._json import loads
-from gstable._models import Account, CheckoutSession, PaymentLink, Product, Transaction
+from gstable._models import Account, CheckoutSession, PaymentLink, Product, Refund, Transaction
 from gstable._reader import Malformed, Reader
 
 Result = TypeVar("Result")
@@ -21,8 +21,8 @@ class Event:
     `payment_link`, `product` or `account`; empty for an event about none of them.
     `occurrence`: UTC, `YYYY-MM-DD HH:mm:ss`.
     `sequence`: grows with each event of one object; None where the platform sends none.
-    `payload`: as it arrived. `session`, `transaction`, `link`, `product` and `account` read it
-    into the results of the API, and raise `GStableError` where the event is not about one.
+    `payload`: as it arrived. `session`, `transaction`, `refund`, `link`, `product` and `account`
+    read it into the results of the API, and raise `GStableError` where the event is not about one.
     """
 
     event_id: str
@@ -44,6 +44,11 @@ class Event:
         if self.payload.get("transaction") is None:
             return None
         return self._read("transaction", _parse.transaction)
+
+    @property
+    def refund(self) -> Refund:
+        """What was given back, in `session.refunded`."""
+        return self._read("refundData", _parse.refund)
 
     @property
     def link(self) -> PaymentLink:

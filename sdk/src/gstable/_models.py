@@ -156,13 +156,55 @@ class PaymentLink:
 
 
 @dataclass(frozen=True, slots=True)
+class RefundTransaction:
+    """What the merchant's own wallet sends to give money back: nobody else can.
+
+    `to` (the token's contract), `data` and `value` (native coin, in the smallest unit) are the
+    transaction's members.
+    """
+
+    chain_id: int
+    to: str
+    data: str
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Money of a payment that goes back.
+
+    `status`: `prepared`, `seen` (in a block), `completed` (final), `expired` or `cancelled`.
+    `amount`: Micro-USD; `amount_in_token`: smallest units of `token`, such as `polygon::usdc`.
+    `from_` and `to` are the wire's: the merchant's wallet that was paid, and who gets the money.
+    `expires_at`: Unix seconds. `tx_hash` is empty until the transfer is in a block.
+    `transaction`: None when it must not be sent any more.
+    """
+
+    refund_id: str
+    session_id: str
+    payment_id: str
+    status: str
+    amount: int
+    token: str
+    chain_id: int
+    from_: str
+    to: str
+    amount_in_token: int
+    reason: str | None
+    expires_at: int
+    tx_hash: str
+    create_at: str
+    transaction: RefundTransaction | None
+
+
+@dataclass(frozen=True, slots=True)
 class CheckoutSession:
     """One payment that is awaited, under way or done. Section 6.
 
     `amount`: Micro-USD. `expiration_time`: Unix seconds. `status`: `initialized`, `paid`,
     `settling`, `completed`, `settlement_pending`, `expired` or `cancelled`. `signed_once`: the
     payer has asked for a signed order, so the session can no longer be cancelled.
-    Texts that are not known yet (payer, transactions) are empty.
+    Texts that are not known yet (payer, transactions) are empty. `refunds`: in a detail only.
     """
 
     session_id: str
@@ -191,6 +233,7 @@ class CheckoutSession:
     create_at: str
     status: str
     metadata: Mapping[str, object] | None
+    refunds: tuple[Refund, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ from gstable._models import (
     Product,
     ProductData,
     RefreshedKey,
+    Refund,
+    RefundTransaction,
     SessionDetail,
     SupportedToken,
     TokenInfo,
@@ -146,6 +148,41 @@ def checkout_session(found: Reader) -> CheckoutSession:
         create_at=found.text("createAt"),
         status=found.text("status"),
         metadata=found.optional_mapping("metadata"),
+        refunds=tuple(refund(item) for item in found.children_or_none("refunds")),
+    )
+
+
+def refund(found: Reader) -> Refund:
+    asked = found.optional_child("transaction")
+    return Refund(
+        refund_id=found.text("refundId"),
+        session_id=found.text("sessionId"),
+        payment_id=found.text("paymentId"),
+        status=found.text("status"),
+        amount=found.integer("amount"),
+        token=found.text("token"),
+        chain_id=found.integer("chainId"),
+        from_=found.text("from"),
+        to=found.text("to"),
+        amount_in_token=found.decimal("amountInToken"),
+        reason=found.optional_text("reason"),
+        expires_at=found.integer("expiresAt"),
+        tx_hash=found.text_or_empty("txHash"),
+        create_at=found.text("createAt"),
+        transaction=None if asked is None else _refund_transaction(asked),
+    )
+
+
+def refunds(found: Reader) -> tuple[Refund, ...]:
+    return tuple(refund(item) for item in found.children("refunds"))
+
+
+def _refund_transaction(found: Reader) -> RefundTransaction:
+    return RefundTransaction(
+        chain_id=found.integer("chainId"),
+        to=found.text("to"),
+        data=found.text("data"),
+        value=found.decimal("value"),
     )
 
 

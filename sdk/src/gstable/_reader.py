@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+UINT256_DIGITS = 78
+
 
 class Malformed(ValueError):
     """An answer without the promised form. Turned into a `GStableError` by whoever asked."""
@@ -56,7 +58,7 @@ class Reader:
         value = self._required(name)
         if not isinstance(value, str):
             return self.integer(name)
-        if not value.isascii() or not value.isdigit() or len(value) > 20:
+        if not value.isascii() or not value.isdigit() or len(value) > UINT256_DIGITS:
             raise self._wrong(name, "a decimal integer")
         return int(value)
 

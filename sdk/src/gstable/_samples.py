@@ -25,9 +25,13 @@ STATUS_AFTER = {
 }
 PRICE_MICRO_USD = 20_000_000
 FEE_MICRO_USD = 40_000
+REFUND_MICRO_USD = 5_000_000
+REFUND_LIFE_SECONDS = 86_400
+SESSION_ID = "sess_0000000000000000000000000example"
 PAYER = "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A"
 RECIPIENT = "0x5CbDd86a2FA8Dc4bDdd8a8f69dBa48572EeC07FB"
 SOURCE_TX = "0x" + "5a" * 32
+REFUND_TX = "0x" + "6b" * 32
 USDC = "polygon::usdc"
 
 
@@ -50,7 +54,8 @@ def sample_payload(event_type: str, at: int) -> dict[str, object]:
     business_type = business_type_of(event_type)
     when = strftime("%Y-%m-%d %H:%M:%S", gmtime(at))
     if business_type == "session":
-        return _session_payload(STATUS_AFTER.get(happened, happened), at, when)
+        session = _session_payload(STATUS_AFTER.get(happened, happened), at, when)
+        return {**session, "refundData": _refund(at, when)} if happened == "refunded" else session
     if business_type == "payment_link":
         return {"linkData": _link(happened, when)}
     if business_type == "product":
@@ -62,9 +67,9 @@ def _session_payload(status: str, at: int, when: str) -> dict[str, object]:
     is_paid = status in PAID_STATUSES
     is_complete = status == "completed"
     session = {
-        "sessionId": "sess_0000000000000000000000000example",
+        "sessionId": SESSION_ID,
         "sessionType": "checkout",
-        "businessId": "sess_0000000000000000000000000example",
+        "businessId": SESSION_ID,
         "businessType": "checkout_session",
         "clientCode": "",
         "payer": PAYER if is_paid else "",
@@ -80,7 +85,7 @@ def _session_payload(status: str, at: int, when: str) -> dict[str, object]:
         "lineItems": {"items": [_line()]},
         "expirationTime": at + SESSION_LIFE_SECONDS,
         "successUrl": "https://shop.example.com/success?orderId=ORD_001",
-        "paymentUrl": "https://pay.gstable.io/pay/sess_0000000000000000000000000example",
+        "paymentUrl": f"https://pay.gstable.io/pay/{SESSION_ID}",
         "signedOnce": 1 if is_paid else 0,
         "initiateTx": SOURCE_TX if is_paid else "",
         "completeTx": SOURCE_TX if is_complete else "",
@@ -91,6 +96,25 @@ def _session_payload(status: str, at: int, when: str) -> dict[str, object]:
         "metadata": {"orderId": "ORD_001"},
     }
     return {"sessionData": session, "transaction": _transaction(when) if is_paid else None}
+
+
+def _refund(at: int, when: str) -> dict[str, object]:
+    return {
+        "refundId": "rfd_0000000000example",
+        "sessionId": SESSION_ID,
+        "paymentId": "pay_0000000000example",
+        "status": "completed",
+        "amount": REFUND_MICRO_USD,
+        "token": USDC,
+        "chainId": 137,
+        "from": RECIPIENT,
+        "to": PAYER,
+        "amountInToken": str(REFUND_MICRO_USD),
+        "reason": "Out of stock",
+        "expiresAt": at + REFUND_LIFE_SECONDS,
+        "txHash": REFUND_TX,
+        "createAt": when,
+    }
 
 
 def _line() -> dict[str, object]:

@@ -108,6 +108,24 @@ TRANSACTION: dict[str, Any] = {
     "executeTime": "2026-01-02 03:05:05",
     "finalizeTime": "2026-01-02 03:05:35",
 }
+REFUND: dict[str, Any] = {
+    "refundId": "rfd_1",
+    "sessionId": "sess_1",
+    "paymentId": "pay_1",
+    "status": "prepared",
+    "amount": 1_000_000,
+    "token": "bsc::usdc",
+    "chainId": 137,
+    "from": "0xbb",
+    "to": "0xaa",
+    # 18 decimals, so that it has more digits than a 64-bit number.
+    "amountInToken": "123456000000000000000000",
+    "reason": "Out of stock",
+    "expiresAt": 1_800_086_400,
+    "txHash": "",
+    "createAt": "2026-01-02 03:04:05",
+    "transaction": {"chainId": 137, "to": "0xcc", "data": "0xa9059cbb", "value": "0"},
+}
 DETAIL: dict[str, Any] = {"session": SESSION, "transaction": TRANSACTION}
 WEBHOOK: dict[str, Any] = {
     "webhookId": "wkid_1",

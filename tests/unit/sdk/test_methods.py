@@ -260,6 +260,60 @@ CASES = [
         samples.DETAIL,
         samples.DETAIL,
     ),
+    Case(
+        "checkout_session.detail, refunded",
+        lambda c: c.checkout_session.detail("sess_1"),
+        "/session/sess_1",
+        None,
+        {**samples.DETAIL, "session": {**samples.SESSION, "refunds": [samples.REFUND]}},
+        {**samples.DETAIL, "session": {**samples.SESSION, "refunds": [samples.REFUND]}},
+    ),
+    Case(
+        "checkout_session.refund_prepare",
+        lambda c: c.checkout_session.refund_prepare(
+            "sess_1", payment_id="pay_1", amount=1_000_000, to="0xaa", reason="Out of stock"
+        ),
+        "/session/refund/prepare",
+        {
+            "sessionId": "sess_1",
+            "paymentId": "pay_1",
+            "amount": 1_000_000,
+            "to": "0xaa",
+            "reason": "Out of stock",
+        },
+        samples.REFUND,
+        samples.REFUND,
+    ),
+    Case(
+        "checkout_session.refund_prepare, least",
+        lambda c: c.checkout_session.refund_prepare("sess_1"),
+        "/session/refund/prepare",
+        {"sessionId": "sess_1"},
+        samples.REFUND,
+        samples.REFUND,
+    ),
+    operation(
+        "checkout_session.refund_cancel",
+        "/session/refund/cancel",
+        lambda c: c.checkout_session.refund_cancel("rfd_1"),
+        {"refundId": "rfd_1"},
+    ),
+    Case(
+        "checkout_session.refund_list",
+        lambda c: c.checkout_session.refund_list("sess_1"),
+        "/session/refund/list/sess_1",
+        None,
+        {"refunds": [samples.REFUND, {**samples.REFUND, "transaction": None, "txHash": "0x01"}]},
+        [samples.REFUND, {**samples.REFUND, "transaction": None, "txHash": "0x01"}],
+    ),
+    Case(
+        "checkout_session.refund_detail",
+        lambda c: c.checkout_session.refund_detail("rfd_1"),
+        "/session/refund/detail/rfd_1",
+        None,
+        samples.REFUND,
+        samples.REFUND,
+    ),
     paged_sessions("list_all", "all"),
     paged_sessions("list_paid", "paid"),
     paged_sessions("list_settling", "settling"),
@@ -400,7 +454,7 @@ def test_every_public_method_has_a_case() -> None:
         if not method.startswith("_") and not method.startswith("iterate")
     }
     assert methods == {case.name.partition(",")[0] for case in CASES}
-    assert len(methods) == 33
+    assert len(methods) == 37
 
 
 @pytest.mark.parametrize("kind", ASKS)

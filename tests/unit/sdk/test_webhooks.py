@@ -295,6 +295,16 @@ def test_example_sessions_are_in_the_state_of_their_event(
     assert (event.session.payer != "") == has_money
 
 
+def test_a_refund_is_read_from_its_event_and_from_no_other() -> None:
+    event = webhooks.verify(*webhooks.example("session.refunded", SECRET), SECRET)
+    assert (event.refund.status, event.refund.amount) == ("completed", 5_000_000)
+    assert event.refund.session_id == event.session.session_id
+    assert event.refund.transaction is None
+    paid = webhooks.verify(*webhooks.example("session.paid", SECRET), SECRET)
+    with pytest.raises(GStableError, match=r"session\.paid.*refundData"):
+        paid.refund  # noqa: B018
+
+
 def test_an_example_with_own_payload_and_each_scheme_alone() -> None:
     payload = {"sessionData": {**samples.SESSION, "sessionId": "sess_mine"}, "transaction": None}
     body, headers = webhooks.example("session.paid", SECRET, payload=payload, now=NOW)

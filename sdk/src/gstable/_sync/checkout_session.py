@@ -9,7 +9,7 @@ from gstable import _parse
 from gstable._sync.paging import iterate
 from gstable._sync.requester import Requester
 from gstable._body import LineItems, body, path, wire_flag, wire_line_items
-from gstable._models import CheckoutSession, OperationResult, Page, SessionDetail
+from gstable._models import CheckoutSession, OperationResult, Page, Refund, SessionDetail
 
 
 def _session_id(found: SessionDetail) -> str:
@@ -74,6 +74,55 @@ class CheckoutSessionNamespace:
         """The session and its payment. Raises `GStableError` 100201 where there is none."""
         route = path("/session/{session_id}", session_id=session_id)
         return self._requester.get(route, _parse.one(_parse.session_detail))
+
+    def refund_prepare(
+        self,
+        session_id: str,
+        *,
+        payment_id: str | None = None,
+        amount: int | None = None,
+        to: str | None = None,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Refund:
+        """Set money of a final payment aside for 24 hours; send `transaction` from the wallet that
+        was paid, and the refund is proven by the chain.
+
+        `payment_id`: needed where a session has several payments. `amount`: Micro-USD, all that
+        remains unless given. `to`: the payer's wallet unless given, and needed where what paid is
+        not surely one of theirs. `reason`: up to 500 characters, for the merchant.
+        Raises `GStableError` 100502 when no money can be given back or more than remains is asked
+        for, 100201 for an unknown session, `GStableCommonError` 400101 naming the field.
+        """
+        content = body(
+            session_id=session_id, payment_id=payment_id, amount=amount, to=to, reason=reason
+        )
+        parse = _parse.one(_parse.refund)
+        return self._requester.post(
+            "/session/refund/prepare", content, parse, idempotency_key
+        )
+
+    def refund_cancel(
+        self, refund_id: str, *, idempotency_key: str | None = None
+    ) -> OperationResult:
+        """Give up a refund that is still `prepared`; else `GStableError` 100502. Its transfer still
+        counts if it is sent all the same."""
+        return self._requester.post(
+            "/session/refund/cancel",
+            body(refund_id=refund_id),
+            _parse.one(_parse.operation_result),
+            idempotency_key,
+        )
+
+    def refund_list(self, session_id: str) -> tuple[Refund, ...]:
+        """Every refund of a session, oldest first."""
+        route = path("/session/refund/list/{session_id}", session_id=session_id)
+        return self._requester.get(route, _parse.one(_parse.refunds))
+
+    def refund_detail(self, refund_id: str) -> Refund:
+        """One refund. Raises `GStableError` 100501 where there is none."""
+        route = path("/session/refund/detail/{refund_id}", refund_id=refund_id)
+        return self._requester.get(route, _parse.one(_parse.refund))
 
     def list_all(self, page: int = 1, size: int = 20) -> Page[SessionDetail]:
         """One page of all sessions, newest first. `page` from 1; `size` 1 to 100."""
