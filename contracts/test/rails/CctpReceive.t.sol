@@ -5,6 +5,25 @@ import {Cctp, IMessenger, ITransmitter} from "../support/Cctp.sol";
 import {RouterTest} from "../support/RouterTest.sol";
 import {IFiatToken, Usdc} from "../support/Usdc.sol";
 
+/// @notice A receiver of messages that never takes one.
+contract Naysayer {
+    function handleReceiveFinalizedMessage(uint32, bytes32, uint32, bytes calldata)
+        external
+        pure
+        returns (bool)
+    {
+        return false;
+    }
+
+    function handleReceiveUnfinalizedMessage(uint32, bytes32, uint32, bytes calldata)
+        external
+        pure
+        returns (bool)
+    {
+        return false;
+    }
+}
+
 /// @notice The CCTP doubles: they take what Circle's contracts take and refuse what they refuse,
 ///         so that what works locally works there.
 contract CctpReceiveTest is RouterTest {
@@ -97,6 +116,24 @@ contract CctpReceiveTest is RouterTest {
         message = Cctp.write(message, 44, 32, uint160(address(here.messenger)));
         message = Cctp.write(message, 148 + 4, 32, uint160(stranger));
         refuses("Mint token not supported");
+    }
+
+    function test_refuses_a_message_or_a_body_that_is_too_short() public {
+        bytes memory whole = message;
+        message = prefix(whole, 147);
+        refuses("Invalid message: too short");
+        message = prefix(whole, 148 + 227);
+        refuses("Invalid burn message: too short");
+        message = prefix(whole, 148 + 228);
+        there.transmitter.receiveMessage(message, attested());
+    }
+
+    function test_a_message_that_its_receiver_does_not_take_can_come_again() public {
+        message = Cctp.write(message, 76, 32, uint160(address(new Naysayer())));
+        refuses("handleReceiveFinalizedMessage() failed");
+        message = Cctp.write(message, 144, 4, 1000);
+        refuses("handleReceiveUnfinalizedMessage() failed");
+        vm.assertEq(there.transmitter.usedNonces(keccak256("nonce")), 0, "nonce");
     }
 
     function test_con_04_only_the_named_caller_may_hand_it_in() public {
@@ -247,6 +284,13 @@ contract CctpReceiveTest is RouterTest {
         body = new bytes(whole.length - 148);
         for (uint256 index = 0; index < body.length; index++) {
             body[index] = whole[148 + index];
+        }
+    }
+
+    function prefix(bytes memory whole, uint256 length) private pure returns (bytes memory part) {
+        part = new bytes(length);
+        for (uint256 index = 0; index < length; index++) {
+            part[index] = whole[index];
         }
     }
 
