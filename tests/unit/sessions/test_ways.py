@@ -31,6 +31,7 @@ pytestmark = pytest.mark.anyio
 PAYER = Address(b"\x01" * 20)
 OTHER = Address(b"\x02" * 20)
 SIGNATURE = bytes(range(65))
+OF_WALLETS = (Way.ERC3009, Way.PERMIT2, Way.PERMIT, Way.APPROVE)
 
 
 @pytest.fixture
@@ -155,8 +156,8 @@ async def test_an_order_is_given_again_while_most_of_its_time_is_left(
 
 async def test_each_way_says_what_the_wallet_has_to_do(wide: World) -> None:
     view = await wide.open()
-    prepared = {way: await prepare(wide, view, "polygon::usdc", way) for way in Way}
-    assert {one.ways for one in prepared.values()} == {tuple(Way)}
+    prepared = {way: await prepare(wide, view, "polygon::usdc", way) for way in OF_WALLETS}
+    assert {one.ways for one in prepared.values()} == {OF_WALLETS}
     digest = f"0x{prepared[Way.ERC3009].signed.digest.hex()}"
     authorization = prepared[Way.ERC3009].work.typed_data
     assert authorization is not None
