@@ -101,15 +101,15 @@ class Play:
 
     async def steal(self) -> None:
         """Somebody else sends with our key, in the place of our next transaction."""
-        signed = self.signer.sign(
-            ContractCall(NOBODY, b"%d" % next(_numbers)),
-            self.network.chain_id,
-            nonce=(await FakeNode.account(self.node, self.signer.address)).mined,
-            gas=50_000,
-            fee=200 * GWEI,
-            tip=GWEI,
-        )
         with contextlib.suppress(Passing, NodeRefused):
+            signed = self.signer.sign(
+                ContractCall(NOBODY, b"%d" % next(_numbers)),
+                self.network.chain_id,
+                nonce=(await self.node.account(self.signer.address)).mined,
+                gas=50_000,
+                fee=200 * GWEI,
+                tip=GWEI,
+            )
             await self.node.send_raw(signed.raw)
 
     def drop_what_is_foreign(self) -> None:
@@ -154,7 +154,8 @@ class Play:
     async def open_causes(self) -> list[str]:
         async with self.db.read() as tx:
             views = await operations.list_open(tx, 1000)
-        return [f"{v.intent.cause}: {v.state}, {v.problem}" for v in views]
+        own = [view for view in views if view.intent.network == self.network.name]
+        return [f"{view.intent.cause}: {view.state}, {view.problem}" for view in own]
 
     async def judge(self) -> None:
         effects = self.node.effects()

@@ -116,7 +116,6 @@ class Runner:
         self._enough: bool | None = None
         self.has_room = True
         """Whether the last turn could begin everything that was due."""
-        self._gap_since: tuple[int, datetime] | None = None
 
     @property
     def key(self) -> tuple[str, Sender]:
@@ -216,7 +215,6 @@ class Runner:
 
     async def _follow(self, flights: Sequence[Flight], account: Account, now: datetime) -> None:
         if not flights:
-            self._gap_since = None
             return
         seen, headers = await self._look(flights, account)
         moved = False
@@ -327,19 +325,17 @@ class Runner:
         """When nodes wait for a nonce that nobody uses, everything behind it waits too. The next
         intent takes it by itself (``machine.next_nonce``); if none comes, we do."""
         behind = [
-            flight.reservation.nonce
+            flight
             for flight in flights
             if flight.state in UNMINED and flight.reservation.account == self._signer.address
         ]
         nonce = account.waiting
+        if not behind or nonce >= behind[0].reservation.nonce:
+            return
         async with self._db.read() as tx:
             ours = await store.reserved(tx, self._network.name, self._signer.address, nonce)
-        if not behind or nonce >= min(behind) or nonce in ours:
-            self._gap_since = None
-            return
-        if self._gap_since is None or self._gap_since[0] != nonce:
-            self._gap_since = nonce, now
-        if now - self._gap_since[1] >= self._limits.patience:
+        waited = now - behind[0].attempts[-1].signed_at
+        if nonce not in ours and waited >= self._limits.patience:
             address = self._signer.address
             cause = f"{GAP}:{self._network.name}:0x{address.hex()}:{nonce}"
             call = ContractCall(address, b"")
