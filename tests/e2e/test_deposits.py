@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gstable import LineItemInput
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.cli.payer import Paid, Payer, PaymentFailed, token_balance
 from gstable_server.kernel.address import Address
@@ -110,14 +111,14 @@ def test_the_wrong_network_comes_back(hasty: Shop) -> None:
     # Given a session that is too small to be paid from another network
     payer = hasty.visits(_address)
     had = balance_of(hasty, payer, "base::usdc")
-    tea = {
+    biscuit: LineItemInput = {
         "item_type": "one_time",
         "quantity": 1,
         "unit_price": 500_000,
         "product_data": {"product_name": "Biscuit"},
     }
     session_id = hasty.client.checkout_session.create(
-        account_id=hasty.running.account_id, settlement_token="polygon::usdc", line_items=[tea]
+        account_id=hasty.running.account_id, settlement_token="polygon::usdc", line_items=[biscuit]
     ).session_id
     found = deposit(hasty, session_id, "polygon::usdc")
     with pytest.raises(PaymentFailed):

@@ -251,14 +251,14 @@ async def _collect(
     sent = await executor.find(tx, last.cause) if last else None
     is_open = await _is_open(tx, session)
     option = None
-    if is_open and many < SWEEPS_MAX and (sent is None or sent.state in machine.OVER):
+    if is_open and many < SWEEPS_MAX:
         option = covered(_options_of(desk, session, deposit, tx.now), network, balances)
     step = machine.sweeping(
         sent.state if sent else None,
         # Past the expiry a staged collection is kept: its order is valid a little longer, and
         # late money that the merchant has is better than money that has to be asked for.
         wanted=is_open or session.state is SessionState.EXPIRED,
-        funded=last is None or _is_funded(last, network, balances),
+        funded=last is None or await _is_funded(tx, deposit, last, network, balances),
         covered=option is not None,
     )
     if step is Step.SEND and option is not None:
@@ -270,10 +270,15 @@ async def _collect(
     return sent is not None and sent.state not in machine.OVER
 
 
-def _is_funded(last: Sweep, network: Network, balances: Mapping[Address, int]) -> bool:
-    """Whether what a collection takes is still there; another network's node cannot tell."""
-    where, token = last.place
-    return where != network.name or balances[token] >= last.amount
+async def _is_funded(
+    tx: Tx, deposit: Deposit, last: Sweep, network: Network, balances: Mapping[Address, int]
+) -> bool:
+    """Whether what a collection takes is there: now, or on another network as last seen."""
+    name, token = last.place
+    if name == network.name:
+        return balances[token] >= last.amount
+    seen = await store.sightings(tx, deposit.session_id)
+    return seen[last.place][-1] >= last.amount
 
 
 async def _sweep(
