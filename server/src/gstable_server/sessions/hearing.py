@@ -14,12 +14,15 @@ import structlog
 
 from gstable_server.chain.facts import Fact, FactWhat, PaymentLog, RailName
 from gstable_server.chain.operations import fact_of
+from gstable_server.chain.rails.hold import hold_terms
+from gstable_server.kernel.clock import from_unix_seconds
 from gstable_server.kernel.ids import PaymentId, ReceiptId, SessionId
 from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.events import StoredEvent
 from gstable_server.sessions import booking, machine, matching, store
 from gstable_server.sessions.model import (
     Flag,
+    Hold,
     Payment,
     PaymentState,
     Session,
@@ -178,6 +181,7 @@ async def _first_seen(tx: Tx, desk: Desk, session: Session | None, seen: Payment
         flags=frozenset({Flag.UNMATCHED}),
         pays=False,
         seen_at=tx.now,
+        hold=_hold(seen),
     )
     if session is None:
         log.warning("payment without a session", network=seen.network, tx=seen.tx_hash.hex())
@@ -187,6 +191,13 @@ async def _first_seen(tx: Tx, desk: Desk, session: Session | None, seen: Payment
     await store.insert_payment(tx, payment)
     await booking.book_seen(tx, session, payment)
     return payment
+
+
+def _hold(seen: PaymentLog) -> Hold | None:
+    """Nothing was captured when a hold begins; its deadline is in what the payer paid by."""
+    if seen.rail is not RailName.HOLD:
+        return None
+    return Hold(capture_before=from_unix_seconds(hold_terms(seen.rail_data).capture_before))
 
 
 async def _flags(tx: Tx, session: Session, payment: Payment, seen: PaymentLog) -> frozenset[Flag]:

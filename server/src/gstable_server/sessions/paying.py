@@ -33,7 +33,7 @@ from gstable_server.sessions import store
 from gstable_server.sessions.attested import AttestedOrder
 from gstable_server.sessions.collecting import WalletWork, collected_call, wallet_work
 from gstable_server.sessions.machine import Fact, Refuse, decide
-from gstable_server.sessions.model import Session
+from gstable_server.sessions.model import CaptureMethod, Session
 from gstable_server.sessions.operations import Desk, check_email
 
 RELAYS_MAX = 5
@@ -68,7 +68,10 @@ def options(desk: Desk, session: Session, now: datetime) -> tuple[RouteOption, .
     settlement = routing.require_settlement(
         desk.networks, session.tenant.mode, session.settlement_token
     )
-    return routing.options(desk.market, settlement, session.amount, session.fee_model, now)
+    held = session.capture_method is CaptureMethod.MANUAL
+    return routing.options(
+        desk.market, settlement, session.amount, session.fee_model, now, held=held
+    )
 
 
 def ways_of(desk: Desk, option: RouteOption) -> tuple[Way, ...]:
