@@ -429,7 +429,7 @@ async def test_a_look_is_bounded(counter: Counter) -> None:
         )
         await tx.execute(
             "INSERT INTO deposits SELECT 'sess_' || lpad(n::text, 16, '0'), collector, "
-            "set_byte(set_byte(address, 0, n % 256), 1, n / 256), session_key, merchant, "
+            "decode(md5(n::text) || '00000000', 'hex'), session_key, merchant, "
             "settlement_chain_id, settlement_token, fee_receiver, refund_to, refundable_after, "
             "created_at FROM deposits, generate_series(1, 300) AS n WHERE session_id = $1",
             deposit.session_id,
