@@ -160,16 +160,17 @@ class Payer:
             call = answer["pay"]
             relay = None
             if answer["typedData"] is not None:
-                authorized = await self._authorize(prepared, wallet, rpc)
+                signature = await self._signature(prepared, wallet, rpc)
+                authorized = await self.hand_in(prepared, signature)
                 call, relay = authorized["pay"], authorized["relay"]
             if call is not None:
                 tx_hash_hex = f"0x{(await _send(wallet, call)).hex()}"
             else:
-                tx_hash_hex = await self._relayed(prepared, relay)
+                tx_hash_hex = await self.relayed(prepared.payment_url, relay)
         return Paid(tx_hash_hex, wallet.address, int(answer["terms"]["total"]))
 
-    async def _authorize(self, prepared: Prepared, wallet: Wallet, rpc: HttpRpc) -> dict[str, Any]:
-        """Sign what the page asks for, and hand the signature in."""
+    async def _signature(self, prepared: Prepared, wallet: Wallet, rpc: HttpRpc) -> bytes:
+        """What the page asks the wallet to sign, signed."""
         answer = prepared.answer
         asked = answer["typedData"]
         if answer["way"] == Way.PERMIT:
@@ -177,24 +178,29 @@ class Payer:
             nonce = await rpc.call(token, nonces_call(wallet.address))
             message = {**asked["message"], "nonce": str(int.from_bytes(nonce, "big"))}
             asked = {**asked, "message": message}
-        signature = wallet.sign_typed_data(typed_data_from_json(asked))
+        return wallet.sign_typed_data(typed_data_from_json(asked))
+
+    async def hand_in(self, prepared: Prepared, signature: bytes) -> dict[str, Any]:
+        """Give the page a signature; what it says of who sends the payment."""
+        answer = prepared.answer
         return await self._post(
             f"{prepared.payment_url}/authorize",
             {
                 "clientCode": prepared.client_code,
                 "digest": answer["digest"],
                 "way": answer["way"],
-                "payer": to_checksum(wallet.address),
+                "payer": to_checksum(self.address),
                 "signature": f"0x{signature.hex()}",
             },
         )
 
-    async def _relayed(self, prepared: Prepared, relay: str | None) -> str:
-        """The transaction of a payment that the server sends, once the page shows it."""
+    async def relayed(self, payment_url: str, relay: str | None) -> str:
+        """The transaction of a payment that the server sends, once the page shows it; ``relay``
+        is the name that the page gave to a signature handed in."""
         deadline = time.monotonic() + RELAYED_SECONDS
         while time.monotonic() < deadline:
             params = {"relay": relay or ""}
-            async with self._http.get(f"{prepared.payment_url}/status", params=params) as response:
+            async with self._http.get(f"{payment_url}/status", params=params) as response:
                 status = await response.json()
             if status["receipt"] is not None:
                 return str(status["receipt"]["txHash"])
