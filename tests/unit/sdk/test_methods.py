@@ -231,6 +231,7 @@ CASES = [
             fee_model=1,
             expiration_time=1_800_001_800,
             metadata={"order_id": "1", "nested": {"snake_key": [1, None, True]}},
+            capture_method="manual",
         ),
         "/session/checkout/create",
         {
@@ -242,6 +243,7 @@ CASES = [
             "feeModel": 1,
             "expirationTime": 1_800_001_800,
             "metadata": {"order_id": "1", "nested": {"snake_key": [1, None, True]}},
+            "captureMethod": "manual",
         },
         samples.SESSION,
         samples.SESSION,
@@ -267,6 +269,30 @@ CASES = [
         None,
         {**samples.DETAIL, "session": {**samples.SESSION, "refunds": [samples.REFUND]}},
         {**samples.DETAIL, "session": {**samples.SESSION, "refunds": [samples.REFUND]}},
+    ),
+    Case(
+        "checkout_session.capture",
+        lambda c: c.checkout_session.capture("sess_1", amount=1_000_000),
+        "/session/checkout/capture",
+        {"sessionId": "sess_1", "amount": 1_000_000},
+        samples.SESSION,
+        samples.SESSION,
+    ),
+    Case(
+        "checkout_session.capture, all that remains",
+        lambda c: c.checkout_session.capture("sess_1"),
+        "/session/checkout/capture",
+        {"sessionId": "sess_1"},
+        samples.SESSION,
+        samples.SESSION,
+    ),
+    Case(
+        "checkout_session.void",
+        lambda c: c.checkout_session.void("sess_1"),
+        "/session/checkout/void",
+        {"sessionId": "sess_1"},
+        samples.SESSION,
+        samples.SESSION,
     ),
     Case(
         "checkout_session.refund_prepare",
@@ -454,7 +480,7 @@ def test_every_public_method_has_a_case() -> None:
         if not method.startswith("_") and not method.startswith("iterate")
     }
     assert methods == {case.name.partition(",")[0] for case in CASES}
-    assert len(methods) == 37
+    assert len(methods) == 39
 
 
 @pytest.mark.parametrize("kind", ASKS)
