@@ -17,7 +17,7 @@ from gstable_server.sessions.refunds.wire import PrepareRefund
 from gstable_server.web.base import PAGE_HEADERS
 from gstable_server.web.checkout.presenter import AmountError, parse_usd
 from gstable_server.web.dashboard.forms import Form
-from gstable_server.web.dashboard.guard import Guard, Visit, done
+from gstable_server.web.dashboard.guard import Guard, Visit, done, onward
 from gstable_server.web.dashboard.presenter import (
     refund_page,
     refund_row,
@@ -77,7 +77,7 @@ class Sessions:
             if refused.code not in {Code.FIELD_INVALID, Code.REFUND_IMPOSSIBLE}:
                 raise
             return await self._show(visit, form.refused(refused), 422)
-        return done(visit, f"/refunds/{refund.refund_id}", "refund-prepared")
+        return onward(visit, f"/refunds/{refund.refund_id}")
 
     async def refund(self, visit: Visit) -> Response:
         found = await self.db.run(_own_refund, visit)

@@ -33,7 +33,6 @@ DONE = {
     "account-created": "The account was created.",
     "account-renamed": "The account has its new name.",
     "account-removed": "The account was removed. Open sessions still pay its address.",
-    "refund-prepared": "The refund was prepared. Your wallet has to send it.",
     "refund-cancelled": "The refund was given up. Do not send its transfer any more.",
     "key-revoked": "The key was revoked. It does not work any more.",
 }
