@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import aiohttp
 import asyncpg
@@ -15,6 +16,7 @@ import pytest
 
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.cli.payer import token_balance
+from gstable_server.cli.routes import table
 from gstable_server.kernel.address import Address, address_from_hex
 from gstable_server.routing.model import Way
 from tests.e2e.contract_wallets import is_there
@@ -90,6 +92,23 @@ def test_the_matrix_is_what_is_paid(busy: Running) -> None:
     for cell in by_key:
         crosschain = cell.path in {"cctp", "escrow"}
         assert offered[cell.paying, cell.settlement] == (crosschain, PPM[cell.path])
+
+
+def test_the_table_of_routes_is_what_the_code_computes(busy: Running, repository: Path) -> None:
+    # (`gstable routes --networks-file FILE` prints it; FILE is named by `./run dev --json`)
+    written = (repository / "docs/reference/routes.md").read_text()
+    found = table(busy.networks)
+    assert found.count("\n") == 2 + 49
+    assert found in written
+    for cell in CELLS:
+        [row] = [one for one in found.splitlines() if _begins(one, cell)]
+        *_, by, ppm, _, _, ways = row.strip("| ").split(" | ")
+        assert (by, ppm) == (cell.path, str(PPM[cell.path]))
+        assert cell.way.value in ways.split(", ")
+
+
+def _begins(row: str, cell: Cell) -> bool:
+    return row.startswith(f"| `{cell.settlement}` | `{cell.paying}` |")
 
 
 def test_every_way_is_paid_on_every_path() -> None:
