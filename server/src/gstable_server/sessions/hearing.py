@@ -12,6 +12,7 @@ from datetime import datetime
 
 import structlog
 
+from gstable_server.chain.executor import operations as executor
 from gstable_server.chain.facts import Fact, FactWhat, PaymentLog, RailName
 from gstable_server.chain.operations import fact_of
 from gstable_server.chain.rails.hold import hold_terms
@@ -290,7 +291,16 @@ async def advance(
     elif answer.state is SessionState.INITIALIZED:
         moved = replace(moved, paid_at=None, receipt_id=None)
     await store.move(tx, session, moved)
+    if answer.state is SessionState.PAID:
+        await _withdraw_relays(tx, session)
     tell(tx, desk, answer.event, await _view(tx, moved))
+
+
+async def _withdraw_relays(tx: Tx, session: Session) -> None:
+    """What the payer signed and we have not sent is not sent any more: who pays another way in
+    the meantime, or comes too late, must not be made to pay by it as well."""
+    for cause in await store.authorizations(tx, session.session_id):
+        await executor.withdraw(tx, cause)
 
 
 async def _view(tx: Tx, session: Session) -> SessionView:
@@ -308,5 +318,6 @@ async def expire_due(tx: Tx, desk: Desk) -> int:
         assert isinstance(answer, machine.Move)
         expired = replace(session, state=answer.state)
         await store.move(tx, session, expired)
+        await _withdraw_relays(tx, session)
         tell(tx, desk, answer.event, await _view(tx, expired))
     return len(due)
