@@ -26,6 +26,7 @@ TOOLS = ROOT / ".tools"
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 NODE_MODULES = ROOT / "node_modules"
+AUDIT = TOOLS / "audit"
 LOG = TOOLS / "setup.log"
 REQUIREMENTS = ROOT / "requirements"
 DISTRIBUTIONS = ("sdk", "server")
@@ -43,6 +44,7 @@ usage: ./run COMMAND [ARGUMENTS]     (or: python3 run.py COMMAND)
   test        check, contracts, then pytest; arguments go to pytest
   check       lint, format, types, import contracts, generated code
   contracts   recompile, compare with the committed artifacts, run forge; arguments go to forge
+                                    [--deep] proofs, slither and coverage too, half an hour
   bench       measure; arguments go to `python -m bench`
   help        this text
 """
@@ -124,6 +126,9 @@ def check(arguments: list[str]) -> int:
 def contracts(arguments: list[str]) -> int:
     """Recompile and compare the artifacts, then the forge tests, which get the arguments."""
     prepare(dev=True)
+    if arguments[:1] == ["--deep"]:
+        prepare_audit()
+        become(["contracts/deep.sh", *arguments[1:]], Path("/bin/sh"))
     return run_contracts(arguments)
 
 
@@ -193,18 +198,18 @@ def timed(name: str, command: list[str]) -> bool:
 
 def environment() -> dict[str, str]:
     """What children see: our own tools come first on PATH, and nothing downloads a Python."""
-    found = [VENV / "bin", NODE_MODULES / ".bin", wheel_node().parent]
+    found = [VENV / "bin", AUDIT / "bin", NODE_MODULES / ".bin", wheel_node().parent]
     path = os.pathsep.join(
         [str(p) for p in found if p.is_dir()] + [os.environ.get("PATH", os.defpath)]
     )
     return {**os.environ, "PATH": path, "UV_PYTHON_DOWNLOADS": "never", "VIRTUAL_ENV": str(VENV)}
 
 
-def become(arguments: list[str]) -> NoReturn:
-    """Replace this process by `.venv`'s Python: signals and exit code are then the child's own."""
+def become(arguments: list[str], program: Path = PYTHON) -> NoReturn:
+    """Replace this process by a program: signals and exit code are then the child's own."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(PYTHON, [str(PYTHON), *arguments], environment())  # noqa: S606
+    os.execve(program, [str(program), *arguments], environment())  # noqa: S606
 
 
 def run_child(command: list[str]) -> tuple[int, str]:
@@ -333,20 +338,27 @@ def prepare_python(*, dev: bool) -> None:
         "could not install the python packages: is the package index in reach? Then run again",
     )
     editable = [part for p in projects for part in ("--editable", str(p.parent))]
+    offline = ["--offline", "--no-deps", "--no-build-isolation"]
     quietly(
-        [
-            uv,
-            "pip",
-            "install",
-            *target,
-            "--offline",
-            "--no-deps",
-            "--no-build-isolation",
-            *editable,
-        ],
+        [uv, "pip", "install", *target, *offline, *editable],
         "could not install sdk/ and server/ into .venv: see their pyproject.toml",
     )
     stamp.write_text(json.dumps({"inputs": wanted, "dev": dev}))
+
+
+def prepare_audit() -> None:
+    """slither and halmos for the deep proof, in an environment away from what we ship."""
+    stamp = AUDIT / "gstable-stamp.json"
+    wanted = fingerprint(REQUIREMENTS / "audit.txt")
+    if stamp_allows(stamp, wanted, dev=False):
+        return
+    uv = prepare_uv()
+    progress("slither and halmos")
+    advice = "could not install slither and halmos: is the package index in reach? Then run again"
+    quietly([uv, "venv", "--clear", "--python", sys.executable, str(AUDIT)], advice)
+    target = ["--python", str(AUDIT / "bin" / "python"), "--require-hashes"]
+    quietly([uv, "pip", "sync", *target, str(REQUIREMENTS / "audit.txt")], advice)
+    stamp.write_text(json.dumps({"inputs": wanted, "dev": False}))
 
 
 def prepare_uv() -> str:

@@ -1,5 +1,5 @@
-"""The list of bad inputs and faults, groups API and AUT: each case has a test with its id in its
-name, or a reason why there is nothing to test yet.
+"""The list of bad inputs and faults, groups API, AUT and CON: each case has a test with its id in
+its name, or a reason why there is nothing to test yet. Tests of contracts are functions of forge.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from pathlib import Path
 
 TESTS = Path(__file__).parent.parent
 NAME = re.compile(r"^\s*(?:async )?def test_(\w+)", re.MULTILINE)
-CASE = re.compile(r"(?:^|_)(api|aut)_(\d\d)(?=_|$)")
+FORGE_TESTS = TESTS.parent / "contracts" / "test"
+FORGE_NAME = re.compile(r"^\s*function (?:test|invariant|check)_(\w+)", re.MULTILINE)
+CASE = re.compile(r"(?:^|_)(api|aut|con)_(\d\d)(?=_|$)")
 
 CLAIMED = {
     "API-01": "amounts of zero and below",
@@ -49,10 +51,26 @@ CLAIMED = {
     "AUT-12": "an account's address never changes, and sessions keep the one they began with",
     "AUT-14": "only listed paths exist",
     "AUT-16": "tokens of another make",
+    "CON-01": "odd tokens at every entry point",
+    "CON-02": "reentrancy",
+    "CON-04": "signatures for anything else",
+    "CON-05": "other forms of a signature",
+    "CON-06": "contract wallets that misbehave",
+    "CON-07": "one owner's signature for two accounts",
+    "CON-09": "authorizations taken to the token itself",
+    "CON-10": "nonces and witness of Permit2",
+    "CON-11": "fees, to the unit",
+    "CON-12": "amounts at both ends",
+    "CON-14": "tokens without code",
+    "CON-15": "tokens and coins sent by accident",
+    "CON-16": "stolen keys",
+    "CON-17": "a changed chain id",
+    "CON-20": "events tell what was received",
 }
 
 NOT_YET = {
     "API-21": "no field asks for a unique order: metadata is free, idempotency keys do the rest",
+    "CON-19": "there is no call that pays several orders",
     "AUT-07": "there is no second factor yet",
     "AUT-15": "nobody signs in with a wallet yet",
 }
@@ -61,6 +79,8 @@ NOT_YET = {
 def named() -> set[str]:
     """The cases that occur in the names of tests."""
     names = [name for file in TESTS.rglob("test_*.py") for name in NAME.findall(file.read_text())]
+    for file in FORGE_TESTS.rglob("*.t.sol"):
+        names += FORGE_NAME.findall(file.read_text())
     return {f"{group.upper()}-{number}" for name in names for group, number in CASE.findall(name)}
 
 

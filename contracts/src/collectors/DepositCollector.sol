@@ -104,6 +104,8 @@ contract DepositCollector is IDepositCollector {
     function _wallet(DepositTerms memory terms) private returns (DepositWallet) {
         bytes32 salt = _salt(terms);
         address wallet = Clones.predictDeterministicAddress(walletImplementation, salt);
+        // What it returns is the address that was computed a line before.
+        // slither-disable-next-line unused-return
         if (wallet.code.length == 0) Clones.cloneDeterministic(walletImplementation, salt);
         return DepositWallet(payable(wallet));
     }

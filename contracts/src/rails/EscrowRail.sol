@@ -243,7 +243,7 @@ contract EscrowRail is IEscrowRail, CustodyRail, EIP712, Ownable2Step {
         require(needed != 0, ThresholdUnset());
         uint256 expected = needed * SIGNATURE_LENGTH;
         require(signatures.length == expected, BadProofLength(signatures.length, expected));
-        address previous;
+        address previous = address(0);
         for (uint256 offset = 0; offset < expected; offset += SIGNATURE_LENGTH) {
             address attestor =
                 ECDSA.recoverCalldata(digest, signatures[offset:offset + SIGNATURE_LENGTH]);

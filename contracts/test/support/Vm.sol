@@ -27,6 +27,7 @@ interface Vm {
     function assertEq(uint256 left, uint256 right, string calldata message) external pure;
     function assertLe(uint256 left, uint256 right, string calldata message) external pure;
     function assertTrue(bool condition, string calldata message) external pure;
+    function assume(bool condition) external pure;
     function chainId(uint256 id) external;
     function deployCode(string calldata path, bytes calldata arguments) external returns (address);
     function deal(address account, uint256 amount) external;

@@ -154,7 +154,7 @@ contract MessageTransmitterDouble {
             "Invalid attestation length"
         );
         bytes32 digest = keccak256(message);
-        address previous;
+        address previous = address(0);
         for (uint256 offset = 0; offset < attestation.length; offset += SIGNATURE_LENGTH) {
             address attester =
                 ECDSA.recoverCalldata(digest, attestation[offset:offset + SIGNATURE_LENGTH]);
