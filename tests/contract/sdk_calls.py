@@ -83,8 +83,20 @@ class Counter:
         return self.kept["session"]
 
     def _completed(self, session_id: str) -> str:
-        status = self.client.checkout_session.detail(session_id).session.status
-        return session_id if status == "completed" else ""
+        return session_id if self._status(session_id) == "completed" else ""
+
+    def held(self) -> str:
+        """A session of 10 USD whose payment is held; each call captures a little of it."""
+        if "held" not in self.kept:
+            fields = self.session_fields(capture_method="manual")
+            session = self.client.checkout_session.create(**fields)
+            asyncio.run(pay(self.running, session.payment_url))
+            eventually(lambda: self._status(session.session_id) == "paid", "it is held")
+            self.kept["held"] = session.session_id
+        return self.kept["held"]
+
+    def _status(self, session_id: str) -> str:
+        return self.client.checkout_session.detail(session_id).session.status
 
     def refund(self) -> str:
         prepared = self.client.checkout_session.refund_prepare(self.paid(), amount=1)

@@ -28,6 +28,7 @@ from tests.contract.sdk_calls import (
     one_time,
     webhook_fields,
 )
+from tests.contract.sdk_holds import CAPTURE, VOID
 from tests.contract.sdk_refunds import PREPARE, given_up
 from tests.contract.support import Merchant
 from tests.running import Running
@@ -170,6 +171,13 @@ REFUSALS = [
     Refusal(
         PREPARE, 100502, GStableError, "amount is more", lambda c: args(c.paid(), amount=10**8)
     ),
+    Refusal(CAPTURE, 100201, GStableError, "", lambda c: args(UNKNOWN_SESSION)),
+    Refusal(CAPTURE, 100601, GStableError, "with its payment", lambda c: args(c.session())),
+    Refusal(
+        CAPTURE, 100601, GStableError, "amount is more", lambda c: args(c.held(), amount=10**8)
+    ),
+    Refusal(VOID, 100201, GStableError, "", lambda c: args(UNKNOWN_SESSION)),
+    Refusal(VOID, 100602, GStableError, "with its payment", lambda c: args(c.session())),
     Refusal("checkout_session.refund_cancel", 100501, GStableError, "", lambda c: args("rfd")),
     Refusal("checkout_session.refund_cancel", 100502, GStableError, "that is cancelled", given_up),
     Refusal(
@@ -324,6 +332,8 @@ def test_aut_02_no_client_reaches_the_objects_of_another_merchant(
         ("checkout_session.detail", session_id, 100201),
         ("checkout_session.cancel", session_id, 100201),
         ("checkout_session.refund_prepare", counter.paid(), 100201),
+        (CAPTURE, counter.held(), 100201),
+        (VOID, counter.held(), 100201),
         ("checkout_session.refund_list", counter.paid(), 100201),
         ("checkout_session.refund_cancel", refund_id, 100501),
         ("checkout_session.refund_detail", refund_id, 100501),
