@@ -17,7 +17,10 @@ contract OddTokensTest is CollectorTest {
         Permit,
         Deposit,
         Route,
-        RouteByAuthorization
+        RouteByAuthorization,
+        RouteByPermit2,
+        RouteByPermit,
+        RouteFromDeposit
     }
 
     uint256 private constant GAS = 5_000_000;
@@ -63,6 +66,18 @@ contract OddTokensTest is CollectorTest {
 
     function test_con_01_route_with_authorization() public {
         survives(Entry.RouteByAuthorization);
+    }
+
+    function test_con_01_route_with_permit2() public {
+        survives(Entry.RouteByPermit2);
+    }
+
+    function test_con_01_route_with_permit() public {
+        survives(Entry.RouteByPermit);
+    }
+
+    function test_con_01_route_from_a_deposit() public {
+        survives(Entry.RouteFromDeposit);
     }
 
     function survives(Entry entry) private {
@@ -179,9 +194,7 @@ contract OddTokensTest is CollectorTest {
         private
         returns (address account, bytes memory call)
     {
-        if (entry == Entry.Route || entry == Entry.RouteByAuthorization) {
-            return (payer, routed(entry, session));
-        }
+        if (entry >= Entry.Route) return routed(entry, session);
         IPaymentRouter.PaymentOrder memory order = orderIn(address(odd));
         order.sessionKey = session;
         bytes memory signature = signed(order);
@@ -201,12 +214,33 @@ contract OddTokensTest is CollectorTest {
         call = abi.encodeCall(IPaymentRouter.payWith, (order, signature, account, by, data));
     }
 
-    function routed(Entry entry, bytes32 session) private view returns (bytes memory) {
+    function routed(Entry entry, bytes32 session)
+        private
+        returns (address account, bytes memory call)
+    {
         IPaymentRouter.RoutedOrder memory order = routedOrderIn(address(odd));
         order.sessionKey = session;
         bytes memory signature = signedRouted(order);
-        if (entry == Entry.Route) return abi.encodeCall(IPaymentRouter.route, (order, signature));
-        bytes memory data = abi.encode(0, LATER, bytes(""));
-        return abi.encodeCall(IPaymentRouter.routeWith, (order, signature, payer, erc3009, data));
+        if (entry == Entry.Route) {
+            return (payer, abi.encodeCall(IPaymentRouter.route, (order, signature)));
+        }
+        address by;
+        bytes memory data;
+        (account, by, data) = (payer, erc3009, abi.encode(0, LATER, bytes("")));
+        if (entry == Entry.RouteByPermit2) {
+            bytes32 digest = router.digestOfRouted(order);
+            bytes32 hash =
+                transferHash(payer, address(odd), order.amount, order.feeAmount, digest, sessions);
+            (by, data) = (permit2, abi.encode(sessions, LATER, signedWith(PAYER_KEY, hash)));
+        }
+        if (entry == Entry.RouteByPermit) (by, data) = (permit, abi.encode(LATER, 27, 0, 0));
+        if (entry == Entry.RouteFromDeposit) {
+            IPaymentRouter.PaymentOrder memory direct = orderIn(address(odd));
+            direct.sessionKey = session;
+            (by, data) = (address(deposits), abi.encode(termsOf(direct)));
+            account = deposits.addressOf(termsOf(direct));
+            odd.mint(account, order.amount + order.feeAmount);
+        }
+        call = abi.encodeCall(IPaymentRouter.routeWith, (order, signature, account, by, data));
     }
 }

@@ -89,6 +89,32 @@ contract DepositRecoveryTest is CollectorTest {
         recovers(address(odd), UNIT);
     }
 
+    /// @dev A refusal moves nothing, and what is still there once the token behaves is recovered.
+    function test_con_01_recovery_survives_every_oddity() public {
+        OddToken odd = new OddToken();
+        odd.mint(deposit, UNIT);
+        vm.warp(terms.refundableAfter + 1);
+        address[3] memory victims = [address(0), deposit, refundTo];
+        bytes memory call = abi.encodeCall(deposits.recover, (terms, address(odd)));
+        uint256 last = uint256(type(OddToken.Oddity).max);
+        uint256 refused;
+        for (uint256 index = 0; index < 3 * (last + 1); index++) {
+            uint256 snapshot = vm.snapshotState();
+            odd.misbehave(OddToken.Oddity(index / 3), victims[index % 3]);
+            (bool success,) = address(deposits).call{gas: 5_000_000}(call);
+            odd.misbehave(OddToken.Oddity.None, address(0));
+            uint256 rest = odd.balanceOf(deposit);
+            if (!success) {
+                refused += 1;
+                vm.assertEq(rest, UNIT, "a refusal moved money");
+            }
+            if (rest != 0) deposits.recover(terms, address(odd));
+            vm.assertEq(odd.balanceOf(deposit), 0, "not recoverable");
+            vm.revertToState(snapshot);
+        }
+        vm.assertTrue(refused > 10 && refused < 3 * last - 10, "all refused, or none");
+    }
+
     function test_fuzz_con_16_others_terms_recover_nothing_of_this_deposit(
         IDepositCollector.DepositTerms memory others
     ) public {
