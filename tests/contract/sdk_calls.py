@@ -296,7 +296,7 @@ def _(counter: Counter, given: Arguments, account: Any) -> None:
 @happy("capability.all", lambda counter: args())
 def _(counter: Counter, given: Arguments, matrix: Any) -> None:
     assert USDC in [token.token_id for token in matrix.supported_tokens]
-    [route] = matrix.payment_capabilities[USDC]["POL"]
+    route, *_ = matrix.payment_capabilities[USDC]["POL"]
     assert (route.token_id, route.crosschain, route.fee_rate_ppm) == (USDC, False, 2000)
     assert (route.min_payment_value, route.max_payment_value) == (10_000, 10**12)
 

@@ -23,6 +23,7 @@ from gstable_server.kernel.tenant import Mode
 from gstable_server.kernel.urls import is_loopback
 from gstable_server.links.model import LinkType
 from gstable_server.links.wire import LinkView
+from gstable_server.sessions.holds.model import held_payment
 from gstable_server.sessions.model import Payment, Session, SessionState, SessionType, SessionView
 from gstable_server.sessions.refunds.model import Refund, RefundState
 from gstable_server.web.dashboard.words import FLAGS, PAYMENT_STATES, REFUND_WORDS
@@ -408,4 +409,37 @@ def pager(number: int, size: int, shown: int, count: int) -> Pager:
         count=count,
         previous=min(number - 1, pages),
         following=number + 1 if number < pages else 0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRow:
+    """What became of a payment that is captured by hand. ``can_capture``: it pays its session."""
+
+    authorized: str
+    captured: str
+    returned: str
+    remaining: str
+    capture_before: str
+    is_open: bool
+    can_capture: bool
+
+
+def hold_row(view: SessionView) -> HoldRow | None:
+    payment = held_payment(view.payments)
+    if payment is None or payment.hold is None or payment.decimals is None:
+        return None
+    asset = Asset(payment.token_id, payment.decimals)
+
+    def usd(atomic: int) -> str:
+        return f"{usd_text(micro_usd_rounded_down(Money(atomic, asset)))} USD"
+
+    return HoldRow(
+        authorized=usd(payment.amount),
+        captured=usd(payment.hold.captured),
+        returned=usd(payment.hold.returned),
+        remaining=usd(payment.remaining),
+        capture_before=wire_time(payment.hold.capture_before),
+        is_open=payment.remaining > 0,
+        can_capture=payment.pays,
     )

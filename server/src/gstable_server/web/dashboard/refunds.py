@@ -19,6 +19,7 @@ from gstable_server.web.checkout.presenter import AmountError, parse_usd
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done, onward
 from gstable_server.web.dashboard.presenter import (
+    hold_row,
     refund_page,
     refund_row,
     refundable_rows,
@@ -27,6 +28,7 @@ from gstable_server.web.dashboard.presenter import (
 from gstable_server.web.dashboard.words import REASON, REFUND_WORDS
 
 FORM = Form(("paymentId", "amount", "to", "reason"))
+HOLD_FORM = Form(("captureAmount",))
 
 
 class Sessions:
@@ -40,15 +42,27 @@ class Sessions:
     async def show(self, visit: Visit) -> Response:
         return await self._show(visit, FORM)
 
-    async def _show(self, visit: Visit, form: Form, status: int = 200) -> Response:
+    async def show_hold(self, visit: Visit, form: Form) -> Response:
+        """The page again, with what was wrong about a capture or a void."""
+        return await self._show(visit, FORM, 422, hold_form=form)
+
+    async def _show(
+        self, visit: Visit, form: Form, status: int = 200, *, hold_form: Form = HOLD_FORM
+    ) -> Response:
         session_id = sessions.session_id_of(visit.request.path_params["session_id"])
         async with self.db.read() as tx:
             view = await sessions.detail(tx, visit.tenant, session_id)
             given_back = await refunds.of_view(tx, view)
-        return self._page(visit, view, given_back, form, status)
+        return self._page(visit, view, given_back, form, hold_form, status)
 
     def _page(
-        self, visit: Visit, view: SessionView, given_back: Sequence[Refund], form: Form, status: int
+        self,
+        visit: Visit,
+        view: SessionView,
+        given_back: Sequence[Refund],
+        form: Form,
+        hold_form: Form,
+        status: int,
     ) -> Response:
         mode = visit.tenant.mode
         left = refunds.refundable(view, given_back)
@@ -61,6 +75,8 @@ class Sessions:
             refunds=[refund_row(refund, self.networks, mode) for refund in given_back],
             refundable=refundable_rows(view, left, self.networks, mode),
             form=form,
+            hold=hold_row(view),
+            hold_form=hold_form,
         )
 
     async def prepare_refund(self, visit: Visit) -> Response:

@@ -15,6 +15,7 @@ from gstable_server.sessions.operations import Desk
 from gstable_server.web.base import Pages
 from gstable_server.web.dashboard.doors import SETUP, Doors
 from gstable_server.web.dashboard.guard import HOME, LOGIN, Guard, Handler, VisitHandler
+from gstable_server.web.dashboard.holds import Holds
 from gstable_server.web.dashboard.lists import Lists
 from gstable_server.web.dashboard.refunds import Sessions
 from gstable_server.web.dashboard.settings import Accounts, Keys
@@ -27,6 +28,7 @@ def routes(db: Database, desk: Desk, pages: Pages) -> list[BaseRoute]:
     guard = Guard(db, desk, pages)
     doors, lists, accounts, keys = Doors(guard), Lists(guard), Accounts(guard), Keys(guard)
     sessions = Sessions(guard)
+    holds = Holds(guard, sessions)
 
     async def missing(_request: Request) -> Response:
         return guard.missing()
@@ -49,6 +51,8 @@ def routes(db: Database, desk: Desk, pages: Pages) -> list[BaseRoute]:
         look("/sessions", lists.sessions),
         look("/sessions/{session_id}", sessions.show),
         act("/sessions/{session_id}/refunds", sessions.prepare_refund),
+        act("/sessions/{session_id}/capture", holds.capture),
+        act("/sessions/{session_id}/void", holds.void),
         look("/refunds/{refund_id}", sessions.refund),
         look("/refunds/{refund_id}/status", sessions.refund_status),
         act("/refunds/{refund_id}/cancel", sessions.cancel_refund),

@@ -33,6 +33,8 @@ DONE = {
     "account-created": "The account was created.",
     "account-renamed": "The account has its new name.",
     "account-removed": "The account was removed. Open sessions still pay its address.",
+    "capture-asked": "The capture is on its way. It counts once it is in a block.",
+    "void-asked": "The payer gets back what was still held. It counts once it is in a block.",
     "refund-cancelled": "The refund was given up. Do not send its transfer any more.",
     "key-revoked": "The key was revoked. It does not work any more.",
 }
