@@ -50,6 +50,11 @@ class Running:
         return [key.removeprefix("0x") for key in self.about["payerPrivateKeys"]]
 
     @property
+    def merchant_key(self) -> str:
+        """The private key of the wallet that the demo merchant is paid to, likewise."""
+        return str(self.about["merchantPrivateKey"]).removeprefix("0x")
+
+    @property
     def networks(self) -> Networks:
         """The local chains as the server sees them."""
         return load_networks(Path(self.about["networksFile"]))

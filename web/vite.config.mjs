@@ -15,6 +15,7 @@ const ENTRIES = {
   checkout: join(here, "src/styles/checkout.css"),
   dashboard: join(here, "src/styles/dashboard.css"),
   pay: join(here, "src/checkout/pay.ts"),
+  refund: join(here, "src/dashboard/refund.ts"),
 };
 
 /** What `web/base.py` serves, and nothing else: stable name -> file and its SHA-384. */
@@ -53,6 +54,9 @@ export default defineConfig({
         entryFileNames: "[name]-[hash].js",
         chunkFileNames: "[name]-[hash].js",
         assetFileNames: "[name]-[hash][extname]",
+        // What several pages share, under one name: a page that imports it must also preload it,
+        // because only so is its hash checked by the browser.
+        codeSplitting: { groups: [{ name: "wallet", minShareCount: 2 }] },
       },
     },
   },

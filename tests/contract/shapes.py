@@ -109,8 +109,12 @@ SESSION = {
     "settlementSucceededTime": {None, TIME},
     "createAt": TIME,
     "status": {"initialized", "paid", "completed", "expired", "cancelled", *DELAYED},
+    "captureMethod": {"automatic", "manual"},
     "successUrl?": str,
     "metadata?": dict,
+    "hold?": dict.fromkeys(
+        ("authorized", "captured", "returned", "remaining", "captureBefore"), int
+    ),
 }  # fmt: skip
 TRANSACTION = {
     **dict.fromkeys(("channelId", "metaData", "sourceTx", "targetTx"), str),

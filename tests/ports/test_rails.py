@@ -35,7 +35,16 @@ from gstable_server.chain.rails.cctp import CctpRail
 from gstable_server.chain.rails.escrow import EscrowRail
 from gstable_server.chain.rails.escrow_terms import FillAttestor
 from gstable_server.chain.rails.hold import HoldRail, capture_call, hold_terms, void_call
-from gstable_server.chain.rails.port import Crossing, Done, Rail, RailRequest, Send, Wait
+from gstable_server.chain.rails.port import (
+    RECOVER,
+    Crossing,
+    Done,
+    Rail,
+    RailQuote,
+    RailRequest,
+    Send,
+    Wait,
+)
 from gstable_server.chain.rpc import NodeRefused
 from gstable_server.chain.wallet import Wallet
 from gstable_server.kernel.address import Address
@@ -350,22 +359,42 @@ async def test_an_unfilled_escrow_goes_back_to_its_payer(world: World) -> None:
     reclaim_after = int.from_bytes(payment.rail_data[32:], "big")
     await world.wait_until(request.source, reclaim_after)
     await world.wait_until(request.destination, reclaim_after)
+    now = from_unix_seconds(await world.now(request.source))
     step = await world.rail(RailName.ESCROW).finish(crossing)
-    assert step == Wait("the time to fill is over; the payer can take the money back")
+    assert isinstance(step, Send)
+    assert (step.purpose, step.call) == (RECOVER, rail.recover(crossing, now))
 
-    call = rail.recover(crossing, from_unix_seconds(await world.now(request.source)))
-    assert call is not None
+    # It is open to anybody.
     stranger = os.urandom(32)
     wallet = Wallet(stranger, world.chains[request.source.name], request.source.chain_id)
     await world.devnet.set_balance(request.source.name, wallet.address, 10**18)
-    tx_hash = await wallet.send(call)
-    await world.devnet.mine(request.source.name)
-    [log] = await world.told(request.source, wallet, tx_hash)
+    [log] = await world.send(step, stranger)
 
     payer = world.payers[request.source.name]
     assert isinstance(log, EscrowLog)
     assert (log.what, log.receiver) == (EscrowWhat.RECLAIMED, payer.address)
     assert log.amount == payment.amount == await world.balance(payer.address, request.paying)
+    # What is given back is not given twice.
+    assert isinstance(await world.rail(RailName.ESCROW).finish(crossing), Wait)
+
+
+async def test_con_16_a_thief_of_the_signer_s_key_gets_nothing_of_the_solver_s(
+    world: World,
+) -> None:
+    """The router pays what our key signed; the solver looks for itself what it is worth."""
+    thief = _GenerousRail(world.networks, world.chains)
+    request = replace(world.request(CROSSING[2]), payer_pays=10_050)
+    cheap = await world.pay(thief, request)
+    assert (cheap.amount, cheap.merchant_amount) == (10_000, MERCHANT_AMOUNT)
+    step = await world.rail(RailName.ESCROW).finish(world.crossing(cheap))
+    assert step == Wait("the escrow is worth less than the fill")
+
+
+class _GenerousRail(EscrowRail):
+    """Its orders promise much for nothing, as none of this server does."""
+
+    def quote(self, request: RailRequest) -> RailQuote:
+        return RailQuote(10_000)
 
 
 async def test_a_hold_is_captured_in_parts_voided_and_read(world: World, actors: Actors) -> None:

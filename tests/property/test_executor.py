@@ -177,7 +177,7 @@ class Play:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(happenings=st.lists(st.sampled_from(HAPPENINGS), max_size=60))
+@given(happenings=st.lists(st.sampled_from(HAPPENINGS), min_size=15, max_size=80))
 def test_every_cause_has_one_effect_or_a_failure_on_the_chain(
     database_url: str, happenings: list[str]
 ) -> None:

@@ -223,12 +223,23 @@ def foreign_tables(
     return look
 
 
+_WIDER = {
+    "events": "plumbing",
+    "jobs": "plumbing",
+    "executor": "chain",
+    "refunds": "sessions",
+    "holds": "sessions",
+    "deposits": "sessions",
+}
+"""The package of a migration's tables where it has another name."""
+
+
 def table_owners(migrations: Mapping[str, str]) -> dict[str, str]:
     """Table → slice, from the migrations: ``0005_sessions.sql`` makes the tables of sessions."""
     owners = {}
     for name, sql in migrations.items():
         noun = name.removesuffix(".sql").split("_", 1)[1]
-        owner = {"events": "plumbing", "jobs": "plumbing", "executor": "chain"}.get(noun, noun)
+        owner = _WIDER.get(noun, noun)
         for table in re.findall(r"CREATE TABLE (?:IF NOT EXISTS )?([a-z_]+)", sql):
             owners[table] = owner
     return owners

@@ -46,11 +46,13 @@ PLANTED = [
     ("sdk", "gstable/_errors.py", "import gstable_server.kernel.errors"),
     ("sdk-users", "gstable_server/links/operations.py", "import gstable"),
     *((f"own-{name}", "gstable_server/api/planted.py", f"import gstable_server.{name}.store")
-      for name in SLICES if name not in {"executor", "refunds", "deposits"}),
+      for name in SLICES if name not in {"executor", "refunds", "deposits", "holds"}),
     ("own-deposits", "gstable_server/sessions/planted.py", "import gstable_server.sessions.deposits.store"),
     ("own-executor", "gstable_server/chain/planted.py", "import gstable_server.chain.executor.moves"),
     ("own-refunds", "gstable_server/sessions/planted.py", "import gstable_server.sessions.refunds.store"),
     ("pure", "gstable_server/sessions/refunds/machine.py", "import time"),
+    ("own-holds", "gstable_server/sessions/refunds/planted.py", "import gstable_server.sessions.holds.store"),
+    ("pure", "gstable_server/sessions/holds/machine.py", "import time"),
     ("signer", "gstable_server/serve.py", "import gstable_server.chain.signer"),
     ("pure", "gstable_server/chain/executor/machine.py", "import time"),
 ]  # fmt: skip

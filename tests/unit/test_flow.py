@@ -17,7 +17,7 @@ from tests.unit.sessions.world import desk
 
 pytestmark = pytest.mark.anyio
 
-NOT_TOLD_YET = {"payment.link.archived", "session.refunded"}
+NOT_TOLD_YET = {"payment.link.archived"}
 """What can be subscribed to and has no verb behind it so far (docs/README.md)."""
 INTERNAL = ("chain.", "executor.", "settlement.")
 """What the server tells itself only."""

@@ -7,7 +7,15 @@ from typing import TypeVar
 from gstable import _parse
 from gstable._errors import NO_ANSWER_CODE, GStableError
 from gstable._json import loads
-from gstable._models import Account, CheckoutSession, PaymentLink, Product, Refund, Transaction
+from gstable._models import (
+    Account,
+    CheckoutSession,
+    HoldMove,
+    PaymentLink,
+    Product,
+    Refund,
+    Transaction,
+)
 from gstable._reader import Malformed, Reader
 
 Result = TypeVar("Result")
@@ -21,8 +29,9 @@ class Event:
     `payment_link`, `product` or `account`; empty for an event about none of them.
     `occurrence`: UTC, `YYYY-MM-DD HH:mm:ss`.
     `sequence`: grows with each event of one object; None where the platform sends none.
-    `payload`: as it arrived. `session`, `transaction`, `refund`, `link`, `product` and `account`
-    read it into the results of the API, and raise `GStableError` where the event is not about one.
+    `payload`: as it arrived. `session`, `transaction`, `refund`, `hold_move`, `link`,
+    `product` and `account` read it into the results of the API, and raise `GStableError` where the
+    event is not about one.
     """
 
     event_id: str
@@ -49,6 +58,11 @@ class Event:
     def refund(self) -> Refund:
         """What was given back, in `session.refunded`."""
         return self._read("refundData", _parse.refund)
+
+    @property
+    def hold_move(self) -> HoldMove:
+        """What left a hold, in `session.captured` and `session.voided`."""
+        return self._read("holdData", _parse.hold_move)
 
     @property
     def link(self) -> PaymentLink:

@@ -198,6 +198,38 @@ class Refund:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """A payment that is captured later. Amounts in Micro-USD.
+
+    `captured` and `returned` left the hold, also in blocks that are not final yet. From
+    `capture_before` (Unix seconds) on nothing is captured, and the payer gets `remaining` back.
+    """
+
+    authorized: int
+    captured: int
+    returned: int
+    remaining: int
+    capture_before: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldMove:
+    """Money that left a hold, finally. Amounts in Micro-USD.
+
+    `what`: `captured`, `voided`, or `reclaimed` when time was over. `merchant_received` and `fee`
+    are the parts of a capture. `amount_in_token`: smallest units.
+    """
+
+    what: str
+    amount: int
+    amount_in_token: int
+    merchant_received: int
+    fee: int
+    tx_hash: str
+    execute_time: str
+
+
+@dataclass(frozen=True, slots=True)
 class CheckoutSession:
     """One payment that is awaited, under way or done. Section 6.
 
@@ -205,6 +237,7 @@ class CheckoutSession:
     `settling`, `completed`, `settlement_pending`, `expired` or `cancelled`. `signed_once`: the
     payer has asked for a signed order, so the session can no longer be cancelled.
     Texts that are not known yet (payer, transactions) are empty. `refunds`: in a detail only.
+    `capture_method`: `automatic` or `manual`; `hold`: what became of a payment captured later.
     """
 
     session_id: str
@@ -234,6 +267,8 @@ class CheckoutSession:
     status: str
     metadata: Mapping[str, object] | None
     refunds: tuple[Refund, ...]
+    capture_method: str
+    hold: Hold | None
 
 
 @dataclass(frozen=True, slots=True)

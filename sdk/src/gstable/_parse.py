@@ -11,6 +11,8 @@ from gstable._models import (
     Attribute,
     Capabilities,
     CheckoutSession,
+    Hold,
+    HoldMove,
     LineItem,
     OperationResult,
     Page,
@@ -121,6 +123,7 @@ def payment_link(found: Reader) -> PaymentLink:
 
 
 def checkout_session(found: Reader) -> CheckoutSession:
+    held = found.optional_child("hold")
     return CheckoutSession(
         session_id=found.text("sessionId"),
         session_type=found.text_or_empty("sessionType"),
@@ -149,6 +152,30 @@ def checkout_session(found: Reader) -> CheckoutSession:
         status=found.text("status"),
         metadata=found.optional_mapping("metadata"),
         refunds=tuple(refund(item) for item in found.children_or_none("refunds")),
+        capture_method=found.text_or_empty("captureMethod") or "automatic",
+        hold=None if held is None else _hold(held),
+    )
+
+
+def _hold(found: Reader) -> Hold:
+    return Hold(
+        authorized=found.integer("authorized"),
+        captured=found.integer("captured"),
+        returned=found.integer("returned"),
+        remaining=found.integer("remaining"),
+        capture_before=found.integer("captureBefore"),
+    )
+
+
+def hold_move(found: Reader) -> HoldMove:
+    return HoldMove(
+        what=found.text("what"),
+        amount=found.integer("amount"),
+        amount_in_token=found.decimal("amountInToken"),
+        merchant_received=found.integer("merchantReceived"),
+        fee=found.integer("fee"),
+        tx_hash=found.text("txHash"),
+        execute_time=found.text("executeTime"),
     )
 
 

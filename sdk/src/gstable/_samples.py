@@ -22,6 +22,8 @@ STATUS_AFTER = {
     "paid_late": "expired",
     "payment_reverted": "initialized",
     "refunded": "completed",
+    "captured": "completed",
+    "voided": "cancelled",
 }
 PRICE_MICRO_USD = 20_000_000
 FEE_MICRO_USD = 40_000
@@ -32,6 +34,7 @@ PAYER = "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A"
 RECIPIENT = "0x5CbDd86a2FA8Dc4bDdd8a8f69dBa48572EeC07FB"
 SOURCE_TX = "0x" + "5a" * 32
 REFUND_TX = "0x" + "6b" * 32
+HOLD_TX = "0x" + "7c" * 32
 USDC = "polygon::usdc"
 
 
@@ -55,7 +58,11 @@ def sample_payload(event_type: str, at: int) -> dict[str, object]:
     when = strftime("%Y-%m-%d %H:%M:%S", gmtime(at))
     if business_type == "session":
         session = _session_payload(STATUS_AFTER.get(happened, happened), at, when)
-        return {**session, "refundData": _refund(at, when)} if happened == "refunded" else session
+        if happened == "refunded":
+            return {**session, "refundData": _refund(at, when)}
+        if happened in {"captured", "voided"}:
+            return {**session, "holdData": _hold_move(happened, when)}
+        return session
     if business_type == "payment_link":
         return {"linkData": _link(happened, when)}
     if business_type == "product":
@@ -96,6 +103,19 @@ def _session_payload(status: str, at: int, when: str) -> dict[str, object]:
         "metadata": {"orderId": "ORD_001"},
     }
     return {"sessionData": session, "transaction": _transaction(when) if is_paid else None}
+
+
+def _hold_move(what: str, when: str) -> dict[str, object]:
+    is_capture = what == "captured"
+    return {
+        "what": what,
+        "amount": PRICE_MICRO_USD,
+        "amountInToken": str(PRICE_MICRO_USD),
+        "merchantReceived": PRICE_MICRO_USD - FEE_MICRO_USD if is_capture else 0,
+        "fee": FEE_MICRO_USD if is_capture else 0,
+        "txHash": HOLD_TX,
+        "executeTime": when,
+    }
 
 
 def _refund(at: int, when: str) -> dict[str, object]:

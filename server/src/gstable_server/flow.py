@@ -24,6 +24,8 @@ from gstable_server.plumbing.jobs import QUEUE, JobHandler
 from gstable_server.plumbing.outbox import relay_once
 from gstable_server.sessions import hearing, settling
 from gstable_server.sessions.deposits import watching as deposits
+from gstable_server.sessions.holds import hearing as hold_hearing
+from gstable_server.sessions.holds import operations as holds
 from gstable_server.sessions.operations import Desk
 from gstable_server.sessions.refunds import operations as refunds
 from gstable_server.settlement import operations as settlement
@@ -78,6 +80,16 @@ async def hear_settlement(tx: Tx, world: World, stored: StoredEvent) -> None:
     await settling.hear(tx, world.desk, stored)
 
 
+async def hear_hold(tx: Tx, world: World, stored: StoredEvent) -> None:
+    """Money that left a hold reaches the session that was paid into it."""
+    await hold_hearing.hear(tx, world.desk, stored)
+
+
+async def hold_step(tx: Tx, world: World, stored: StoredEvent) -> None:
+    """What became of a transaction of ours reaches the hold that it was sent for."""
+    await hold_hearing.hear_executor(tx, world.desk, stored)
+
+
 async def hear_transfer(tx: Tx, world: World, stored: StoredEvent) -> None:
     """A transfer of a merchant's wallet reaches the refund that it proves."""
     await refunds.hear(tx, world.desk, stored)
@@ -106,18 +118,18 @@ NEXT: Mapping[str, tuple[Handler, ...]] = {
     "chain.escrow_final": (settle,),
     "chain.escrow_reorged": (settle,),
     "chain.escrow_lost": (settle,),
-    "chain.hold_seen": (),
-    "chain.hold_final": (),
-    "chain.hold_reorged": (),
-    "chain.hold_lost": (),
+    "chain.hold_seen": (hear_hold,),
+    "chain.hold_final": (hear_hold,),
+    "chain.hold_reorged": (hear_hold,),
+    "chain.hold_lost": (hear_hold,),
     "chain.transfer_seen": (hear_transfer,),
     "chain.transfer_final": (hear_transfer,),
     "chain.transfer_reorged": (hear_transfer,),
     "chain.transfer_lost": (hear_transfer,),
-    "executor.mined": (settle_step,),
-    "executor.final": (settle_step,),
-    "executor.failed": (settle_step,),
-    "executor.refused": (settle_step,),
+    "executor.mined": (settle_step, hold_step),
+    "executor.final": (settle_step, hold_step),
+    "executor.failed": (settle_step, hold_step),
+    "executor.refused": (settle_step, hold_step),
     "settlement.started": (),
     "settlement.delivered": (hear_settlement,),
     "settlement.delivery_reverted": (hear_settlement,),
@@ -149,6 +161,8 @@ NEXT: Mapping[str, tuple[Handler, ...]] = {
     "session.paid_late": (post_letter,),
     "session.payment_reverted": (post_letter,),
     "session.refunded": (post_letter,),
+    "session.captured": (post_letter,),
+    "session.voided": (post_letter,),
 }
 
 
@@ -173,6 +187,10 @@ async def _unwatch_refunds(tx: Tx, world: World) -> None:
     await refunds.unwatch_due(tx)
 
 
+async def _reclaim_holds(tx: Tx, world: World) -> None:
+    await holds.reclaim_due(tx, world.desk)
+
+
 async def _watch_settlements(tx: Tx, world: World) -> None:
     await settlement.watch(tx, world.settler)
 
@@ -192,6 +210,7 @@ async def _forget_logins(tx: Tx, world: World) -> None:
 TIMETABLE = (
     Appointment("expire sessions", 0.5, _expire_sessions),
     Appointment("watch settlements", 0.5, _watch_settlements),
+    Appointment("reclaim holds", 1, _reclaim_holds),
     Appointment("expire refunds", 5, _expire_refunds),
     Appointment("forget lapsed refunds", 600, _unwatch_refunds),
     Appointment("forget idempotency keys", 600, _forget_idempotency_keys),

@@ -54,6 +54,7 @@ from gstable_server.plumbing.system import SystemClock, SystemIdMint
 from gstable_server.routing import operations as routing
 from gstable_server.routing.model import Schedule
 from gstable_server.sessions import routes as session_routes
+from gstable_server.sessions.holds import routes as hold_routes
 from gstable_server.sessions.operations import Desk
 from gstable_server.sessions.refunds import routes as refund_routes
 from gstable_server.web import pictures
@@ -103,6 +104,7 @@ def rails_from(
     chosen = RailSettings(
         fee_receiver=address_from_text(settings.fee_receiver),
         operator=address_of_key(relayer) if relayer else ZERO_ADDRESS,
+        capture_seconds=settings.capture_seconds,
         solver=address_of_key(solver) if solver else None,
         attestor=FillAttestor(attestor) if attestor else None,
     )
@@ -121,6 +123,7 @@ def merchant_routes(desk: Desk) -> list[list[Route]]:
         link_routes.routes(desk.networks, desk.public_url),
         session_routes.routes(desk),
         refund_routes.routes(desk),
+        hold_routes.routes(desk),
         webhook_routes.routes(),
     ]
 

@@ -458,6 +458,16 @@ async def test_refusal_is_the_callers_and_no_other_provider_is_asked(
     assert providers[1].bodies == []
 
 
+async def test_refusal_can_be_stored_whatever_the_contract_returned(
+    rpc: HttpRpc, providers: list[Provider]
+) -> None:
+    # The selector of a custom error, as nodes quote it.
+    providers[0].reply = with_error("eth_call", 3, "custom error 0x1: \x00\x01é\x9f\u202e.")
+    with pytest.raises(NodeRefused) as refusal:
+        await rpc.call(ROUTER, b"")
+    assert str(refusal.value) == "custom error 0x1: ??é??."
+
+
 async def test_provider_that_is_not_there_is_a_passing_failure(
     session: aiohttp.ClientSession,
 ) -> None:

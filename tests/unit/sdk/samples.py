@@ -91,6 +91,14 @@ SESSION: dict[str, Any] = {
     "createAt": "2026-01-02 03:04:05",
     "status": "initialized",
     "metadata": {"orderId": "1", "nested_key": {"a": [1, 2.5, None]}},
+    "captureMethod": "manual",
+    "hold": {
+        "authorized": 9_000_000,
+        "captured": 2_000_000,
+        "returned": 1_000_000,
+        "remaining": 6_000_000,
+        "captureBefore": 1_800_604_800,
+    },
 }
 TRANSACTION: dict[str, Any] = {
     "orderId": "ord_1",

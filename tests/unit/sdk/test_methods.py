@@ -1,13 +1,14 @@
 """Every method: what it sends, and how it reads the answer, on both clients."""
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import pytest
 
-from gstable import Attribute, FeeModel, LineItem, OperationResult, Page, RefreshedKey, __version__
+from gstable import Attribute, FeeModel, LineItem, Page, RefreshedKey, __version__
 from tests.unit.sdk import samples
-from tests.unit.sdk.support import API_KEY, ASKS, Call, World, answering
+from tests.unit.sdk.cases import REFUND_CASES, Case, operation
+from tests.unit.sdk.support import API_KEY, ASKS, World, answering
 
 TEA = {"item_type": "product", "product_id": "prd_1", "quantity": 2, "unit_price": 4_500_000}
 TEA_WIRE = {"itemType": "product", "productId": "prd_1", "quantity": 2, "unitPrice": 4_500_000}
@@ -76,25 +77,6 @@ HOOK_WIRE: dict[str, Any] = {
     "subscribedEvents": ["session.paid"],
     "webhookDescription": "",
 }
-
-
-@dataclass
-class Case:
-    """`wire`: the body expected, None for a GET. `sample`: what stands behind the result."""
-
-    name: str
-    call: Call
-    path: str
-    wire: dict[str, Any] | None
-    data: Any
-    sample: Any = None
-
-    def __str__(self) -> str:
-        return self.name
-
-
-def operation(name: str, path: str, call: Call, wire: dict[str, Any]) -> Case:
-    return Case(name, call, path, wire, samples.SUCCESS, OperationResult(success=True))
 
 
 def paged_sessions(name: str, route: str) -> Case:
@@ -231,6 +213,7 @@ CASES = [
             fee_model=1,
             expiration_time=1_800_001_800,
             metadata={"order_id": "1", "nested": {"snake_key": [1, None, True]}},
+            capture_method="manual",
         ),
         "/session/checkout/create",
         {
@@ -242,6 +225,7 @@ CASES = [
             "feeModel": 1,
             "expirationTime": 1_800_001_800,
             "metadata": {"order_id": "1", "nested": {"snake_key": [1, None, True]}},
+            "captureMethod": "manual",
         },
         samples.SESSION,
         samples.SESSION,
@@ -260,60 +244,7 @@ CASES = [
         samples.DETAIL,
         samples.DETAIL,
     ),
-    Case(
-        "checkout_session.detail, refunded",
-        lambda c: c.checkout_session.detail("sess_1"),
-        "/session/sess_1",
-        None,
-        {**samples.DETAIL, "session": {**samples.SESSION, "refunds": [samples.REFUND]}},
-        {**samples.DETAIL, "session": {**samples.SESSION, "refunds": [samples.REFUND]}},
-    ),
-    Case(
-        "checkout_session.refund_prepare",
-        lambda c: c.checkout_session.refund_prepare(
-            "sess_1", payment_id="pay_1", amount=1_000_000, to="0xaa", reason="Out of stock"
-        ),
-        "/session/refund/prepare",
-        {
-            "sessionId": "sess_1",
-            "paymentId": "pay_1",
-            "amount": 1_000_000,
-            "to": "0xaa",
-            "reason": "Out of stock",
-        },
-        samples.REFUND,
-        samples.REFUND,
-    ),
-    Case(
-        "checkout_session.refund_prepare, least",
-        lambda c: c.checkout_session.refund_prepare("sess_1"),
-        "/session/refund/prepare",
-        {"sessionId": "sess_1"},
-        samples.REFUND,
-        samples.REFUND,
-    ),
-    operation(
-        "checkout_session.refund_cancel",
-        "/session/refund/cancel",
-        lambda c: c.checkout_session.refund_cancel("rfd_1"),
-        {"refundId": "rfd_1"},
-    ),
-    Case(
-        "checkout_session.refund_list",
-        lambda c: c.checkout_session.refund_list("sess_1"),
-        "/session/refund/list/sess_1",
-        None,
-        {"refunds": [samples.REFUND, {**samples.REFUND, "transaction": None, "txHash": "0x01"}]},
-        [samples.REFUND, {**samples.REFUND, "transaction": None, "txHash": "0x01"}],
-    ),
-    Case(
-        "checkout_session.refund_detail",
-        lambda c: c.checkout_session.refund_detail("rfd_1"),
-        "/session/refund/detail/rfd_1",
-        None,
-        samples.REFUND,
-        samples.REFUND,
-    ),
+    *REFUND_CASES,
     paged_sessions("list_all", "all"),
     paged_sessions("list_paid", "paid"),
     paged_sessions("list_settling", "settling"),
@@ -454,7 +385,7 @@ def test_every_public_method_has_a_case() -> None:
         if not method.startswith("_") and not method.startswith("iterate")
     }
     assert methods == {case.name.partition(",")[0] for case in CASES}
-    assert len(methods) == 37
+    assert len(methods) == 39
 
 
 @pytest.mark.parametrize("kind", ASKS)

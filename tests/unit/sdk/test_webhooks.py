@@ -259,6 +259,8 @@ EVENTS = {
     "session.cancelled": "session",
     "session.underpaid": "session",
     "session.refunded": "session",
+    "session.captured": "session",
+    "session.voided": "session",
 }
 
 
@@ -293,6 +295,16 @@ def test_example_sessions_are_in_the_state_of_their_event(
     assert event.session.status == status
     assert (event.transaction is not None) == has_money
     assert (event.session.payer != "") == has_money
+
+
+def test_what_left_a_hold_is_read_from_its_event() -> None:
+    event = webhooks.verify(*webhooks.example("session.captured", SECRET), SECRET)
+    move = event.hold_move
+    assert (move.what, move.amount, move.amount_in_token) == ("captured", 20_000_000, 20_000_000)
+    assert (move.merchant_received, move.fee) == (19_960_000, 40_000)
+    event = webhooks.verify(*webhooks.example("session.voided", SECRET), SECRET)
+    assert (event.hold_move.what, event.hold_move.merchant_received) == ("voided", 0)
+    assert event.session.status == "cancelled"
 
 
 def test_a_refund_is_read_from_its_event_and_from_no_other() -> None:

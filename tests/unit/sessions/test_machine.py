@@ -65,6 +65,8 @@ EVENTS = {
     (S.PAID, S.SETTLING): "session.settling",
     (S.PAID, S.INITIALIZED): "session.payment_reverted",
     (S.SETTLING, S.INITIALIZED): "session.payment_reverted",
+    (S.PAID, S.CANCELLED): "session.cancelled",
+    (S.SETTLING, S.CANCELLED): "session.cancelled",
 }
 
 
@@ -77,6 +79,15 @@ TABLE[S.SETTLEMENT_PENDING] += (SAME, SAME, S.SETTLING, S.COMPLETED, S.INITIALIZ
 TABLE[S.COMPLETED] += (SAME, BUG, SAME, SAME, BUG)
 TABLE[S.EXPIRED] += (BUG, BUG, BUG, BUG, BUG)
 TABLE[S.CANCELLED] += (BUG, BUG, BUG, BUG, BUG)
+
+# The same for payments that are held: all is captured or back, or all is back.
+TABLE[S.INITIALIZED] += (BUG, BUG)
+TABLE[S.PAID] += (S.COMPLETED, S.CANCELLED)
+TABLE[S.SETTLING] += (S.COMPLETED, S.CANCELLED)
+TABLE[S.SETTLEMENT_PENDING] += (BUG, BUG)
+TABLE[S.COMPLETED] += (SAME, BUG)
+TABLE[S.EXPIRED] += (BUG, BUG)
+TABLE[S.CANCELLED] += (BUG, SAME)
 
 
 @pytest.mark.parametrize(("state", "fact"), list(product(S, Fact)))

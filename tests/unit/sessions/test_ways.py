@@ -20,7 +20,7 @@ from gstable_server.kernel.clock import unix_seconds
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.plumbing.testing import FakeClock
 from gstable_server.routing.model import Schedule, Way
-from gstable_server.sessions import paying
+from gstable_server.sessions import hearing, paying
 from gstable_server.sessions.model import SessionView
 from gstable_server.sessions.paying import Authorized, PreparedPayment
 from tests.unit.routing.market import every_network, rails_of
@@ -218,6 +218,40 @@ async def test_a_signature_becomes_one_payment_of_ours(
     wanted = abi.selector(abi.PAY_WITH if direct else abi.ROUTE_WITH)
     assert (intent.call.to, intent.call.data[:4]) == (prepared.signed.network.router, wanted)
     assert SIGNATURE in intent.call.data
+
+
+async def test_chn_07_a_signature_is_not_used_once_the_session_is_paid_another_way(
+    wide: World,
+) -> None:
+    view = await wide.open(settlementToken="polygon::usdc")
+    prepared = await prepare(wide, view, "polygon::usdc", Way.ERC3009)
+    first = await authorize(wide, prepared)
+    order = prepared.signed.order
+    paid = wide.log(view, token=order.token, merchant_received=order.merchant_amount)
+    await wide.hear("seen", paid)
+    assert await states(wide) == {first.cause: State.WITHDRAWN}
+    # It is taken back for good: the same signature pays after all, once.
+    await wide.hear("reorged", paid)
+    await wide.hear("lost", paid)
+    second, again = [await authorize(wide, prepared) for _ in range(2)]
+    assert second == again
+    assert await states(wide) == {first.cause: State.WITHDRAWN, second.cause: State.QUEUED}
+
+
+async def test_chn_07_a_signature_is_not_used_after_the_expiry(
+    wide: World, clock: FakeClock
+) -> None:
+    view = await wide.open()
+    first = await authorize(wide, await prepare(wide, view, "polygon::usdc", Way.ERC3009))
+    clock.set(view.session.expires_at)
+    assert await wide.db.run(hearing.expire_due, wide.desk) == 1
+    assert await states(wide) == {first.cause: State.WITHDRAWN}
+
+
+async def states(world: World) -> dict[str | None, State]:
+    async with world.db.read() as tx:
+        rows = await tx.fetch("SELECT cause, state FROM executor_intents")
+    return {row["cause"]: State(row["state"]) for row in rows}
 
 
 async def test_a_permit_is_the_payers_own_to_send(wide: World) -> None:

@@ -5,6 +5,12 @@ import { Problem, pause } from "./page";
 import type { Call, Prepared, TypedData } from "./server";
 import { ask, currentAccount, WalletError, type Provider } from "./wallet";
 
+/** The network that a wallet is to be on, and what it has to know to add it. */
+export type Target = Pick<
+  Prepared,
+  "chainId" | "chainIdHex" | "networkName" | "nativeSymbol" | "rpcUrl"
+>;
+
 const ALLOWANCE = "0xdd62ed3e";
 const BALANCE_OF = "0x70a08231";
 const NONCES = "0x7ecebe00";
@@ -13,23 +19,22 @@ const POLL_EVERY = 1000;
 const PERMISSION_POLLS = 180;
 const REHEARSALS = 3;
 
-/** Bring the wallet to the payment's network, adding it where the wallet does not know it. */
-export async function enterNetwork(provider: Provider, prepared: Prepared): Promise<void> {
-  if (await isOn(provider, prepared)) return;
-  const target = { chainId: prepared.chainIdHex };
+/** Bring the wallet to the target's network, adding it where the wallet does not know it. */
+export async function enterNetwork(provider: Provider, target: Target): Promise<void> {
+  if (await isOn(provider, target)) return;
   try {
-    await ask(provider, "wallet_switchEthereumChain", [target]);
+    await ask(provider, "wallet_switchEthereumChain", [{ chainId: target.chainIdHex }]);
   } catch (error) {
     if (!(error instanceof WalletError) || error.code !== UNKNOWN_CHAIN) throw error;
-    await addNetwork(provider, prepared);
+    await addNetwork(provider, target);
   }
-  if (!(await isOn(provider, prepared))) {
-    throw new Problem(`Switch your wallet to ${prepared.networkName} and try again.`);
+  if (!(await isOn(provider, target))) {
+    throw new Problem(`Switch your wallet to ${target.networkName} and try again.`);
   }
 }
 
-async function addNetwork(provider: Provider, prepared: Prepared): Promise<void> {
-  const { chainIdHex, chainId, networkName, nativeSymbol, rpcUrl } = prepared;
+async function addNetwork(provider: Provider, target: Target): Promise<void> {
+  const { chainIdHex, chainId, networkName, nativeSymbol, rpcUrl } = target;
   if (rpcUrl === null) {
     throw new Problem(
       `Your wallet does not know ${networkName}. Add it there (chain id ${chainId}), ` +
@@ -41,14 +46,14 @@ async function addNetwork(provider: Provider, prepared: Prepared): Promise<void>
     { chainId: chainIdHex, chainName: networkName, rpcUrls: [rpcUrl], nativeCurrency },
   ]);
   // EIP-3085 leaves it to the wallet whether adding also switches.
-  if (!(await isOn(provider, prepared))) {
+  if (!(await isOn(provider, target))) {
     await ask(provider, "wallet_switchEthereumChain", [{ chainId: chainIdHex }]);
   }
 }
 
-async function isOn(provider: Provider, prepared: Prepared): Promise<boolean> {
+async function isOn(provider: Provider, target: Target): Promise<boolean> {
   const chainId = await ask(provider, "eth_chainId");
-  return typeof chainId === "string" && Number(chainId) === prepared.chainId;
+  return typeof chainId === "string" && Number(chainId) === target.chainId;
 }
 
 /** Whether nothing has to be allowed, or the payer's allowance already covers the total. */
@@ -139,7 +144,8 @@ export async function requirePayable(
   );
 }
 
-async function wouldWork(provider: Provider, call: Call, payer: string): Promise<boolean> {
+/** Whether the network says now that the call would succeed. */
+export async function wouldWork(provider: Provider, call: Call, payer: string): Promise<boolean> {
   try {
     await ask(provider, "eth_call", [{ from: payer, to: call.to, data: call.data }, "latest"]);
     return true;
@@ -149,16 +155,16 @@ async function wouldWork(provider: Provider, call: Call, payer: string): Promise
   }
 }
 
-/** Send one call from the payer's wallet. Returns the transaction's hash as the wallet says it:
- * a hint for waiting, never a proof. */
+/** Send one call from `account` of the wallet. Returns the transaction's hash as the wallet says
+ * it: a hint for waiting, never a proof. */
 export async function send(
   provider: Provider,
-  prepared: Prepared,
+  target: Target,
   call: Call,
-  payer: string,
+  account: string,
 ): Promise<string> {
-  await requireUnchanged(provider, prepared, payer);
-  const transaction = { from: payer, to: call.to, data: call.data, value: call.value };
+  await requireUnchanged(provider, target, account);
+  const transaction = { from: account, to: call.to, data: call.data, value: call.value };
   const hash = await ask(provider, "eth_sendTransaction", [transaction]);
   if (typeof hash !== "string" || !/^0x[0-9a-fA-F]{64}$/.test(hash)) {
     throw new Problem("Your wallet gave no transaction. Look there whether it was sent.");
@@ -187,14 +193,14 @@ export async function sign(
   return signature;
 }
 
-/** The wallet may have been changed while the payer read the terms or a call was mined. */
+/** The wallet may have been changed while somebody read the terms or a call was mined. */
 async function requireUnchanged(
   provider: Provider,
-  prepared: Prepared,
-  payer: string,
+  target: Target,
+  expected: string,
 ): Promise<void> {
   const account = await currentAccount(provider);
-  if (account?.toLowerCase() !== payer.toLowerCase() || !(await isOn(provider, prepared))) {
+  if (account?.toLowerCase() !== expected.toLowerCase() || !(await isOn(provider, target))) {
     throw new Problem(
       "Your wallet changed its account or network. Nothing was sent; " +
         "choose the wallet again to see the terms for it.",

@@ -14,6 +14,7 @@ import {
   send,
   sign,
 } from "./chain";
+import { offerCopying } from "./deposit";
 import { element, pause, Problem, say, setText, show } from "./page";
 import {
   authorize,
@@ -44,6 +45,8 @@ const main = element("pay");
 const form = element<HTMLFormElement>("payment");
 const sessionId = main.dataset["session"] ?? "";
 const sentKey = `gstable-sent-${sessionId}`;
+
+const takesDeposits = element<HTMLSelectElement>("deposit-token").length > 0;
 
 let stage: Stage = "choose";
 let open = main.dataset["phase"] === "open";
@@ -286,6 +289,7 @@ function startAgain(): void {
 function changed(status: Status): void {
   open = status.phase === "open";
   show("payment", open);
+  show("deposit", open && takesDeposits);
   show("expiry", open);
   if (!open) {
     sessionStorage.removeItem(sentKey);
@@ -315,6 +319,7 @@ form.addEventListener("submit", (event) => event.preventDefault());
 show("script-needed", false);
 enter("choose");
 discover(addWallet);
+offerCopying();
 follow(sessionId, main.dataset["phase"] ?? "", changed);
 if (open) countDown(Number(main.dataset["expiresAt"]), Number(main.dataset["now"]));
 const sent = sessionStorage.getItem(sentKey);

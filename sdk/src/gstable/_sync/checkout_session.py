@@ -33,6 +33,7 @@ class CheckoutSessionNamespace:
         fee_model: int | None = None,
         expiration_time: int | None = None,
         metadata: Mapping[str, object] | None = None,
+        capture_method: str | None = None,
         idempotency_key: str | None = None,
     ) -> CheckoutSession:
         """Create a one-time payment page; send the buyer to `payment_url`.
@@ -41,6 +42,8 @@ class CheckoutSessionNamespace:
         `one_time`; `unit_price` in Micro-USD. `fee_model`: see `FeeModel`, the merchant pays
         unless given. `expiration_time`: Unix seconds, 1,800 s to 7 days ahead, 30 minutes unless
         given. `metadata`: JSON, up to 50 keys and 8 KiB, comes back in queries and events.
+        `capture_method`: `manual` holds what is paid until `capture` or `void`; `automatic` unless
+        given.
         Raises `GStableCommonError` 400101 naming the field, `GStableError` 100401 for an unknown
         account, `GStableProductError` for a product that cannot be sold.
         """
@@ -53,6 +56,7 @@ class CheckoutSessionNamespace:
             fee_model=fee_model,
             expiration_time=expiration_time,
             metadata=metadata,
+            capture_method=capture_method,
         )
         parse = _parse.one(_parse.checkout_session)
         return self._requester.post(
@@ -74,6 +78,36 @@ class CheckoutSessionNamespace:
         """The session and its payment. Raises `GStableError` 100201 where there is none."""
         route = path("/session/{session_id}", session_id=session_id)
         return self._requester.get(route, _parse.one(_parse.session_detail))
+
+    def capture(
+        self, session_id: str, *, amount: int | None = None, idempotency_key: str | None = None
+    ) -> CheckoutSession:
+        """Have a part of what is held given to the merchant, less the fee; may be repeated.
+
+        `amount`: Micro-USD, all that remains unless given. The session is answered as it was
+        before: what is captured is on the chain later, and told as `session.captured`.
+        Raises `GStableError` 100601 when nothing can be captured or more than remains is asked
+        for, 100201 for an unknown session, `GStableCommonError` 400101 naming the field.
+        """
+        return self._requester.post(
+            "/session/checkout/capture",
+            body(session_id=session_id, amount=amount),
+            _parse.one(_parse.checkout_session),
+            idempotency_key,
+        )
+
+    def void(self, session_id: str, *, idempotency_key: str | None = None) -> CheckoutSession:
+        """Have all that is still held given back to the payer; told as `session.voided`.
+
+        Raises `GStableError` 100602 when nothing is held or a capture is on its way, 100201 for an
+        unknown session.
+        """
+        return self._requester.post(
+            "/session/checkout/void",
+            body(session_id=session_id),
+            _parse.one(_parse.checkout_session),
+            idempotency_key,
+        )
 
     def refund_prepare(
         self,

@@ -120,7 +120,8 @@ def _decode_batch(body: bytes) -> list[_Answer]:
 
 
 def _trouble(method: str, error: _Error) -> Trouble:
-    text = error.message[:300]
+    # A node quotes what a contract returned, byte by byte: also what no text column can hold.
+    text = "".join(one if one.isprintable() else "?" for one in error.message[:300])
     if _RATE_LIMITED.search(text):
         return ProviderFailed(f"{method}: {text}")
     if method in _EXECUTED and error.code in _REFUSAL_CODES:

@@ -104,6 +104,22 @@ def openapi(
         _complain(f"{file} is out of date: run `gstable openapi {file}` and review the difference")
 
 
+@app.command()
+def routes(
+    networks_file: Annotated[
+        Path | None, typer.Option(help="instead of GSTABLE_NETWORKS_FILE")
+    ] = None,
+) -> None:
+    """Print what can pay for what, by which rail, at what fee and how, as a table of Markdown."""
+    from gstable_server.chain.configuration import ConfigurationError
+    from gstable_server.cli import routes as command
+
+    try:
+        command.show(networks_file)
+    except ConfigurationError as failure:
+        _complain(failure)
+
+
 @doctor.command()
 def network(
     name: Annotated[str, typer.Argument(help="of networks.toml")],

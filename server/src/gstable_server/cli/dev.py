@@ -45,5 +45,6 @@ def _show(stack: Stack) -> None:
     ]
     rows += [(f"{one['name']}, chain {one['chainId']}", one["rpcUrl"]) for one in about["networks"]]
     rows += [("payer's private key", key) for key in about["payerPrivateKeys"]]
+    rows += [("merchant's private key", about["merchantPrivateKey"])]
     for name, value in rows:
         console.print(f"  {name:<28} {value}", soft_wrap=True)

@@ -80,7 +80,11 @@ class Payer:
         payer_email: str | None = None,
         way: Way = Way.APPROVE,
     ) -> Paid:
-        """Pay with that token in that way, and wait until the payment stands in a block."""
+        """Pay with that token in that way, and wait until the payment stands in a block; a
+        deposit: until the transfer to the address does, which the server collects afterwards."""
+        if way is Way.DEPOSIT:
+            found = await self.deposit(payment_url, token_id, payer_email)
+            return await self.transfer(found, token_id, int(found["amountInToken"]))
         return await self.send(await self.prepare(payment_url, token_id, payer_email, way))
 
     async def prepare(
@@ -91,12 +95,9 @@ class Payer:
         way: Way = Way.APPROVE,
     ) -> Prepared:
         """Choose a token on the page: the signed terms and what the wallet has to do."""
-        async with self._http.get(payment_url) as response:
-            found = _CLIENT_CODE.search(await response.text())
-        if response.status != 200 or found is None:
-            raise PaymentFailed(f"the payment page answered {response.status}")
+        client_code = await self._client_code(payment_url)
         choice = {
-            "clientCode": found[1],
+            "clientCode": client_code,
             "tokenId": token_id,
             "way": way.value,
             "payer": to_checksum(self.address),
@@ -104,7 +105,39 @@ class Payer:
         }
         answer = await self._post(f"{payment_url}/prepare", choice)
         token = self._networks.require_token(token_id, Mode.TEST)
-        return Prepared(payment_url, found[1], self._networks.network(token.network), answer)
+        return Prepared(payment_url, client_code, self._networks.network(token.network), answer)
+
+    async def _client_code(self, payment_url: str) -> str:
+        async with self._http.get(payment_url) as response:
+            found = _CLIENT_CODE.search(await response.text())
+        if response.status != 200 or found is None:
+            raise PaymentFailed(f"the payment page answered {response.status}")
+        return found[1]
+
+    async def deposit(
+        self, payment_url: str, token_id: str, payer_email: str | None = None
+    ) -> dict[str, Any]:
+        """Ask the page where to send that token, what does not pay to be sent back here."""
+        choice = {
+            "clientCode": await self._client_code(payment_url),
+            "tokenId": token_id,
+            "refundTo": to_checksum(self.address),
+            "payerEmail": payer_email,
+        }
+        return await self._post(f"{payment_url}/deposit", choice)
+
+    async def transfer(self, found: dict[str, Any], token_id: str, amount: int) -> Paid:
+        """Send atomic units of any token to the address that was found, as any wallet or exchange
+        does, and wait until that is mined."""
+        token = self._networks.require_token(token_id, Mode.TEST)
+        network = self._networks.network(token.network)
+        async with open_rpc(network) as rpc:
+            wallet = Wallet(self._private_key, rpc, network.chain_id)
+            sent = await wallet.transfer(token, address_from_text(found["address"]), amount)
+            receipt = await wallet.wait(sent)
+        if not receipt.succeeded:
+            raise PaymentFailed("the transfer failed on chain")
+        return Paid(f"0x{sent.hex()}", self.address, amount)
 
     async def _post(self, url: str, body: dict[str, Any]) -> dict[str, Any]:
         headers = {"Origin": self._base}
@@ -127,16 +160,17 @@ class Payer:
             call = answer["pay"]
             relay = None
             if answer["typedData"] is not None:
-                authorized = await self._authorize(prepared, wallet, rpc)
+                signature = await self._signature(prepared, wallet, rpc)
+                authorized = await self.hand_in(prepared, signature)
                 call, relay = authorized["pay"], authorized["relay"]
             if call is not None:
                 tx_hash_hex = f"0x{(await _send(wallet, call)).hex()}"
             else:
-                tx_hash_hex = await self._relayed(prepared, relay)
+                tx_hash_hex = await self.relayed(prepared.payment_url, relay)
         return Paid(tx_hash_hex, wallet.address, int(answer["terms"]["total"]))
 
-    async def _authorize(self, prepared: Prepared, wallet: Wallet, rpc: HttpRpc) -> dict[str, Any]:
-        """Sign what the page asks for, and hand the signature in."""
+    async def _signature(self, prepared: Prepared, wallet: Wallet, rpc: HttpRpc) -> bytes:
+        """What the page asks the wallet to sign, signed."""
         answer = prepared.answer
         asked = answer["typedData"]
         if answer["way"] == Way.PERMIT:
@@ -144,24 +178,29 @@ class Payer:
             nonce = await rpc.call(token, nonces_call(wallet.address))
             message = {**asked["message"], "nonce": str(int.from_bytes(nonce, "big"))}
             asked = {**asked, "message": message}
-        signature = wallet.sign_typed_data(typed_data_from_json(asked))
+        return wallet.sign_typed_data(typed_data_from_json(asked))
+
+    async def hand_in(self, prepared: Prepared, signature: bytes) -> dict[str, Any]:
+        """Give the page a signature; what it says of who sends the payment."""
+        answer = prepared.answer
         return await self._post(
             f"{prepared.payment_url}/authorize",
             {
                 "clientCode": prepared.client_code,
                 "digest": answer["digest"],
                 "way": answer["way"],
-                "payer": to_checksum(wallet.address),
+                "payer": to_checksum(self.address),
                 "signature": f"0x{signature.hex()}",
             },
         )
 
-    async def _relayed(self, prepared: Prepared, relay: str | None) -> str:
-        """The transaction of a payment that the server sends, once the page shows it."""
+    async def relayed(self, payment_url: str, relay: str | None) -> str:
+        """The transaction of a payment that the server sends, once the page shows it; ``relay``
+        is the name that the page gave to a signature handed in."""
         deadline = time.monotonic() + RELAYED_SECONDS
         while time.monotonic() < deadline:
             params = {"relay": relay or ""}
-            async with self._http.get(f"{prepared.payment_url}/status", params=params) as response:
+            async with self._http.get(f"{payment_url}/status", params=params) as response:
                 status = await response.json()
             if status["receipt"] is not None:
                 return str(status["receipt"]["txHash"])

@@ -88,13 +88,18 @@ async def _point_webhook(tx: Tx, shop: Shop, url: str) -> str:
     return endpoint.keys.current
 
 
-async def fund(devnet: Devnet, payers: tuple[Address, ...]) -> None:
-    """Give every payer a million of each token and native coins for gas, on every network."""
-    await asyncio.gather(*(_fund_on(devnet, network, payers) for network in devnet.networks.all))
+async def fund(devnet: Devnet, payers: tuple[Address, ...], merchant: Address) -> None:
+    """Give every payer a million of each token and native coins for gas, on every network; the
+    merchant only these coins, to give money back with."""
+    await asyncio.gather(
+        *(_fund_on(devnet, network, payers, merchant) for network in devnet.networks.all)
+    )
 
 
-async def _fund_on(devnet: Devnet, network: Network, payers: tuple[Address, ...]) -> None:
-    for payer in payers:
-        await devnet.set_balance(network.name, payer, PAYER_NATIVE)
+async def _fund_on(
+    devnet: Devnet, network: Network, payers: tuple[Address, ...], merchant: Address
+) -> None:
+    for account in (*payers, merchant):
+        await devnet.set_balance(network.name, account, PAYER_NATIVE)
     amounts = {token.symbol: PAYER_TOKENS * 10**token.decimals for token in network.tokens}
     await devnet.fund_all(network.name, payers, amounts)

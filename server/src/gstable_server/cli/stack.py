@@ -185,6 +185,7 @@ class Stack:
                 for network in self.devnet.networks.all
             ],
             "payerPrivateKeys": [f"0x{key}" for key in self.keys.payer_private_keys],
+            "merchantPrivateKey": f"0x{self.keys.merchant_key}",
             "webhookInbox": self.inbox.url,
             "networksFile": str(self.devnet.networks_file),
         }
@@ -277,7 +278,7 @@ async def _shop(
         )
     finally:
         await db.close()
-    await fund(devnet, keys.payers)
+    await fund(devnet, keys.payers, keys.address("merchant_key"))
     return shop
 
 

@@ -91,6 +91,13 @@ class RefundId(Id):
     random_length = 24
 
 
+class HoldInstructionId(Id):
+    """What the platform was asked to do with a held payment."""
+
+    prefix = "hin_"
+    random_length = 24
+
+
 class ReceiptId(Id):
     prefix = "rcp_"
     random_length = 24

@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     stall_seconds: int = 120
     """How long a rail may take to deliver a final payment to another network before it is told to
     hang: the session is then ``settlement_pending`` until it goes on."""
+    capture_seconds: int = 7 * 24 * 3600
+    """How long after the last second in which it may be paid a merchant can capture a held payment;
+    then the payer gets it back. At most 89 days: the contract refuses a hold of more than 90."""
     key_rate_per_second: int = 100
     key_burst: int = 200
     address_rate_per_second: int = 20

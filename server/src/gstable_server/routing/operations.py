@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from gstable_server.chain.facts import RailName
 from gstable_server.chain.networks import Network, Networks, Token
 from gstable_server.chain.rails.port import RailRequest
-from gstable_server.kernel.errors import Code, Refused
+from gstable_server.kernel.errors import Code, Refused, invalid_field
 from gstable_server.kernel.money import MicroUsd
 from gstable_server.kernel.tenant import Mode
 from gstable_server.routing.fees import by_rail, is_payable, quote
@@ -20,16 +21,39 @@ def require_settlement(networks: Networks, mode: Mode, token_id: str) -> Token:
     return networks.require_token(token_id, mode)
 
 
-def routes_to(market: Market, settlement: Token) -> tuple[Route, ...]:
+def routes_to(market: Market, settlement: Token, *, held: bool = False) -> tuple[Route, ...]:
     """Every route whose money arrives as ``settlement``: the token itself first, then what swaps
-    on its own network, then the other networks; one rail for each, the first that serves it."""
+    on its own network, then the other networks; one rail for each, the first that serves it.
+
+    ``held``: what is captured later. Only the token itself can wait, because nobody knows what a
+    swap or a crossing will cost then.
+    """
     destination = market.networks.network(settlement.network)
+    if held:
+        return _held_routes(market, destination, settlement)
     routes = (
         _route(market, source, paying, destination, settlement)
         for source in market.networks.of(destination.mode)
         for paying in source.tokens
     )
     return tuple(sorted((one for one in routes if one), key=_nearness))
+
+
+def _held_routes(market: Market, network: Network, settlement: Token) -> tuple[Route, ...]:
+    schedule = market.schedule
+    return tuple(
+        Route(
+            settlement,
+            network,
+            crosschain=False,
+            fee_ppm=schedule.same_token_ppm,
+            minimum=schedule.same_chain_minimum,
+            maximum=schedule.same_chain_maximum,
+            rail=rail.name,
+        )
+        for rail in market.rails
+        if rail.name is RailName.HOLD and rail.serves(network, settlement, network, settlement)
+    )
 
 
 def _nearness(route: Route) -> tuple[bool, bool]:
@@ -57,10 +81,16 @@ def _route(
 
 
 def options(
-    market: Market, settlement: Token, amount: MicroUsd, fee_model: FeeModel, now: datetime
+    market: Market,
+    settlement: Token,
+    amount: MicroUsd,
+    fee_model: FeeModel,
+    now: datetime,
+    *,
+    held: bool = False,
 ) -> tuple[RouteOption, ...]:
     """The routes that accept ``amount``, each with its quote; empty when none does."""
-    routes = routes_to(market, settlement)
+    routes = routes_to(market, settlement, held=held)
     return tuple(_quoted(market, routes, settlement, amount, fee_model, now))
 
 
@@ -106,12 +136,21 @@ def rail_request(networks: Networks, route: Route, settlement: Token, quoted: Qu
 
 
 def require_payable(
-    market: Market, settlement: Token, amount: MicroUsd, fee_model: FeeModel, now: datetime
+    market: Market,
+    settlement: Token,
+    amount: MicroUsd,
+    fee_model: FeeModel,
+    now: datetime,
+    *,
+    held: bool = False,
 ) -> tuple[RouteOption, ...]:
-    """Like ``options``, but refuses with 400204 an amount that no route accepts."""
-    found = options(market, settlement, amount, fee_model, now)
+    """Like ``options``, but refuses with 400204 an amount that no route accepts, and naming
+    ``captureMethod`` a token that cannot be held."""
+    found = options(market, settlement, amount, fee_model, now, held=held)
     if not found:
-        routes = routes_to(market, settlement)
+        routes = routes_to(market, settlement, held=held)
+        if not routes:
+            raise invalid_field("captureMethod", f"cannot be manual for {settlement.token_id}")
         lowest = min(route.minimum for route in routes)
         highest = max(route.maximum for route in routes)
         problem = f"amount must be between {lowest} and {highest} Micro-USD"

@@ -12,14 +12,18 @@ from datetime import datetime
 
 import structlog
 
+from gstable_server.chain.executor import operations as executor
 from gstable_server.chain.facts import Fact, FactWhat, PaymentLog, RailName
 from gstable_server.chain.operations import fact_of
+from gstable_server.chain.rails.hold import hold_terms
+from gstable_server.kernel.clock import from_unix_seconds
 from gstable_server.kernel.ids import PaymentId, ReceiptId, SessionId
 from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.events import StoredEvent
 from gstable_server.sessions import booking, machine, matching, store
 from gstable_server.sessions.model import (
     Flag,
+    Hold,
     Payment,
     PaymentState,
     Session,
@@ -178,6 +182,7 @@ async def _first_seen(tx: Tx, desk: Desk, session: Session | None, seen: Payment
         flags=frozenset({Flag.UNMATCHED}),
         pays=False,
         seen_at=tx.now,
+        hold=_hold(seen),
     )
     if session is None:
         log.warning("payment without a session", network=seen.network, tx=seen.tx_hash.hex())
@@ -187,6 +192,13 @@ async def _first_seen(tx: Tx, desk: Desk, session: Session | None, seen: Payment
     await store.insert_payment(tx, payment)
     await booking.book_seen(tx, session, payment)
     return payment
+
+
+def _hold(seen: PaymentLog) -> Hold | None:
+    """Nothing was captured when a hold begins; its deadline is in what the payer paid by."""
+    if seen.rail is not RailName.HOLD:
+        return None
+    return Hold(capture_before=from_unix_seconds(hold_terms(seen.rail_data).capture_before))
 
 
 async def _flags(tx: Tx, session: Session, payment: Payment, seen: PaymentLog) -> frozenset[Flag]:
@@ -279,7 +291,16 @@ async def advance(
     elif answer.state is SessionState.INITIALIZED:
         moved = replace(moved, paid_at=None, receipt_id=None)
     await store.move(tx, session, moved)
+    if answer.state is SessionState.PAID:
+        await _withdraw_relays(tx, session)
     tell(tx, desk, answer.event, await _view(tx, moved))
+
+
+async def _withdraw_relays(tx: Tx, session: Session) -> None:
+    """What the payer signed and we have not sent is not sent any more: who pays another way in
+    the meantime, or comes too late, must not be made to pay by it as well."""
+    for cause in await store.authorizations(tx, session.session_id):
+        await executor.withdraw(tx, cause)
 
 
 async def _view(tx: Tx, session: Session) -> SessionView:
@@ -297,5 +318,6 @@ async def expire_due(tx: Tx, desk: Desk) -> int:
         assert isinstance(answer, machine.Move)
         expired = replace(session, state=answer.state)
         await store.move(tx, session, expired)
+        await _withdraw_relays(tx, session)
         tell(tx, desk, answer.event, await _view(tx, expired))
     return len(due)

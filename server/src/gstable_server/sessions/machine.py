@@ -30,6 +30,8 @@ class Fact(Enum):
     CROSSING_RESUMED = "its rail goes on"
     SETTLED = "it reached the merchant, and both ends are deep enough to stay"
     CREDIT_WITHDRAWN = "it does not reach the merchant, or not in full"
+    HOLD_CAPTURED = "nothing is held any more, and some of it was captured for good"
+    HOLD_RETURNED = "all that was held went back to the payer for good"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         Fact.CROSSING_RESUMED: IMPOSSIBLE,
         Fact.SETTLED: IMPOSSIBLE,
         Fact.CREDIT_WITHDRAWN: IMPOSSIBLE,
+        Fact.HOLD_CAPTURED: IMPOSSIBLE,
+        Fact.HOLD_RETURNED: IMPOSSIBLE,
     },
     S.PAID: {
         Fact.ORDER_REQUESTED: Refuse(Code.SESSION_PAID),
@@ -93,6 +97,8 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         Fact.CROSSING_RESUMED: STAY,
         Fact.SETTLED: IMPOSSIBLE,
         Fact.CREDIT_WITHDRAWN: Move(S.INITIALIZED, "session.payment_reverted"),
+        Fact.HOLD_CAPTURED: Move(S.COMPLETED, "session.completed"),
+        Fact.HOLD_RETURNED: Move(S.CANCELLED, "session.cancelled"),
     },
     S.SETTLEMENT_PENDING: {
         Fact.ORDER_REQUESTED: Refuse(Code.SESSION_SETTLING),
@@ -108,6 +114,8 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         Fact.CROSSING_RESUMED: Move(S.SETTLING, "session.settling"),
         Fact.SETTLED: Move(S.COMPLETED, "session.completed"),
         Fact.CREDIT_WITHDRAWN: Move(S.INITIALIZED, "session.payment_reverted"),
+        Fact.HOLD_CAPTURED: IMPOSSIBLE,
+        Fact.HOLD_RETURNED: IMPOSSIBLE,
     },
     S.SETTLING: {
         Fact.ORDER_REQUESTED: Refuse(Code.SESSION_SETTLING),
@@ -122,6 +130,8 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         Fact.CROSSING_RESUMED: STAY,
         Fact.SETTLED: Move(S.COMPLETED, "session.completed"),
         Fact.CREDIT_WITHDRAWN: Move(S.INITIALIZED, "session.payment_reverted"),
+        Fact.HOLD_CAPTURED: Move(S.COMPLETED, "session.completed"),
+        Fact.HOLD_RETURNED: Move(S.CANCELLED, "session.cancelled"),
     },
     S.COMPLETED: {
         Fact.ORDER_REQUESTED: Refuse(Code.SESSION_PAID),
@@ -137,6 +147,8 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         Fact.CROSSING_RESUMED: STAY,
         Fact.SETTLED: STAY,
         Fact.CREDIT_WITHDRAWN: IMPOSSIBLE,
+        Fact.HOLD_CAPTURED: STAY,
+        Fact.HOLD_RETURNED: IMPOSSIBLE,
     },
     S.EXPIRED: {
         Fact.ORDER_REQUESTED: Refuse(Code.SESSION_EXPIRED),
@@ -152,6 +164,8 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         Fact.CROSSING_RESUMED: IMPOSSIBLE,
         Fact.SETTLED: IMPOSSIBLE,
         Fact.CREDIT_WITHDRAWN: IMPOSSIBLE,
+        Fact.HOLD_CAPTURED: IMPOSSIBLE,
+        Fact.HOLD_RETURNED: IMPOSSIBLE,
     },
     S.CANCELLED: {
         Fact.ORDER_REQUESTED: Refuse(Code.SESSION_CANCELLED),
@@ -166,6 +180,8 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         Fact.CROSSING_RESUMED: IMPOSSIBLE,
         Fact.SETTLED: IMPOSSIBLE,
         Fact.CREDIT_WITHDRAWN: IMPOSSIBLE,
+        Fact.HOLD_CAPTURED: IMPOSSIBLE,
+        Fact.HOLD_RETURNED: STAY,
     },
 }
 

@@ -49,6 +49,15 @@ class BusinessType(StrEnum):
     PAYMENT_LINK = "payment_link"
 
 
+class CaptureMethod(StrEnum):
+    """When the merchant gets a payer's money, as it is written on the wire."""
+
+    AUTOMATIC = "automatic"
+    """With the payment."""
+    MANUAL = "manual"
+    """When the merchant captures it: until then it is held (docs/operations/authorize.md)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """One payment that is awaited. ``amount`` is in Micro-USD, before a fee added on top."""
@@ -72,6 +81,7 @@ class Session:
     payer_email: str | None = None
     success_url: str | None = None
     metadata: dict[str, Any] | None = None
+    capture_method: CaptureMethod = CaptureMethod.AUTOMATIC
     state: SessionState = SessionState.INITIALIZED
     signed_once: bool = False
     receipt_id: ReceiptId | None = None
@@ -97,6 +107,7 @@ class Draft:
     payer_email: str | None = None
     success_url: str | None = None
     metadata: dict[str, Any] | None = None
+    capture_method: CaptureMethod = CaptureMethod.AUTOMATIC
 
 
 def opened(
@@ -121,6 +132,7 @@ def opened(
         payer_email=draft.payer_email,
         success_url=draft.success_url,
         metadata=draft.metadata,
+        capture_method=draft.capture_method,
         expires_at=now + draft.lifetime,
         created_at=now,
     )
@@ -171,13 +183,33 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """What became of a payment that is held, in atomic units of its token.
+
+    ``captured`` and ``returned`` left the hold by logs that stand, final or not. Of the final
+    captures ``received`` reached the merchant and ``fee`` the platform; ``capture_tx`` is the last
+    of them. From ``capture_before`` on nothing is captured, and anybody can have the rest given
+    back to the payer.
+    """
+
+    capture_before: datetime
+    captured: int = 0
+    returned: int = 0
+    received: int = 0
+    fee: int = 0
+    capture_tx: bytes | None = None
+    captured_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Payment:
     """Money that a router's log proves.
 
     ``amount`` (what the payer gave besides the fee, net of change) and ``fee_received`` are atomic
     units of ``token_id``. What the merchant gets is in atomic units of ``settlement_token``:
     ``promised`` in the signed order, ``merchant_received`` in the payment's own transaction, and
-    later ``delivery``. A direct payment has one token, and its three amounts are one.
+    later ``delivery`` or the captures of ``hold``. A direct payment has one token, and its three
+    amounts are one.
 
     ``decimals`` and ``settlement_decimals`` are the tokens', kept because a token may leave the
     configuration; None for one that never was in it.
@@ -211,11 +243,21 @@ class Payment:
     times_mined: int = 1
     delivery: Delivery | None = None
     times_delivered: int = 0
+    hold: Hold | None = None
 
     @property
     def received(self) -> int:
         """What reached the merchant so far, in atomic units of ``settlement_token``."""
+        if self.hold is not None:
+            return self.hold.received
         return self.delivery.received if self.delivery else self.merchant_received
+
+    @property
+    def remaining(self) -> int:
+        """What is still held, in atomic units of ``token_id``; 0 for what is not held at all."""
+        if self.hold is None:
+            return 0
+        return self.amount - self.hold.captured - self.hold.returned
 
     @property
     def crosses(self) -> bool:

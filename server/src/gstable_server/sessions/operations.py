@@ -53,6 +53,7 @@ from gstable_server.sessions import store
 from gstable_server.sessions.machine import Fact, Refuse, decide
 from gstable_server.sessions.model import (
     BusinessType,
+    CaptureMethod,
     Draft,
     Payment,
     Session,
@@ -135,6 +136,7 @@ async def create_checkout(
         payer_email_required=bool(request.payer_email_required),
         success_url=request.success_url,
         metadata=request.metadata,
+        capture_method=CaptureMethod(request.capture_method),
     )
     return await _open(tx, desk, draft)
 
@@ -193,7 +195,12 @@ async def _open(tx: Tx, desk: Desk, draft: Draft) -> SessionView:
     settlement = routing.require_settlement(
         desk.networks, draft.tenant.mode, draft.settlement_token
     )
-    routing.require_payable(desk.market, settlement, draft.amount, draft.fee_model, tx.now)
+    held = draft.capture_method is CaptureMethod.MANUAL
+    if held and not desk.relays:
+        raise invalid_field("captureMethod", "cannot be manual: this server sends no captures")
+    routing.require_payable(
+        desk.market, settlement, draft.amount, draft.fee_model, tx.now, held=held
+    )
     session_id = tx.mint(SessionId)
     session = opened(draft, session_id, session_key(session_id), tx.mint(ClientCode), tx.now)
     await store.insert(tx, session)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from gstable_server.chain import orders
 from gstable_server.chain.executor import operations as executor
-from gstable_server.chain.executor.model import Intent, IntentView, Sender
+from gstable_server.chain.executor.model import Intent, IntentView, Sender, State
 from gstable_server.chain.orders import (
     ContractCall,
     Order,
@@ -33,7 +33,7 @@ from gstable_server.sessions import store
 from gstable_server.sessions.attested import AttestedOrder
 from gstable_server.sessions.collecting import WalletWork, collected_call, wallet_work
 from gstable_server.sessions.machine import Fact, Refuse, decide
-from gstable_server.sessions.model import Session
+from gstable_server.sessions.model import CaptureMethod, Session
 from gstable_server.sessions.operations import Desk, check_email
 
 RELAYS_MAX = 5
@@ -68,7 +68,10 @@ def options(desk: Desk, session: Session, now: datetime) -> tuple[RouteOption, .
     settlement = routing.require_settlement(
         desk.networks, session.tenant.mode, session.settlement_token
     )
-    return routing.options(desk.market, settlement, session.amount, session.fee_model, now)
+    held = session.capture_method is CaptureMethod.MANUAL
+    return routing.options(
+        desk.market, settlement, session.amount, session.fee_model, now, held=held
+    )
 
 
 def ways_of(desk: Desk, option: RouteOption) -> tuple[Way, ...]:
@@ -239,17 +242,23 @@ async def authorize(
     if way is Way.PERMIT:
         return Authorized(call=call)
     cause = f"relay:{digest.hex()}:{hashlib.sha256(payer + signature).hexdigest()}"
-    await _relay(tx, session, known, cause, call)
-    return Authorized(cause=cause)
+    return Authorized(cause=await _relay(tx, session, known, cause, call))
 
 
 async def _relay(
     tx: Tx, session: Session, known: AttestedOrder, cause: str, call: ContractCall
-) -> None:
-    """Stage the payment with the executor, which sends it whatever becomes of this process."""
+) -> str:
+    """Stage the payment with the executor, which sends it whatever becomes of this process; the
+    name that it has there."""
     causes = await store.authorizations(tx, session.session_id)
-    if cause in causes:
-        return
+    signature, turn = cause, 0
+    while cause in causes:  # bounded: by RELAYS_MAX
+        staged = await executor.find(tx, cause)
+        if staged is None or staged.state is not State.WITHDRAWN:
+            return cause
+        # Another payment had come first, and was taken back: a name that was withdrawn is spent.
+        turn += 1
+        cause = f"{signature}:{turn}"
     if len(causes) >= RELAYS_MAX:
         raise Refused(Code.ROUTE_UNAVAILABLE, "too many signatures for this session")
     await store.insert_authorization(tx, session.session_id, cause)
@@ -263,6 +272,7 @@ async def _relay(
         deadline=known.deadline,
     )
     await executor.intend(tx, intent)
+    return cause
 
 
 async def relayed(tx: Tx, session_id: SessionId, cause: str) -> IntentView | None:

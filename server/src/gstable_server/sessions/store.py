@@ -25,8 +25,10 @@ from gstable_server.routing.model import FeeModel, Way
 from gstable_server.sessions.attested import AttestedOrder
 from gstable_server.sessions.model import (
     BusinessType,
+    CaptureMethod,
     Delivery,
     Flag,
+    Hold,
     Payment,
     PaymentState,
     Session,
@@ -37,10 +39,10 @@ from gstable_server.sessions.model import (
 _INSERT = """
 INSERT INTO sessions (session_id, session_key, merchant_id, mode, session_type, business_type,
     business_id, client_code, account_id, recipient, settlement_token, fee_model, amount,
-    line_items, payer_email_required, payer_email, success_url, metadata, expires_at, state,
-    created_at)
+    line_items, payer_email_required, payer_email, success_url, metadata, capture_method,
+    expires_at, state, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-    $20, $21)
+    $20, $21, $22)
 """
 
 
@@ -65,6 +67,7 @@ async def insert(tx: Tx, session: Session) -> None:
         session.payer_email,
         session.success_url,
         session.metadata,
+        session.capture_method,
         session.expires_at,
         session.state,
         session.created_at,
@@ -90,6 +93,7 @@ def _session(row: asyncpg.Record) -> Session:
         payer_email=row["payer_email"],
         success_url=row["success_url"],
         metadata=row["metadata"],
+        capture_method=CaptureMethod(row["capture_method"]),
         expires_at=row["expires_at"],
         state=SessionState(row["state"]),
         signed_once=row["signed_once"],
@@ -304,6 +308,21 @@ def _payment(row: asyncpg.Record) -> Payment:
         times_mined=row["times_mined"],
         delivery=_delivery(row),
         times_delivered=row["times_delivered"],
+        hold=_hold(row),
+    )
+
+
+def _hold(row: asyncpg.Record) -> Hold | None:
+    if row["hold_capture_before"] is None:
+        return None
+    return Hold(
+        capture_before=row["hold_capture_before"],
+        captured=int(row["hold_captured"]),
+        returned=int(row["hold_returned"]),
+        received=int(row["hold_received"]),
+        fee=int(row["hold_fee"]),
+        capture_tx=row["hold_capture_tx"],
+        captured_at=row["hold_captured_at"],
     )
 
 
@@ -325,8 +344,8 @@ async def insert_payment(tx: Tx, payment: Payment) -> None:
         "INSERT INTO payments (payment_id, session_id, network, chain_id, tx_hash, log_position, "
         "block_number, block_hash, block_time, payer, merchant, token_id, decimals, amount, "
         "fee_received, rail, settlement_token, settlement_decimals, promised, merchant_received, "
-        "state, flags, pays, seen_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
-        "$13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)",
+        "state, flags, pays, seen_at, hold_capture_before) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, "
+        "$9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)",
         payment.payment_id,
         payment.session_id,
         payment.network,
@@ -351,6 +370,7 @@ async def insert_payment(tx: Tx, payment: Payment) -> None:
         sorted(payment.flags),
         payment.pays,
         payment.seen_at,
+        payment.hold.capture_before if payment.hold else None,
     )
 
 
@@ -393,6 +413,23 @@ async def _update_delivery(tx: Tx, payment: Payment) -> None:
         delivery.delivered_at if delivery else None,
         delivery.final_at if delivery else None,
         payment.times_delivered,
+    )
+
+
+async def update_hold(tx: Tx, payment: Payment) -> None:
+    """Write what became of a payment that is held."""
+    hold = payment.hold
+    assert hold is not None, "only what is held leaves a hold"
+    await tx.execute(
+        "UPDATE payments SET hold_captured = $2, hold_returned = $3, hold_received = $4, "
+        "hold_fee = $5, hold_capture_tx = $6, hold_captured_at = $7 WHERE payment_id = $1",
+        payment.payment_id,
+        hold.captured,
+        hold.returned,
+        hold.received,
+        hold.fee,
+        hold.capture_tx,
+        hold.captured_at,
     )
 
 

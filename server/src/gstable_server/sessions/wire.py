@@ -32,7 +32,7 @@ from gstable_server.kernel.fields import (
 )
 from gstable_server.kernel.money import Asset, Money, micro_usd_rounded_down
 from gstable_server.kernel.paging import Page
-from gstable_server.sessions.model import Payment, PaymentState, SessionState, SessionView
+from gstable_server.sessions.model import Hold, Payment, PaymentState, SessionState, SessionView
 
 METADATA_KEYS_MAX = 50
 METADATA_KEY_LENGTH_MAX = 40
@@ -103,12 +103,24 @@ class CreateCheckoutSession(Body):
     fee_model: FeeModel = 1
     expiration_time: int | None = None
     metadata: Metadata | None = None
+    capture_method: Literal["automatic", "manual"] = "automatic"
 
 
 class SessionReference(Body):
     """The body of POST /session/checkout/cancel."""
 
     session_id: IdText
+
+
+class HoldJson(TypedDict):
+    """A payment that is captured later: amounts in Micro-USD, ``captureBefore`` in Unix seconds.
+    ``authorized`` = ``captured`` + ``returned`` + ``remaining``, but for rounding down."""
+
+    authorized: int
+    captured: int
+    returned: int
+    remaining: int
+    captureBefore: int
 
 
 class SessionJson(TypedDict):
@@ -140,6 +152,8 @@ class SessionJson(TypedDict):
     createAt: str
     status: str
     metadata: NotRequired[dict[str, Any]]
+    captureMethod: str
+    hold: NotRequired[HoldJson]
 
 
 # The functional form, because ``from`` is a keyword. Values in Micro-USD (spec 6).
@@ -196,8 +210,11 @@ def order_type(payment: Payment) -> int:
 
 
 def _target_tx(payment: Payment) -> str:
-    """The transaction that gave the merchant the money: the payment's own once it is final, or
-    that of the other network once it is there; ``""`` before."""
+    """The transaction that gave the merchant the money: the payment's own once it is final, that
+    of the other network once it is there, or the last capture; ``""`` before."""
+    if payment.hold is not None:
+        capture_tx = payment.hold.capture_tx
+        return f"0x{capture_tx.hex()}" if capture_tx else ""
     if payment.crosses:
         return f"0x{payment.delivery.tx_hash.hex()}" if payment.delivery else ""
     return f"0x{payment.tx_hash.hex()}" if payment.state is PaymentState.FINAL else ""
@@ -235,12 +252,31 @@ def render(view: SessionView, public_url: str) -> dict[str, Any]:
         ),
         "createAt": wire_time(session.created_at),
         "status": session.state.value,
+        "captureMethod": session.capture_method.value,
     }
     if session.success_url is not None:
         rendered["successUrl"] = session.success_url
     if session.metadata is not None:
         rendered["metadata"] = session.metadata
+    if payment is not None and payment.hold is not None:
+        rendered["hold"] = render_hold(payment, payment.hold)
     return rendered
+
+
+def render_hold(payment: Payment, hold: Hold) -> dict[str, Any]:
+    """What became of a payment that is captured later."""
+    return {
+        "authorized": _in_usd(payment, payment.amount),
+        "captured": _in_usd(payment, hold.captured),
+        "returned": _in_usd(payment, hold.returned),
+        "remaining": _in_usd(payment, payment.remaining),
+        "captureBefore": unix_seconds(hold.capture_before),
+    }
+
+
+def _in_usd(payment: Payment, atomic: int) -> int:
+    assert payment.decimals is not None, "a payment in an unknown token pays nothing"
+    return micro_usd_rounded_down(Money(atomic, Asset(payment.token_id, payment.decimals)))
 
 
 def render_transaction(view: SessionView) -> dict[str, Any] | None:
@@ -255,7 +291,12 @@ def render_transaction(view: SessionView) -> dict[str, Any] | None:
     arrived = payment.received or payment.promised
     gets = Money(arrived, Asset(payment.settlement_token, payment.settlement_decimals))
     total, net = micro_usd_rounded_down(given), micro_usd_rounded_down(gets)
-    final_at = payment.final_at
+    final_at, fee = payment.final_at, total - net
+    if payment.hold is not None:
+        final_at = payment.hold.captured_at
+        # What went back to the payer is neither the merchant's nor a fee.
+        if final_at is not None:
+            fee = _in_usd(payment, payment.hold.fee)
     if payment.crosses:
         final_at = payment.delivery.final_at if payment.delivery else None
     return {
@@ -267,7 +308,7 @@ def render_transaction(view: SessionView) -> dict[str, Any] | None:
         "metaData": "",
         "totalValue": total,
         "paymentValue": view.session.amount,
-        "feeValue": total - net,
+        "feeValue": fee,
         "netValue": net,
         "sourceTx": f"0x{payment.tx_hash.hex()}",
         "targetTx": _target_tx(payment),

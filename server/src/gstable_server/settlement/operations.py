@@ -17,10 +17,10 @@ import structlog
 
 from gstable_server.chain.executor import operations as executor
 from gstable_server.chain.executor.model import Intent, Sender, State
-from gstable_server.chain.facts import DeliveryLog, FactWhat, PaymentLog
+from gstable_server.chain.facts import DeliveryLog, FactWhat, PaymentLog, RailName
 from gstable_server.chain.networks import Networks
 from gstable_server.chain.operations import fact_of
-from gstable_server.chain.rails.port import Crossing, Done, Rail, Send, Step, Wait
+from gstable_server.chain.rails.port import RECOVER, Crossing, Done, Rail, Send, Step, Wait
 from gstable_server.chain.rpc import NodeRefused
 from gstable_server.kernel.errors import Passing
 from gstable_server.plumbing.db import Database, Tx
@@ -224,6 +224,8 @@ async def _follow(tx: Tx, turn: Turn, step: Step) -> None:
     settlement, known = turn.known.settlement, turn.known
     match step:
         case Done():
+            if settlement.payment.rail is RailName.ESCROW and not known.released:
+                log.critical("filled, and the payer took the money back", payment=settlement.name)
             await store.put(tx, replace(settlement, done=True, reason=""), known.stage, None)
         case Wait(reason):
             await _wait(tx, known, settlement, reason)
@@ -254,7 +256,7 @@ async def _send(tx: Tx, known: Ends, step: Send) -> None:
     )
     sent = replace(settlement, cause=cause)
     if await executor.intend(tx, intent):
-        if settlement.attempt == 0:
+        if settlement.attempt == 0 and step.purpose != RECOVER:
             sent = _resumed(tx, known, sent)
         await _wait(tx, known, replace(sent, waits=0), f"{step.purpose} is on its way")
         return

@@ -42,6 +42,8 @@ EVENT_TYPES = (
     "session.paid_late",
     "session.payment_reverted",
     "session.refunded",
+    "session.captured",
+    "session.voided",
 )
 """Everything that can be subscribed to (spec 9 Events, spec 15 Session events)."""
 

@@ -105,6 +105,22 @@ class LocalChain:
         for _ in range(blocks):  # one question a block: `anvil_mine` puts all into the first
             await self.ask("evm_mine")
 
+    async def send_again(self, raw_tx: object) -> None:
+        assert isinstance(raw_tx, bytes)
+        await self.node.send_raw(raw_tx)
+
+    async def mine_dear(self, blocks: int) -> None:
+        """Blocks whose base fee no transaction of these tests bids at first."""
+        await self._mine_at(50 * GWEI, blocks)
+
+    async def mine_cheap(self, blocks: int) -> None:
+        await self._mine_at(GWEI, blocks)
+
+    async def _mine_at(self, base_fee: int, blocks: int) -> None:
+        for _ in range(blocks):
+            await self.ask("anvil_setNextBlockBaseFeePerGas", hex(base_fee))
+            await self.mine()
+
     async def count(self, cause: str) -> int:
         """How often the call of that cause took effect."""
         slot = "0x" + keccak256(cause.encode()).hex()

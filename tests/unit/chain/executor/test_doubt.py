@@ -28,6 +28,7 @@ class Liar:
         self.receipt: Callable[[Receipt], Receipt | None] = lambda receipt: receipt
         self.tell: Callable[[Account], Account] = lambda account: account
         self.drops_answers = False
+        self.drops_questions = False
         self.estimate_gas = node.estimate_gas
         self.blocks_by_number = node.blocks_by_number
         self.mined_at = node.mined_at
@@ -41,6 +42,8 @@ class Liar:
         return tuple(self.receipt(one) if one else None for one in found)
 
     async def send_raw(self, raw_tx: bytes) -> bytes:
+        if self.drops_questions:
+            raise ProviderFailed("the question never arrived")
         answer = await self._node.send_raw(raw_tx)
         if self.drops_answers:
             raise ProviderFailed("the connection was lost after the question arrived")
@@ -158,6 +161,26 @@ async def test_a_lost_answer_to_a_sent_transaction_costs_nothing(bench: Bench) -
     await bench.turn(2)
     assert await bench.chain.count("unsure") == 1
     assert len(await bench.rows("executor_attempts")) == 1
+
+
+async def test_the_cheaper_transaction_may_be_mined_after_all(bench: Bench) -> None:
+    liar = lied_to(bench)
+    await bench.intend(counting("raised in vain"))
+    await bench.turn()
+    await bench.chain.mine_dear(2)
+    bench.clock.advance(31)
+    liar.drops_questions = True
+    await bench.turn()
+    assert await bench.states("raised in vain") == ["repriced"]
+    cheap, dear = await bench.rows("executor_attempts")
+    assert cheap["nonce"] == dear["nonce"]
+    await bench.chain.mine_cheap(1)
+    await bench.chain.send_again(cheap["raw"])  # another node of the network still had it
+    await bench.chain.mine_cheap(2)
+    await bench.turn()
+    assert await bench.states("raised in vain") == ["final"]
+    assert (await bench.view("raised in vain")).tx_hash == cheap["tx_hash"]
+    assert await bench.chain.count("raised in vain") == 1
 
 
 async def test_a_node_that_forgets_its_pool_is_given_the_same_bytes_again(bench: Bench) -> None:

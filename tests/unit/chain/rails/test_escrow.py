@@ -12,19 +12,20 @@ from gstable_server.chain import abi
 from gstable_server.chain.abi import rails as rails_abi
 from gstable_server.chain.checksum import address_from_text, to_checksum
 from gstable_server.chain.executor.model import Sender
-from gstable_server.chain.facts import DeliveryLog, RailName
+from gstable_server.chain.facts import DeliveryLog, PaymentLog, RailName
 from gstable_server.chain.rails.escrow import UNLIMITED, EscrowRail
 from gstable_server.chain.rails.escrow_terms import (
     EscrowState,
     FillAttestor,
+    escrow_of,
     escrow_terms,
-    state_of,
 )
 from gstable_server.chain.rails.port import Crossing, Done, Send, Step, Wait
 from gstable_server.chain.rpc import ProviderLied
 from gstable_server.chain.testing import FakeChain, event_log
 from gstable_server.kernel.address import ZERO_ADDRESS, Address
 from gstable_server.kernel.clock import from_unix_seconds
+from gstable_server.kernel.tenant import Mode
 from tests.unit.chain.rails.crossings import (
     FAR,
     FILL_DEADLINE,
@@ -53,12 +54,14 @@ class World:
 
     def __init__(self) -> None:
         self.chains = chains()
+        self.order_id = TERMS.order_id
         self.solver: Address | None = SOLVER
         self.attestor: FillAttestor | None = ATTESTOR
         self.filled_by(ZERO_ADDRESS)
         self.state(EscrowState.OPEN)
         self.funds(balance=10**9, allowance=10**9)
         self.listed(1)
+        self.attests(1)
 
     @property
     def near(self) -> FakeChain:
@@ -68,13 +71,19 @@ class World:
     def far(self) -> FakeChain:
         return self.chains["far"]
 
+    def know(self, payment: PaymentLog) -> None:
+        """An order of other terms is escrowed, too."""
+        self.order_id = escrow_terms(payment, NEAR_ESCROW).order_id
+        self.filled_by(ZERO_ADDRESS)
+        self.state(EscrowState.OPEN)
+
     def filled_by(self, solver: Address) -> None:
-        call = abi.call_data(rails_abi.FILLED_BY, TERMS.order_id)
+        call = abi.call_data(rails_abi.FILLED_BY, self.order_id)
         self.far.returns[FAR_ESCROW, call] = abi.address_word(solver)
 
-    def state(self, state: EscrowState) -> None:
-        words = [abi.number_word(each) for each in (1, 2, 3, state, 5, 6, 7)]
-        call = abi.call_data(rails_abi.ESCROWS, TERMS.order_id)
+    def state(self, state: EscrowState, started_at: int = 2) -> None:
+        words = [abi.number_word(each) for each in (1, started_at, 3, state, 5, 6, 7)]
+        call = abi.call_data(rails_abi.ESCROWS, self.order_id)
         self.near.returns[NEAR_ESCROW, call] = b"".join(words)
 
     def funds(self, *, balance: int, allowance: int) -> None:
@@ -85,6 +94,10 @@ class World:
 
     def listed(self, since: int) -> None:
         call = abi.call_data(rails_abi.SOLVER_SINCE, abi.address_word(SOLVER))
+        self.near.returns[NEAR_ESCROW, call] = abi.number_word(since)
+
+    def attests(self, since: int) -> None:
+        call = abi.call_data(rails_abi.ATTESTOR_SINCE, abi.address_word(ATTESTOR.address))
         self.near.returns[NEAR_ESCROW, call] = abi.number_word(since)
 
     def rail(self) -> EscrowRail:
@@ -159,6 +172,55 @@ async def test_without_a_solver_or_its_money_somebody_else_may_fill(world: World
     world.solver = None
     step = await world.finish(crossing(PAYMENT))
     assert step == Wait("no solver is configured here; another one may fill")
+
+
+@pytest.mark.anyio
+async def test_con_16_solver_does_not_pay_on_a_stolen_signer_s_word(world: World) -> None:
+    refused = Wait("the escrow is worth less than the fill")
+    dear = replace(PAYMENT, merchant_amount=PAYMENT.amount)
+    unknown = address("near", "thief's token")
+    testnet = replace(crossing(PAYMENT), source=replace(NEAR, mode=Mode.LIVE))
+    for payment in (replace(dear, merchant_amount=dear.amount + 1), replace(dear, token=unknown)):
+        world.know(payment)
+        assert await world.finish(crossing(payment)) == refused
+    world.know(dear)
+    assert isinstance(await world.finish(crossing(dear)), Send)
+    assert await world.finish(testnet) == refused
+
+
+@pytest.mark.anyio
+async def test_solver_pays_only_where_it_is_paid_back(world: World) -> None:
+    refused = Wait("the escrow would not pay the solver back: see who is listed there")
+    for since in (0, 2, 3):
+        world.listed(since)
+        assert await world.finish(crossing(PAYMENT)) == refused
+    world.listed(1)
+    for since in (0, 2, 3):
+        world.attests(since)
+        assert await world.finish(crossing(PAYMENT)) == refused
+    world.attestor = None
+    assert isinstance(await world.finish(crossing(PAYMENT)), Send), "others prove it"
+
+
+@pytest.mark.anyio
+async def test_escrow_that_nobody_filled_is_given_back(world: World) -> None:
+    world.solver = None
+    world.far.mine(timestamp=RECLAIM_AFTER)
+    world.near.mine(timestamp=RECLAIM_AFTER - 1)
+    over = Wait("the time to fill is over; the payer can take the money back")
+    assert await world.finish(crossing(PAYMENT)) == over
+    world.near.mine(timestamp=RECLAIM_AFTER)
+    step = await world.finish(crossing(PAYMENT))
+    assert isinstance(step, Send)
+    assert (step.network, step.sender, step.purpose) == ("near", Sender.RELAYER, "recover")
+    assert step.cause == f"recover:{PAYMENT.object_id}"
+    assert step.call.data == abi.call_data(rails_abi.ESCROW_RECLAIM, TERMS.order_id)
+    world.state(EscrowState.RECLAIMED)
+    assert await world.finish(crossing(PAYMENT)) == over
+    # A fill that nobody has told us of yet: the money is the solver's.
+    world.state(EscrowState.OPEN)
+    world.filled_by(STRANGER)
+    assert await world.finish(crossing(PAYMENT)) == Wait("filled; the block is being read")
 
 
 @pytest.mark.anyio
@@ -266,4 +328,4 @@ def test_payer_can_reclaim_from_the_second_on(world: World) -> None:
 @pytest.mark.parametrize("returned", [b"", bytes(6 * 32), bytes(3 * 32) + b"\xff" * 32 * 4])
 def test_answer_that_is_no_escrow_is_a_lie(returned: bytes) -> None:
     with pytest.raises(ProviderLied):
-        state_of(returned)
+        escrow_of(returned)

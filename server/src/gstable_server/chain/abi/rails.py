@@ -19,6 +19,7 @@ ESCROW_RECLAIM = "reclaim(bytes32)"
 FILLED_BY = "filledBy(bytes32)"
 ESCROWS = "escrows(bytes32)"
 SOLVER_SINCE = "solverSince(address)"
+ATTESTOR_SINCE = "attestorSince(address)"
 FILLED = event(
     "Filled(bytes32 indexed,bytes32 indexed,address indexed,address,address,uint256,uint256)"
 )

@@ -10,7 +10,7 @@ from gstable_server.chain.rails.attestation import AttestationService
 from gstable_server.chain.rails.cctp import CctpRail
 from gstable_server.chain.rails.escrow import EscrowRail
 from gstable_server.chain.rails.escrow_terms import FillAttestor
-from gstable_server.chain.rails.hold import HoldRail
+from gstable_server.chain.rails.hold import CAPTURE_SECONDS, HoldRail
 from gstable_server.chain.rails.port import Rail
 from gstable_server.chain.rails.swap import SwapRail
 from gstable_server.chain.rpc import Rpc
@@ -22,7 +22,8 @@ class RailSettings:
     """Rates in millionths; accounts that are None (or zero) leave their part to others.
 
     ``fee_receiver`` and ``hold_fee_ppm``: where the fee of a captured hold goes, and how much.
-    ``operator`` captures and voids holds on behalf of merchants: the relayer's account.
+    ``operator`` captures and voids holds on behalf of merchants: the relayer's account;
+    ``capture_seconds`` is how long they may be captured.
     """
 
     fee_receiver: Address
@@ -30,6 +31,7 @@ class RailSettings:
     slippage_ppm: int = 1000
     solver_ppm: int = 1000
     operator: Address = ZERO_ADDRESS
+    capture_seconds: int = CAPTURE_SECONDS
     solver: Address | None = None
     attestor: FillAttestor | None = None
 
@@ -56,5 +58,6 @@ def rails_of(
             fee_ppm=settings.hold_fee_ppm,
             fee_receiver=settings.fee_receiver,
             operator=settings.operator,
+            capture_seconds=settings.capture_seconds,
         ),
     )

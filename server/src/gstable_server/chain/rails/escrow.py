@@ -26,14 +26,17 @@ from gstable_server.chain.facts import (
 from gstable_server.chain.networks import Network, Networks, Token
 from gstable_server.chain.orders import ContractCall
 from gstable_server.chain.rails.escrow_terms import (
+    Escrow,
     EscrowState,
+    EscrowTerms,
     FillAttestor,
+    escrow_of,
     escrow_terms,
-    state_of,
 )
 from gstable_server.chain.rails.observing import is_from, place
-from gstable_server.chain.rails.par import quote_of, with_margin_rounded_up
+from gstable_server.chain.rails.par import at_par_rounded_up, quote_of, with_margin_rounded_up
 from gstable_server.chain.rails.port import (
+    RECOVER,
     Crossing,
     Done,
     RailQuote,
@@ -138,7 +141,8 @@ class EscrowRail:
         )
 
     async def finish(self, crossing: Crossing) -> Step:
-        """Fill once the payment cannot be taken back, release once the fill cannot."""
+        """Fill once the payment cannot be taken back, release once the fill cannot; give back
+        what nobody filled."""
         if crossing.released:
             return Done()
         if crossing.delivery is None:
@@ -151,8 +155,7 @@ class EscrowRail:
         terms = escrow_terms(crossing.payment, _contract(crossing.source))
         if crossing.delivery is not None or unix_seconds(now) < terms.reclaim_after:
             return None
-        data = abi.call_data(rails_abi.ESCROW_RECLAIM, terms.order_id)
-        return ContractCall(terms.source_escrow, data)
+        return _reclaim(terms)
 
     async def _fill(self, crossing: Crossing) -> Step:
         if not crossing.source_final:
@@ -162,14 +165,18 @@ class EscrowRail:
         filled_by = await chain.call(escrow, abi.call_data(rails_abi.FILLED_BY, terms.order_id))
         if filled_by[-20:] != ZERO_ADDRESS:
             return Wait("filled; the block is being read")
-        if self._solver is None:
-            return Wait("no solver is configured here; another one may fill")
         newest, _ = await chain.block_and_next(await chain.block_number())
         if newest.timestamp >= terms.fill_deadline:
-            return Wait("the time to fill is over; the payer can take the money back")
-        state = await self._state(crossing, terms.order_id)
-        if state is not EscrowState.OPEN:
-            return Wait(f"the escrow is {state.name.lower()}")
+            return await self._give_back(crossing, terms)
+        if self._solver is None:
+            return Wait("no solver is configured here; another one may fill")
+        if not self._covers(crossing):
+            return Wait("the escrow is worth less than the fill")
+        stored = await self._stored(crossing, terms.order_id)
+        if stored.state is not EscrowState.OPEN:
+            return Wait(f"the escrow is {stored.state.name.lower()}")
+        if not await self._is_repaid(crossing, self._solver, stored):
+            return Wait("the escrow would not pay the solver back: see who is listed there")
         unfunded = await self._fund(crossing, self._solver, escrow)
         if unfunded is not None:
             return unfunded
@@ -179,6 +186,47 @@ class EscrowRail:
             call=ContractCall(escrow, abi.call_data(rails_abi.FILL, terms.encoded)),
             purpose="fill",
             cause=f"fill:{crossing.payment.object_id}",
+        )
+
+    def _covers(self, crossing: Crossing) -> bool:
+        """Whether the escrow's money is worth the fill. The orders of this server are always; the
+        solver's own money must not hang on the key that signs orders."""
+        payment, source, destination = crossing.payment, crossing.source, crossing.destination
+        paying = self._networks.token_at(source.name, payment.token)
+        settlement = self._networks.token_at(destination.name, payment.settlement_token)
+        return (
+            paying is not None
+            and settlement is not None
+            and self.serves(source, paying, destination, settlement)
+            and at_par_rounded_up(payment.merchant_amount, settlement, paying) <= payment.amount
+        )
+
+    async def _is_repaid(self, crossing: Crossing, solver: Address, escrow: Escrow) -> bool:
+        """Whether the escrow knew the solver, and the attestor of this server, before the money
+        came: it takes nobody's word who was listed later."""
+        needed = [(rails_abi.SOLVER_SINCE, solver)]
+        if self._attestor is not None:
+            needed.append((rails_abi.ATTESTOR_SINCE, self._attestor.address))
+        for question, account in needed:
+            since = await self._since(crossing, question, account)
+            if not 0 < since < escrow.started_at:
+                return False
+        return True
+
+    async def _give_back(self, crossing: Crossing, terms: EscrowTerms) -> Step:
+        """Nobody filled in time, so the money is the payer's. We return it, because the payer may
+        be an address that nobody acts for, as that of a deposit is."""
+        source = self._chains[crossing.source.name]
+        newest, _ = await source.block_and_next(await source.block_number())
+        stored = await self._stored(crossing, terms.order_id)
+        if stored.state is not EscrowState.OPEN or newest.timestamp < terms.reclaim_after:
+            return Wait("the time to fill is over; the payer can take the money back")
+        return Send(
+            network=crossing.source.name,
+            sender=Sender.RELAYER,
+            call=_reclaim(terms),
+            purpose=RECOVER,
+            cause=f"recover:{crossing.payment.object_id}",
         )
 
     async def _fund(self, crossing: Crossing, solver: Address, escrow: Address) -> Step | None:
@@ -211,18 +259,14 @@ class EscrowRail:
     async def _release(self, crossing: Crossing, delivery: DeliveryLog) -> Step:
         assert delivery.solver is not None, "every fill names its solver"
         terms = escrow_terms(crossing.payment, _contract(crossing.source))
-        state = await self._state(crossing, terms.order_id)
+        state = (await self._stored(crossing, terms.order_id)).state
         if state is EscrowState.RECLAIMED:
             return Done()
         if state is EscrowState.RELEASED:
             return Wait("released; the block is being read")
         if self._attestor is None:
             return Wait("no attestor is configured here; another one may prove the fill")
-        listed = await self._chains[crossing.source.name].call(
-            terms.source_escrow,
-            abi.call_data(rails_abi.SOLVER_SINCE, abi.address_word(delivery.solver)),
-        )
-        if int.from_bytes(listed, "big") == 0:
+        if await self._since(crossing, rails_abi.SOLVER_SINCE, delivery.solver) == 0:
             return Wait("the solver who filled is not listed")
         signature = self._attestor.prove(terms, delivery.solver)
         data = abi.call_data(
@@ -239,11 +283,23 @@ class EscrowRail:
             cause=f"release:{crossing.payment.object_id}",
         )
 
-    async def _state(self, crossing: Crossing, order_id: bytes) -> EscrowState:
+    async def _since(self, crossing: Crossing, question: str, account: Address) -> int:
+        """Since when, in Unix seconds, the source's escrow lists the account; 0 is never."""
+        returned = await self._chains[crossing.source.name].call(
+            _contract(crossing.source), abi.call_data(question, abi.address_word(account))
+        )
+        return int.from_bytes(returned, "big")
+
+    async def _stored(self, crossing: Crossing, order_id: bytes) -> Escrow:
         returned = await self._chains[crossing.source.name].call(
             _contract(crossing.source), abi.call_data(rails_abi.ESCROWS, order_id)
         )
-        return state_of(returned)
+        return escrow_of(returned)
+
+
+def _reclaim(terms: EscrowTerms) -> ContractCall:
+    data = abi.call_data(rails_abi.ESCROW_RECLAIM, terms.order_id)
+    return ContractCall(terms.source_escrow, data)
 
 
 def _left(network: Network, header: Header, log: Log) -> EscrowLog | None:

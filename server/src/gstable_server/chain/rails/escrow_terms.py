@@ -17,6 +17,7 @@ FILL_PROOF = Struct("FillProof", (("bytes32", "orderId"), ("address", "solver"))
 DOMAIN_NAME = "GStable EscrowRail"
 DOMAIN_VERSION = "1"
 _ESCROW_WORDS = 7
+_STARTED_AT_WORD = 1
 _STATE_WORD = 3
 
 
@@ -93,12 +94,24 @@ def escrow_terms(payment: PaymentLog, source_escrow: Address) -> EscrowTerms:
     )
 
 
-def state_of(returned: bytes) -> EscrowState:
-    """The state in what ``escrows`` returned. Raises ``ProviderLied`` when it holds none."""
-    state = int.from_bytes(returned[_STATE_WORD * abi.WORD : (_STATE_WORD + 1) * abi.WORD], "big")
+@dataclass(frozen=True, slots=True)
+class Escrow:
+    """What the source's contract keeps of an order; ``started_at`` in Unix seconds."""
+
+    state: EscrowState
+    started_at: int
+
+
+def escrow_of(returned: bytes) -> Escrow:
+    """What ``escrows`` returned. Raises ``ProviderLied`` when it holds no escrow."""
+    state = _word(returned, _STATE_WORD)
     if len(returned) != _ESCROW_WORDS * abi.WORD or state > max(EscrowState):
         raise ProviderLied("no escrow was returned")
-    return EscrowState(state)
+    return Escrow(EscrowState(state), _word(returned, _STARTED_AT_WORD))
+
+
+def _word(returned: bytes, place: int) -> int:
+    return int.from_bytes(returned[place * abi.WORD : (place + 1) * abi.WORD], "big")
 
 
 class FillAttestor:

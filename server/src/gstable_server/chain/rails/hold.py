@@ -33,6 +33,7 @@ from gstable_server.chain.rails.port import (
 from gstable_server.chain.rpc import Header, Log
 from gstable_server.kernel.address import ZERO_ADDRESS, Address
 from gstable_server.kernel.clock import UnixSeconds, unix_seconds
+from gstable_server.kernel.money import PARTS_PER_MILLION
 
 CAPTURE_SECONDS = 7 * 24 * 3600
 _DATA_LENGTH = 4 * abi.WORD
@@ -90,7 +91,7 @@ def reclaim_call(network: Network, session_key: bytes) -> ContractCall:
 
 
 class HoldRail:
-    """``fee_ppm`` of every capture goes to ``fee_receiver``; ``operator`` captures and voids on
+    """At most ``fee_ppm`` of every capture goes to ``fee_receiver``; ``operator`` captures and voids on
     behalf of merchants, or is the zero address. A hold lasts ``capture_seconds`` after the last
     second in which it may be paid."""
 
@@ -127,11 +128,19 @@ class HoldRail:
     def start(self, request: RailRequest, deadline: UnixSeconds) -> RailTerms:
         terms = HoldTerms(
             UnixSeconds(deadline + self._capture_seconds),
-            self._fee_ppm,
+            self._fee_of(request),
             self._fee_receiver,
             self._operator,
         )
         return RailTerms(_contract(request.source), terms.encoded)
+
+    def _fee_of(self, request: RailRequest) -> int:
+        """The rate at which a capture of everything leaves the merchant what the order promises.
+
+        Lower than the rate of the fee where that was added on top: it is a share of more.
+        """
+        fee = request.payer_pays - request.merchant_amount
+        return min(self._fee_ppm, fee * PARTS_PER_MILLION // request.payer_pays)
 
     def observe(
         self, network: Network, header: Header, log: Log

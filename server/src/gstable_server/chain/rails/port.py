@@ -74,6 +74,10 @@ class Crossing:
     released: bool = False
 
 
+RECOVER = "recover"
+"""The purpose of a step that gives the money back to its payer: not one towards the merchant."""
+
+
 @dataclass(frozen=True, slots=True)
 class Send:
     """The next step is a transaction of ours. ``cause`` names it for good: it is sent once.

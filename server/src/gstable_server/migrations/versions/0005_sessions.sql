@@ -23,6 +23,9 @@ CREATE TABLE sessions (
     payer_email          text,
     success_url          text,
     metadata             jsonb,
+    -- Manual: what is paid is held until the merchant captures it.
+    capture_method       text NOT NULL DEFAULT 'automatic'
+                         CHECK (capture_method IN ('automatic', 'manual')),
     expires_at           timestamptz NOT NULL,
     state                text NOT NULL CHECK (state IN ('initialized', 'paid', 'settling',
         'settlement_pending', 'completed', 'expired', 'cancelled')),
@@ -108,6 +111,17 @@ CREATE TABLE payments (
     delivered_at      timestamptz,
     delivery_final_at timestamptz,
     times_delivered   integer NOT NULL DEFAULT 0,
+    -- Held until the merchant captures it: what left the hold, by logs that stand, and what of it
+    -- reached the merchant and the platform for good. Null where nothing is held.
+    hold_capture_before timestamptz,
+    hold_captured     numeric(78) NOT NULL DEFAULT 0,
+    hold_returned     numeric(78) NOT NULL DEFAULT 0,
+    hold_received     numeric(78) NOT NULL DEFAULT 0,
+    hold_fee          numeric(78) NOT NULL DEFAULT 0,
+    hold_capture_tx   bytea CHECK (length(hold_capture_tx) = 32),
+    hold_captured_at  timestamptz,
+    -- The database itself refuses that more leaves a hold than is in it.
+    CHECK (hold_captured + hold_returned <= amount),
     -- Returned: it is final, and the payer took the money back from the rail.
     state             text NOT NULL
         CHECK (state IN ('seen', 'final', 'reverted', 'lost', 'returned')),
@@ -126,4 +140,6 @@ CREATE INDEX payments_by_session ON payments (session_id);
 -- The database itself refuses to credit a session twice.
 CREATE UNIQUE INDEX payments_credited_once ON payments (session_id)
     WHERE pays AND state IN ('seen', 'final');
+CREATE INDEX payments_held ON payments (hold_capture_before)
+    WHERE state IN ('seen', 'final') AND hold_captured + hold_returned < amount;
 CREATE INDEX payments_exceptional ON payments (sequence DESC) WHERE flags <> '{}';

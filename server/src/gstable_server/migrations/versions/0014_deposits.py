@@ -3,7 +3,7 @@
 from gstable_server.migrations import run_sql
 
 revision = "0014_deposits"
-down_revision = "0012_refunds"
+down_revision = "0013_holds"
 
 
 def upgrade() -> None:

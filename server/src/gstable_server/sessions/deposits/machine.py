@@ -25,13 +25,15 @@ class Step(Enum):
 def sweeping(sent: State | None, *, wanted: bool, funded: bool, covered: bool) -> Step:
     """The next step of collecting. ``sent``: the last collection, if there was one.
 
-    ``wanted``: the session still is to be paid; ``funded``: what the last collection takes is
-    still there, as far as this network's node can tell; ``covered``: what is there pays.
+    ``wanted``: the session still is to be paid; ``funded``: what the last collection takes was
+    there when it was last looked for; ``covered``: what is there now, on this network, pays.
 
     There is one collection at a time, on all networks together: two would both be mined, and the
     merchant be paid twice. One that succeeded is the last, since a router pays a session once.
+    One that has lost its money waits for it, since a node may only be behind, until other money
+    could pay instead.
     """
-    if sent is State.QUEUED and not (wanted and funded):
+    if sent is State.QUEUED and not (wanted and (funded or not covered)):
         return Step.WITHDRAW
     if sent is not None and sent not in OVER:
         return Step.WAIT

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gstable_server.chain.deposits import NATIVE, DepositTerms
-from gstable_server.chain.executor.model import IntentView
+from gstable_server.chain.executor.model import IntentView, State
 from gstable_server.chain.networks import Network, Networks
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.clock import from_unix_seconds
@@ -16,7 +16,8 @@ from gstable_server.kernel.ids import SessionId
 from gstable_server.kernel.money import Money, micro_usd_rounded_down
 from gstable_server.kernel.tenant import Mode
 from gstable_server.routing.model import RouteOption
-from gstable_server.sessions.model import Session
+from gstable_server.sessions.deposits.machine import OVER
+from gstable_server.sessions.model import Session, SessionState
 
 BALANCES_MAX = 200
 """How many addresses one question to a node names."""
@@ -109,6 +110,17 @@ class DepositView:
     options: tuple[RouteOption, ...]
     balances: Mapping[Place, int]
     sent: IntentView | None
+
+    @property
+    def collects(self) -> bool:
+        """Whether what arrived is on its way to the merchant, and nothing more is to be sent."""
+        on_its_way = self.sent is not None and self.sent.state not in OVER
+        return on_its_way and self.session.state is SessionState.INITIALIZED
+
+    @property
+    def rests(self) -> bool:
+        """Whether what is seen there stays there until it goes back, as far as is known."""
+        return self.sent is None or self.sent.state in {*OVER, State.FINAL}
 
     def arrived(self, option: RouteOption) -> int:
         """What is there of the option's token."""

@@ -200,7 +200,7 @@ async def found(
     if tx.now > deposit.refundable_after:
         for token, balance in balances.items():
             await _return(tx, network, deposit, token, balance)
-    elif grown and not collects and await _is_open(tx, session):
+    elif grown and not collects and _is_open(tx, session):
         paying_tokens = {
             option.token.address
             for option in _options_of(desk, session, deposit, tx.now)
@@ -229,13 +229,15 @@ async def _record(
     return grown
 
 
-async def _is_open(tx: Tx, session: Session) -> bool:
-    """Whether money may be brought to the merchant for this session now. Not while a payment
-    that went wrong stands: the merchant then has money for it already."""
-    if session.state is not SessionState.INITIALIZED or session.expires_at <= tx.now:
-        return False
+async def _is_unpaid(tx: Tx, session: Session) -> bool:
+    """Whether the merchant has no money for this session, not even such as does not pay it."""
     payments = (await session_store.payments_of(tx, [session.session_id]))[session.session_id]
-    return not any(payment.state in STANDING for payment in payments)
+    stands = any(payment.state in STANDING for payment in payments)
+    return not stands and session.state in {SessionState.INITIALIZED, SessionState.EXPIRED}
+
+
+def _is_open(tx: Tx, session: Session) -> bool:
+    return session.state is SessionState.INITIALIZED and session.expires_at > tx.now
 
 
 async def _collect(
@@ -249,31 +251,37 @@ async def _collect(
     """Stage, keep or take back the collection; True while there is one."""
     last, many = await store.last_sweep(tx, session.session_id)
     sent = await executor.find(tx, last.cause) if last else None
-    is_open = await _is_open(tx, session)
+    unpaid = await _is_unpaid(tx, session)
     option = None
-    if is_open and many < SWEEPS_MAX and (sent is None or sent.state in machine.OVER):
+    if unpaid and _is_open(tx, session) and many < SWEEPS_MAX:
         option = covered(_options_of(desk, session, deposit, tx.now), network, balances)
     step = machine.sweeping(
         sent.state if sent else None,
         # Past the expiry a staged collection is kept: its order is valid a little longer, and
         # late money that the merchant has is better than money that has to be asked for.
-        wanted=is_open or session.state is SessionState.EXPIRED,
-        funded=last is None or _is_funded(last, network, balances),
+        wanted=unpaid,
+        funded=last is None or await _is_funded(tx, deposit, last, network, balances),
         covered=option is not None,
     )
-    if step is Step.SEND and option is not None:
-        await _sweep(tx, desk, deposit, session, option, many + 1)
+    if step is Step.WITHDRAW and last is not None and not await executor.withdraw(tx, last.cause):
+        # It was signed in this moment: then it is sent, and pays or fails.
         return True
-    if step is Step.WITHDRAW and last is not None:
-        # False where it was signed in this moment: then it is sent, and fails or pays.
-        return not await executor.withdraw(tx, last.cause)
-    return sent is not None and sent.state not in machine.OVER
+    if step is Step.WAIT:
+        return sent is not None and sent.state not in machine.OVER
+    if option is not None:
+        await _sweep(tx, desk, deposit, session, option, many + 1)
+    return option is not None
 
 
-def _is_funded(last: Sweep, network: Network, balances: Mapping[Address, int]) -> bool:
-    """Whether what a collection takes is still there; another network's node cannot tell."""
-    where, token = last.place
-    return where != network.name or balances[token] >= last.amount
+async def _is_funded(
+    tx: Tx, deposit: Deposit, last: Sweep, network: Network, balances: Mapping[Address, int]
+) -> bool:
+    """Whether what a collection takes is there: now, or on another network as last seen."""
+    name, token = last.place
+    if name == network.name:
+        return balances[token] >= last.amount
+    seen = await store.sightings(tx, deposit.session_id)
+    return seen[last.place][-1] >= last.amount
 
 
 async def _sweep(

@@ -7,8 +7,10 @@ session its client code. Nothing here decides whether a payment happened.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import wraps
 from typing import TypeVar
+from urllib.parse import urlencode
 
 import segno
 from pydantic import ValidationError
@@ -29,9 +31,18 @@ from gstable_server.plumbing.db import Database, Tx
 from gstable_server.routing.model import RouteOption, Way
 from gstable_server.sessions import operations as sessions
 from gstable_server.sessions import paying
+from gstable_server.sessions.deposits import operations as deposits
+from gstable_server.sessions.deposits.model import DepositView
 from gstable_server.sessions.model import BusinessType, Session, SessionView
 from gstable_server.sessions.operations import Desk
 from gstable_server.web.base import PAGE_HEADERS, Pages
+from gstable_server.web.checkout.deposit import (
+    DepositSection,
+    deposit_json,
+    deposit_section,
+    notices,
+    refund_address,
+)
 from gstable_server.web.checkout.prepared import authorized_json, prepared_json, relay_json
 from gstable_server.web.checkout.presenter import (
     AmountError,
@@ -43,15 +54,17 @@ from gstable_server.web.checkout.presenter import (
     pay_page,
 )
 from gstable_server.web.checkout.status import Status, Surroundings, status
-from gstable_server.web.checkout.wire import AuthorizeInput, PrepareInput
+from gstable_server.web.checkout.wire import AuthorizeInput, DepositInput, PrepareInput
 from gstable_server.web.checkout.words import in_words
 from gstable_server.web.requests import FORM, JSON, has_type, is_same_origin, read_body, read_form
 
 Handler = Callable[[Request], Awaitable[Response]]
-SomeInput = TypeVar("SomeInput", PrepareInput, AuthorizeInput)
+Options = Callable[[Desk, Session, datetime], tuple[RouteOption, ...]]
+SomeInput = TypeVar("SomeInput", PrepareInput, AuthorizeInput, DepositInput)
 
 NOT_FOUND = frozenset({Code.LINK_NOT_FOUND, Code.SESSION_NOT_FOUND})
 LATER = "This server is busy. Nothing was changed; please try again in a moment."
+OUT_OF_DATE = "This page is out of date. Reload it and try again."
 ELSEWHERE = "This was sent from another site. Open the page again and use its own button."
 
 
@@ -65,6 +78,7 @@ def routes(db: Database, desk: Desk, pages: Pages) -> list[BaseRoute]:
         Route("/pay/{session_id}/status", as_answer(checkout.status), methods=["GET"]),
         Route("/pay/{session_id}/prepare", as_answer(checkout.prepare), methods=["POST"]),
         Route("/pay/{session_id}/authorize", as_answer(checkout.authorize), methods=["POST"]),
+        Route("/pay/{session_id}/deposit", checkout.deposit, methods=["POST"]),
     ]
 
 
@@ -156,8 +170,10 @@ class _Checkout:
 
     async def pay(self, request: Request) -> Response:
         async with self.db.read() as tx:
-            page = await self._pay_page(tx, request)
-        return self.pages.page("checkout/templates/pay.html", page=page)
+            view = await self._session(tx, request)
+            page = await self._pay_page(tx, view)
+            section = await self._deposit_section(tx, view.session, request)
+        return self.pages.page("checkout/templates/pay.html", page=page, deposit=section)
 
     async def status(self, request: Request) -> Response:
         async with self.db.read() as tx:
@@ -210,30 +226,79 @@ class _Checkout:
         try:
             return form.model_validate_json(await read_body(request))
         except ValidationError:
-            return problem("This page is out of date. Reload it and try again.", 400)
+            return problem(OUT_OF_DATE, 400)
 
     async def _session(self, tx: Tx, request: Request) -> SessionView:
         session_id = sessions.session_id_of(request.path_params["session_id"])
         return await sessions.view(tx, session_id)
 
-    async def _pay_page(self, tx: Tx, request: Request) -> PayPage:
-        view = await self._session(tx, request)
+    async def deposit(self, request: Request) -> Response:
+        """The address of the session's own: as JSON, or for a form on its page."""
+        if has_type(request, FORM):
+            return await self.as_page(self._deposit_form)(request)
+        return await as_answer(self._deposit_answer)(request)
+
+    async def _deposit_answer(self, request: Request) -> Response:
+        choice = await self._input(request, DepositInput)
+        if isinstance(choice, Response):
+            return choice
+        view, option = await self._open_deposit(request, choice)
+        return JSONResponse(deposit_json(view, option), headers=PAGE_HEADERS)
+
+    async def _deposit_form(self, request: Request) -> Response:
+        """Works without a script: the address is shown on the page that follows."""
+        if not is_same_origin(request, self.desk.public_url):
+            return self.pages.notice("This did not work", ELSEWHERE, status=403)
+        fields = {name: value for name, value in (await read_form(request)).items() if value}
+        try:
+            choice = DepositInput.model_validate(fields)
+        except ValidationError:
+            return self.pages.notice("This did not work", OUT_OF_DATE, status=400)
+        view, option = await self._open_deposit(request, choice)
+        query = urlencode({"deposit": option.token.token_id})
+        target = f"/pay/{view.session.session_id}?{query}#deposit"
+        return RedirectResponse(target, 303, headers=PAGE_HEADERS)
+
+    async def _open_deposit(
+        self, request: Request, choice: DepositInput
+    ) -> tuple[DepositView, RouteOption]:
+        return await self.db.run(
+            deposits.open_deposit,
+            self.desk,
+            sessions.session_id_of(request.path_params["session_id"]),
+            client_code=choice.client_code,
+            token_id=choice.token_id,
+            refund_to=refund_address(choice.refund_to),
+            payer_email=choice.payer_email,
+        )
+
+    async def _deposit_section(self, tx: Tx, session: Session, request: Request) -> DepositSection:
+        view = await deposits.view(tx, self.desk, session)
+        options: tuple[RouteOption, ...] = ()
+        if view is None:
+            options = self._offered(deposits.options, session)
+        return deposit_section(options, view, request.query_params.get("deposit", ""))
+
+    async def _pay_page(self, tx: Tx, view: SessionView) -> PayPage:
         merchant = await accounts.merchant(tx, view.session.tenant.merchant_id)
         shown = await self._status(tx, view, merchant.name)
         url = f"{self.desk.public_url}/pay/{view.session.session_id}"
         return pay_page(
             view,
-            [(one, paying.ways_of(self.desk, one)) for one in self._options(view.session)],
+            [
+                (one, paying.ways_of(self.desk, one))
+                for one in self._offered(paying.options, view.session)
+            ],
             shown,
             merchant_name=merchant.name,
             url=url,
             qr=segno.make(url, error="m").svg_data_uri(border=2),
         )
 
-    def _options(self, session: Session) -> tuple[RouteOption, ...]:
+    def _offered(self, options: Options, session: Session) -> tuple[RouteOption, ...]:
         """None where the operator took the settlement token away: the page still has to show."""
         try:
-            return paying.options(self.desk, session, self.db.clock.now())
+            return options(self.desk, session, self.db.clock.now())
         except Refused:
             return ()
 
@@ -247,6 +312,7 @@ class _Checkout:
         for name in {payment.network for payment in view.payments}:
             if block := await chain.frontier(tx, name):
                 heights[name] = block.number
+        deposit = await deposits.view(tx, self.desk, session)
         around = Surroundings(
             merchant_name=merchant_name,
             success_text=success_text,
@@ -254,8 +320,15 @@ class _Checkout:
             heights=heights,
             redirect_url=sessions.redirect_url(session),
             now=tx.now,
+            collects=deposit is not None and deposit.collects,
+            deposit_notices=self._deposit_notices(deposit),
         )
         return status(view, around)
+
+    def _deposit_notices(self, deposit: DepositView | None) -> tuple[str, ...]:
+        if deposit is None:
+            return ()
+        return tuple(notices(deposit, self.desk.networks))
 
 
 def _link_id(request: Request) -> LinkId:

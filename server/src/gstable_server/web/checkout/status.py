@@ -80,6 +80,10 @@ class Surroundings:
     heights: Mapping[str, int]
     redirect_url: str | None
     now: datetime
+    collects: bool = False
+    """Whether a transfer to the session's own address is being brought to the merchant."""
+    deposit_notices: tuple[str, ...] = ()
+    """What there is to say of money at that address."""
 
 
 def status(view: SessionView, around: Surroundings) -> Status:
@@ -107,10 +111,14 @@ def _words(view: SessionView, around: Surroundings) -> tuple[str, str, str]:
         case SessionState.INITIALIZED if _standing(view):
             # The router takes one payment a session: another one would only fail.
             return "closed", "This payment needs the merchant", "Please do not pay again."
+        case SessionState.INITIALIZED if around.collects:
+            text = f"It is being brought to {name}. Do not send it again; you can leave this page."
+            return "progress", "Your transfer has arrived", text
         case SessionState.INITIALIZED if session.expires_at > around.now:
             return "open", "Waiting for your payment", ""
         case SessionState.INITIALIZED | SessionState.EXPIRED:
-            text = "Please do not pay any more." if _standing(view) else "Nothing was charged."
+            something = _standing(view) or around.deposit_notices
+            text = "Please do not pay any more." if something else "Nothing was charged."
             return "closed", "The time for this payment is over", text
         case SessionState.CANCELLED:
             text = f"{name} has withdrawn it. Please do not pay."
@@ -164,6 +172,7 @@ def _arrived(payment: Payment) -> str:
 
 def _notices(view: SessionView, around: Surroundings) -> Iterable[str]:
     """What the payer must know of money that is not simply the payment (spec 15, Sessions)."""
+    yield from around.deposit_notices
     for payment in _standing(view):
         amount, name = _arrived(payment), around.merchant_name
         if Flag.LATE in payment.flags:

@@ -32,3 +32,12 @@ class AuthorizeInput(Body):
     way: Literal["erc3009", "permit", "permit2"]
     payer: Hex20
     signature: HexBytes
+
+
+class DepositInput(Body):
+    """A payer's choice to pay by a plain transfer: the token, and who gets what does not pay."""
+
+    client_code: ShortText
+    token_id: ShortText
+    refund_to: Annotated[str, StringConstraints(max_length=64)] | None = None
+    payer_email: Annotated[str, StringConstraints(max_length=254)] | None = None

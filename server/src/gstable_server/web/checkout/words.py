@@ -41,4 +41,6 @@ def in_words(refused: Refused) -> str:
     """What to tell the payer about ``refused``."""
     if refused.code is Code.FIELD_INVALID and refused.detail.startswith("payerEmail"):
         return "Enter your e-mail address, like name@example.com."
+    if refused.code is Code.FIELD_INVALID and refused.detail.startswith("refundTo"):
+        return f"Your address for returns {refused.detail.removeprefix('refundTo ')}."
     return WORDS.get(refused.code, f"This could not be done. {_ASK_AGAIN}")

@@ -199,6 +199,11 @@ class Guard:
         return self.notice("Nothing here", GONE, status=404)
 
 
+def onward(visit: Visit, path: str) -> Response:
+    """After a form: go to ``path`` below the mode's pages, which shows what was made."""
+    return _to(f"{visit.base}{path}")
+
+
 def done(visit: Visit, path: str, word: str) -> Response:
     """After a form: go to ``path`` below the mode's pages, which says what was done."""
     return _to(f"{visit.base}{path}?done={word}")

@@ -12,7 +12,7 @@ from gstable_server.links import operations as links
 from gstable_server.links.operations import Shop
 from gstable_server.plumbing.db import Tx
 from gstable_server.sessions import operations as sessions
-from gstable_server.sessions.model import Payment, SessionState, SessionView
+from gstable_server.sessions.model import Payment, SessionState
 from gstable_server.web.dashboard.guard import Guard, Visit
 from gstable_server.web.dashboard.presenter import (
     SESSION_BADGES,
@@ -20,7 +20,6 @@ from gstable_server.web.dashboard.presenter import (
     pager,
     payment_row,
     product_row,
-    session_page,
     session_row,
 )
 
@@ -67,16 +66,6 @@ class Lists:
             state=state.value if state else "",
             pager=pager(page.number, page.size, len(views), count),
         )
-
-    async def session(self, visit: Visit) -> Response:
-        view = await self._session(visit)
-        page = session_page(view, self.desk.networks)
-        return self.guard.show(visit, "session.html", "sessions", page=page)
-
-    async def _session(self, visit: Visit) -> SessionView:
-        session_id = sessions.session_id_of(visit.request.path_params["session_id"])
-        async with self.db.read() as tx:
-            return await sessions.detail(tx, visit.tenant, session_id)
 
     async def unusual(self, visit: Visit) -> Response:
         async with self.db.read() as tx:

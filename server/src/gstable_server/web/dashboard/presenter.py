@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gstable_server.accounts.model import ApiKey, ReceivingAccount, key_prefix
 from gstable_server.catalog.model import Product
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.networks import Networks, Token
+from gstable_server.chain.orders import transfer_call
 from gstable_server.kernel.clock import wire_time
-from gstable_server.kernel.money import MicroUsd, Money, token_text, usd_text
+from gstable_server.kernel.money import (
+    Asset,
+    MicroUsd,
+    Money,
+    micro_usd_rounded_down,
+    token_text,
+    usd_text,
+)
 from gstable_server.kernel.tenant import Mode
+from gstable_server.kernel.urls import is_loopback
 from gstable_server.links.model import LinkType
 from gstable_server.links.wire import LinkView
 from gstable_server.sessions.model import Payment, Session, SessionState, SessionType, SessionView
-from gstable_server.web.dashboard.words import FLAGS, PAYMENT_STATES
+from gstable_server.sessions.refunds.model import Refund, RefundState
+from gstable_server.web.dashboard.words import FLAGS, PAYMENT_STATES, REFUND_WORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +264,126 @@ def payment_row(payment: Payment, networks: Networks, mode: Mode) -> PaymentRow:
         state=PAYMENT_STATES[payment.state],
         flags=tuple(FLAGS[flag] for flag in sorted(payment.flags)),
         seen_at=wire_time(payment.seen_at),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RefundableRow:
+    """A payment of which money can be given back; ``left_usd`` as it is typed into the form."""
+
+    payment_id: str
+    text: str
+    left: str
+    left_usd: str
+    payer: str
+
+
+def refundable_rows(
+    view: SessionView, left: Mapping[str, int], networks: Networks, mode: Mode
+) -> tuple[RefundableRow, ...]:
+    """``left`` in atomic units, by payment; without those whose token is not configured any more,
+    of which no transfer can be made."""
+    rows = []
+    for payment in view.payments:
+        token = networks.find_token(payment.settlement_token, mode)
+        if payment.payment_id in left and token is not None:
+            money = Money(left[payment.payment_id], token.asset)
+            shown = f"{token_text(money)} {token.symbol}"
+            rows.append(
+                RefundableRow(
+                    payment_id=payment.payment_id,
+                    text=f"{shown}, paid {wire_time(payment.block_time)}",
+                    left=shown,
+                    left_usd=usd_text(micro_usd_rounded_down(money)),
+                    payer=to_checksum(payment.payer),
+                )
+            )
+    return tuple(rows)
+
+
+REFUND_BADGES = {
+    RefundState.PREPARED: Badge("To be sent", "busy"),
+    RefundState.SEEN: Badge("Not final yet", "busy"),
+    RefundState.COMPLETED: Badge("Given back", "good"),
+    RefundState.EXPIRED: Badge("Expired", "quiet"),
+    RefundState.CANCELLED: Badge("Given up", "quiet"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RefundRow:
+    """``amount`` is exact, with the token's symbol."""
+
+    refund_id: str
+    session_id: str
+    amount: str
+    network: str
+    sender: str
+    receiver: str
+    reason: str
+    badge: Badge
+    created_at: str
+    expires_at: str
+    transaction_hash: str
+    transaction_url: str
+
+
+def refund_row(refund: Refund, networks: Networks, mode: Mode) -> RefundRow:
+    terms = refund.terms
+    network = networks.find_network(terms.network)
+    token = networks.find_token(terms.token_id, mode)
+    explorer = network.explorer_url if network else ""
+    transaction_hash = f"0x{refund.claim.tx_hash.hex()}" if refund.claim else ""
+    amount = token_text(Money(terms.amount, Asset(terms.token_id, terms.decimals)))
+    return RefundRow(
+        refund_id=refund.refund_id,
+        session_id=refund.session_id,
+        amount=f"{amount} {token.symbol if token else terms.token_id}",
+        network=network.title if network else terms.network,
+        sender=to_checksum(terms.sender),
+        receiver=to_checksum(terms.receiver),
+        reason=refund.reason or "",
+        badge=REFUND_BADGES[refund.state],
+        created_at=wire_time(refund.created_at),
+        expires_at=wire_time(refund.expires_at),
+        transaction_hash=transaction_hash,
+        transaction_url=f"{explorer}/tx/{transaction_hash}" if explorer and refund.claim else "",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RefundPage:
+    """A refund with the call that the merchant's wallet sends, member by member."""
+
+    row: RefundRow
+    state: str
+    headline: str
+    detail: str
+    chain_id: int
+    native_symbol: str
+    rpc_url: str
+    token_address: str
+    atomic_amount: int
+    call_data: str
+
+
+def refund_page(refund: Refund, networks: Networks, mode: Mode) -> RefundPage:
+    terms = refund.terms
+    network = networks.find_network(terms.network)
+    headline, detail = REFUND_WORDS[refund.state]
+    # Only a local network's: another RPC address may carry the operator's access key.
+    urls = [url for url in network.rpc_urls if is_loopback(url)] if network else []
+    return RefundPage(
+        row=refund_row(refund, networks, mode),
+        state=refund.state.value,
+        headline=headline,
+        detail=detail,
+        chain_id=terms.chain_id,
+        native_symbol=network.native_symbol if network else "",
+        rpc_url=urls[0] if urls else "",
+        token_address=to_checksum(terms.token),
+        atomic_amount=terms.amount,
+        call_data=f"0x{transfer_call(terms.token, terms.receiver, terms.amount).data.hex()}",
     )
 
 

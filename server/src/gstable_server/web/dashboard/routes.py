@@ -16,6 +16,7 @@ from gstable_server.web.base import Pages
 from gstable_server.web.dashboard.doors import SETUP, Doors
 from gstable_server.web.dashboard.guard import HOME, LOGIN, Guard, Handler, VisitHandler
 from gstable_server.web.dashboard.lists import Lists
+from gstable_server.web.dashboard.refunds import Sessions
 from gstable_server.web.dashboard.settings import Accounts, Keys
 
 IN_MODE = f"{HOME}/{{mode}}"
@@ -25,6 +26,7 @@ def routes(db: Database, desk: Desk, pages: Pages) -> list[BaseRoute]:
     """What answers below ``/dashboard``."""
     guard = Guard(db, desk, pages)
     doors, lists, accounts, keys = Doors(guard), Lists(guard), Accounts(guard), Keys(guard)
+    sessions = Sessions(guard)
 
     async def missing(_request: Request) -> Response:
         return guard.missing()
@@ -45,7 +47,11 @@ def routes(db: Database, desk: Desk, pages: Pages) -> list[BaseRoute]:
         _post(f"{HOME}/logout", guard.act(doors.logout)),
         look("", lists.overview),
         look("/sessions", lists.sessions),
-        look("/sessions/{session_id}", lists.session),
+        look("/sessions/{session_id}", sessions.show),
+        act("/sessions/{session_id}/refunds", sessions.prepare_refund),
+        look("/refunds/{refund_id}", sessions.refund),
+        look("/refunds/{refund_id}/status", sessions.refund_status),
+        act("/refunds/{refund_id}/cancel", sessions.cancel_refund),
         look("/unusual", lists.unusual),
         look("/links", lists.links),
         look("/products", lists.products),

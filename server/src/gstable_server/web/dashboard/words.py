@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.sessions.model import Flag, PaymentState
+from gstable_server.sessions.refunds.model import RefundState
 
 NOT_FOUND = frozenset(
     {
         Code.ACCOUNT_NOT_FOUND,
         Code.ACCOUNT_REMOVED,
         Code.SESSION_NOT_FOUND,
+        Code.REFUND_NOT_FOUND,
         Code.ROUTE_UNKNOWN,
     }
 )
@@ -31,9 +33,37 @@ DONE = {
     "account-created": "The account was created.",
     "account-renamed": "The account has its new name.",
     "account-removed": "The account was removed. Open sessions still pay its address.",
+    "refund-cancelled": "The refund was given up. Do not send its transfer any more.",
     "key-revoked": "The key was revoked. It does not work any more.",
 }
 """What a page says after the form before it was done, by the word in its address."""
+
+REASON = "Must have at most 500 characters, and none that cannot be shown."
+REFUND_WORDS = {
+    RefundState.PREPARED: (
+        "Your wallet has to send it",
+        "Nothing has moved yet. Send exactly the transfer below, once. It is kept for 24 hours.",
+    ),
+    RefundState.SEEN: (
+        "On its way",
+        "The transfer is on the network. It is not final yet, so it may still be taken back.",
+    ),
+    RefundState.COMPLETED: (
+        "Given back",
+        "The transfer is final. The money is in the wallet that it was sent to.",
+    ),
+    RefundState.EXPIRED: (
+        "Not sent in time",
+        "Do not send this transfer any more. If your wallet sent it all the same, it will be "
+        "found here; else prepare a new refund.",
+    ),
+    RefundState.CANCELLED: (
+        "Given up",
+        "Do not send this transfer any more. If your wallet sent it all the same, it will be "
+        "found here.",
+    ),
+}
+"""What the page of a refund says of its state: in a few words, and what it means."""
 
 FLAGS = {
     Flag.UNDER: "Too little",

@@ -1,0 +1,122 @@
+"""A session's page, with the money that goes back from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+from starlette.responses import JSONResponse, Response
+
+from gstable_server.kernel.errors import Code, Refused
+from gstable_server.plumbing.db import Tx
+from gstable_server.sessions import operations as sessions
+from gstable_server.sessions.model import SessionView
+from gstable_server.sessions.refunds import operations as refunds
+from gstable_server.sessions.refunds.model import Refund
+from gstable_server.sessions.refunds.wire import PrepareRefund
+from gstable_server.web.base import PAGE_HEADERS
+from gstable_server.web.checkout.presenter import AmountError, parse_usd
+from gstable_server.web.dashboard.forms import Form
+from gstable_server.web.dashboard.guard import Guard, Visit, done, onward
+from gstable_server.web.dashboard.presenter import (
+    refund_page,
+    refund_row,
+    refundable_rows,
+    session_page,
+)
+from gstable_server.web.dashboard.words import REASON, REFUND_WORDS
+
+FORM = Form(("paymentId", "amount", "to", "reason"))
+
+
+class Sessions:
+    """The handlers of one session's page and of its refunds."""
+
+    def __init__(self, guard: Guard) -> None:
+        self.guard = guard
+        self.db = guard.db
+        self.networks = guard.desk.networks
+
+    async def show(self, visit: Visit) -> Response:
+        return await self._show(visit, FORM)
+
+    async def _show(self, visit: Visit, form: Form, status: int = 200) -> Response:
+        session_id = sessions.session_id_of(visit.request.path_params["session_id"])
+        async with self.db.read() as tx:
+            view = await sessions.detail(tx, visit.tenant, session_id)
+            given_back = await refunds.of_view(tx, view)
+        return self._page(visit, view, given_back, form, status)
+
+    def _page(
+        self, visit: Visit, view: SessionView, given_back: Sequence[Refund], form: Form, status: int
+    ) -> Response:
+        mode = visit.tenant.mode
+        left = refunds.refundable(view, given_back)
+        return self.guard.show(
+            visit,
+            "session.html",
+            "sessions",
+            status=status,
+            page=session_page(view, self.networks),
+            refunds=[refund_row(refund, self.networks, mode) for refund in given_back],
+            refundable=refundable_rows(view, left, self.networks, mode),
+            form=form,
+        )
+
+    async def prepare_refund(self, visit: Visit) -> Response:
+        """Set money aside, and go to the page that lets the merchant's wallet send it."""
+        form = FORM.filled(visit.entries)
+        try:
+            request = _request(visit, form)
+            refund = await self.db.run(refunds.prepare, self.guard.desk, visit.tenant, request)
+        except AmountError as problem:
+            return await self._show(visit, form.marked("amount", str(problem)), 422)
+        except ValidationError:
+            return await self._show(visit, form.marked("reason", REASON), 422)
+        except Refused as refused:
+            if refused.code not in {Code.FIELD_INVALID, Code.REFUND_IMPOSSIBLE}:
+                raise
+            return await self._show(visit, form.refused(refused), 422)
+        return onward(visit, f"/refunds/{refund.refund_id}")
+
+    async def refund(self, visit: Visit) -> Response:
+        found = await self.db.run(_own_refund, visit)
+        page = refund_page(found, self.networks, visit.tenant.mode)
+        return self.guard.show(visit, "refund.html", "sessions", page=page)
+
+    async def refund_status(self, visit: Visit) -> Response:
+        """What the refund's page renews by itself."""
+        found = await self.db.run(_own_refund, visit)
+        headline, detail = REFUND_WORDS[found.state]
+        body = {
+            "state": found.state.value,
+            "headline": headline,
+            "detail": detail,
+            "txHash": f"0x{found.claim.tx_hash.hex()}" if found.claim else "",
+        }
+        return JSONResponse(body, headers=PAGE_HEADERS)
+
+    async def cancel_refund(self, visit: Visit) -> Response:
+        refund_id = refunds.refund_id_of(visit.request.path_params["refund_id"])
+        await self.db.run(refunds.cancel, visit.tenant, refund_id)
+        return done(visit, f"/refunds/{refund_id}", "refund-cancelled")
+
+
+def _request(visit: Visit, form: Form) -> PrepareRefund:
+    """What the form asks for. Raises ``AmountError``, and ``ValidationError`` for the reason: the
+    other fields are judged by the operation."""
+    amount = form.value("amount").strip()
+    return PrepareRefund.model_validate(
+        {
+            "sessionId": visit.request.path_params["session_id"],
+            "paymentId": form.value("paymentId")[:100] or None,
+            "amount": parse_usd(amount) if amount else None,
+            "to": form.value("to").strip()[:64] or None,
+            "reason": visit.entries.get("reason", ""),
+        }
+    )
+
+
+async def _own_refund(tx: Tx, visit: Visit) -> Refund:
+    refund_id = refunds.refund_id_of(visit.request.path_params["refund_id"])
+    return await refunds.detail(tx, visit.tenant, refund_id)
