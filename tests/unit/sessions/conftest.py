@@ -8,6 +8,7 @@ from gstable_server.catalog import routes as catalog_routes
 from gstable_server.links import routes as link_routes
 from gstable_server.plumbing.db import Database
 from gstable_server.sessions import routes as session_routes
+from gstable_server.sessions.holds import routes as hold_routes
 from gstable_server.sessions.refunds import routes as refund_routes
 from tests.unit.catalog.support import PUBLIC_URL, Server, serving
 from tests.unit.sessions.till import Till
@@ -27,6 +28,7 @@ async def server(database: Database, world: World) -> AsyncIterator[Server]:
         link_routes.routes(world.desk.networks, PUBLIC_URL),
         session_routes.routes(world.desk),
         refund_routes.routes(world.desk),
+        hold_routes.routes(world.desk),
     ) as one:
         yield one
 

@@ -6,6 +6,7 @@ locked. A process that dies in between has written nothing, and the event waits 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
@@ -144,14 +145,20 @@ async def _final(tx: Tx, desk: Desk, view: SessionView, move: Move) -> None:
     )
     moves = await store.moves_of(tx, session.session_id)
     flying = in_flight(await store.instructions_of(tx, session.session_id), moves)
-    for instruction in overtaken(payment, flying):
-        # What is signed already is sent: it then fails, and costs its gas.
+    for instruction in overtaken(payment, await _unsigned(tx, flying)):
         if await executor.withdraw(tx, instruction.cause):
             await _follow(tx, instruction, Told.OVERTAKEN)
             log.warning("too little is held for it", instruction=instruction.cause)
     outcome = machine.outcome(payment, moves)
     if outcome is not None:
         await advance(tx, desk, session, outcome)
+
+
+async def _unsigned(tx: Tx, flying: Sequence[Instruction]) -> list[Instruction]:
+    """Those that can still be taken back. What is signed is sent, and may be the very log that we
+    hear of; if too little is left for it, it fails and costs its gas."""
+    found = [(one, await executor.find(tx, one.cause)) for one in flying]
+    return [one for one, view in found if view is not None and view.reservation is None]
 
 
 # --- what became of our transactions -------------------------------------------------------
