@@ -18,9 +18,7 @@ const require = createRequire(import.meta.url);
 
 const CONTRACTS = {
   PaymentRouter: "src/PaymentRouter.sol",
-  Erc3009Collector: "src/collectors/Erc3009Collector.sol",
   PermitCollector: "src/collectors/PermitCollector.sol",
-  Permit2Collector: "src/collectors/Permit2Collector.sol",
   DepositCollector: "src/collectors/DepositCollector.sol",
   DepositWallet: "src/collectors/DepositWallet.sol",
   TetherDouble: "src/testing/TetherDouble.sol",

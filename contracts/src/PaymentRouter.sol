@@ -14,6 +14,8 @@ import {TokenLegs} from "./TokenLegs.sol";
 import {IPaymentRouter} from "./interfaces/IPaymentRouter.sol";
 import {ISettlementRail} from "./interfaces/ISettlementRail.sol";
 import {ITokenCollector} from "./interfaces/ITokenCollector.sol";
+import {Erc3009Way} from "./ways/Erc3009Way.sol";
+import {Permit2Way} from "./ways/Permit2Way.sol";
 
 /// @title Pays merchants directly from payers, on terms signed by the platform.
 /// @notice Never holds a token: each leg goes from the payer to its receiver, or to the rail that
@@ -21,7 +23,14 @@ import {ITokenCollector} from "./interfaces/ITokenCollector.sol";
 ///         taken from a payer, and rails how it reaches a merchant elsewhere. The owner chooses
 ///         signers and plug-ins and may pause; neither owner nor signers can move tokens of
 ///         anybody who did not consent to that very order.
-contract PaymentRouter is IPaymentRouter, RouterAccess, EIP712, ReentrancyGuardTransient {
+contract PaymentRouter is
+    IPaymentRouter,
+    RouterAccess,
+    EIP712,
+    ReentrancyGuardTransient,
+    Erc3009Way,
+    Permit2Way
+{
     /// @notice The EIP-712 type hash of a payment order.
     bytes32 public constant ORDER_TYPEHASH = OrderHash.PAYMENT_TYPEHASH;
 
@@ -37,9 +46,11 @@ contract PaymentRouter is IPaymentRouter, RouterAccess, EIP712, ReentrancyGuardT
 
     /// @param owner_ Manages signers, plug-ins and the pause; a multisig in production.
     /// @param signer The first signer of orders.
-    constructor(address owner_, address signer)
+    /// @param permit2_ Where Permit2 is on this chain; the zero address if nowhere.
+    constructor(address owner_, address signer, address permit2_)
         EIP712("GStable PaymentRouter", "1")
         Ownable(owner_)
+        Permit2Way(permit2_)
     {
         _addSigner(signer);
     }
@@ -86,6 +97,7 @@ contract PaymentRouter is IPaymentRouter, RouterAccess, EIP712, ReentrancyGuardT
                 settlementChainId: block.chainid,
                 settlementToken: token
             }),
+            order.deadline,
             collectorData
         );
         uint256 received = _grown(token, merchant, before);
@@ -132,6 +144,7 @@ contract PaymentRouter is IPaymentRouter, RouterAccess, EIP712, ReentrancyGuardT
                 settlementChainId: order.settlementChainId,
                 settlementToken: order.settlementToken
             }),
+            order.deadline,
             collectorData
         );
         _start(order, payer, before, fee);
@@ -156,7 +169,6 @@ contract PaymentRouter is IPaymentRouter, RouterAccess, EIP712, ReentrancyGuardT
         _requireMerchant(order.merchant);
         _requireAmounts(order.merchantAmount, order.feeAmount);
         _requireFeeReceiver(order.feeAmount, order.feeReceiver);
-        require(order.token.code.length != 0, TokenWithoutCode(order.token));
         digest = _hashTypedDataV4(OrderHash.hash(order));
         _requireSigned(digest, signature, newestSigner);
     }
@@ -174,7 +186,6 @@ contract PaymentRouter is IPaymentRouter, RouterAccess, EIP712, ReentrancyGuardT
         _requireFeeReceiver(order.feeAmount, order.feeReceiver);
         // A rail is no place to keep a fee: it would mistake it for money that it carries.
         require(order.feeReceiver != order.rail, BadFeeReceiver(order.feeReceiver));
-        require(order.token.code.length != 0, TokenWithoutCode(order.token));
         digest = _hashTypedDataV4(OrderHash.hash(order));
         _requireSigned(digest, signature, newestSigner);
     }
@@ -189,16 +200,24 @@ contract PaymentRouter is IPaymentRouter, RouterAccess, EIP712, ReentrancyGuardT
         return gate.newestSigner;
     }
 
-    /// @dev Lets a plug-in take both legs, and believes it only about whether the fee was taken.
+    /// @dev Takes both legs in one of the built-in ways, or lets a plug-in take them and believes
+    ///      it only about whether the fee was taken.
     function _collect(
         address collector,
         ITokenCollector.Collection memory collection,
+        uint256 deadline,
         bytes calldata collectorData
     ) private returns (uint256 feeReceived) {
-        require(isCollector(collector), CollectorUnknown(collector));
         require(collection.feeReceiver != collector, BadFeeReceiver(collector));
-        feeReceived = ITokenCollector(collector).collect(collection, collectorData);
-        if (feeReceived != collection.feeAmount) feeReceived = 0;
+        if (collector == address(this)) {
+            feeReceived = _collectByErc3009(collection, deadline + 1, collectorData);
+        } else if (collector == permit2 && collector != address(0)) {
+            feeReceived = _collectByPermit2(collection, deadline, collectorData);
+        } else {
+            require(isCollector(collector), CollectorUnknown(collector));
+            feeReceived = ITokenCollector(collector).collect(collection, collectorData);
+            if (feeReceived != collection.feeAmount) feeReceived = 0;
+        }
         _tellSkipped(
             collection.sessionKey,
             collection.feeReceiver,
@@ -287,8 +306,23 @@ contract PaymentRouter is IPaymentRouter, RouterAccess, EIP712, ReentrancyGuardT
         return afterwards > before ? afterwards - before : 0;
     }
 
-    function _balance(address token, address account) private view returns (uint256) {
-        return IERC20(token).balanceOf(account);
+    /// @dev `balanceOf`, called by hand because every payment needs it twice. No answer means that
+    ///      there is no token. Reverts with the token's own reason when it has one.
+    function _balance(address token, address account) private view returns (uint256 amount) {
+        bytes4 selector = IERC20.balanceOf.selector;
+        bool answered;
+        assembly ("memory-safe") {
+            mstore(0x00, selector)
+            mstore(0x04, account)
+            if iszero(staticcall(gas(), token, 0x00, 0x24, 0x00, 0x20)) {
+                let reason := mload(0x40)
+                returndatacopy(reason, 0x00, returndatasize())
+                revert(reason, returndatasize())
+            }
+            answered := gt(returndatasize(), 0x1f)
+            amount := mload(0x00)
+        }
+        require(answered, TokenWithoutCode(token));
     }
 
     function _requireMerchant(address merchant) private view {

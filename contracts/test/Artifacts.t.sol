@@ -8,9 +8,7 @@ contract ArtifactsTest is RouterTest {
     function test_artifacts_hold_the_tested_code() public view {
         holdsTestedCode("PaymentRouter");
         holdsTestedCode("TetherDouble");
-        holdsTestedCode("Erc3009Collector");
         holdsTestedCode("PermitCollector");
-        holdsTestedCode("Permit2Collector");
         holdsTestedCode("DepositCollector");
         holdsTestedCode("DepositWallet");
     }

@@ -144,7 +144,7 @@ contract OwnershipTest is RouterTest {
 
     function deploy(address owner_, address signer) external {
         bytes memory code = bytes.concat(
-            vm.getCode("PaymentRouter.sol:PaymentRouter"), abi.encode(owner_, signer)
+            vm.getCode("PaymentRouter.sol:PaymentRouter"), abi.encode(owner_, signer, PERMIT2)
         );
         assembly ("memory-safe") {
             if iszero(create(0, add(code, 0x20), mload(code))) {

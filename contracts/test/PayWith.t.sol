@@ -87,7 +87,7 @@ contract PayWithTest is CollectorTest {
 
     function test_con_16_refuses_what_is_no_collector() public {
         IPaymentRouter.PaymentOrder memory order = orderIn(address(usdc));
-        address[4] memory others = [address(0), stranger, address(rail), address(router)];
+        address[4] memory others = [address(0), stranger, address(rail), address(usdc)];
         for (uint256 index = 0; index < others.length; index++) {
             refusesWith(order, payer, others[index], "", unknown(others[index]));
         }
@@ -96,32 +96,37 @@ contract PayWithTest is CollectorTest {
     function test_con_16_refuses_a_removed_collector() public {
         IPaymentRouter.PaymentOrder memory order = orderIn(address(usdc));
         vm.prank(owner);
-        router.removeCollector(erc3009);
-        refusesWith(order, payer, erc3009, data3009(order), unknown(erc3009));
+        router.removeCollector(permit);
+        relayer = payer;
+        bytes memory data = dataPermit(address(usdc), 100 * UNIT);
+        refusesWith(order, payer, permit, data, unknown(permit));
         vm.prank(owner);
-        router.addCollector(erc3009);
-        payWith(order, payer, erc3009, data3009(order));
+        router.addCollector(permit);
+        payWith(order, payer, permit, data);
+    }
+
+    /// @dev Permit2 is built in, at its one address, or not at all.
+    function test_con_16_a_router_without_permit2_takes_nothing_by_it() public {
+        router = deployRouter(owner, vm.addr(SIGNER_KEY), address(0));
+        vm.assertEq(router.permit2(), address(0), "permit2");
+        IPaymentRouter.PaymentOrder memory order = orderIn(address(usdc));
+        refusesWith(order, payer, PERMIT2, dataPermit2(order, 0), unknown(PERMIT2));
+        refusesWith(order, payer, address(0), dataPermit2(order, 0), unknown(address(0)));
     }
 
     function test_refuses_the_collector_as_merchant_or_fee_receiver() public {
-        IPaymentRouter.PaymentOrder memory order = orderIn(address(usdc));
-        order.merchant = erc3009;
-        refusesWith(
-            order,
-            payer,
-            erc3009,
-            data3009(order),
-            abi.encodeWithSelector(IPaymentRouter.BadMerchant.selector, erc3009)
-        );
-        order.merchant = merchant;
-        order.feeReceiver = erc3009;
-        refusesWith(
-            order,
-            payer,
-            erc3009,
-            data3009(order),
-            abi.encodeWithSelector(IPaymentRouter.BadFeeReceiver.selector, erc3009)
-        );
+        address[3] memory collectors = [erc3009, permit2, permit];
+        for (uint256 index = 0; index < collectors.length; index++) {
+            address by = collectors[index];
+            IPaymentRouter.PaymentOrder memory order = orderIn(address(usdc));
+            order.merchant = by;
+            bytes memory reason = abi.encodeWithSelector(IPaymentRouter.BadMerchant.selector, by);
+            refusesWith(order, payer, by, "", reason);
+            order.merchant = merchant;
+            order.feeReceiver = by;
+            reason = abi.encodeWithSelector(IPaymentRouter.BadFeeReceiver.selector, by);
+            refusesWith(order, payer, by, "", reason);
+        }
     }
 
     function test_refuses_like_pay() public {

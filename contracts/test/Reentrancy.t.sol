@@ -58,13 +58,12 @@ contract ReentrancyTest is CollectorTest {
         second.sessionKey = keccak256("second");
         IPaymentRouter.RoutedOrder memory routed = routedOrderIn(address(odd));
         routed.sessionKey = keccak256("second");
-        bytes memory none = abi.encode(0, LATER, bytes(""));
         bytes[4] memory calls = [
             abi.encodeCall(IPaymentRouter.pay, (second, signed(second))),
-            abi.encodeCall(IPaymentRouter.payWith, (second, signed(second), payer, erc3009, none)),
+            abi.encodeCall(IPaymentRouter.payWith, (second, signed(second), payer, erc3009, "")),
             abi.encodeCall(IPaymentRouter.route, (routed, signedRouted(routed))),
             abi.encodeCall(
-                IPaymentRouter.routeWith, (routed, signedRouted(routed), payer, erc3009, none)
+                IPaymentRouter.routeWith, (routed, signedRouted(routed), payer, erc3009, "")
             )
         ];
         for (uint256 index = 0; index < calls.length; index++) {
@@ -80,7 +79,7 @@ contract ReentrancyTest is CollectorTest {
         attacker.prepare(
             router,
             keccak256("first"),
-            erc3009,
+            permit,
             abi.encodePacked(ITokenCollector.collect.selector, new bytes(1000))
         );
         payEntry(1, keccak256("first"));
@@ -131,12 +130,11 @@ contract ReentrancyTest is CollectorTest {
         order.sessionKey = session;
         IPaymentRouter.RoutedOrder memory routed = routedOrderIn(address(odd));
         routed.sessionKey = session;
-        bytes memory none = abi.encode(0, LATER, bytes(""));
         bytes memory signature = entry < 2 ? signed(order) : signedRouted(routed);
         vm.prank(payer);
         if (entry == 0) router.pay(order, signature);
-        if (entry == 1) router.payWith(order, signature, payer, erc3009, none);
+        if (entry == 1) router.payWith(order, signature, payer, erc3009, "");
         if (entry == 2) router.route(routed, signature);
-        if (entry == 3) router.routeWith(routed, signature, payer, erc3009, none);
+        if (entry == 3) router.routeWith(routed, signature, payer, erc3009, "");
     }
 }

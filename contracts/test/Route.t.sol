@@ -72,7 +72,7 @@ contract RouteTest is CollectorTest {
     }
 
     function test_refuses_what_is_no_rail() public {
-        address[4] memory others = [address(0), stranger, erc3009, address(router)];
+        address[4] memory others = [address(0), stranger, permit, address(router)];
         for (uint256 index = 0; index < others.length; index++) {
             IPaymentRouter.RoutedOrder memory order = routedOrderIn(address(usdc));
             order.rail = others[index];

@@ -83,7 +83,15 @@ contract TokensTest is RouterTest {
     function test_con_14_refuses_a_token_without_code() public {
         refusesToken(address(0));
         refusesToken(stranger);
-        refusesToken(address(4));
+    }
+
+    /// @dev The precompile that echoes what it is told: it has no code, and answers `balanceOf`.
+    function test_con_14_refuses_a_precompile_as_token() public {
+        IPaymentRouter.PaymentOrder memory order = orderIn(address(4));
+        bytes memory reason = abi.encodeWithSelector(
+            IPaymentRouter.TransferFailed.selector, address(4), payer, merchant, 99_700_000
+        );
+        refuses(order, reason);
     }
 
     function test_con_20_tells_what_a_token_with_fees_delivered() public {

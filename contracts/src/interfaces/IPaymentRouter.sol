@@ -150,7 +150,7 @@ interface IPaymentRouter {
     ///         receiver is the collector or the rail.
     error BadFeeReceiver(address feeReceiver);
 
-    /// @notice There is no contract at the token's address.
+    /// @notice There is no token at the token's address: nothing answers `balanceOf` there.
     error TokenWithoutCode(address token);
 
     /// @notice The order is not signed by a signer of this router.

@@ -19,7 +19,6 @@ interface INonces {
 abstract contract CollectorTest is RouterTest {
     uint256 internal constant PAYER_KEY = 0x9A1E4;
     uint256 internal constant LATER = NOW + 1 hours;
-    address internal constant PERMIT2 = 0x000000000022D473030F116dDEE9F6B43aC78BA3;
 
     address internal relayer = named("relayer");
     address internal refundTo = named("refund address");
@@ -35,8 +34,7 @@ abstract contract CollectorTest is RouterTest {
         vm.etch(
             PERMIT2, vm.parseJsonBytes(vm.readFile("artifacts/permit2.json"), ".deployedBytecode")
         );
-        erc3009 = collector("Erc3009Collector", abi.encode(router));
-        permit2 = collector("Permit2Collector", abi.encode(router, PERMIT2));
+        (erc3009, permit2) = (address(router), PERMIT2);
         permit = collector("PermitCollector", abi.encode(router));
         deposits = IDepositCollector(collector("DepositCollector", abi.encode(owner)));
         rail = new TestRail();
@@ -106,8 +104,7 @@ abstract contract CollectorTest is RouterTest {
 
     function holdNothing(address token) internal view {
         vm.assertEq(balance(token, address(router)), 0, "router");
-        vm.assertEq(balance(token, erc3009), 0, "EIP-3009 collector");
-        vm.assertEq(balance(token, permit2), 0, "Permit2 collector");
+        vm.assertEq(balance(token, PERMIT2), 0, "Permit2");
         vm.assertEq(balance(token, permit), 0, "permit collector");
         vm.assertEq(balance(token, address(deposits)), 0, "deposit collector");
         vm.assertEq(balance(token, address(rail)), 0, "rail");
@@ -166,7 +163,7 @@ abstract contract CollectorTest is RouterTest {
         );
     }
 
-    /// @dev The hash that an EIP-3009 authorization to the collector signs.
+    /// @dev The hash that an EIP-3009 authorization to the router signs.
     function authorization(address account, address token, uint256 total, bytes32 digest)
         internal
         view
@@ -184,7 +181,7 @@ abstract contract CollectorTest is RouterTest {
                     erc3009,
                     total,
                     0,
-                    LATER,
+                    LATER + 1,
                     digest
                 )
             )
@@ -199,7 +196,7 @@ abstract contract CollectorTest is RouterTest {
         bytes32 hash = authorization(
             payer, order.token, order.merchantAmount + order.feeAmount, router.digestOf(order)
         );
-        return abi.encode(0, LATER, signedWith(PAYER_KEY, hash));
+        return signedWith(PAYER_KEY, hash);
     }
 
     /// @dev The hash that a Permit2 transfer of an order signs.
@@ -227,7 +224,7 @@ abstract contract CollectorTest is RouterTest {
                         "TokenPermissions(address token,uint256 amount)"
                     ),
                     keccak256(permitted),
-                    permit2,
+                    router,
                     nonce,
                     LATER,
                     witness
@@ -255,7 +252,7 @@ abstract contract CollectorTest is RouterTest {
             router.digestOf(order),
             nonce
         );
-        return abi.encode(nonce, LATER, signedWith(PAYER_KEY, hash));
+        return abi.encodePacked(nonce, signedWith(PAYER_KEY, hash));
     }
 
     /// @dev An EIP-2612 permit of `total` to the permit collector.

@@ -87,11 +87,9 @@ contract EveryWay is CollectorTest {
         return keccak256(abi.encode("session", index % SESSIONS));
     }
 
-    function contracts() external view returns (address[8] memory) {
+    function contracts() external view returns (address[6] memory) {
         return [
             address(router),
-            erc3009,
-            permit2,
             permit,
             address(deposits),
             address(rail),
@@ -168,9 +166,9 @@ contract EveryWay is CollectorTest {
 
     /// @dev Bytes that nobody foresaw, by the owner's key, to each contract.
     function ownerCalls(uint256 where, bytes calldata anything) external {
-        address[5] memory targets = [address(router), erc3009, permit2, permit, address(deposits)];
+        address[3] memory targets = [address(router), permit, address(deposits)];
         vm.prank(owner);
-        (bool success,) = targets[where % 5].call(anything);
+        (bool success,) = targets[where % 3].call(anything);
         success;
     }
 
@@ -210,12 +208,12 @@ contract EveryWay is CollectorTest {
         bytes32 hash = authorization(
             victim, order.token, order.merchantAmount + order.feeAmount, router.digestOf(order)
         );
-        authorizationData = abi.encode(0, LATER, signedWith(VICTIM_KEY, hash));
+        authorizationData = signedWith(VICTIM_KEY, hash);
         order = consentedTo(1);
         hash = transferHash(
             victim, order.token, order.merchantAmount, order.feeAmount, router.digestOf(order), 0
         );
-        transferData = abi.encode(0, LATER, signedWith(VICTIM_KEY, hash));
+        transferData = abi.encodePacked(uint256(0), signedWith(VICTIM_KEY, hash));
         order = consentedTo(2);
         depositData = abi.encode(termsOf(order));
         deposit = deposits.addressOf(termsOf(order));
@@ -260,8 +258,7 @@ contract EveryWay is CollectorTest {
     }
 
     function approveEverything(address account) private {
-        address[6] memory spenders =
-            [address(router), PERMIT2, erc3009, permit2, permit, address(deposits)];
+        address[4] memory spenders = [address(router), permit2, permit, address(deposits)];
         vm.startPrank(account);
         for (uint256 index = 0; index < spenders.length; index++) {
             usdc.approve(spenders[index], type(uint256).max);

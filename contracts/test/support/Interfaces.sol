@@ -11,6 +11,7 @@ interface IRouter is IPaymentRouter {
     error OwnableUnauthorizedAccount(address account);
     error OwnableInvalidOwner(address owner);
 
+    function permit2() external view returns (address);
     function owner() external view returns (address);
     function pendingOwner() external view returns (address);
     function transferOwnership(address newOwner) external;

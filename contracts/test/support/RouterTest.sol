@@ -15,6 +15,7 @@ abstract contract RouterTest {
     uint256 internal constant NOW = 1_800_000_000;
     uint256 internal constant UNIT = 1e6;
     uint256 internal constant FUNDS = 1_000_000 * UNIT;
+    address internal constant PERMIT2 = 0x000000000022D473030F116dDEE9F6B43aC78BA3;
 
     address internal owner = named("owner");
     address internal payer = named("payer");
@@ -39,8 +40,15 @@ abstract contract RouterTest {
     }
 
     function deployRouter(address owner_, address signer) internal returns (IRouter) {
-        return
-            IRouter(vm.deployCode("PaymentRouter.sol:PaymentRouter", abi.encode(owner_, signer)));
+        return deployRouter(owner_, signer, PERMIT2);
+    }
+
+    function deployRouter(address owner_, address signer, address permit2_)
+        internal
+        returns (IRouter)
+    {
+        bytes memory arguments = abi.encode(owner_, signer, permit2_);
+        return IRouter(vm.deployCode("PaymentRouter.sol:PaymentRouter", arguments));
     }
 
     function deployTether(address owner_) internal returns (ITether token) {

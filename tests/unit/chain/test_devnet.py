@@ -25,7 +25,7 @@ from gstable_server.kernel.address import Address
 pytestmark = pytest.mark.anvil
 
 EVERYWHERE = {
-    *("erc3009_collector", "permit_collector", "permit2_collector", "deposit_collector"),
+    *("permit_collector", "deposit_collector"),
     *("cctp_rail", "escrow_rail", "hold_rail"),
 }
 SOMEBODY = Address(b"\x31" * 20)

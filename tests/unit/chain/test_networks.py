@@ -41,9 +41,7 @@ permit2 = "0x0000000000000000000000000000000000000201"
 swap_pool_fee = 100
 
 [network.contracts]
-erc3009_collector = "0x0000000000000000000000000000000000000101"
 permit_collector = "0x0000000000000000000000000000000000000102"
-permit2_collector = "0x0000000000000000000000000000000000000103"
 deposit_collector = "0x0000000000000000000000000000000000000104"
 swap_rail = "0x0000000000000000000000000000000000000105"
 cctp_rail = "0x0000000000000000000000000000000000000106"
@@ -141,10 +139,8 @@ def test_chn_24_what_cannot_be_is_refused_naming_the_field(old: str, new: str, n
 
 def test_contracts_rails_and_what_holders_may_sign_are_read() -> None:
     [network] = parse_networks(FULL).all
-    assert len(network.contracts.configured) == 8
-    assert list(network.contracts.collectors) == [
-        "erc3009_collector", "permit_collector", "permit2_collector", "deposit_collector",
-    ]  # fmt: skip
+    assert len(network.contracts.configured) == 6
+    assert list(network.contracts.collectors) == ["permit_collector", "deposit_collector"]
     assert list(network.contracts.rails) == ["swap_rail", "cctp_rail", "escrow_rail", "hold_rail"]
     assert network.contracts.hold_rail == Contract(numbered(0x108), None)
     assert network.cctp == Cctp(
@@ -173,12 +169,10 @@ def test_what_is_not_configured_is_not_there() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
-        ("0000000101", "00000001", "network[0].contracts.erc3009_collector"),
-        ("0000000101", "0000000102", "differ in address"),
+        ("0000000102", "00000002", "network[0].contracts.permit_collector"),
+        ("0000000102", "0000000104", "differ in address"),
         ("0000000105", "0000000203", "differ in address"),
-        ("erc3009_collector =", "erc3010_collector =", "erc3010_collector"),
-        ('permit2 = "0x0000000000000000000000000000000000000201"', "",
-         "network[0].permit2 is required with contracts.permit2_collector"),
+        ("permit_collector =", "erc3010_collector =", "erc3010_collector"),
         ("00000201", "201", "network[0].permit2 must be"),
         ("swap_pool_fee = 100", "",
          "network[0].swap_pool_fee is required with contracts.swap_rail"),
@@ -246,7 +240,7 @@ def test_chn_24_live_network_pins_every_contract_that_money_passes() -> None:
     assert parse_networks(networks_toml(Networks((network,)))).all == (network,)
     lines = text.splitlines(keepends=True)
     pinned = [at for at, line in enumerate(lines) if HASH in line]
-    assert len(pinned) == 13
+    assert len(pinned) == 11
     for at in pinned:
         with pytest.raises(ConfigurationError, match="is required on a live network"):
             parse_networks("".join(lines[:at] + lines[at + 1 :]))

@@ -89,13 +89,13 @@ async def test_rail_of_another_router_is_refused(devnet: Devnet, polygon: Networ
         json.loads((ARTIFACTS / "PaymentRouter.json").read_text())["bytecode"][2:]
     )
     rail = polygon.contracts.configured["hold_rail"]
+    assert polygon.permit2 is not None
     await devnet.set_balance("polygon", operator, 10**18)
     async with devnet.rpc("polygon") as rpc:
         await rpc.ask([("anvil_impersonateAccount", ["0x" + operator.hex()])])
         script = Script(operator, await rpc.transaction_count(operator))
-        router = script.create(
-            creation, abi.address_word(operator), abi.address_word(Address(b"\x56" * 20))
-        )
+        accounts = (operator, Address(b"\x56" * 20), polygon.permit2)
+        router = script.create(creation, *(abi.address_word(account) for account in accounts))
         script.call(router, "addRail(address)", abi.address_word(rail.address))
         await carry_out(rpc, [script])
     other = replace(
@@ -147,6 +147,17 @@ async def test_chn_10_token_that_differs_is_refused(
     [problem] = await problems(devnet, replace(polygon, tokens=(good, changed)))
     assert problem.startswith("polygon::usdt at 0x")
     assert said in problem
+
+
+@pytest.mark.anvil
+async def test_router_that_uses_another_permit2_is_refused(
+    devnet: Devnet, polygon: Network
+) -> None:
+    other = polygon.contracts.hold_rail
+    assert other is not None
+    network = replace(polygon, permit2=other.address, permit2_code_hash=None)
+    [problem] = await problems(devnet, network)
+    assert problem.endswith(f"does not use the permit2 {to_checksum(other.address)}")
 
 
 @pytest.mark.anvil

@@ -11,7 +11,6 @@ import pytest
 
 from gstable_server.chain import abi
 from gstable_server.chain.consents import (
-    erc3009_data,
     erc3009_typed_data,
     permit2_data,
     permit2_typed_data,
@@ -176,10 +175,10 @@ async def test_consent_is_to_one_order_only(shop: Shop) -> None:
     await shop.fund("USDC", 10 * (AMOUNT + FEE))
     payer, first, second = shop.payer, shop.direct("USDC"), shop.direct("USDC")
     await payer.pay_by_permit2(first)  # leaves the approval
-    contracts = shop.network.contracts
+    router, permit2 = shop.network.router, shop.network.permit2
     for collector, typed, data_of in (
-        (contracts.erc3009_collector, erc3009_typed_data, erc3009_data),
-        (contracts.permit2_collector, permit2_typed_data, permit2_data),
+        (router, erc3009_typed_data, lambda _, signature: signature),
+        (permit2, permit2_typed_data, permit2_data),
     ):
         assert collector is not None
         signature = payer.sign_typed_data(typed(first, payer.address))
@@ -190,11 +189,11 @@ async def test_consent_is_to_one_order_only(shop: Shop) -> None:
             (first, shop.relayer.address),
         ):
             data = data_of(order, signature)
-            call = collected_call(order, payer_address, collector.address, data)
+            call = collected_call(order, payer_address, collector, data)
             with pytest.raises(NodeRefused):
                 await shop.relayer.send(call)
         data = data_of(first, signature)
-        call = collected_call(first, payer.address, collector.address, data)
+        call = collected_call(first, payer.address, collector, data)
         estimate = await shop.rpc.estimate_gas(shop.relayer.address, call.to, call.data, 0)
         assert estimate > 0, "the same consent for its own order and payer is good"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -162,7 +163,10 @@ def test_ways_are_those_that_token_network_and_server_have() -> None:
     assert ways(polygon, usdt, relays=True) == (Way.PERMIT2, Way.APPROVE)
     assert ways(polygon, usdt, relays=False) == (Way.APPROVE,)
     bare = without_rails(every_network()).networks.network("polygon")
-    assert ways(bare, bare.tokens[1], relays=True) == (Way.APPROVE,)
+    assert ways(bare, bare.tokens[1], relays=True) == (Way.ERC3009, Way.PERMIT2, Way.APPROVE)
+    alone = replace(bare, permit2=None)
+    assert ways(alone, bare.tokens[1], relays=True) == (Way.ERC3009, Way.APPROVE)
+    assert ways(alone, bare.tokens[0], relays=True) == (Way.APPROVE,)
 
 
 def test_the_reference_says_what_the_schedule_and_the_rails_say() -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import pytest
 
-from gstable_server.chain.facts import FactWhat, PaymentLog, RailName
+from gstable_server.chain.facts import DeliveryLog, Fact, FactWhat, PaymentLog, RailName
 from gstable_server.kernel.address import Address
 from gstable_server.settlement import machine
 from gstable_server.settlement.machine import IllegalMove, is_stalled, is_tended, moved, retry, wait
-from gstable_server.settlement.model import Ends, Settlement, Stage
+from gstable_server.settlement.model import Case, Ends, Settlement, Stage
 
 S, F, R, L = FactWhat.SEEN, FactWhat.FINAL, FactWhat.REORGED, FactWhat.LOST
 BUG = None
@@ -48,6 +49,46 @@ def test_every_cell_of_an_end(state: FactWhat | None, what: FactWhat) -> None:
 @pytest.mark.parametrize(("source", "delivered"), list(product(FactWhat, (None, S, F))))
 def test_every_cell_of_the_stages(source: FactWhat, delivered: FactWhat | None) -> None:
     assert machine.STAGES[source, delivered] is STAGES[source][(None, S, F).index(delivered)]
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("session_key", b"\x0f" * 32),
+        ("merchant", Address(b"\x0f" * 20)),
+        ("token", Address(b"\x0f" * 20)),
+        ("chain_id", 5),
+        ("rail", RailName.ESCROW),
+        ("amount", 99),
+    ],
+)
+def test_only_what_was_promised_is_its_delivery_even_for_a_rail_that_always_says_yes(
+    member: str, value: object
+) -> None:
+    """The rail's word comes on top of the comparison here, not in its place."""
+    payment = known().settlement.payment
+    log = DeliveryLog(
+        network="base",
+        chain_id=payment.settlement_chain_id,
+        tx_hash=b"\x0a" * 32,
+        log_position=0,
+        block_number=1,
+        block_hash=b"\x0b" * 32,
+        block_time=NOW,
+        session_key=payment.session_key,
+        rail=RailName.CCTP,
+        merchant=payment.merchant,
+        token=payment.settlement_token,
+        amount=99,
+        fee=1,
+        reference=b"\x0c" * 32,
+        solver=None,
+        source_chain_id=payment.chain_id,
+    )
+    changed = replace(log, **{member: value})  # type: ignore[arg-type]
+    case, _ = machine.decide(Case(), Fact(S, payment), lambda *_: True, NOW)
+    case, _ = machine.decide(case, Fact(S, changed), lambda *_: True, NOW)
+    assert (case.legs[0].payment is not None) is (changed == log)
 
 
 def test_the_tables_have_no_other_cells() -> None:

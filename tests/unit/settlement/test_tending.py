@@ -10,7 +10,7 @@ import pytest
 
 from gstable_server.chain.executor import operations as executor
 from gstable_server.chain.executor.model import Sender, State
-from gstable_server.chain.facts import DeliveryLog, PaymentLog, RailName
+from gstable_server.chain.facts import DeliveryLog, EscrowWhat, PaymentLog, RailName
 from gstable_server.chain.orders import ContractCall
 from gstable_server.chain.rails.port import Done, Send, Wait
 from gstable_server.chain.rails.testing import ScriptedRail
@@ -308,6 +308,45 @@ async def test_a_rail_that_does_not_deliver_hangs_and_goes_on_by_itself(
         "settling",
         "completed",
     ]
+
+
+async def test_a_solver_who_is_not_paid_back_is_told_of_once_and_never_to_the_session(
+    crossings: Crossings, clock: FakeClock
+) -> None:
+    view, payment, rail = await crossing(crossings, "seen", "final", token_id="polygon::usdt")
+    delivery = crossings.delivery(payment)
+    await crossings.hear(("seen", delivery), ("final", delivery))
+    clock.advance(119)
+    assert await crossings.watch() == 0
+    clock.advance(1)
+    assert await crossings.watch() == 1
+    assert await crossings.watch() == 0
+    rail.script = [step("release"), Done()]
+    assert await crossings.tend() == 1
+    await crossings.relay()
+    assert await crossings.causes() == ["release:this"]
+    assert (await crossings.view(view)).session.state is SessionState.COMPLETED
+    await crossings.hear(("seen", crossings.escrow(payment, EscrowWhat.RELEASED)))
+    assert await crossings.tend() == 1
+    clock.advance(1000)
+    assert await crossings.watch() == 0
+
+
+async def test_a_payment_that_goes_back_does_not_go_on(
+    crossings: Crossings, clock: FakeClock
+) -> None:
+    view, payment, rail = await crossing(crossings, "seen", "final", token_id="polygon::usdt")
+    clock.advance(120)
+    assert await crossings.watch() == 1
+    await crossings.relay()
+    rail.script = [step("recover")]
+    assert await crossings.tend() == 1
+    await crossings.relay()
+    assert await crossings.causes() == ["recover:this"]
+    assert (await crossings.view(view)).session.state is SessionState.SETTLEMENT_PENDING
+    taken = crossings.escrow(payment, EscrowWhat.RECLAIMED)
+    await crossings.hear(("seen", taken), ("final", taken))
+    assert await crossings.told_of_crossings() == ["started", "stalled", "returned"]
 
 
 async def test_a_delivery_that_is_taken_back_gives_the_rail_its_time_anew(

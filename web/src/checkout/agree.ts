@@ -110,6 +110,7 @@ function requireConsent(prepared: Prepared, typedData: TypedData, payer: string)
       require(primaryType === "ReceiveWithAuthorization");
       require(same(domain.verifyingContract, tokenAddress));
       require(same(message["from"], payer) && message["value"] === terms.total);
+      require(same(message["to"], terms.router));
       require(message["nonce"] === digest);
       require(message["validBefore"] === String(terms.deadline + 1));
       return;
@@ -121,6 +122,7 @@ function requireConsent(prepared: Prepared, typedData: TypedData, payer: string)
     case "permit2": {
       require(primaryType === "PermitBatchWitnessTransferFrom");
       require(spender !== null && same(domain.verifyingContract, spender));
+      require(same(message["spender"], terms.router));
       const legs = [terms.amount, terms.feeAmount].filter((leg) => BigInt(leg) > 0n);
       const permitted = message["permitted"] as { token: unknown; amount: unknown }[];
       require(permitted.length === legs.length);

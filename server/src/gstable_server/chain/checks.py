@@ -15,6 +15,7 @@ IS_RAIL = "isRail(address)"
 ROUTER_OF = "router()"
 TOKEN_MESSENGER = "tokenMessenger()"  # noqa: S105
 LOCAL_DOMAIN = "localDomain()"
+PERMIT2_OF = "permit2()"
 
 
 async def check_network(
@@ -22,10 +23,10 @@ async def check_network(
 ) -> list[str]:
     """Why ``network`` must not be used, one sentence each; empty when all is as configured.
 
-    Compared with the chain: its id; the router's code and signer; the code of every collector,
-    rail and foreign contract that money passes, that the router lists our collectors and rails
-    and that they serve this router; each token's code and decimals. Raises ``Passing`` when the
-    node does not answer.
+    Compared with the chain: its id; the router's code, signer and Permit2; the code of every
+    collector, rail and foreign contract that money passes, that the router lists our collectors
+    and rails and that they serve this router; each token's code and decimals. Raises ``Passing``
+    when the node does not answer.
     """
     chain_id = await rpc.chain_id()
     if chain_id != network.chain_id:
@@ -38,6 +39,7 @@ async def check_network(
     if not router_problems:
         if order_signer is not None:
             problems += await _signer_problems(rpc, what, network.router, order_signer)
+        problems += await _permit2_problems(rpc, what, network)
         for name, contract in network.contracts.configured.items():
             problems += await _our_contract_problems(rpc, network, name, contract)
     for name, contract in foreign_contracts(network).items():
@@ -91,6 +93,16 @@ async def _signer_problems(rpc: Rpc, what: str, router: Address, signer: Address
     if await _lists(rpc, router, abi.IS_SIGNER, signer):
         return []
     return [f"{what} does not accept orders signed by {to_checksum(signer)}"]
+
+
+async def _permit2_problems(rpc: Rpc, what: str, network: Network) -> list[str]:
+    """A payer's signature for another Permit2 than the router's could never be used."""
+    if network.permit2 is None:
+        return []
+    used = await number_of(rpc, network.router, abi.call_data(PERMIT2_OF))
+    if used == int.from_bytes(network.permit2, "big"):
+        return []
+    return [f"{what} does not use the permit2 {to_checksum(network.permit2)}"]
 
 
 async def _our_contract_problems(

@@ -1,14 +1,14 @@
-"""What a payer signs instead of sending a transaction, and what a collector is then told.
+"""What a payer signs instead of sending a transaction, and what the router is then told.
 
 Each consent names one order: by its digest (EIP-3009's nonce, Permit2's witness), or because
 only the payer may use it (EIP-2612). What is taken, and for whom, cannot be changed afterwards.
-The layouts are those of contracts/src/collectors.
+The layouts are those of contracts/src/ways and contracts/src/collectors.
 """
 
 from __future__ import annotations
 
 from gstable_server.chain import abi
-from gstable_server.chain.networks import Contract, Token
+from gstable_server.chain.networks import Token
 from gstable_server.chain.orders import SignedOrder
 from gstable_server.chain.typed_data import Domain, Struct, TypedData, Value
 from gstable_server.kernel.address import Address
@@ -52,16 +52,16 @@ VALID_AFTER = 0
 
 
 def erc3009_typed_data(signed: SignedOrder, payer: Address) -> TypedData:
-    """``ReceiveWithAuthorization`` of EIP-3009 to the collector, with the order as its nonce.
+    """``ReceiveWithAuthorization`` of EIP-3009 to the router, with the order as its nonce.
 
-    ``LookupError`` if the network has no such collector, or the token cannot do it.
+    ``LookupError`` if the token cannot do it.
     """
     token = signed.order.token
     if token.signing is None or not token.signing.erc3009:
         raise LookupError(f"{token.token_id} takes no authorizations (EIP-3009)")
     values: dict[str, Value] = {
         "from": payer,
-        "to": _configured(signed, "erc3009_collector").address,
+        "to": signed.network.router,
         "value": signed.order.total,
         "validAfter": VALID_AFTER,
         "validBefore": _valid_before(signed),
@@ -70,19 +70,10 @@ def erc3009_typed_data(signed: SignedOrder, payer: Address) -> TypedData:
     return TypedData(_token_domain(token), RECEIVE_WITH_AUTHORIZATION, values)
 
 
-def erc3009_data(signed: SignedOrder, signature: bytes) -> bytes:
-    """What ``Erc3009Collector`` is told; any signature that the payer's account accepts."""
-    return abi.encode(
-        abi.number_word(VALID_AFTER),
-        abi.number_word(_valid_before(signed)),
-        abi.Dynamic(signature),
-    )
-
-
 def permit2_typed_data(signed: SignedOrder, payer: Address) -> TypedData:
     """``PermitBatchWitnessTransferFrom`` of Permit2: the merchant's leg, the fee's, the order.
 
-    ``LookupError`` if the network has no Permit2 or no such collector.
+    ``LookupError`` if the network has no Permit2.
     """
     network, order = signed.network, signed.order
     if network.permit2 is None:
@@ -90,7 +81,7 @@ def permit2_typed_data(signed: SignedOrder, payer: Address) -> TypedData:
     legs = [order.total - order.fee_amount] + [order.fee_amount] * (order.fee_amount > 0)
     values: dict[str, Value] = {
         "permitted": [{"token": order.token.address, "amount": leg} for leg in legs],
-        "spender": _configured(signed, "permit2_collector").address,
+        "spender": network.router,
         "nonce": _permit2_nonce(signed),
         "deadline": order.deadline,
         "witness": {"digest": signed.digest, "payer": payer},
@@ -100,12 +91,8 @@ def permit2_typed_data(signed: SignedOrder, payer: Address) -> TypedData:
 
 
 def permit2_data(signed: SignedOrder, signature: bytes) -> bytes:
-    """What ``Permit2Collector`` is told; any signature that the payer's account accepts."""
-    return abi.encode(
-        abi.number_word(_permit2_nonce(signed)),
-        abi.number_word(signed.order.deadline),
-        abi.Dynamic(signature),
-    )
+    """What the router is told; any signature that the payer's account accepts."""
+    return abi.number_word(_permit2_nonce(signed)) + signature
 
 
 def permit_typed_data(signed: SignedOrder, payer: Address, nonce: int) -> TypedData:
@@ -118,7 +105,7 @@ def permit_typed_data(signed: SignedOrder, payer: Address, nonce: int) -> TypedD
         raise LookupError(f"{token.token_id} takes no permits (EIP-2612)")
     values: dict[str, Value] = {
         "owner": payer,
-        "spender": _configured(signed, "permit_collector").address,
+        "spender": _permit_collector(signed),
         "value": signed.order.total,
         "nonce": nonce,
         "deadline": signed.order.deadline,
@@ -155,8 +142,8 @@ def _token_domain(token: Token) -> Domain:
     return Domain(token.signing.name, token.signing.version, token.chain_id, token.address)
 
 
-def _configured(signed: SignedOrder, collector: str) -> Contract:
-    try:
-        return signed.network.contracts.collectors[collector]
-    except KeyError:
-        raise LookupError(f"{signed.network.name} has no {collector}") from None
+def _permit_collector(signed: SignedOrder) -> Address:
+    collector = signed.network.contracts.permit_collector
+    if collector is None:
+        raise LookupError(f"{signed.network.name} has no permit_collector")
+    return collector.address

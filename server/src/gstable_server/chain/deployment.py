@@ -113,12 +113,7 @@ class _Site:
 Arguments = Callable[[_Site], Sequence[bytes]]
 
 _COLLECTORS: Mapping[str, tuple[str, Arguments]] = {
-    "erc3009_collector": ("Erc3009Collector", lambda site: [site.word("router")]),
     "permit_collector": ("PermitCollector", lambda site: [site.word("router")]),
-    "permit2_collector": (
-        "Permit2Collector",
-        lambda site: [site.word("router"), abi.address_word(PERMIT2)],
-    ),
 }
 _RAILS: Mapping[str, tuple[str, Arguments]] = {
     "swap_rail": ("SwapRail", lambda site: [site.word("router"), site.word("swap_router")]),
@@ -169,7 +164,7 @@ def _write_down(site: _Site) -> None:
             script, NODE_MODULES, *site.tokens.values()
         )
     signer = abi.address_word(site.actors.order_signer)
-    site.create("router", "PaymentRouter", site.owner, signer)
+    site.create("router", "PaymentRouter", site.owner, signer, abi.address_word(PERMIT2))
     _transfer_protocol(site)
     for place, (artifact, arguments) in _COLLECTORS.items():
         site.create(place, artifact, *arguments(site))

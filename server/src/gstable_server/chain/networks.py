@@ -58,9 +58,7 @@ class Contract:
 class Contracts:
     """Collectors and rails on one network; what is None is not offered there."""
 
-    erc3009_collector: Contract | None = None
     permit_collector: Contract | None = None
-    permit2_collector: Contract | None = None
     deposit_collector: Contract | None = None
     swap_rail: Contract | None = None
     cctp_rail: Contract | None = None

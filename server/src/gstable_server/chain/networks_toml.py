@@ -68,9 +68,7 @@ class _TokenEntry(_Entry):
 class _Named(_Entry):
     """One text for each of our contracts: an address, or a code hash."""
 
-    erc3009_collector: str = ""
     permit_collector: str = ""
-    permit2_collector: str = ""
     deposit_collector: str = ""
     swap_rail: str = ""
     cctp_rail: str = ""
@@ -245,7 +243,6 @@ def _addresses(network: Network) -> list[Address]:
 def _require_complete(network: Network, at: str) -> None:
     """Refuse a contract without the setting that it works with, and the other way round."""
     for contract, setting, needed in (
-        ("permit2_collector", "permit2", network.permit2),
         ("swap_rail", "swap_pool_fee", network.swap_pool_fee),
         ("cctp_rail", "cctp", network.cctp),
     ):

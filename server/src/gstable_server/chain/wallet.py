@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 
 from gstable_server.chain.consents import (
-    erc3009_data,
     erc3009_typed_data,
     nonces_call,
     permit2_data,
@@ -18,7 +17,7 @@ from gstable_server.chain.consents import (
 )
 from gstable_server.chain.http_rpc import HttpRpc
 from gstable_server.chain.keys import address_of_key, sign_digest
-from gstable_server.chain.networks import Contract, Token
+from gstable_server.chain.networks import Token
 from gstable_server.chain.orders import (
     ContractCall,
     SignedOrder,
@@ -102,21 +101,21 @@ class Wallet:
         data = permit_typed_data(signed, self.address, int.from_bytes(nonce, "big"))
         consent = permit_data(signed, self.sign_typed_data(data))
         collector = signed.network.contracts.permit_collector
-        return await self.send(self._collected(signed, collector, consent))
+        assert collector is not None, "permit_typed_data looks it up"
+        return await self.send(collected_call(signed, self.address, collector.address, consent))
 
     def pay_by_authorization(self, signed: SignedOrder) -> ContractCall:
         """Sign an authorization whose nonce is the order, to be relayed (EIP-3009)."""
         signature = self.sign_typed_data(erc3009_typed_data(signed, self.address))
-        collector = signed.network.contracts.erc3009_collector
-        return self._collected(signed, collector, erc3009_data(signed, signature))
+        return collected_call(signed, self.address, signed.network.router, signature)
 
     async def pay_by_permit2(self, signed: SignedOrder) -> ContractCall:
         """Approve Permit2 for the exact amount, and sign the order for it, to be relayed."""
-        assert signed.network.permit2 is not None, f"{signed.network.name} has no Permit2"
-        await self._approve(signed.order.token, signed.network.permit2, signed.order.total)
+        permit2 = signed.network.permit2
+        assert permit2 is not None, f"{signed.network.name} has no Permit2"
+        await self._approve(signed.order.token, permit2, signed.order.total)
         signature = self.sign_typed_data(permit2_typed_data(signed, self.address))
-        collector = signed.network.contracts.permit2_collector
-        return self._collected(signed, collector, permit2_data(signed, signature))
+        return collected_call(signed, self.address, permit2, permit2_data(signed, signature))
 
     async def transfer(self, token: Token, receiver: Address, amount: int) -> bytes:
         """Move atomic units of ``token``; what paying to a deposit address is."""
@@ -125,9 +124,3 @@ class Wallet:
     async def _approve(self, token: Token, spender: Address, amount: int) -> None:
         receipt = await self.wait(await self.send(approve_call(token, spender, amount)))
         assert receipt.succeeded, "the estimate would have refused it"
-
-    def _collected(
-        self, signed: SignedOrder, collector: Contract | None, consent: bytes
-    ) -> ContractCall:
-        assert collector is not None, "what is signed names the collector"
-        return collected_call(signed, self.address, collector.address, consent)

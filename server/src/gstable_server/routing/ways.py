@@ -12,13 +12,13 @@ def ways(network: Network, token: Token, *, relays: bool) -> tuple[Way, ...]:
 
     ``relays``: whether this server sends payments that a payer only signed.
     """
-    contracts, signing = network.contracts, token.signing
+    signing = token.signing
     found: list[Way] = []
-    if relays and signing and signing.erc3009 and contracts.erc3009_collector:
+    if relays and signing and signing.erc3009:
         found.append(Way.ERC3009)
-    if relays and network.permit2 and contracts.permit2_collector:
+    if relays and network.permit2:
         found.append(Way.PERMIT2)
-    if signing and signing.permit and contracts.permit_collector:
+    if signing and signing.permit and network.contracts.permit_collector:
         found.append(Way.PERMIT)
     return (*found, Way.APPROVE)
 

@@ -7,14 +7,12 @@ from typing import Any
 
 from gstable_server.chain import orders
 from gstable_server.chain.consents import (
-    erc3009_data,
     erc3009_typed_data,
     permit2_data,
     permit2_typed_data,
     permit_data,
     permit_typed_data,
 )
-from gstable_server.chain.networks import Contract
 from gstable_server.chain.orders import ContractCall, SignedOrder
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.errors import invalid_field
@@ -66,22 +64,25 @@ def collected_call(signed: SignedOrder, way: Way, payer: Address, signature: byt
     """
     collector, data = _consent(signed, way, signature)
     if collector is None:
-        raise LookupError(f"{signed.network.name} no longer has that collector")
-    return orders.collected_call(signed, payer, collector.address, data)
+        raise LookupError(f"{signed.network.name} no longer takes {way.value}")
+    return orders.collected_call(signed, payer, collector, data)
 
 
-def _consent(signed: SignedOrder, way: Way, signature: bytes) -> tuple[Contract | None, bytes]:
-    """Who collects that way, and what it is told."""
-    contracts = signed.network.contracts
+def _consent(signed: SignedOrder, way: Way, signature: bytes) -> tuple[Address | None, bytes]:
+    """Who collects that way, and what it is told; the router itself collects EIP-3009, and in
+    Permit2's name Permit2."""
+    network = signed.network
     match way:
         case Way.APPROVE | Way.DEPOSIT:
             raise ValueError(f"{way.value} needs no signature")
         case Way.ERC3009:
-            return contracts.erc3009_collector, erc3009_data(signed, signature)
+            return network.router, signature
         case Way.PERMIT2:
-            return contracts.permit2_collector, permit2_data(signed, signature)
+            return network.permit2, permit2_data(signed, signature)
         case Way.PERMIT:
-            return contracts.permit_collector, _permit_data(signed, signature)
+            collector = network.contracts.permit_collector
+            address = collector.address if collector else None
+            return address, _permit_data(signed, signature)
 
 
 def _permit_data(signed: SignedOrder, signature: bytes) -> bytes:

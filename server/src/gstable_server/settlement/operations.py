@@ -175,7 +175,18 @@ async def watch(tx: Tx, settler: Settler) -> int:
             _tell(tx, news)
             log.error("a crossing hangs", payment=settlement.name, reason=settlement.reason)
             told += 1
-    return told
+    return told + await _watch_unpaid(tx, settler)
+
+
+async def _watch_unpaid(tx: Tx, settler: Settler) -> int:
+    """Say aloud where a solver waits for the payer's money: the payer may soon take it back. It
+    is no news to the session, whose merchant is paid."""
+    unpaid = await store.lock_unpaid(tx, tx.now - settler.stall_after, BATCH)
+    for settlement in unpaid:
+        hanging = replace(settlement, stalled_at=tx.now)
+        await store.put(tx, hanging, Stage.COMPLETED, tx.now)
+        log.critical("a fill is not paid back", payment=settlement.name, reason=settlement.reason)
+    return len(unpaid)
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,6 +186,19 @@ async def lock_slow(tx: Tx, since: datetime, limit: int) -> list[Settlement]:
     return [_settlement(row) for row in rows]
 
 
+async def lock_unpaid(tx: Tx, since: datetime, limit: int) -> list[Settlement]:
+    """Crossings that arrived for good, whose rail has had more to do since then: whoever brought
+    the money has not got the payer's. Without those that are known to hang."""
+    rows = await tx.fetch(
+        "SELECT * FROM settlements WHERE due_at IS NOT NULL AND stage = 'completed' "
+        "AND stalled_at IS NULL AND progress_at <= $1 ORDER BY due_at LIMIT $2 "
+        "FOR UPDATE SKIP LOCKED",
+        since,
+        limit,
+    )
+    return [_settlement(row) for row in rows]
+
+
 async def list_open(tx: Tx, limit: int) -> list[tuple[Settlement, Stage]]:
     """Crossings of which the rail still has something to do, the one that moved least first."""
     rows = await tx.fetch(

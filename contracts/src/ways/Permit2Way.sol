@@ -3,44 +3,43 @@ pragma solidity 0.8.37;
 
 import {TokenLegs} from "../TokenLegs.sol";
 import {IPermit2} from "../interfaces/IPermit2.sol";
+import {ITokenCollector} from "../interfaces/ITokenCollector.sol";
 import {CounterfactualWallets} from "./CounterfactualWallets.sol";
-import {RouterServant} from "./RouterServant.sol";
 
 /// @title Takes tokens on a signed Permit2 transfer, so that the payer needs no gas.
 /// @notice The witness of the transfer is the digest of the order and the payer: it pays that
 ///         order from that account or nothing. Both legs go straight to their receivers.
-contract Permit2Collector is RouterServant, CounterfactualWallets {
-    /// @notice The EIP-712 type hash of the witness.
+abstract contract Permit2Way is CounterfactualWallets {
     /// @dev The payer is in it because a Permit2 signature does not name the account that pays,
     ///      and two wallets of one owner may take the same signature.
-    bytes32 public constant WITNESS_TYPEHASH =
+    bytes32 private constant WITNESS_TYPEHASH =
         keccak256("PaymentWitness(bytes32 digest,address payer)");
 
     string private constant WITNESS_TYPE_STRING = "PaymentWitness witness)"
         "PaymentWitness(bytes32 digest,address payer)"
         "TokenPermissions(address token,uint256 amount)";
 
-    /// @notice Uniswap's Permit2, or whatever serves as it on this chain.
-    IPermit2 public immutable permit2;
+    /// @notice Uniswap's Permit2, or the zero address where a chain has none.
+    address public immutable permit2;
 
-    constructor(address router_, address permit2_) RouterServant(router_) {
-        permit2 = IPermit2(permit2_);
+    constructor(address permit2_) {
+        permit2 = permit2_;
     }
 
-    /// @notice Take both legs.
-    /// @param data abi.encode(uint256 nonce, uint256 deadline, bytes signature): the payer's
+    /// @dev Takes both legs. Reverts with Permit2's own errors.
+    /// @param deadline The last second at which the transfer is in time.
+    /// @param data Permit2's nonce (32 bytes), and then the payer's signature of a
     ///        PermitBatchWitnessTransferFrom of `amount` and, unless it is 0, `feeAmount` with
-    ///        this contract as spender. The signature may be one of a contract wallet (EIP-1271),
-    ///        deployed or not (ERC-6492).
-    function collect(Collection calldata collection, bytes calldata data)
-        external
-        onlyRouter
-        returns (uint256 feeReceived)
-    {
-        (uint256 nonce, uint256 deadline, bytes memory signature) =
-            abi.decode(data, (uint256, uint256, bytes));
-        signature = _unwrapped(collection.payer, signature);
-        IPermit2.PermitBatchTransferFrom memory permit = _permit(collection, nonce, deadline);
+    ///        this contract as spender. It may be one of a contract wallet (EIP-1271), deployed
+    ///        or not (ERC-6492).
+    function _collectByPermit2(
+        ITokenCollector.Collection memory collection,
+        uint256 deadline,
+        bytes calldata data
+    ) internal returns (uint256 feeReceived) {
+        bytes memory signature = _unwrapped(collection.payer, data[32:]);
+        IPermit2.PermitBatchTransferFrom memory permit =
+            _permit(collection, uint256(bytes32(data[:32])), deadline);
         IPermit2.SignatureTransferDetails[] memory legs = _legs(collection);
         if (legs.length == 1) {
             _transfer(permit, legs, collection, signature);
@@ -50,25 +49,24 @@ contract Permit2Collector is RouterServant, CounterfactualWallets {
         // One leg that fails undoes the whole batch. Without the fee, the other leg decides.
         legs[1].requestedAmount = 0;
         _transfer(permit, legs, collection, signature);
-        TokenLegs.requireFunded(
-            collection.token, collection.payer, address(permit2), collection.feeAmount
-        );
+        TokenLegs.requireFunded(collection.token, collection.payer, permit2, collection.feeAmount);
     }
 
     function _tryTransfer(
         IPermit2.PermitBatchTransferFrom memory permit,
         IPermit2.SignatureTransferDetails[] memory legs,
-        Collection calldata collection,
+        ITokenCollector.Collection memory collection,
         bytes memory signature
     ) private returns (bool) {
-        try permit2.permitWitnessTransferFrom(
-            permit,
-            legs,
-            collection.payer,
-            _witness(collection.digest, collection.payer),
-            WITNESS_TYPE_STRING,
-            signature
-        ) {
+        try IPermit2(permit2)
+            .permitWitnessTransferFrom(
+                permit,
+                legs,
+                collection.payer,
+                _witness(collection.digest, collection.payer),
+                WITNESS_TYPE_STRING,
+                signature
+            ) {
             return true;
         } catch {
             return false;
@@ -78,20 +76,21 @@ contract Permit2Collector is RouterServant, CounterfactualWallets {
     function _transfer(
         IPermit2.PermitBatchTransferFrom memory permit,
         IPermit2.SignatureTransferDetails[] memory legs,
-        Collection calldata collection,
+        ITokenCollector.Collection memory collection,
         bytes memory signature
     ) private {
-        permit2.permitWitnessTransferFrom(
-            permit,
-            legs,
-            collection.payer,
-            _witness(collection.digest, collection.payer),
-            WITNESS_TYPE_STRING,
-            signature
-        );
+        IPermit2(permit2)
+            .permitWitnessTransferFrom(
+                permit,
+                legs,
+                collection.payer,
+                _witness(collection.digest, collection.payer),
+                WITNESS_TYPE_STRING,
+                signature
+            );
     }
 
-    function _permit(Collection calldata collection, uint256 nonce, uint256 deadline)
+    function _permit(ITokenCollector.Collection memory collection, uint256 nonce, uint256 deadline)
         private
         pure
         returns (IPermit2.PermitBatchTransferFrom memory permit)
@@ -105,7 +104,7 @@ contract Permit2Collector is RouterServant, CounterfactualWallets {
         permit.deadline = deadline;
     }
 
-    function _legs(Collection calldata collection)
+    function _legs(ITokenCollector.Collection memory collection)
         private
         pure
         returns (IPermit2.SignatureTransferDetails[] memory legs)

@@ -3,7 +3,6 @@ pragma solidity 0.8.37;
 
 import {IPaymentRouter} from "../../src/interfaces/IPaymentRouter.sol";
 import {IPermit2} from "../../src/interfaces/IPermit2.sol";
-import {ITokenCollector} from "../../src/interfaces/ITokenCollector.sol";
 import {CollectorTest} from "../support/CollectorTest.sol";
 
 /// @notice Payment by a Permit2 transfer with witness, relayed by anybody.
@@ -111,14 +110,14 @@ contract Permit2Test is CollectorTest {
         bytes32 hash = transferHash(
             stranger, order.token, order.merchantAmount, order.feeAmount, router.digestOf(order), 0
         );
-        bytes memory data = abi.encode(0, LATER, signedWith(PAYER_KEY, hash));
+        bytes memory data = abi.encodePacked(uint256(0), signedWith(PAYER_KEY, hash));
         refusesWith(order, payer, permit2, data, abi.encodeWithSelector(INVALID_SIGNER));
     }
 
     function test_con_10_a_transfer_cannot_be_used_outside_the_router() public {
         IPaymentRouter.PaymentOrder memory order = orderIn(address(usdc));
         bytes memory data = dataPermit2(order, 0);
-        (,, bytes memory signature) = abi.decode(data, (uint256, uint256, bytes));
+        bytes memory signature = signatureIn(data);
         IPermit2.PermitBatchTransferFrom memory transfer;
         transfer.permitted = new IPermit2.TokenPermissions[](2);
         transfer.permitted[0] = IPermit2.TokenPermissions(order.token, order.merchantAmount);
@@ -150,20 +149,21 @@ contract Permit2Test is CollectorTest {
         payWith(order, payer, permit2, data);
     }
 
-    function test_con_04_a_transfer_has_its_own_time() public {
+    function test_con_04_a_transfer_lasts_as_long_as_its_order() public {
         IPaymentRouter.PaymentOrder memory order = orderIn(address(usdc));
-        order.deadline = LATER + 1;
+        order.deadline = LATER - 1;
+        bytes memory reason = abi.encodeWithSelector(INVALID_SIGNER);
+        refusesWith(order, payer, permit2, dataPermit2(order, 0), reason);
+        order.deadline = LATER;
         bytes memory data = dataPermit2(order, 0);
-        vm.warp(LATER + 1);
-        refusesWith(
-            order,
-            payer,
-            permit2,
-            data,
-            abi.encodeWithSignature("SignatureExpired(uint256)", LATER)
-        );
         vm.warp(LATER);
         payWith(order, payer, permit2, data);
+    }
+
+    function test_refuses_data_without_a_nonce() public {
+        IPaymentRouter.PaymentOrder memory order = orderIn(address(usdc));
+        refusesWith(order, payer, permit2, "", "");
+        refusesWith(order, payer, permit2, new bytes(31), "");
     }
 
     function test_con_01_refuses_blacklisted_merchants() public {
@@ -184,7 +184,7 @@ contract Permit2Test is CollectorTest {
         bytes32 hash = transferHash(
             payer, address(usdt), order.amount, order.feeAmount, router.digestOfRouted(order), 7
         );
-        bytes memory data = abi.encode(7, LATER, signedWith(PAYER_KEY, hash));
+        bytes memory data = abi.encodePacked(uint256(7), signedWith(PAYER_KEY, hash));
         bytes memory signature = signedRouted(order);
         expectRouted(order, payer, [uint256(99_700_000), 300_000, 99_700_000]);
         vm.prank(relayer);
@@ -212,10 +212,11 @@ contract Permit2Test is CollectorTest {
         vm.assertTrue(payments > 10, "no gas limit was enough");
     }
 
-    function test_only_the_router_collects() public {
-        ITokenCollector.Collection memory collection;
-        vm.expectRevert(abi.encodeWithSelector(ITokenCollector.NotTheRouter.selector, stranger));
-        vm.prank(stranger);
-        ITokenCollector(permit2).collect(collection, "");
+    /// @dev The data without Permit2's nonce in front.
+    function signatureIn(bytes memory data) private pure returns (bytes memory signature) {
+        signature = new bytes(65);
+        for (uint256 index = 0; index < 65; index++) {
+            signature[index] = data[32 + index];
+        }
     }
 }

@@ -117,7 +117,8 @@ contract ContractWalletsTest is CollectorTest {
                 address(usdc), abi.encodeWithSelector(usdc.approve.selector, PERMIT2, 100 * UNIT)
             );
         order.sessionKey = keccak256("second");
-        payWith(order, future, permit2, wrapped(transferred(order, future), deployment()));
+        bytes memory signature = wrapped(signedTransfer(order, future), deployment());
+        payWith(order, future, permit2, abi.encodePacked(uint256(0), signature));
         vm.assertEq(balance(address(usdc), future), 0, "paid twice, for two sessions");
     }
 
@@ -154,14 +155,12 @@ contract ContractWalletsTest is CollectorTest {
         bytes memory theft =
             abi.encodeWithSelector(usdc.transferFrom.selector, payer, stranger, FUNDS);
         address future = factory.addressOf(vm.addr(PAYER_KEY));
-        (uint256 nonce, uint256 deadline, bytes memory inner) =
-            abi.decode(authorized(order, future), (uint256, uint256, bytes));
-        bytes memory signature = bytes.concat(abi.encode(address(usdc), theft, inner), SUFFIX);
+        bytes memory inner = authorized(order, future);
         refusesWith(
             order,
             future,
             erc3009,
-            abi.encode(nonce, deadline, signature),
+            bytes.concat(abi.encode(address(usdc), theft, inner), SUFFIX),
             abi.encodeWithSignature("WalletNotDeployed(address,address)", future, address(usdc))
         );
         vm.assertEq(balance(address(usdc), payer), FUNDS, "payer");
@@ -175,7 +174,7 @@ contract ContractWalletsTest is CollectorTest {
         bytes32 hash = authorization(
             account, order.token, order.merchantAmount + order.feeAmount, router.digestOf(order)
         );
-        return abi.encode(0, LATER, signedWith(PAYER_KEY, hash));
+        return signedWith(PAYER_KEY, hash);
     }
 
     function transferred(IPaymentRouter.PaymentOrder memory order, address account)
@@ -183,27 +182,31 @@ contract ContractWalletsTest is CollectorTest {
         view
         returns (bytes memory)
     {
+        return abi.encodePacked(uint256(0), signedTransfer(order, account));
+    }
+
+    function signedTransfer(IPaymentRouter.PaymentOrder memory order, address account)
+        private
+        view
+        returns (bytes memory)
+    {
         bytes32 hash = transferHash(
             account, order.token, order.merchantAmount, order.feeAmount, router.digestOf(order), 0
         );
-        return abi.encode(0, LATER, signedWith(PAYER_KEY, hash));
+        return signedWith(PAYER_KEY, hash);
     }
 
     function deployment() private pure returns (bytes memory) {
         return abi.encodeCall(WalletFactory.deploy, (vm.addr(PAYER_KEY)));
     }
 
-    /// @dev The same data with its signature wrapped for ERC-6492.
-    function wrapped(bytes memory data, bytes memory instructions)
+    /// @dev Wrapped for ERC-6492.
+    function wrapped(bytes memory inner, bytes memory instructions)
         private
         view
         returns (bytes memory)
     {
-        (uint256 first, uint256 second, bytes memory inner) =
-            abi.decode(data, (uint256, uint256, bytes));
-        bytes memory signature =
-            bytes.concat(abi.encode(address(factory), instructions, inner), SUFFIX);
-        return abi.encode(first, second, signature);
+        return bytes.concat(abi.encode(address(factory), instructions, inner), SUFFIX);
     }
 
     function fails(address collector_, bytes memory data) private {
