@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from bench import sessions
+from bench import latency, sessions
+from bench.latency import run as latency_run
 from bench.sessions import run as sessions_run
 
-BENCHES = {"sessions": (sessions.__doc__, sessions_run.main)}
+BENCHES = {
+    "sessions": (sessions.__doc__, sessions_run.main),
+    "latency": (latency.__doc__, latency_run.main),
+}
 
 
 def main(arguments: list[str]) -> int:
