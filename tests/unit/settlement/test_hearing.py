@@ -406,3 +406,21 @@ async def test_a_session_whose_payer_took_the_money_back_can_be_paid_again(
     assert after.session.state is SessionState.COMPLETED
     assert after.payment is not None
     assert after.payment.token_id == "ethereum::usdc"
+
+
+async def test_con_16_money_for_another_token_of_the_merchants_does_not_pay(
+    crossings: Crossings,
+) -> None:
+    """Who has stolen the key that signs orders may promise the amount in another token."""
+    view = await crossings.open()
+    usdt = crossings.world.desk.networks.require_token("ethereum::usdt", view.session.tenant.mode)
+    payment = await crossings.paid(
+        view,
+        "polygon::usdc",
+        settlement_chain_id=usdt.chain_id,
+        settlement_token=usdt.address,
+    )
+    await crossings.hear(("seen", payment), ("final", payment))
+    after = await crossings.view(view)
+    assert after.session.state is SessionState.INITIALIZED
+    assert [one.flags for one in after.payments] == [frozenset({Flag.WRONG_TOKEN})]
