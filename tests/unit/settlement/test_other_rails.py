@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 
 from gstable_server.chain.facts import RailName
+from gstable_server.chain.rails.hold import HoldTerms
+from gstable_server.kernel.clock import UnixSeconds
 from gstable_server.sessions.model import SessionState
 from gstable_server.sessions.wire import render, render_transaction
-from tests.unit.settlement.crossings import Crossings, after_payment
+from tests.unit.settlement.crossings import SOLVER, Crossings, after_payment
 
 pytestmark = pytest.mark.anyio
 
@@ -54,6 +56,7 @@ async def test_an_authorised_payment_stays_paid(crossings: Crossings) -> None:
     held = replace(
         log,
         rail=RailName.HOLD,
+        rail_data=HoldTerms(UnixSeconds(2_000_000_000), 2000, SOLVER, SOLVER).encoded,
         settlement_chain_id=usdc.chain_id,
         settlement_token=usdc.address,
     )

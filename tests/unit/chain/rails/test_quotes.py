@@ -165,4 +165,5 @@ def test_hold_is_given_everything_and_reads_its_own_terms() -> None:
     assert amount_of(HOLD, asked) == 10_020_000
     terms = hold_terms(HOLD.start(asked, DEADLINE).data)
     assert terms.capture_before == DEADLINE + 7 * 24 * 3600
-    assert (terms.fee_ppm, terms.fee_receiver, terms.operator) == (2000, FEE_RECEIVER, SOLVER)
+    # 20,000 of 10,020,000: the merchant who captures all of it gets what was promised.
+    assert (terms.fee_ppm, terms.fee_receiver, terms.operator) == (1996, FEE_RECEIVER, SOLVER)
