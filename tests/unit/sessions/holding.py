@@ -135,6 +135,17 @@ class Holder:
         async with self.world.db.read() as tx:
             return [view.intent for view in await list_open(tx)]
 
+    async def signed(self, cause: str, log: HoldLog) -> None:
+        """The executor has signed the transaction of ``log`` for that intent."""
+        async with self.world.db.begin() as tx:
+            await tx.execute(
+                "UPDATE executor_intents SET state = 'sent', account = $2, nonce = 0, tx_hash = $3 "
+                "WHERE cause = $1",
+                cause,
+                b"\x0b" * 20,
+                log.tx_hash,
+            )
+
     async def intent_state(self, cause: str) -> str:
         async with self.world.db.read() as tx:
             found = await find(tx, cause)

@@ -221,6 +221,21 @@ async def test_what_is_mined_is_counted_once_whoever_tells_it_first(holder: Hold
         assert code == 100601
 
 
+async def test_our_own_capture_is_known_by_its_log_before_the_executor_tells(
+    holder: Holder,
+) -> None:
+    view = await holder.authorized()
+    await holder.capture(view, 6_000_000)
+    [intent] = await holder.intents()
+    log = holder.log(view, "captured", 6_000_000)
+    await holder.signed(intent.cause, log)
+    await holder.hear("seen", log=log)
+    await holder.capture(view, 4_000_000)
+    await holder.hear("reorged", log=log)
+    code, _ = await holder.refused(CAPTURE, view, amount=2)
+    assert code == 100601
+
+
 async def test_a_reorganised_capture_of_ours_is_on_its_way_again(holder: Holder) -> None:
     view = await holder.authorized()
     await holder.capture(view, 6_000_000)

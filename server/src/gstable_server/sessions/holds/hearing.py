@@ -68,9 +68,21 @@ async def hear(tx: Tx, desk: Desk, stored: StoredEvent) -> None:
     if session is None:
         log.warning("a hold of no session", network=seen.network, tx=seen.tx_hash.hex())
         return
+    if state is MoveState.SEEN:
+        await _recognise(tx, session, seen)
     view = await _recount(tx, session, seen.network)
     if state is MoveState.FINAL:
         await _final(tx, desk, view, move)
+
+
+async def _recognise(tx: Tx, session: Session, seen: HoldLog) -> None:
+    """Know our own transaction by its log, before the executor tells that it is mined: else what
+    it moved would count twice for a moment, as gone and as on its way."""
+    for one in await store.instructions_of(tx, session.session_id):
+        if one.state is InstructionState.REQUESTED and one.tx_hash is None:
+            view = await executor.find(tx, one.cause)
+            if view is not None and view.tx_hash == seen.tx_hash:
+                await store.move(tx, one, replace(one, tx_hash=seen.tx_hash))
 
 
 async def _moved(
