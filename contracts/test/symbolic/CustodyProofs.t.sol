@@ -47,12 +47,13 @@ contract CustodyProofs is SymbolicTest {
         assert(ICustodyRail(address(holds)).owed(address(token)) == amount - captured);
     }
 
-    /// @dev Rounded up: less than one atomic unit above the agreed 0.3 %.
-    function check_con_11_the_fee_of_a_capture_is_the_agreed_part(uint48 captured) public {
-        if (!holding(captured) || !captures(captured)) return;
-        uint256 fee = token.balanceOf(FEE_RECEIVER);
-        assert(fee * 1_000_000 >= uint256(captured) * FEE_PPM);
-        assert(fee * 1_000_000 < uint256(captured) * FEE_PPM + 1_000_000);
+    function check_con_11_the_fee_of_a_capture_is_the_agreed_part(uint96 amount, uint96 captured)
+        public
+    {
+        if (!holding(amount) || !captures(captured)) return;
+        uint256 fee = (uint256(captured) * FEE_PPM + 999_999) / 1_000_000;
+        assert(token.balanceOf(FEE_RECEIVER) == fee);
+        assert(token.balanceOf(MERCHANT) == captured - fee);
     }
 
     function check_what_is_left_of_a_hold_goes_back_once(
