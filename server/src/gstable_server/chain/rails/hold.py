@@ -91,9 +91,9 @@ def reclaim_call(network: Network, session_key: bytes) -> ContractCall:
 
 
 class HoldRail:
-    """At most ``fee_ppm`` of every capture goes to ``fee_receiver``; ``operator`` captures and voids on
-    behalf of merchants, or is the zero address. A hold lasts ``capture_seconds`` after the last
-    second in which it may be paid."""
+    """At most ``fee_ppm`` of every capture goes to ``fee_receiver``; ``operator`` captures and
+    voids on behalf of merchants, or is the zero address. A hold lasts ``capture_seconds`` after
+    the last second in which it may be paid."""
 
     def __init__(
         self,
