@@ -2,9 +2,10 @@
 
     python3 contracts/coverage.py FILE
 
-Exits with 1 when a line of `src/` is never run, or an `if` never taken. The other side of an `if` is
-judged by its lines, as forge does not see it in code of the intermediate representation; nor does it
-see the refusing side of a `require`: tests/tidy/test_contracts.py checks that every error is met.
+Exits with 1 when a line of `src/` is never run, or an `if` never taken. The other side of an `if`
+is judged by its lines, as forge does not see it in code of the intermediate representation. Nor
+does it see the refusing side of a `require`: tests/tidy/test_contracts.py checks that every error
+is met.
 """
 
 from __future__ import annotations
