@@ -195,6 +195,8 @@ class PaidAcross(RuleBasedStateMachine):
         self.clock.advance(seconds)
         expected = self.expected.clock(self.clock.now())
         assert self.bench.run(self.crossings.watch()) == expected
+        # Told to the operator only: no session moves by it.
+        self.bench.run(self.crossings.watch_unpaid())
         self.bench.run(self.crossings.relay())
 
     @rule(pick=st.integers(0, 20))

@@ -193,6 +193,7 @@ async def _reclaim_holds(tx: Tx, world: World) -> None:
 
 async def _watch_settlements(tx: Tx, world: World) -> None:
     await settlement.watch(tx, world.settler)
+    await settlement.watch_unpaid(tx, world.settler)
 
 
 async def _forget_idempotency_keys(tx: Tx, world: World) -> None:

@@ -212,7 +212,8 @@ async def test_a_collection_that_was_not_mined_in_time_goes_back_instead(till: T
     await till.send(deposit, DUE)
 
     async def is_refused() -> bool:
-        return await till.states() == [("sweep", State.REFUSED)]
+        # The way back may be wanted in the same turn.
+        return ("sweep", State.REFUSED) in await till.states()
 
     await till.work(is_refused)
     await till.devnet.set_balance(NETWORK, address_of_key(RELAYER_KEY), 10 * ETHER)

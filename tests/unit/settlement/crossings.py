@@ -201,6 +201,9 @@ class Crossings:
     async def watch(self) -> int:
         return await self.db.run(settlement.watch, self.flow.settler)
 
+    async def watch_unpaid(self) -> int:
+        return await self.db.run(settlement.watch_unpaid, self.flow.settler)
+
     async def tend(self) -> int:
         """One look of the worker at what is due; returns how many rails it asked."""
         due = await self.db.run(settlement.take_due)

@@ -317,10 +317,10 @@ async def test_a_solver_who_is_not_paid_back_is_told_of_once_and_never_to_the_se
     delivery = crossings.delivery(payment)
     await crossings.hear(("seen", delivery), ("final", delivery))
     clock.advance(119)
-    assert await crossings.watch() == 0
+    assert await crossings.watch_unpaid() == 0
     clock.advance(1)
-    assert await crossings.watch() == 1
-    assert await crossings.watch() == 0
+    assert await crossings.watch_unpaid() == 1
+    assert await crossings.watch_unpaid() == 0
     rail.script = [step("release"), Done()]
     assert await crossings.tend() == 1
     await crossings.relay()
@@ -329,7 +329,7 @@ async def test_a_solver_who_is_not_paid_back_is_told_of_once_and_never_to_the_se
     await crossings.hear(("seen", crossings.escrow(payment, EscrowWhat.RELEASED)))
     assert await crossings.tend() == 1
     clock.advance(1000)
-    assert await crossings.watch() == 0
+    assert await crossings.watch_unpaid() == 0
 
 
 async def test_a_payment_that_goes_back_does_not_go_on(

@@ -175,12 +175,12 @@ async def watch(tx: Tx, settler: Settler) -> int:
             _tell(tx, news)
             log.error("a crossing hangs", payment=settlement.name, reason=settlement.reason)
             told += 1
-    return told + await _watch_unpaid(tx, settler)
+    return told
 
 
-async def _watch_unpaid(tx: Tx, settler: Settler) -> int:
+async def watch_unpaid(tx: Tx, settler: Settler) -> int:
     """Say aloud where a solver waits for the payer's money: the payer may soon take it back. It
-    is no news to the session, whose merchant is paid."""
+    is no news to the session, whose merchant is paid. Returns how many were told."""
     unpaid = await store.lock_unpaid(tx, tx.now - settler.stall_after, BATCH)
     for settlement in unpaid:
         hanging = replace(settlement, stalled_at=tx.now)
