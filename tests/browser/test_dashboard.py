@@ -93,10 +93,10 @@ def window(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Window
     page = context.new_page()
     refused: list[str] = []
     page.on("console", lambda message: refused.append(message.text))
-    # What a page still preloads when the next one is opened is given up, and no fault of the page.
+    # A browser without JavaScript gives up the modules that a page preloads: no fault of the page.
     page.on(
         "requestfailed",
-        lambda failed: failed.failure == "net::ERR_ABORTED" or refused.append(failed.url),
+        lambda failed: failed.resource_type == "script" or refused.append(failed.url),
     )
     yield Window(page, width)
     # Before the end: closing gives up what is still loading. The pages that answer 4xx on purpose
