@@ -7,34 +7,26 @@ unit and zero in sum, each change told once. Either end may be told of first.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
     rule,
-    run_state_machine_as_test,
 )
 
 from gstable_server.chain.facts import DeliveryLog, EscrowLog, EscrowWhat, PaymentLog, RailName
-from gstable_server.plumbing.db import Database
-from gstable_server.plumbing.system import SystemIdMint
-from gstable_server.plumbing.testing import FakeClock
 from gstable_server.sessions.model import SessionView
+from tests.property.bench import START, Bench, bench_at, play
 from tests.property.crossing_oracle import STANDS, Crossing, Expected, Place
 from tests.unit.settlement.crossings import SOLVER, Crossings, new_crossings
 
-START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 # One a network: a router takes each session once.
 PAYING = ("polygon::usdc", "arbitrumone::usdt", "ethereum::usdc")
 EMPTY = """
@@ -42,14 +34,6 @@ TRUNCATE sessions, payments, ledger_transfers, events, outbox, settlements, sett
     executor_intents CASCADE
 """
 MOVES = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 11)), min_size=1, max_size=8)
-T = TypeVar("T")
-
-
-@dataclass
-class Bench:
-    run: Callable[[Awaitable[Any]], Any]
-    crossings: Crossings
-    clock: FakeClock
 
 
 @dataclass
@@ -66,11 +50,11 @@ Move = Callable[[Both], None]
 
 
 class PaidAcross(RuleBasedStateMachine):
-    bench: Bench
+    bench: Bench[Crossings]
 
     def __init__(self) -> None:
         super().__init__()
-        self.crossings, self.clock = self.bench.crossings, self.bench.clock
+        self.crossings, self.clock = self.bench.world, self.bench.clock
         self.clock.set(START)
         self.bench.run(self._execute(EMPTY))
         self.told: list[tuple[str, Any]] = []
@@ -298,38 +282,12 @@ class PaidAcross(RuleBasedStateMachine):
         assert not any(sums.values())
 
 
-@contextmanager
-def bench_at(url: str) -> Iterator[Bench]:
-    clock = FakeClock(START)
-    with asyncio.Runner() as runner:
-        db = runner.run(Database.connect(url, clock=clock, ids=SystemIdMint(), size=2))
-
-        async def ready(work: Awaitable[T]) -> T:
-            return await work
-
-        try:
-            crossings = runner.run(new_crossings(db))
-            yield Bench(lambda work: runner.run(ready(work)), crossings, clock)
-        finally:
-            runner.run(db.close())
-
-
 @pytest.mark.slow
 def test_crossings_do_what_an_independent_model_says(database_url: str) -> None:
-    with bench_at(database_url) as bench:
+    with bench_at(database_url, new_crossings) as bench:
 
         class OnThisBench(PaidAcross):
             pass
 
         OnThisBench.bench = bench
-        run_state_machine_as_test(
-            OnThisBench,
-            settings=settings(
-                max_examples=40,
-                stateful_step_count=15,
-                deadline=None,
-                database=None,
-                phases=(Phase.generate,),  # shrinking on a database takes minutes
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
+        play(OnThisBench, examples=40, steps=15)

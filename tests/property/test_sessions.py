@@ -10,16 +10,12 @@ I7 each change of state is told exactly once, and nothing else is told.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -27,22 +23,18 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from gstable_server.chain.facts import PaymentLog
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.errors import Refused
 from gstable_server.kernel.ids import SessionId
-from gstable_server.plumbing.db import Database
-from gstable_server.plumbing.system import SystemIdMint
-from gstable_server.plumbing.testing import FakeClock
 from gstable_server.sessions import hearing, operations
 from gstable_server.sessions.model import PaymentState, SessionState
+from tests.property.bench import START, Bench, bench_at, play
 from tests.property.session_oracle import Expected, Money, Place, add_to_book
 from tests.unit.sessions.world import USDC, USDT, World, new_world
 
-START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 SESSIONS_MAX = 2
 PAYMENTS_MAX = 5
 UNLISTED = replace(USDC, address=Address(b"\x0e" * 20))
@@ -69,7 +61,6 @@ LEGAL = {
 }
 EMPTY = "TRUNCATE sessions, payments, ledger_transfers, events CASCADE"
 ORDERED = st.sampled_from([True, True, True, False])
-T = TypeVar("T")
 
 
 @dataclass
@@ -115,19 +106,10 @@ ways = st.builds(
 )
 
 
-@dataclass
-class Bench:
-    """The event loop and the database that all examples share."""
-
-    run: Callable[[Awaitable[Any]], Any]
-    world: World
-    clock: FakeClock
-
-
 class Sessions(RuleBasedStateMachine):
     """The rules: what may happen. The invariants: what must be so after each."""
 
-    bench: Bench
+    bench: Bench[World]
 
     def __init__(self) -> None:
         super().__init__()
@@ -399,38 +381,12 @@ class Sessions(RuleBasedStateMachine):
 STANDING = frozenset({Place.CHAIN, Place.DEEP})
 
 
-@contextmanager
-def bench_at(url: str) -> Iterator[Bench]:
-    clock = FakeClock(START)
-    with asyncio.Runner() as runner:
-        db = runner.run(Database.connect(url, clock=clock, ids=SystemIdMint(), size=2))
-
-        async def ready(work: Awaitable[T]) -> T:
-            return await work
-
-        try:
-            world = runner.run(new_world(db))
-            yield Bench(lambda work: runner.run(ready(work)), world, clock)
-        finally:
-            runner.run(db.close())
-
-
 @pytest.mark.slow
 def test_sessions_do_what_an_independent_model_says(database_url: str) -> None:
-    with bench_at(database_url) as bench:
+    with bench_at(database_url, new_world) as bench:
 
         class OnThisBench(Sessions):
             pass
 
         OnThisBench.bench = bench
-        run_state_machine_as_test(
-            OnThisBench,
-            settings=settings(
-                max_examples=60,
-                stateful_step_count=30,
-                deadline=None,
-                database=None,
-                phases=(Phase.generate,),  # shrinking on a database takes minutes
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
+        play(OnThisBench, examples=60, steps=30)

@@ -48,7 +48,7 @@ from gstable_server.chain.rails.port import (
 )
 from gstable_server.chain.rpc import Header, Log, Rpc
 from gstable_server.kernel.address import ZERO_ADDRESS, Address
-from gstable_server.kernel.clock import UnixSeconds, unix_seconds
+from gstable_server.kernel.clock import UnixSeconds, from_unix_seconds, unix_seconds
 
 FILL_SECONDS = 1800
 RECLAIM_SECONDS = 3600
@@ -155,7 +155,8 @@ class EscrowRail:
         terms = escrow_terms(crossing.payment, _contract(crossing.source))
         if crossing.delivery is not None or unix_seconds(now) < terms.reclaim_after:
             return None
-        return _reclaim(terms)
+        data = abi.call_data(rails_abi.ESCROW_RECLAIM, terms.order_id)
+        return ContractCall(terms.source_escrow, data)
 
     async def _fill(self, crossing: Crossing) -> Step:
         if not crossing.source_final:
@@ -219,12 +220,13 @@ class EscrowRail:
         source = self._chains[crossing.source.name]
         newest, _ = await source.block_and_next(await source.block_number())
         stored = await self._stored(crossing, terms.order_id)
-        if stored.state is not EscrowState.OPEN or newest.timestamp < terms.reclaim_after:
+        reclaim = self.recover(crossing, from_unix_seconds(newest.timestamp))
+        if stored.state is not EscrowState.OPEN or reclaim is None:
             return Wait("the time to fill is over; the payer can take the money back")
         return Send(
             network=crossing.source.name,
             sender=Sender.RELAYER,
-            call=_reclaim(terms),
+            call=reclaim,
             purpose=RECOVER,
             cause=f"recover:{crossing.payment.object_id}",
         )
@@ -295,11 +297,6 @@ class EscrowRail:
             _contract(crossing.source), abi.call_data(rails_abi.ESCROWS, order_id)
         )
         return escrow_of(returned)
-
-
-def _reclaim(terms: EscrowTerms) -> ContractCall:
-    data = abi.call_data(rails_abi.ESCROW_RECLAIM, terms.order_id)
-    return ContractCall(terms.source_escrow, data)
 
 
 def _left(network: Network, header: Header, log: Log) -> EscrowLog | None:
