@@ -226,6 +226,7 @@ def test_the_demo_merchant_signs_in_and_out(running: Running, window: Window) ->
     page.get_by_role("link", name="Accounts").click()
     expect(page.get_by_text(running.account_id)).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
+    expect(page).to_have_url(re.compile("/dashboard/login$"))
     page.go_back()
     page.reload()
     expect(page).to_have_url(re.compile("/dashboard/login$"))

@@ -26,7 +26,7 @@ import {
   type TypedData,
 } from "./server";
 import { countDown, follow, followClosely } from "./status";
-import { connect, discover, type Wallet } from "./wallet";
+import { connect, discover, offer, type Wallet } from "./wallet";
 
 type Stage = "choose" | "review" | "sending" | "sent";
 
@@ -87,20 +87,7 @@ function working(text: string): void {
 }
 
 function addWallet(wallet: Wallet): void {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "wallet";
-  const name = document.createElement("bdi");
-  name.textContent = wallet.name;
-  if (wallet.icon !== null) {
-    const icon = document.createElement("img");
-    [icon.src, icon.alt, icon.width, icon.height] = [wallet.icon, "", 28, 28];
-    button.append(icon);
-  }
-  button.append(name);
-  button.addEventListener("click", () => void once(() => choose(wallet, easiestWay())));
-  element("wallets").append(button);
-  show("no-wallet", false);
+  offer(wallet, () => void once(() => choose(wallet, easiestWay())));
   for (const event of ["accountsChanged", "chainChanged"]) {
     wallet.provider.on?.(event, () => forget(wallet));
   }

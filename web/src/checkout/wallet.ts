@@ -1,6 +1,6 @@
 /** Wallets of this browser: found by EIP-6963, spoken to by EIP-1193. */
 
-import { Problem } from "./page";
+import { element, Problem, show } from "./page";
 
 export interface Provider {
   request(call: { method: string; params?: readonly unknown[] }): Promise<unknown>;
@@ -48,6 +48,24 @@ function nameOf(name: unknown): string {
 /** Only pictures that carry their own bytes: nothing is fetched on a wallet's word. */
 function iconOf(icon: unknown): string | null {
   return typeof icon === "string" && /^data:image\//i.test(icon) ? icon : null;
+}
+
+/** Offer `wallet` on the page as one of the payer's. */
+export function offer(wallet: Wallet, chosen: () => void): void {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "wallet";
+  const name = document.createElement("bdi");
+  name.textContent = wallet.name;
+  if (wallet.icon !== null) {
+    const icon = document.createElement("img");
+    [icon.src, icon.alt, icon.width, icon.height] = [wallet.icon, "", 28, 28];
+    button.append(icon);
+  }
+  button.append(name);
+  button.addEventListener("click", chosen);
+  element("wallets").append(button);
+  show("no-wallet", false);
 }
 
 /** Ask the wallet. Throws `Problem` in words, except for the codes the caller wants itself. */

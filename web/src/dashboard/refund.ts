@@ -5,7 +5,7 @@ import { word } from "../checkout/agree";
 import { enterNetwork, outcomeOf, send, wouldWork, type Target } from "../checkout/chain";
 import { element, pause, Problem, say, setText, show } from "../checkout/page";
 import type { Call } from "../checkout/server";
-import { connect, discover, type Wallet } from "../checkout/wallet";
+import { connect, discover, offer, type Wallet } from "../checkout/wallet";
 
 interface Shown {
   state: string;
@@ -41,20 +41,7 @@ function shownCall(): Call {
 }
 
 function addWallet(wallet: Wallet): void {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "wallet";
-  const name = document.createElement("bdi");
-  name.textContent = wallet.name;
-  if (wallet.icon !== null) {
-    const icon = document.createElement("img");
-    [icon.src, icon.alt, icon.width, icon.height] = [wallet.icon, "", 28, 28];
-    button.append(icon);
-  }
-  button.append(name);
-  button.addEventListener("click", () => void once(() => giveBack(wallet)));
-  element("wallets").append(button);
-  show("no-wallet", false);
+  offer(wallet, () => void once(() => giveBack(wallet)));
 }
 
 /** Run one step at a time: a second click while the wallet is asked does nothing. */
