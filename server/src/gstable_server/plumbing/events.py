@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from gstable_server.kernel.ids import EventId, IdMint
-from gstable_server.kernel.tenant import Tenant
+from gstable_server.kernel.tenant import Mode, Tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,23 @@ class StoredEvent:
     sequence: int
     occurred_at: datetime
     event: Event
+
+
+def stored_event(row: asyncpg.Record) -> StoredEvent:
+    """A row of ``events`` with all its columns."""
+    tenant = Tenant(row["merchant_id"], Mode(row["mode"])) if row["merchant_id"] else None
+    return StoredEvent(
+        event_id=EventId(row["event_id"]),
+        sequence=row["sequence"],
+        occurred_at=row["occurred_at"],
+        event=Event(
+            type=row["type"],
+            object_id=row["object_id"],
+            payload=row["payload"],
+            tenant=tenant,
+            business_type=row["business_type"],
+        ),
+    )
 
 
 # Due at once, whatever the clock says: it may have been ahead when the event was told.

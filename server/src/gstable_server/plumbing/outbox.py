@@ -14,10 +14,8 @@ from datetime import timedelta
 import asyncpg
 import structlog
 
-from gstable_server.kernel.ids import EventId
-from gstable_server.kernel.tenant import Mode, Tenant
 from gstable_server.plumbing.db import Database, Tx
-from gstable_server.plumbing.events import Event, StoredEvent
+from gstable_server.plumbing.events import StoredEvent, stored_event
 
 log = structlog.get_logger(__name__)
 
@@ -37,22 +35,6 @@ WHERE o.not_before <= $1
     WHERE earlier.object_id = o.object_id AND earlier.sequence < o.sequence)
 ORDER BY o.sequence LIMIT $2 FOR UPDATE OF o SKIP LOCKED
 """
-
-
-def _stored(row: asyncpg.Record) -> StoredEvent:
-    tenant = Tenant(row["merchant_id"], Mode(row["mode"])) if row["merchant_id"] else None
-    return StoredEvent(
-        event_id=EventId(row["event_id"]),
-        sequence=row["sequence"],
-        occurred_at=row["occurred_at"],
-        event=Event(
-            type=row["type"],
-            object_id=row["object_id"],
-            payload=row["payload"],
-            tenant=tenant,
-            business_type=row["business_type"],
-        ),
-    )
 
 
 class HandlerFailed(Exception):
@@ -87,7 +69,7 @@ async def relay_once(db: Database, handle: Handler, limit: int = BATCH) -> int:
 
 async def _handle_one(tx: Tx, row: asyncpg.Record, handle: Handler) -> None:
     try:
-        await handle(tx, _stored(row))
+        await handle(tx, stored_event(row))
         # What the handler told is part of its work: if that cannot be written, it is this event
         # that failed.
         await tx.flush()

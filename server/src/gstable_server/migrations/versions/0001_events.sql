@@ -9,10 +9,15 @@ CREATE TABLE events (
     mode          text CHECK (mode IN ('live', 'test')),
     business_type text,
     payload       jsonb NOT NULL,
-    occurred_at   timestamptz NOT NULL
+    occurred_at   timestamptz NOT NULL,
+    -- The feed is read in the order of (written_by, sequence): `sequence` alone is given out
+    -- before the commit, so a reader could pass an event that is not visible yet.
+    written_by    xid8 NOT NULL DEFAULT pg_current_xact_id()
 );
 CREATE INDEX events_by_object ON events (object_id, sequence);
 CREATE INDEX events_by_merchant ON events (merchant_id, mode, sequence DESC);
+CREATE INDEX events_feed ON events (merchant_id, mode, written_by, sequence)
+    WHERE merchant_id IS NOT NULL;
 
 -- Events whose handlers have not run yet; the handlers' transaction removes the row.
 CREATE TABLE outbox (

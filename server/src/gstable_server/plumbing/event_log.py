@@ -1,0 +1,88 @@
+"""A merchant's events as they were told: by page, by identifier, and as a feed.
+
+The feed is in the order of (writing transaction, sequence) and ends before the oldest transaction
+that is still open. Whatever commits later was written by that transaction or a younger one, so it
+stands behind every position that was given out: an event that commits late is late, never
+skipped. Transaction numbers belong to a database cluster; see docs/guide/operate.md on restoring.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gstable_server.kernel.ids import EventId
+from gstable_server.kernel.paging import Page
+from gstable_server.kernel.tenant import Tenant
+from gstable_server.plumbing.db import Tx
+from gstable_server.plumbing.events import StoredEvent, stored_event
+
+_FEED = """
+SELECT *, written_by::text AS writer FROM events
+WHERE merchant_id = $1 AND mode = $2
+  AND (written_by, sequence) > ($3::text::xid8, $4)
+  AND written_by < pg_snapshot_xmin(pg_current_snapshot())
+ORDER BY written_by, sequence LIMIT $5
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in every merchant's feed: behind the event of this transaction and sequence."""
+
+    transaction: int
+    sequence: int
+
+
+FIRST = Position(0, 0)
+"""Before the first event that ever was."""
+
+
+async def page_of(tx: Tx, tenant: Tenant, page: Page) -> tuple[int, list[StoredEvent]]:
+    """The number of the tenant's events, and one page of them, newest first."""
+    owner = tenant.merchant_id, tenant.mode
+    total: int = await tx.fetchval(
+        "SELECT count(*) FROM events WHERE merchant_id = $1 AND mode = $2", *owner
+    )
+    rows = await tx.fetch(
+        "SELECT * FROM events WHERE merchant_id = $1 AND mode = $2"
+        " ORDER BY sequence DESC LIMIT $3 OFFSET $4",
+        *owner,
+        page.size,
+        page.offset,
+    )
+    return total, [stored_event(row) for row in rows]
+
+
+async def find(tx: Tx, tenant: Tenant, event_id: EventId) -> StoredEvent | None:
+    """The tenant's event of that identifier."""
+    row = await tx.fetchrow(
+        "SELECT * FROM events WHERE event_id = $3 AND merchant_id = $1 AND mode = $2",
+        tenant.merchant_id,
+        tenant.mode,
+        event_id,
+    )
+    return stored_event(row) if row else None
+
+
+async def after(
+    tx: Tx, tenant: Tenant, position: Position, limit: int
+) -> tuple[list[StoredEvent], Position]:
+    """The tenant's next events behind ``position``, oldest first, and the position behind them."""
+    rows = await tx.fetch(
+        _FEED,
+        tenant.merchant_id,
+        tenant.mode,
+        str(position.transaction),
+        position.sequence,
+        limit,
+    )
+    if rows:
+        position = Position(int(rows[-1]["writer"]), rows[-1]["sequence"])
+    return [stored_event(row) for row in rows], position
+
+
+async def end(tx: Tx) -> Position:
+    """The position behind everything that the feed shows now. While a transaction is open, what
+    younger ones have committed is not shown yet, so it comes after this position."""
+    oldest: str = await tx.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")
+    return Position(int(oldest), 0)
