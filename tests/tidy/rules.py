@@ -226,6 +226,7 @@ def foreign_tables(
 _WIDER = {
     "events": "plumbing",
     "jobs": "plumbing",
+    "request_log": "plumbing",
     "executor": "chain",
     "refunds": "sessions",
     "holds": "sessions",

@@ -16,7 +16,7 @@ from gstable_server.catalog import operations as catalog
 from gstable_server.chain.networks import Network
 from gstable_server.chain.rpc import Rpc
 from gstable_server.kernel.ids import ProductId
-from gstable_server.plumbing import idempotency, jobs
+from gstable_server.plumbing import idempotency, jobs, request_log
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.plumbing.events import StoredEvent
 from gstable_server.plumbing.http_client import HttpClient
@@ -204,6 +204,10 @@ async def _forget_job_log(tx: Tx, world: World) -> None:
     await jobs.forget(tx)
 
 
+async def _forget_requests(tx: Tx, world: World) -> None:
+    await request_log.purge(tx)
+
+
 async def _forget_logins(tx: Tx, world: World) -> None:
     await members.purge(tx)
 
@@ -216,6 +220,7 @@ TIMETABLE = (
     Appointment("forget lapsed refunds", 600, _unwatch_refunds),
     Appointment("forget idempotency keys", 600, _forget_idempotency_keys),
     Appointment("forget logins", 600, _forget_logins),
+    Appointment("forget requests", 60, _forget_requests),
     Appointment("forget the job log", 600, _forget_job_log),
 )
 

@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute
 
 from gstable_server import flow
 from gstable_server.accounts import routes as account_routes
+from gstable_server.api import request_log as log_routes
 from gstable_server.api.app import ApiLimits, create_app
 from gstable_server.catalog import routes as catalog_routes
 from gstable_server.chain.checksum import address_from_text
@@ -49,6 +50,7 @@ from gstable_server.plumbing import jobs
 from gstable_server.plumbing.config import Settings
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.http_client import GuardedClient, HttpClient
+from gstable_server.plumbing.request_log import RequestLog
 from gstable_server.plumbing.route import Route
 from gstable_server.plumbing.system import SystemClock, SystemIdMint
 from gstable_server.routing import operations as routing
@@ -125,10 +127,13 @@ def merchant_routes(desk: Desk) -> list[list[Route]]:
         refund_routes.routes(desk),
         hold_routes.routes(desk),
         webhook_routes.routes(),
+        log_routes.routes(),
     ]
 
 
-def api_of(settings: Settings, db: Database, desk: Desk) -> Starlette:
+def api_of(
+    settings: Settings, db: Database, desk: Desk, request_log: RequestLog | None = None
+) -> Starlette:
     """Every door of the server, as one application."""
     mode = Mode.LIVE if desk.networks.of(Mode.LIVE) else Mode.TEST
     matrix = routing.capabilities(desk.market, mode)
@@ -145,6 +150,7 @@ def api_of(settings: Settings, db: Database, desk: Desk) -> Starlette:
         capabilities=lambda: matrix,
         public_url=desk.public_url,
         extra_routes=pages_of(db, desk),
+        request_log=request_log,
     )
 
 
@@ -214,8 +220,9 @@ class _Server(uvicorn.Server):
 
 async def answer(settings: Settings, world: flow.World, stop: asyncio.Event) -> None:
     """The API and the pages, until ``stop``."""
+    request_log = RequestLog(world.db)
     config = uvicorn.Config(
-        api_of(settings, world.db, world.desk),
+        api_of(settings, world.db, world.desk, request_log),
         host=settings.host,
         port=settings.port,
         log_level="warning",
@@ -228,13 +235,14 @@ async def answer(settings: Settings, world: flow.World, stop: asyncio.Event) -> 
     server = _Server(config)
     # What was made up to here stays for good; without this every full collection looks at it all.
     gc.freeze()
-    serving = asyncio.create_task(server.serve())
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    server.should_exit = True
-    stop.set()
-    await serving
-    await stopping
+    async with request_log.kept():
+        serving = asyncio.create_task(server.serve())
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        stop.set()
+        await serving
+        await stopping
 
 
 async def work(settings: Settings, world: flow.World, stop: asyncio.Event) -> None:

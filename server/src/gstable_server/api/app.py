@@ -29,6 +29,7 @@ from gstable_server.api.merchant import PREFIXES, MerchantApi
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.limits import RateLimiter
+from gstable_server.plumbing.request_log import RequestLog
 from gstable_server.plumbing.route import Json, Route
 
 READY_WITHIN_SECONDS = 2
@@ -66,11 +67,13 @@ def create_app(
     limits: ApiLimits | None = None,
     public_url: str = "",
     extra_routes: Sequence[BaseRoute] = (),
+    request_log: RequestLog | None = None,
 ) -> Starlette:
     """The ASGI application of the ``api`` process.
 
     ``capabilities`` gives the data of the public capability matrix (spec 8); ``extra_routes`` are
-    mounted behind everything of the API, for example the pages.
+    mounted behind everything of the API, for example the pages; ``request_log`` gets a row for
+    each request with a good key.
     """
     limits = limits or ApiLimits()
     routes = [route for rows in route_lists for route in rows]
@@ -92,7 +95,9 @@ def create_app(
             *docs.routes(document),
             *extra_routes,
         ],
-        middleware=[Middleware(Edge, ids=db.ids, public_limiter=public_limiter)],
+        middleware=[
+            Middleware(Edge, ids=db.ids, public_limiter=public_limiter, request_log=request_log)
+        ],
         exception_handlers={HTTPException: _not_served},
     )
     app.router.redirect_slashes = False

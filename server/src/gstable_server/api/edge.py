@@ -20,6 +20,7 @@ from gstable_server.api.exchange import (
 from gstable_server.kernel.errors import Passing, Refused
 from gstable_server.kernel.ids import IdMint
 from gstable_server.plumbing.limits import RateLimiter, address_subject
+from gstable_server.plumbing.request_log import LoggedRequest, RequestLog
 
 log = structlog.get_logger(__name__)
 
@@ -49,10 +50,18 @@ class _Sending:
 class Edge:
     """ASGI middleware. A request id sent by the client is not taken over: logs stay ours."""
 
-    def __init__(self, app: Receive, *, ids: IdMint, public_limiter: RateLimiter) -> None:
+    def __init__(
+        self,
+        app: Receive,
+        *,
+        ids: IdMint,
+        public_limiter: RateLimiter,
+        request_log: RequestLog | None = None,
+    ) -> None:
         self._app = app
         self._ids = ids
         self._public_limiter = public_limiter
+        self._request_log = request_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -65,7 +74,10 @@ class Edge:
         try:
             await self._serve(scope, receive, sending)
         finally:
-            _log(scope, exchange, sending.status, started)
+            milliseconds = (time.perf_counter() - started) * 1000
+            _log(scope, exchange, sending.status, milliseconds)
+            if self._request_log is not None:
+                _keep(self._request_log, scope, exchange, sending.status, milliseconds)
 
     async def _serve(self, scope: Scope, receive: Receive, sending: _Sending) -> None:
         try:
@@ -89,7 +101,7 @@ class Edge:
         await respond(scope, sending, answer)
 
 
-def _log(scope: Scope, exchange: Exchange, status: int | None, started: float) -> None:
+def _log(scope: Scope, exchange: Exchange, status: int | None, milliseconds: float) -> None:
     # Never the query and never a header: those are where keys get pasted by mistake.
     log.info(
         "request",
@@ -97,6 +109,31 @@ def _log(scope: Scope, exchange: Exchange, status: int | None, started: float) -
         path=scope["path"],
         status=status,
         code=exchange.code,
-        ms=round((time.perf_counter() - started) * 1000, 2),
-        key_id=exchange.key_id,
+        ms=round(milliseconds, 2),
+        key_id=exchange.caller.key_id if exchange.caller else None,
+    )
+
+
+def _keep(
+    request_log: RequestLog,
+    scope: Scope,
+    exchange: Exchange,
+    status: int | None,
+    milliseconds: float,
+) -> None:
+    """Add it to the log of the merchant whose key it came with; nobody else may see it."""
+    if exchange.caller is None or not exchange.logged_path:
+        return
+    request_log.add(
+        LoggedRequest(
+            tenant=exchange.caller.tenant,
+            key_id=exchange.caller.key_id,
+            request_id=exchange.request_id,
+            at=request_log.now(),
+            method=scope["method"],
+            path=exchange.logged_path,
+            status=status or 0,
+            code=exchange.code,
+            duration_ms=round(milliseconds),
+        )
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from gstable_server.api.envelope import HEADERS_OF_ALL, Answer
 from gstable_server.kernel.errors import Code, Refused, invalid_field
-from gstable_server.kernel.ids import ApiKeyId
+from gstable_server.kernel.tenant import Caller
 
 Scope = Any
 Receive = Any
@@ -19,10 +19,14 @@ _EXCHANGE = "gstable.exchange"
 
 @dataclass(slots=True)
 class Exchange:
-    """What the log line of a request says beside what HTTP knows; filled on the way."""
+    """What the log of a request says beside what HTTP knows; filled on the way.
+
+    ``logged_path``: what the merchant's log shows; empty for what is not kept there.
+    """
 
     request_id: str
-    key_id: ApiKeyId | None = None
+    caller: Caller | None = None
+    logged_path: str = ""
     code: int | None = None
 
 

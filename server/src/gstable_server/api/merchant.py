@@ -28,6 +28,7 @@ from gstable_server.api.exchange import (
     wire_path,
 )
 from gstable_server.api.problems import refusal
+from gstable_server.api.request_log import is_polled, shown_path
 from gstable_server.api.strict_json import parse_object
 from gstable_server.kernel.errors import Code, Refused, invalid_field
 from gstable_server.kernel.ids import MalformedId
@@ -142,7 +143,7 @@ class MerchantApi:
         route, values, allowed = self._table.find(scope["method"], path)
         if route is None:
             return _unknown(scope["method"], allowed)
-        caller = await self._admit(scope, route)
+        caller = await self._admit(scope, route, values)
         if route.method == "GET":
             async with self._db.read() as tx:
                 call = Call(tx=tx, caller=caller, path=values, body=None)
@@ -152,10 +153,13 @@ class MerchantApi:
         request = _Request(route, caller, values, body, raw, path)
         return await self._operated(request, header_values(scope, b"idempotency-key"))
 
-    async def _admit(self, scope: Scope, route: Route) -> Caller:
+    async def _admit(self, scope: Scope, route: Route, values: PathValues) -> Caller:
         subject = address_subject(client_address(scope))
         caller = await self._keys.caller(bearer_secret(scope), subject)
-        exchange_of(scope).key_id = caller.key_id
+        exchange = exchange_of(scope)
+        exchange.caller = caller
+        if not is_polled(route):
+            exchange.logged_path = shown_path(route, values)
         require_turn(self._key_limiter.take(caller.key_id))
         if route.access is Access.WRITE and caller.access is not Access.WRITE:
             raise Refused(Code.KEY_LACKS_PERMISSION)

@@ -1,0 +1,188 @@
+"""The request log of the merchant API: kept in memory for a moment, written in batches.
+
+No request waits for it. What a process has not written when it dies is lost, half a second's worth
+at most, and what comes faster than the database takes it is dropped and counted: this is an aid
+for whoever writes a shop, and nothing is decided by it. Objects and events are never read from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+
+import asyncpg
+import structlog
+
+from gstable_server.kernel.ids import ApiKeyId
+from gstable_server.kernel.tenant import Tenant
+from gstable_server.plumbing.db import Database, Tx
+
+log = structlog.get_logger(__name__)
+
+KEPT_FOR = timedelta(days=7)
+ROWS_MAX = 20_000
+"""Rows that wait at most, in a process; about 5 MB."""
+BATCH_ROWS = 1_000
+PAUSE_SECONDS = 0.5
+PURGED_ROWS = 50_000
+"""Rows that one turn of the timetable deletes at most, so that it never holds much."""
+
+# One writer at a time: whoever reads on from a number must not find a smaller one later.
+_ONE_WRITER = "SELECT pg_advisory_xact_lock(hashtextextended('request_log', 0))"
+_COLUMNS = (
+    "merchant_id", "mode", "key_id", "request_id", "at", "method", "path", "status", "code",
+    "duration_ms",
+)  # fmt: skip
+_AFTER = """
+SELECT sequence, key_id, request_id, at, method, path, status, code, duration_ms
+FROM request_log WHERE merchant_id = $1 AND mode = $2 AND sequence > $3
+ORDER BY sequence LIMIT $4
+"""
+_NEWEST = """
+SELECT sequence, key_id, request_id, at, method, path, status, code, duration_ms
+FROM request_log WHERE merchant_id = $1 AND mode = $2 ORDER BY sequence DESC LIMIT $3
+"""
+_LAST = """
+SELECT coalesce(max(sequence), 0) FROM request_log WHERE merchant_id = $1 AND mode = $2
+"""
+_PURGE = """
+WITH oldest AS (SELECT sequence, at FROM request_log ORDER BY sequence LIMIT $2)
+DELETE FROM request_log USING oldest
+WHERE request_log.sequence = oldest.sequence AND oldest.at < $1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRequest:
+    """One answered request. ``path`` shows identifiers and numbers of the request, and the name
+    of anything else; ``status`` is 0 where the client went away; ``duration_ms`` milliseconds."""
+
+    tenant: Tenant
+    key_id: ApiKeyId
+    request_id: str
+    at: datetime
+    method: str
+    path: str
+    status: int
+    code: int | None
+    duration_ms: int
+
+    def row(self) -> tuple[object, ...]:
+        """The values of ``_COLUMNS``."""
+        tenant = self.tenant
+        return (
+            tenant.merchant_id, tenant.mode.value, self.key_id, self.request_id, self.at,
+            self.method, self.path, self.status, self.code, self.duration_ms,
+        )  # fmt: skip
+
+
+class RequestLog:
+    """Takes rows at once, and writes them while ``kept``."""
+
+    def __init__(self, db: Database, *, rows_max: int = ROWS_MAX) -> None:
+        self._db = db
+        self._rows_max = rows_max
+        self._waiting: deque[LoggedRequest] = deque()
+        self.dropped = 0
+        self._told_dropped = 0
+
+    def add(self, request: LoggedRequest) -> None:
+        """Keep it until it is written. Drops and counts it when too many wait."""
+        if len(self._waiting) >= self._rows_max:
+            self.dropped += 1
+        else:
+            self._waiting.append(request)
+
+    def now(self) -> datetime:
+        """The time that rows are stamped with."""
+        return self._db.clock.now()
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Write what is added, again and again, and the rest at the end."""
+        writing = asyncio.create_task(self._write_always())
+        try:
+            yield
+        finally:
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+            await self.write()
+
+    async def _write_always(self) -> None:
+        while True:  # bounded: by its task, which `kept` cancels
+            await asyncio.sleep(PAUSE_SECONDS)
+            await self.write()
+
+    async def write(self) -> None:
+        """Write what waits now. While the database is away rows wait on, as far as there is room.
+
+        Should the process die in between, they are lost. A commit whose answer is lost is
+        written twice, with the same request ids.
+        """
+        for _ in range(len(self._waiting) // BATCH_ROWS + 1):
+            batch = list(islice(self._waiting, BATCH_ROWS))
+            if not batch or not await self._written(batch):
+                break
+            for _ in batch:
+                self._waiting.popleft()
+        if self.dropped > self._told_dropped:
+            log.warning("request log rows dropped", rows=self.dropped - self._told_dropped)
+            self._told_dropped = self.dropped
+
+    async def _written(self, batch: Sequence[LoggedRequest]) -> bool:
+        try:
+            async with self._db.begin() as tx:
+                await tx.execute(_ONE_WRITER)
+                rows = [request.row() for request in batch]
+                await tx.connection.copy_records_to_table(
+                    "request_log", records=rows, columns=_COLUMNS
+                )
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as failure:
+            log.warning("request log not written", rows=len(batch), reason=str(failure))
+            return False
+        return True
+
+
+Numbered = tuple[int, LoggedRequest]
+
+
+async def after(tx: Tx, tenant: Tenant, sequence: int, size: int) -> list[Numbered]:
+    """At most ``size`` rows of a tenant that come after that number, oldest first."""
+    found = await tx.fetch(_AFTER, tenant.merchant_id, tenant.mode, sequence, size)
+    return [_numbered(tenant, row) for row in found]
+
+
+async def newest(tx: Tx, tenant: Tenant, size: int) -> list[Numbered]:
+    """The last ``size`` rows of a tenant, oldest first."""
+    found = await tx.fetch(_NEWEST, tenant.merchant_id, tenant.mode, size)
+    return [_numbered(tenant, row) for row in reversed(found)]
+
+
+async def last_sequence(tx: Tx, tenant: Tenant) -> int:
+    """The number of a tenant's newest row, 0 without one."""
+    found: int = await tx.fetchval(_LAST, tenant.merchant_id, tenant.mode)
+    return found
+
+
+async def purge(tx: Tx) -> None:
+    """Delete rows that are older than ``KEPT_FOR``, the oldest first and not all at once."""
+    await tx.execute(_PURGE, tx.now - KEPT_FOR, PURGED_ROWS)
+
+
+def _numbered(tenant: Tenant, row: asyncpg.Record) -> Numbered:
+    return row["sequence"], LoggedRequest(
+        tenant=tenant,
+        key_id=ApiKeyId(row["key_id"]),
+        request_id=row["request_id"],
+        at=row["at"],
+        method=row["method"],
+        path=row["path"],
+        status=row["status"],
+        code=row["code"],
+        duration_ms=row["duration_ms"],
+    )
