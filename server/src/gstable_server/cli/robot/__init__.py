@@ -1,0 +1,1 @@
+"""A payer that plays what can happen to a session, for real, on test networks."""
