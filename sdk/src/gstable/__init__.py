@@ -22,12 +22,14 @@ from gstable._errors import (
     GStableUsageError,
     SignatureError,
 )
-from gstable._event import Event
+from gstable._event import Event, EventFeed
 from gstable._models import (
     Account,
     Attribute,
     Capabilities,
     CheckoutSession,
+    DeliveryAttempt,
+    EventDelivery,
     FeeModel,
     Hold,
     HoldMove,
@@ -38,6 +40,7 @@ from gstable._models import (
     PaymentLink,
     Product,
     ProductData,
+    Redelivery,
     RefreshedKey,
     Refund,
     RefundTransaction,
@@ -46,6 +49,8 @@ from gstable._models import (
     TokenInfo,
     Transaction,
     Webhook,
+    WebhookAttempt,
+    WebhookTest,
 )
 from gstable._sync.client import Client
 from gstable._sync.http_transport import HTTPTransport
@@ -61,7 +66,10 @@ __all__ = [
     "Capabilities",
     "CheckoutSession",
     "Client",
+    "DeliveryAttempt",
     "Event",
+    "EventDelivery",
+    "EventFeed",
     "FeeModel",
     "GStableCommonError",
     "GStableConnectionError",
@@ -82,6 +90,7 @@ __all__ = [
     "Product",
     "ProductData",
     "ProductDataInput",
+    "Redelivery",
     "RefreshedKey",
     "Refund",
     "RefundTransaction",
@@ -95,6 +104,8 @@ __all__ = [
     "Transaction",
     "Transport",
     "Webhook",
+    "WebhookAttempt",
+    "WebhookTest",
     "__version__",
     "webhooks",
 ]

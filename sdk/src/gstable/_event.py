@@ -83,20 +83,36 @@ class Event:
             raise GStableError(NO_ANSWER_CODE, f"Event {self.event_type}: {broken}") from broken
 
 
+@dataclass(frozen=True, slots=True)
+class EventFeed:
+    """The next events, oldest first. `cursor`: what to ask with for those behind them."""
+
+    events: tuple[Event, ...]
+    cursor: str
+
+
+def event(found: Reader) -> Event:
+    api_version = found.raw("apiVersion")
+    return Event(
+        event_id=found.text("eventId"),
+        event_type=found.text("eventType"),
+        business_type=found.text_or_empty("businessType"),
+        occurrence=found.text("occurrence"),
+        is_subscribable=found.flag_or_false("isSubscribable"),
+        sequence=found.optional_integer("sequence"),
+        api_version=None if api_version is None else str(api_version),
+        payload=found.mapping("payload"),
+    )
+
+
+def event_feed(found: Reader) -> EventFeed:
+    events = tuple(event(item) for item in found.children("events"))
+    return EventFeed(events=events, cursor=found.text("cursor"))
+
+
 def parse_event(body: bytes) -> Event:
     """The event in a body that has been verified. Raises `GStableError` where it is none."""
     try:
-        found = Reader(loads(body), "event")
-        api_version = found.raw("apiVersion")
-        return Event(
-            event_id=found.text("eventId"),
-            event_type=found.text("eventType"),
-            business_type=found.text_or_empty("businessType"),
-            occurrence=found.text("occurrence"),
-            is_subscribable=found.flag_or_false("isSubscribable"),
-            sequence=found.optional_integer("sequence"),
-            api_version=None if api_version is None else str(api_version),
-            payload=found.mapping("payload"),
-        )
+        return event(Reader(loads(body), "event"))
     except ValueError as broken:
         raise GStableError(NO_ANSWER_CODE, f"Unexpected event: {broken}") from broken

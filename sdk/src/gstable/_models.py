@@ -324,6 +324,59 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveryAttempt:
+    """One request to an endpoint. `status_code`: None where no answer came; `error` says why.
+
+    `started_at`: UTC. `response`: the beginning of the answer's body, None for a restricted key.
+    """
+
+    attempt_number: int
+    started_at: str
+    duration_ms: int
+    status_code: int | None
+    error: str | None
+    response: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookAttempt(DeliveryAttempt):
+    """One request to an endpoint, and which event it carried."""
+
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventDelivery:
+    """One event on its way to one endpoint.
+
+    `status`: `pending`, `held` (the endpoint is disabled or paused), `delivered`, `exhausted`
+    (the last attempt failed) or `stopped`. `next_attempt_time`: UTC, None where none is planned.
+    """
+
+    webhook_id: str
+    status: str
+    attempt_count: int
+    next_attempt_time: str | None
+    attempts: tuple[DeliveryAttempt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Redelivery:
+    """What is sent again. `messages`: how many, one for each event and endpoint."""
+
+    success: bool
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookTest:
+    """An event of type `webhook.test` that is on its way to one endpoint."""
+
+    success: bool
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class SupportedToken:
     """A token that may pay or settle. `decimals`: digits of its smallest unit. Section 8."""
 

@@ -11,6 +11,8 @@ from gstable._models import (
     Attribute,
     Capabilities,
     CheckoutSession,
+    DeliveryAttempt,
+    EventDelivery,
     Hold,
     HoldMove,
     LineItem,
@@ -20,6 +22,7 @@ from gstable._models import (
     PaymentLink,
     Product,
     ProductData,
+    Redelivery,
     RefreshedKey,
     Refund,
     RefundTransaction,
@@ -28,6 +31,8 @@ from gstable._models import (
     TokenInfo,
     Transaction,
     Webhook,
+    WebhookAttempt,
+    WebhookTest,
 )
 from gstable._reader import Malformed, Reader, readers
 
@@ -289,6 +294,51 @@ def _capability(found: Reader) -> PaymentCapability:
         min_payment_value=found.integer("minPaymentValue"),
         max_payment_value=found.integer("maxPaymentValue"),
     )
+
+
+def event_deliveries(data: Reader) -> tuple[EventDelivery, ...]:
+    return tuple(_event_delivery(found) for found in data.children("deliveries"))
+
+
+def _event_delivery(found: Reader) -> EventDelivery:
+    return EventDelivery(
+        webhook_id=found.text("webhookId"),
+        status=found.text("status"),
+        attempt_count=found.integer("attemptCount"),
+        next_attempt_time=found.optional_text("nextAttemptTime"),
+        attempts=tuple(_attempt(item) for item in found.children("attempts")),
+    )
+
+
+def _attempt(found: Reader) -> DeliveryAttempt:
+    return DeliveryAttempt(
+        attempt_number=found.integer("attemptNumber"),
+        started_at=found.text("startedAt"),
+        duration_ms=found.integer("durationMs"),
+        status_code=found.optional_integer("statusCode"),
+        error=found.optional_text("error"),
+        response=found.optional_text("response"),
+    )
+
+
+def webhook_attempt(found: Reader) -> WebhookAttempt:
+    return WebhookAttempt(
+        attempt_number=found.integer("attemptNumber"),
+        started_at=found.text("startedAt"),
+        duration_ms=found.integer("durationMs"),
+        status_code=found.optional_integer("statusCode"),
+        error=found.optional_text("error"),
+        response=found.optional_text("response"),
+        event_id=found.text("eventId"),
+    )
+
+
+def redelivery(result: Reader) -> Redelivery:
+    return Redelivery(success=result.flag("success"), messages=result.integer("messages"))
+
+
+def webhook_test(result: Reader) -> WebhookTest:
+    return WebhookTest(success=result.flag("success"), event_id=result.text("eventId"))
 
 
 def _attributes(found: Reader) -> tuple[Attribute, ...]:

@@ -8,6 +8,7 @@ import pytest
 from gstable import Attribute, FeeModel, LineItem, Page, RefreshedKey, __version__
 from tests.unit.sdk import samples
 from tests.unit.sdk.cases import REFUND_CASES, Case, operation
+from tests.unit.sdk.event_cases import EVENT, EVENT_CASES, WEBHOOK_ATTEMPT
 from tests.unit.sdk.support import API_KEY, ASKS, World, answering
 
 TEA = {"item_type": "product", "product_id": "prd_1", "quantity": 2, "unit_price": 4_500_000}
@@ -307,6 +308,7 @@ CASES = [
         lambda c: c.webhook.remove("wkid_1"),
         {"webhookId": "wkid_1"},
     ),
+    *EVENT_CASES,
     Case(
         "capability.all",
         lambda c: c.capability.all(),
@@ -328,9 +330,14 @@ def assert_same(result: Any, sample: Any) -> None:
     if isinstance(result, Page):
         assert (result.total, result.page, result.size) == (1, 1, 20)
         (item,) = result.items
-        originals = (samples.PRODUCT, samples.LINK, samples.DETAIL)
-        own = {"Product": 0, "PaymentLink": 1, "SessionDetail": 2}[type(item).__name__]
-        assert_same(item, originals[own])
+        originals = {
+            "Product": samples.PRODUCT,
+            "PaymentLink": samples.LINK,
+            "SessionDetail": samples.DETAIL,
+            "Event": EVENT,
+            "WebhookAttempt": WEBHOOK_ATTEMPT,
+        }
+        assert_same(item, originals[type(item).__name__])
     elif isinstance(result, tuple):
         wanted = sample["items"] if isinstance(sample, dict) else sample or ()
         assert len(result) == len(wanted)
@@ -385,7 +392,7 @@ def test_every_public_method_has_a_case() -> None:
         if not method.startswith("_") and not method.startswith("iterate")
     }
     assert methods == {case.name.partition(",")[0] for case in CASES}
-    assert len(methods) == 39
+    assert len(methods) == 47
 
 
 @pytest.mark.parametrize("kind", ASKS)

@@ -6,6 +6,7 @@ from typing import Self
 from gstable._async.account import AsyncAccountNamespace
 from gstable._async.capability import AsyncCapabilityNamespace
 from gstable._async.checkout_session import AsyncCheckoutSessionNamespace
+from gstable._async.event import AsyncEventNamespace
 from gstable._async.http_transport import AsyncHTTPTransport
 from gstable._async.payment_link import AsyncPaymentLinkNamespace
 from gstable._async.product import AsyncProductNamespace
@@ -60,6 +61,7 @@ class AsyncClient:
         self.payment_link = AsyncPaymentLinkNamespace(self._requester)
         self.checkout_session = AsyncCheckoutSessionNamespace(self._requester)
         self.webhook = AsyncWebhookNamespace(self._requester)
+        self.event = AsyncEventNamespace(self._requester)
         self.capability = AsyncCapabilityNamespace(self._requester)
 
     async def close(self) -> None:

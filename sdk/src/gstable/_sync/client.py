@@ -9,6 +9,7 @@ from typing import Self
 from gstable._sync.account import AccountNamespace
 from gstable._sync.capability import CapabilityNamespace
 from gstable._sync.checkout_session import CheckoutSessionNamespace
+from gstable._sync.event import EventNamespace
 from gstable._sync.http_transport import HTTPTransport
 from gstable._sync.payment_link import PaymentLinkNamespace
 from gstable._sync.product import ProductNamespace
@@ -63,6 +64,7 @@ class Client:
         self.payment_link = PaymentLinkNamespace(self._requester)
         self.checkout_session = CheckoutSessionNamespace(self._requester)
         self.webhook = WebhookNamespace(self._requester)
+        self.event = EventNamespace(self._requester)
         self.capability = CapabilityNamespace(self._requester)
 
     def close(self) -> None:

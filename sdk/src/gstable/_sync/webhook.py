@@ -11,7 +11,14 @@ from collections.abc import Sequence
 from gstable import _parse
 from gstable._sync.requester import Requester
 from gstable._body import body, path
-from gstable._models import OperationResult, RefreshedKey, Webhook
+from gstable._models import (
+    OperationResult,
+    Page,
+    RefreshedKey,
+    Webhook,
+    WebhookAttempt,
+    WebhookTest,
+)
 
 
 class WebhookNamespace:
@@ -109,6 +116,30 @@ class WebhookNamespace:
     ) -> OperationResult:
         """Remove it for ever."""
         return self._operate("/webhook/remove", webhook_id, idempotency_key)
+
+    def test(self, webhook_id: str, *, idempotency_key: str | None = None) -> WebhookTest:
+        """Send an event of type `webhook.test` to this endpoint only, whatever it subscribes to.
+
+        Its attempts are in `attempts` and in `client.event.deliveries`.
+        """
+        return self._requester.post(
+            "/webhook/test",
+            body(webhook_id=webhook_id),
+            _parse.one(_parse.webhook_test),
+            idempotency_key,
+        )
+
+    def attempts(
+        self, webhook_id: str, page: int = 1, size: int = 20
+    ) -> Page[WebhookAttempt]:
+        """What was sent to this endpoint and how it answered, newest first. `size` 1 to 100."""
+        route = path(
+            "/webhook/attempts/{webhook_id}/{page}/{size}",
+            webhook_id=webhook_id,
+            page=page,
+            size=size,
+        )
+        return self._requester.get(route, _parse.page_of("attempts", _parse.webhook_attempt))
 
     def _operate(
         self, route: str, webhook_id: str, idempotency_key: str | None
