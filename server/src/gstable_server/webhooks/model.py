@@ -135,3 +135,41 @@ class Attempt:
     retry_after: str | None = None
     error: str | None = None
     response: str | None = None
+
+
+class DeliveryStatus(StrEnum):
+    """Where the delivery of an event to an endpoint stands, as a merchant sees it: a pending
+    message is ``held`` while its endpoint is not active."""
+
+    PENDING = "pending"
+    HELD = "held"
+    DELIVERED = "delivered"
+    EXHAUSTED = "exhausted"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedAttempt:
+    """A try on record; ``ordinal`` counts the tries of one event at one endpoint from 1.
+
+    ``error`` is a stable word, with a detail behind it after a colon.
+    """
+
+    event_id: EventId
+    webhook_id: WebhookId
+    ordinal: int
+    started_at: datetime
+    duration_ms: int
+    status_code: int | None
+    error: str | None
+    response: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """One event at one endpoint, with every try, the oldest first."""
+
+    webhook_id: WebhookId
+    status: DeliveryStatus
+    next_attempt_at: datetime | None
+    attempts: tuple[RecordedAttempt, ...]

@@ -12,7 +12,8 @@ from functools import partial
 
 from gstable_server.kernel.clock import unix_seconds, wire_time
 from gstable_server.kernel.errors import Code, Refused, invalid_field
-from gstable_server.kernel.ids import WebhookId
+from gstable_server.kernel.ids import EventId, WebhookId
+from gstable_server.kernel.paging import Page
 from gstable_server.kernel.tenant import Mode, Tenant
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.plumbing.destinations import destination_problem
@@ -26,11 +27,13 @@ from gstable_server.webhooks.model import (
     KEY_PREFIX,
     KEY_RANDOM_LENGTH,
     Attempt,
+    Delivered,
     Delivery,
     Endpoint,
     EndpointStatus,
     Keys,
     MessageState,
+    RecordedAttempt,
     Target,
 )
 from gstable_server.webhooks.signing import signature_headers
@@ -174,6 +177,44 @@ async def _queue_try(
     """The key names the try, so that one try is never queued twice at a time."""
     payload = f"{message_number}:{attempts}"
     await jobs.enqueue(tx, DELIVER, payload, run_at=run_at, dedupe_key=f"{DELIVER}:{payload}")
+
+
+# --- posting again -------------------------------------------------------------------------
+
+
+async def redeliver(
+    tx: Tx, tenant: Tenant, event_id: EventId, webhook_id: WebhookId | None = None
+) -> int:
+    """Send an event again, at once, with the same ``webhook-id``: to ``webhook_id``, or to every
+    endpoint that has or would get it. Returns the number of messages. Those to an endpoint that
+    is not active are held. Raises ``Refused``: 300201 for an event that is not the tenant's,
+    300101."""
+    raise NotImplementedError
+
+
+async def redeliver_range(
+    tx: Tx, tenant: Tenant, webhook_id: WebhookId, since: datetime, until: datetime
+) -> int:
+    """Send every event of ``since`` <= time < ``until`` that the endpoint subscribes to again,
+    the oldest first and paced. Returns the number of messages. Raises ``Refused`` 300101."""
+    raise NotImplementedError
+
+
+async def send_test(tx: Tx, tenant: Tenant, webhook_id: WebhookId) -> EventId:
+    """Tell an event of type ``webhook.test``, to that endpoint only. Raises ``Refused`` 300101."""
+    raise NotImplementedError
+
+
+async def attempts_of(tx: Tx, tenant: Tenant, event_id: EventId) -> list[Delivered]:
+    """The event at each endpoint that it was posted to. Empty for an event of others."""
+    raise NotImplementedError
+
+
+async def attempts_on(
+    tx: Tx, tenant: Tenant, webhook_id: WebhookId, page: Page
+) -> list[RecordedAttempt]:
+    """A page of all tries at an endpoint, the newest first. Raises ``Refused`` 300101."""
+    raise NotImplementedError
 
 
 # --- delivery ------------------------------------------------------------------------------
