@@ -26,11 +26,12 @@ from gstable_server.api.envelope import (
 )
 from gstable_server.api.exchange import Receive, Scope, Send, exchange_of, respond
 from gstable_server.api.merchant import PREFIXES, MerchantApi
+from gstable_server.api.open import AGENT_PREFIX, OpenDoor, OwnHost
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.limits import RateLimiter
 from gstable_server.plumbing.request_log import RequestLog
-from gstable_server.plumbing.route import Json, Route
+from gstable_server.plumbing.route import Json, OpenRoute, Route
 
 READY_WITHIN_SECONDS = 2
 
@@ -66,14 +67,17 @@ def create_app(
     capabilities: Callable[[], Json],
     limits: ApiLimits | None = None,
     public_url: str = "",
+    agent_routes: Sequence[OpenRoute] = (),
+    agent_host: str | None = None,
     extra_routes: Sequence[BaseRoute] = (),
     request_log: RequestLog | None = None,
 ) -> Starlette:
     """The ASGI application of the ``api`` process.
 
-    ``capabilities`` gives the data of the public capability matrix (spec 8); ``extra_routes`` are
-    mounted behind everything of the API, for example the pages; ``request_log`` gets a row for
-    each request with a good key.
+    ``capabilities`` gives the data of the public capability matrix (spec 8); ``agent_routes`` are
+    the AI payment protocol, which has a host name of its own in ``agent_host`` (spec 15, Hosts);
+    ``extra_routes`` are mounted behind everything of the API, for example the pages;
+    ``request_log`` gets a row for each request with a good key.
     """
     limits = limits or ApiLimits()
     routes = [route for rows in route_lists for route in rows]
@@ -85,10 +89,13 @@ def create_app(
         key_limiter=RateLimiter(limits.key_rate, limits.key_burst),
         body_bytes_max=limits.body_bytes_max,
     )
+    agents = OpenDoor(db, agent_routes, body_bytes_max=limits.body_bytes_max)
+    own_host = [Middleware(OwnHost, host=agent_host)] if agent_host else []
     document = openapi.document(routes, public_url)
     app = Starlette(
         routes=[
             *(Mount(prefix, app=merchant) for prefix in PREFIXES),
+            Mount(AGENT_PREFIX, app=agents),
             _get("/public/api/v1/capabilities/all", lambda: _answered(capabilities())),
             _get("/health/live", lambda: _answered({"status": "ok"})),
             _get("/health/ready", lambda: _ready(db)),
@@ -96,7 +103,8 @@ def create_app(
             *extra_routes,
         ],
         middleware=[
-            Middleware(Edge, ids=db.ids, public_limiter=public_limiter, request_log=request_log)
+            *own_host,
+            Middleware(Edge, ids=db.ids, public_limiter=public_limiter, request_log=request_log),
         ],
         exception_handlers={HTTPException: _not_served},
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import unquote
 
 from pydantic import BaseModel, ValidationError
@@ -36,23 +36,24 @@ from gstable_server.kernel.tenant import Access, Caller
 from gstable_server.plumbing import idempotency
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.plumbing.limits import RateLimiter, address_subject
-from gstable_server.plumbing.route import Call, PathValues, Route
+from gstable_server.plumbing.route import Call, OpenRoute, PathValues, Route
 
 PREFIXES = ("/api/v1", "/payment/v1")
+AnyRoute = TypeVar("AnyRoute", Route, OpenRoute)
 
 
-class RouteTable:
+class RouteTable(Generic[AnyRoute]):
     """Finds a route by method and path, as the path was sent: an encoded slash divides nothing."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
-        self._fixed: dict[str, dict[str, Route]] = {}
-        self._open: dict[int, list[tuple[tuple[str, ...], dict[str, Route]]]] = {}
+    def __init__(self, routes: Iterable[AnyRoute]) -> None:
+        self._fixed: dict[str, dict[str, AnyRoute]] = {}
+        self._open: dict[int, list[tuple[tuple[str, ...], dict[str, AnyRoute]]]] = {}
         for route in routes:
             methods = self._methods(route.path)
             assert route.method not in methods, f"{route.method} {route.path} is listed twice"
             methods[route.method] = route
 
-    def _methods(self, path: str) -> dict[str, Route]:
+    def _methods(self, path: str) -> dict[str, AnyRoute]:
         if "{" not in path:
             return self._fixed.setdefault(path, {})
         parts = tuple(path.split("/"))
@@ -63,7 +64,7 @@ class RouteTable:
         rows.append((parts, {}))
         return rows[-1][1]
 
-    def find(self, method: str, path: str) -> tuple[Route | None, PathValues, list[str]]:
+    def find(self, method: str, path: str) -> tuple[AnyRoute | None, PathValues, list[str]]:
         """The route and its path values; without one, the methods that the path does allow."""
         methods = self._fixed.get(path)
         if methods is not None and method in methods:
@@ -142,14 +143,14 @@ class MerchantApi:
         path = wire_path(scope).removeprefix(scope["root_path"])
         route, values, allowed = self._table.find(scope["method"], path)
         if route is None:
-            return _unknown(scope["method"], allowed)
+            return unknown(scope["method"], allowed)
         caller = await self._admit(scope, route, values)
         if route.method == "GET":
             async with self._db.read() as tx:
                 call = Call(tx=tx, caller=caller, path=values, body=None)
                 return success(success_body(await route.handler(call)))
         raw = await read_body(scope, receive, self._body_bytes_max)
-        body = _parsed(route, raw)
+        body = parsed(route.body, raw)
         request = _Request(route, caller, values, body, raw, path)
         return await self._operated(request, header_values(scope, b"idempotency-key"))
 
@@ -180,19 +181,21 @@ class MerchantApi:
         return success(body, ((b"idempotency-replayed", b"true"),) if replayed else ())
 
 
-def _parsed(route: Route, raw: bytes) -> BaseModel | None:
+def parsed(model: type[BaseModel] | None, raw: bytes) -> BaseModel | None:
+    """The body that a route asks for. Raises ``Refused`` (400101) for any other."""
     sent: Mapping[str, Any] = parse_object(raw) if raw else {}
-    if route.body is None:
+    if model is None:
         for name in sent:
             raise invalid_field(name[:64], "is not a known field")
         return None
     try:
-        return route.body.model_validate_json(raw or b"{}")
+        return model.model_validate_json(raw or b"{}")
     except ValidationError as error:
-        raise refusal(error, route.body, sent) from None
+        raise refusal(error, model, sent) from None
 
 
-def _unknown(method: str, allowed: list[str]) -> Answer:
+def unknown(method: str, allowed: list[str]) -> Answer:
+    """The answer where no route has that path, or none that method."""
     if not allowed:
         return refused(Refused(Code.ROUTE_UNKNOWN, "there is no such route"))
     problem = Refused(Code.METHOD_NOT_ALLOWED, f"{method[:16]} is not allowed here")

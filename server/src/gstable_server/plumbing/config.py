@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     """The most gas that one transaction of the relayer or solver may use."""
     raise_fees_seconds: int = 30
     """How long a transaction may wait to be mined before it is signed again with higher fees."""
+    ai_host: str | None = None
+    """A host name whose ``/api/v1`` is the AI payment protocol; its messages may name it in their
+    domain, beside ``aipay.gstable.io``. Without it the protocol is at ``/aipay/api/v1`` only."""
+    agent_payer_per_minute: int = 30
+    """Signed messages of one payer that the AI payment protocol takes in a minute."""
     host: str = "127.0.0.1"
     port: int = 8000
     database_pool: int = 10

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from gstable_server.kernel.tenant import Access, Caller
-from gstable_server.plumbing.db import Tx
+from gstable_server.plumbing.db import Database, Tx
 
 Json = Any
 PathValues = Mapping[str, str]
@@ -42,6 +42,37 @@ class Route:
     handler: Handler
     summary: str
     access: Access
+    result: Any
+    body: type[BaseModel] | None = None
+    tags: tuple[str, ...] = field(default=())
+    examples: tuple[Json, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCall:
+    """One request at a door without a key: ``address`` is the client's, as limits count it.
+
+    The handler opens its own transactions, because what proves the caller's right may have to be
+    asked of a chain first, and nobody waits for a chain in a transaction.
+    """
+
+    db: Database
+    path: PathValues
+    body: Any
+    address: str
+
+
+OpenHandler = Callable[[OpenCall], Awaitable[Json]]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRoute:
+    """A route that needs no API key; the members are those of ``Route``."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    handler: OpenHandler
+    summary: str
     result: Any
     body: type[BaseModel] | None = None
     tags: tuple[str, ...] = field(default=())

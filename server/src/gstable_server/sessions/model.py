@@ -40,6 +40,7 @@ class SessionType(StrEnum):
 
     CHECKOUT = "checkout"
     PAYMENT_LINK = "payment_link"
+    AI_CHECKOUT = "ai_checkout"
 
 
 class BusinessType(StrEnum):
@@ -56,6 +57,14 @@ class CaptureMethod(StrEnum):
     """With the payment."""
     MANUAL = "manual"
     """When the merchant captures it: until then it is held (docs/operations/authorize.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """Who alone prepares the session's payment, and with which token; fixed when it was opened."""
+
+    payer: Address
+    token_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,7 @@ class Session:
     success_url: str | None = None
     metadata: dict[str, Any] | None = None
     capture_method: CaptureMethod = CaptureMethod.AUTOMATIC
+    preset: Preset | None = None
     state: SessionState = SessionState.INITIALIZED
     signed_once: bool = False
     receipt_id: ReceiptId | None = None
@@ -108,6 +118,7 @@ class Draft:
     success_url: str | None = None
     metadata: dict[str, Any] | None = None
     capture_method: CaptureMethod = CaptureMethod.AUTOMATIC
+    preset: Preset | None = None
 
 
 def opened(
@@ -133,6 +144,7 @@ def opened(
         success_url=draft.success_url,
         metadata=draft.metadata,
         capture_method=draft.capture_method,
+        preset=draft.preset,
         expires_at=now + draft.lifetime,
         created_at=now,
     )

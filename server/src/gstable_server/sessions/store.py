@@ -31,6 +31,7 @@ from gstable_server.sessions.model import (
     Hold,
     Payment,
     PaymentState,
+    Preset,
     Session,
     SessionState,
     SessionType,
@@ -40,9 +41,9 @@ _INSERT = """
 INSERT INTO sessions (session_id, session_key, merchant_id, mode, session_type, business_type,
     business_id, client_code, account_id, recipient, settlement_token, fee_model, amount,
     line_items, payer_email_required, payer_email, success_url, metadata, capture_method,
-    expires_at, state, created_at)
+    expires_at, state, created_at, preset_payer, preset_token)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-    $20, $21, $22)
+    $20, $21, $22, $23, $24)
 """
 
 
@@ -71,6 +72,8 @@ async def insert(tx: Tx, session: Session) -> None:
         session.expires_at,
         session.state,
         session.created_at,
+        session.preset.payer if session.preset else None,
+        session.preset.token_id if session.preset else None,
     )
 
 
@@ -94,6 +97,7 @@ def _session(row: asyncpg.Record) -> Session:
         success_url=row["success_url"],
         metadata=row["metadata"],
         capture_method=CaptureMethod(row["capture_method"]),
+        preset=_preset(row),
         expires_at=row["expires_at"],
         state=SessionState(row["state"]),
         signed_once=row["signed_once"],
@@ -102,6 +106,12 @@ def _session(row: asyncpg.Record) -> Session:
         paid_at=row["paid_at"],
         completed_at=row["completed_at"],
     )
+
+
+def _preset(row: asyncpg.Record) -> Preset | None:
+    if row["preset_payer"] is None:
+        return None
+    return Preset(Address(row["preset_payer"]), row["preset_token"])
 
 
 async def find(tx: Tx, session_id: str) -> Session | None:
@@ -174,6 +184,15 @@ async def move(tx: Tx, old: Session, new: Session) -> None:
         new.completed_at,
     )
     assert done == "UPDATE 1", f"{old.session_id} moved under its lock"
+
+
+async def reschedule(tx: Tx, session: Session) -> None:
+    """Write another expiry; for a session whose lock is held."""
+    await tx.execute(
+        "UPDATE sessions SET expires_at = $2 WHERE session_id = $1",
+        session.session_id,
+        session.expires_at,
+    )
 
 
 async def insert_order(tx: Tx, order: AttestedOrder) -> None:

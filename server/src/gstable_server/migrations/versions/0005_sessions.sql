@@ -19,6 +19,10 @@ CREATE TABLE sessions (
     fee_model            smallint NOT NULL CHECK (fee_model IN (1, 2)),
     amount               bigint NOT NULL CHECK (amount > 0),
     line_items           jsonb NOT NULL,
+    -- Who alone prepares a payment and with which token, where the payer fixed that (spec 10).
+    preset_payer         bytea CHECK (length(preset_payer) = 20),
+    preset_token         text,
+    CHECK ((preset_payer IS NULL) = (preset_token IS NULL)),
     payer_email_required boolean NOT NULL,
     payer_email          text,
     success_url          text,
