@@ -24,7 +24,7 @@ from gstable_server.plumbing.embedded_postgres import EmbeddedPostgres, temporar
 from gstable_server.plumbing.system import SystemIdMint
 from gstable_server.plumbing.testing import FakeClock
 from tests.running import Running, running_stack
-from tests.scheduling import OneInstallation
+from tests.scheduling import ByInstallation
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 _numbers = itertools.count(1)
@@ -35,8 +35,8 @@ CCTP_ATTESTER_KEY = b"\x15" * 32
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneInstallation:
-    return OneInstallation(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByInstallation:
+    return ByInstallation(config, log)
 
 
 @pytest.fixture(scope="session")
