@@ -405,6 +405,14 @@ def _(counter: Counter, given: Arguments, result: Any) -> None:
     assert [found.session.session_id for found in listed] == [given[0][0]]
 
 
+@happy("checkout_session.advance", lambda counter: args(counter.session(), seconds=60))
+def _(counter: Counter, given: Arguments, result: Any) -> None:
+    assert result.success is True
+    moved = counter.client.checkout_session.detail(given[0][0]).session
+    assert moved.status == "initialized"
+    assert moved.expiration_time < time.time() + 1800 - 50
+
+
 @happy("checkout_session.detail", lambda counter: args(counter.session()))
 def _(counter: Counter, given: Arguments, found: Any) -> None:
     assert found.session.session_id == given[0][0]

@@ -85,6 +85,12 @@ REFUND_CASES = [
         samples.REFUND,
     ),
     operation(
+        "checkout_session.advance",
+        "/test/session/advance",
+        lambda c: c.checkout_session.advance("sess_1", seconds=1800),
+        {"sessionId": "sess_1", "seconds": 1800},
+    ),
+    operation(
         "checkout_session.refund_cancel",
         "/session/refund/cancel",
         lambda c: c.checkout_session.refund_cancel("rfd_1"),

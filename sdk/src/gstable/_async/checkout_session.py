@@ -106,6 +106,21 @@ class AsyncCheckoutSessionNamespace:
             idempotency_key,
         )
 
+    async def advance(
+        self, session_id: str, *, seconds: int, idempotency_key: str | None = None
+    ) -> OperationResult:
+        """Test keys only: bring the session's expiry, and that of its prepared refunds, `seconds`
+        (1 to 31,536,000) closer, but not before now. What is due then happens by itself.
+
+        Raises `GStableError` 200102 for a live key, 100201 where there is no such test session.
+        """
+        return await self._requester.post(
+            "/test/session/advance",
+            body(session_id=session_id, seconds=seconds),
+            _parse.one(_parse.operation_result),
+            idempotency_key,
+        )
+
     async def refund_prepare(
         self,
         session_id: str,

@@ -8,7 +8,7 @@ from gstable_server.catalog.wire import SuccessJson
 from gstable_server.kernel.paging import page_from_path
 from gstable_server.kernel.tenant import Access
 from gstable_server.plumbing.route import Call, Json, Route
-from gstable_server.sessions import operations, wire
+from gstable_server.sessions import advancing, operations, wire
 from gstable_server.sessions.model import SessionState
 from gstable_server.sessions.operations import Desk
 from gstable_server.sessions.refunds import operations as refunds
@@ -40,6 +40,11 @@ class _Sessions:
         await operations.cancel(call.tx, self.desk, call.caller.tenant, session_id)
         return SuccessJson(success=True)
 
+    async def advance(self, call: Call) -> Json:
+        session_id = operations.session_id_of(call.body.session_id)
+        await advancing.advance(call.tx, call.caller.tenant, session_id, call.body.seconds)
+        return SuccessJson(success=True)
+
     async def detail(self, call: Call) -> Json:
         session_id = operations.session_id_of(call.path["sessionId"])
         view = await operations.detail(call.tx, call.caller.tenant, session_id)
@@ -56,7 +61,7 @@ class _Sessions:
 
 
 def routes(desk: Desk) -> list[Route]:
-    """Create, cancel, the six lists and the detail of checkout sessions."""
+    """Create, cancel, the test clock, the six lists and the detail of checkout sessions."""
     sessions = _Sessions(desk)
     lists = [
         Route(
@@ -90,6 +95,16 @@ def routes(desk: Desk) -> list[Route]:
             Access.WRITE,
             SuccessJson,
             wire.SessionReference,
+            TAGS,
+        ),
+        Route(
+            "POST",
+            "/test/session/advance",
+            sessions.advance,
+            "Bring the times of a test session closer",
+            Access.WRITE,
+            SuccessJson,
+            wire.AdvanceSession,
             TAGS,
         ),
         *lists,

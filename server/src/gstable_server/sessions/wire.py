@@ -37,6 +37,7 @@ from gstable_server.sessions.model import Hold, Payment, PaymentState, SessionSt
 METADATA_KEYS_MAX = 50
 METADATA_KEY_LENGTH_MAX = 40
 METADATA_BYTES_MAX = 8 * 1024
+ADVANCE_SECONDS_MAX = 365 * 24 * 3600
 _EMAIL = re.compile(r"[^@\s<>\"',;:\\()\[\]]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
@@ -110,6 +111,13 @@ class SessionReference(Body):
     """The body of POST /session/checkout/cancel."""
 
     session_id: IdText
+
+
+class AdvanceSession(Body):
+    """The body of POST /test/session/advance: how many seconds the session's times come closer."""
+
+    session_id: IdText
+    seconds: Annotated[int, Field(ge=1, le=ADVANCE_SECONDS_MAX)]
 
 
 class HoldJson(TypedDict):

@@ -6,8 +6,9 @@ sends it, and its log on the chain proves it. Nothing else does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import structlog
 
@@ -332,6 +333,13 @@ async def _book(tx: Tx, view: SessionView, refund: Refund) -> None:
         session_id=refund.session_id,
     )
     await ledger.post(tx, transfer)
+
+
+async def reschedule(tx: Tx, session_id: SessionId, moved: Callable[[datetime], datetime]) -> None:
+    """Change until when the prepared refunds of a session, whose lock is held, may be sent."""
+    for refund in await _hold_all(tx, session_id):
+        if refund.state is RefundState.PREPARED:
+            await store.reschedule(tx, replace(refund, expires_at=moved(refund.expires_at)))
 
 
 async def expire_due(tx: Tx) -> int:

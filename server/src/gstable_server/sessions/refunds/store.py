@@ -140,6 +140,15 @@ async def move(tx: Tx, old: Refund, new: Refund) -> None:
     assert done == "UPDATE 1", f"{old.refund_id} moved under its lock"
 
 
+async def reschedule(tx: Tx, refund: Refund) -> None:
+    """Write until when it may be sent; for a refund whose lock is held."""
+    await tx.execute(
+        "UPDATE refunds SET expires_at = $2 WHERE refund_id = $1",
+        refund.refund_id,
+        refund.expires_at,
+    )
+
+
 async def lock_due(tx: Tx, limit: int) -> list[Refund]:
     """Prepared refunds whose time is over; those that another worker holds are left to it."""
     rows = await tx.fetch(
