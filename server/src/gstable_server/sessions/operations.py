@@ -56,6 +56,7 @@ from gstable_server.sessions.model import (
     CaptureMethod,
     Draft,
     Payment,
+    Preset,
     Session,
     SessionState,
     SessionType,
@@ -154,6 +155,21 @@ async def open_from_link(
     ``amount`` (Micro-USD) is what the payer typed, for custom links only.
     """
     check_email(payer_email, required=link.payer_email_required)
+    draft = await _link_draft(tx, desk, link, amount)
+    return (await _open(tx, desk, replace(draft, payer_email=payer_email))).session
+
+
+async def open_from_agent(
+    tx: Tx, desk: Desk, link: PaymentLink, preset: Preset, *, amount: MicroUsd | None
+) -> Session:
+    """A payer's agent opens a link: like ``open_from_link``, for that payer and token alone. An
+    e-mail address comes with ``paying.prepare_proven``."""
+    draft = await _link_draft(tx, desk, link, amount)
+    draft = replace(draft, session_type=SessionType.AI_CHECKOUT, preset=preset)
+    return (await _open(tx, desk, draft)).session
+
+
+async def _link_draft(tx: Tx, desk: Desk, link: PaymentLink, amount: MicroUsd | None) -> Draft:
     if (link.link_type is LinkType.CUSTOM) != (amount is not None):
         raise invalid_field("amount", "is for links with a custom amount, and needed there")
     account = await accounts.require_account(tx, link.tenant, link.account_id)
@@ -167,7 +183,7 @@ async def open_from_link(
         )
         for item in link.line_items
     )
-    draft = Draft(
+    return Draft(
         tenant=link.tenant,
         account=account,
         settlement_token=link.settlement_token,
@@ -179,10 +195,8 @@ async def open_from_link(
         business_id=link.link_id,
         lifetime=desk.lifetime,
         payer_email_required=link.payer_email_required,
-        payer_email=payer_email,
         success_url=link.success_url,
     )
-    return (await _open(tx, desk, draft)).session
 
 
 def _typed_price(link: PaymentLink, amount: MicroUsd) -> MicroUsd | None:

@@ -100,6 +100,35 @@ async def prepare(
     400202 a token or a way that is not offered.
     """
     session = await require_payable(tx, session_id, client_code)
+    return await _prepared(tx, desk, session, token_id, payer, payer_email, way)
+
+
+async def prepare_proven(
+    tx: Tx,
+    desk: Desk,
+    session_id: SessionId,
+    *,
+    token_id: str,
+    payer: Address,
+    payer_email: str | None,
+) -> PreparedPayment:
+    """Like ``prepare``, for a payer who proved who they are by a signature instead of a client
+    code, and who then approves and pays by themselves."""
+    session = await _held(tx, session_id)
+    check_payable(session, tx.now)
+    return await _prepared(tx, desk, session, token_id, payer, payer_email, Way.APPROVE)
+
+
+async def _prepared(
+    tx: Tx,
+    desk: Desk,
+    session: Session,
+    token_id: str,
+    payer: Address,
+    payer_email: str | None,
+    way: Way,
+) -> PreparedPayment:
+    require_preset(session, payer, token_id)
     email = payer_email or session.payer_email
     check_email(email, required=session.payer_email_required)
     option = routing.require_option(options(desk, session, tx.now), token_id)
@@ -113,19 +142,58 @@ async def prepare(
     return PreparedPayment(changed, option, way, offered, signed, work)
 
 
+def require_preset(session: Session, payer: Address, token_id: str) -> None:
+    """Refuse with 100206 anybody but the payer that the session was opened for, and any token but
+    the one that it was opened with; most sessions are for everybody."""
+    preset = session.preset
+    if preset is None:
+        return
+    if preset.payer != payer:
+        raise Refused(Code.SESSION_PAYER_MISMATCH)
+    if preset.token_id != token_id:
+        detail = f"this session is paid with {preset.token_id}; another token needs a new session"
+        raise Refused(Code.SESSION_PAYER_MISMATCH, detail)
+
+
+async def last_prepared(tx: Tx, desk: Desk, session: Session) -> SignedOrder | None:
+    """The order that the preset payer was last given to pay by themselves, while it can be paid."""
+    preset = session.preset
+    if preset is None:
+        return None
+    known = await store.latest_order(
+        tx, session.session_id, preset.token_id, Way.APPROVE, preset.payer
+    )
+    if known is None or known.deadline <= tx.now:
+        return None
+    try:
+        return orders.from_json(known.body, desk.networks)
+    except LookupError:
+        return None
+
+
 async def require_payable(tx: Tx, session_id: SessionId, client_code: str) -> Session:
     """The session, held, if its payer asks and it can be paid. Refuses it otherwise."""
+    session = await _held(tx, session_id)
+    if not hmac.compare_digest(client_code.encode(), session.client_code.encode()):
+        raise Refused(Code.SESSION_CLIENT_KEY_INVALID)
+    check_payable(session, tx.now)
+    return session
+
+
+async def _held(tx: Tx, session_id: SessionId) -> Session:
     session = await store.lock(tx, session_id)
     if session is None:
         raise Refused(Code.SESSION_NOT_FOUND)
-    if not hmac.compare_digest(client_code.encode(), session.client_code.encode()):
-        raise Refused(Code.SESSION_CLIENT_KEY_INVALID)
+    return session
+
+
+def check_payable(session: Session, now: datetime) -> None:
+    """Refuse a session that cannot be paid any more, by the code of what became of it."""
     answer = decide(session.state, Fact.ORDER_REQUESTED, signed_once=session.signed_once)
     if isinstance(answer, Refuse):
         raise Refused(answer.code)
-    if session.expires_at <= tx.now:
+    if session.expires_at <= now:
         raise Refused(Code.SESSION_EXPIRED)
-    return session
 
 
 async def attested(
