@@ -21,6 +21,7 @@ const CONTRACTS = {
   PermitCollector: "src/collectors/PermitCollector.sol",
   DepositCollector: "src/collectors/DepositCollector.sol",
   DepositWallet: "src/collectors/DepositWallet.sol",
+  SignatureProbe: "src/agents/SignatureProbe.sol",
   TetherDouble: "src/testing/TetherDouble.sol",
   CctpRail: "src/rails/CctpRail.sol",
   EscrowRail: "src/rails/EscrowRail.sol",
@@ -28,6 +29,7 @@ const CONTRACTS = {
   SwapRail: "src/rails/SwapRail.sol",
   MessageTransmitterDouble: "src/testing/cctp/MessageTransmitterDouble.sol",
   TokenMessengerDouble: "src/testing/cctp/TokenMessengerDouble.sol",
+  ExactPermit2ProxyDouble: "src/testing/x402/ExactPermit2ProxyDouble.sol",
 };
 
 const SETTINGS = {

@@ -56,6 +56,9 @@ def foreign_contracts(network: Network) -> dict[str, Contract]:
     found: dict[str, Contract] = {}
     if network.permit2:
         found["permit2"] = Contract(network.permit2, network.permit2_code_hash)
+    if network.x402.permit2_proxy:
+        proxy = Contract(network.x402.permit2_proxy, network.x402.permit2_proxy_code_hash)
+        found["x402.permit2_proxy"] = proxy
     if network.cctp:
         cctp = network.cctp
         messenger = Contract(cctp.token_messenger, cctp.token_messenger_code_hash)

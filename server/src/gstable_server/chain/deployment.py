@@ -1,5 +1,6 @@
 """Puts everything that payments need on local chains: the router, every collector and rail, USDC,
-a double of USDT, Circle's transfer protocol as doubles, Permit2 and Uniswap.
+a double of USDT, Circle's transfer protocol as doubles, Permit2 with a double of x402's proxy
+of it, and Uniswap.
 
 ``contracts/artifacts`` and ``node_modules`` of the source tree hold the code. The tables
 ``_COLLECTORS`` and ``_RAILS`` name our contracts and what their constructors are given.
@@ -37,6 +38,8 @@ MINT = "mint(address,uint256)"
 ISSUE = "issue(uint256)"
 PERMIT2 = Address(bytes.fromhex("000000000022d473030f116ddee9f6b43ac78ba3"))
 """Where Permit2 is on every chain."""
+X402_PERMIT2_PROXY = Address(bytes.fromhex("402085c248eea27d92e8b30b2c58ed07f9e20001"))
+"""Whom x402 clients name as Permit2's spender, on every chain."""
 PROXY_ADMIN = Address(keccak256(b"administrator of the USDC proxy")[12:])
 """The proxy answers nothing else to its administrator, so it is nobody who calls the token."""
 SOLVER_TOKENS = 50_000_000
@@ -80,6 +83,7 @@ class Deployment:
     token_messenger: Contract
     message_transmitter: Contract
     permit2: Contract
+    x402_permit2_proxy: Contract
     swap_pool_fee: int
 
 
@@ -270,10 +274,14 @@ def fiat_token(script: Script, decimals: int = DECIMALS) -> Address:
 
 async def _carry_out(site: _Site) -> None:
     rpc, actors = site.rpc, site.actors
-    permit2 = load_artifact(ARTIFACTS / "permit2.json")["deployedBytecode"]
+    placed = {PERMIT2: "permit2", X402_PERMIT2_PROXY: "ExactPermit2ProxyDouble"}
+    codes = {
+        address: load_artifact(ARTIFACTS / f"{name}.json")["deployedBytecode"]
+        for address, name in placed.items()
+    }
     await rpc.ask(
         [
-            ("anvil_setCode", ["0x" + PERMIT2.hex(), permit2]),
+            *(("anvil_setCode", ["0x" + where.hex(), code]) for where, code in codes.items()),
             *(
                 ("anvil_setBalance", ["0x" + account.hex(), hex(ACTOR_NATIVE)])
                 for account in (actors.relayer, actors.solver)
@@ -296,7 +304,8 @@ _SIGNING: Mapping[str, TokenSigning] = {
 
 
 async def _read_back(site: _Site) -> Deployment:
-    wanted = {**site.places, **site.tokens, "permit2": PERMIT2}
+    foreign = {"permit2": PERMIT2, "x402_permit2_proxy": X402_PERMIT2_PROXY}
+    wanted = {**site.places, **site.tokens, **foreign}
     codes = await site.rpc.ask(
         [("eth_getCode", ["0x" + address.hex(), "latest"]) for address in wanted.values()]
     )
@@ -325,6 +334,7 @@ async def _read_back(site: _Site) -> Deployment:
         token_messenger=found["token_messenger"],
         message_transmitter=found["message_transmitter"],
         permit2=found["permit2"],
+        x402_permit2_proxy=found["x402_permit2_proxy"],
         swap_pool_fee=POOL_FEE if "swap_router" in found else 0,
     )
 

@@ -28,7 +28,7 @@ from gstable_server.chain.configuration import ConfigurationError
 from gstable_server.chain.deployment import ISSUE, MINT, Actors, Deployment, SitePlan, deploy
 from gstable_server.chain.deployment_script import CHECKOUT
 from gstable_server.chain.http_rpc import HttpRpc, open_rpc
-from gstable_server.chain.networks import Cctp, Network, Networks, Token
+from gstable_server.chain.networks import X402, Cctp, Network, Networks, Token
 from gstable_server.chain.networks_toml import load_networks, networks_toml
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.tenant import Mode
@@ -307,6 +307,10 @@ def _network(plan: _Plan, url: str, deployment: Deployment, attestation_url: str
         permit2=deployment.permit2.address,
         permit2_code_hash=deployment.permit2.code_hash,
         swap_pool_fee=deployment.swap_pool_fee,
+        x402=X402(
+            permit2_proxy=deployment.x402_permit2_proxy.address,
+            permit2_proxy_code_hash=deployment.x402_permit2_proxy.code_hash,
+        ),
     )
 
 

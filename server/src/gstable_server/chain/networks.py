@@ -115,6 +115,20 @@ class Gas:
 
 
 @dataclass(frozen=True, slots=True)
+class X402:
+    """How x402 clients may pay on one network (docs/guide/x402.md).
+
+    ``permit2_proxy`` is the contract that they name as Permit2's spender; None where tokens
+    without EIP-3009 are not offered to them. ``amount_min``: what costs less, in Micro-USD, is not
+    worth the gas that sending the payer's transfer takes.
+    """
+
+    permit2_proxy: Address | None = None
+    permit2_proxy_code_hash: bytes | None = None
+    amount_min: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """One chain and our router on it.
 
@@ -146,6 +160,7 @@ class Network:
     permit2: Address | None = None
     permit2_code_hash: bytes | None = None
     swap_pool_fee: int = 0
+    x402: X402 = field(default_factory=X402)
 
 
 class Networks:

@@ -18,6 +18,7 @@ from gstable_server.chain import configuration as check
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.configuration import ConfigurationError
 from gstable_server.chain.networks import (
+    X402,
     Cctp,
     Contract,
     Contracts,
@@ -40,6 +41,7 @@ FEE_PPM_MAX = 10_000
 POOL_FEE_MAX = 999_999
 GAS_PRICE_MAX = 10**15
 FUNDS_MAX = 10**24
+AMOUNT_MIN_MAX = 10**12
 _NAME = re.compile(r"[a-z][a-z0-9]{0,31}")
 _SYMBOL = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,15}")
 _ROUTE_GROUP = re.compile(r"[A-Z][A-Z0-9]{1,11}")
@@ -97,6 +99,12 @@ class _GasEntry(_Entry):
     funds_min: int = Gas().funds_min
 
 
+class _X402Entry(_Entry):
+    permit2_proxy: str = ""
+    permit2_proxy_code_hash: str = ""
+    amount_min: int = X402().amount_min
+
+
 class _NetworkEntry(_Entry):
     name: str
     title: str
@@ -119,6 +127,7 @@ class _NetworkEntry(_Entry):
     contracts: _ContractsEntry = msgspec.field(default_factory=_ContractsEntry)
     cctp: _CctpEntry | None = None
     gas: _GasEntry = msgspec.field(default_factory=_GasEntry)
+    x402: _X402Entry = msgspec.field(default_factory=_X402Entry)
 
 
 class _File(_Entry):
@@ -218,6 +227,7 @@ def _network(entry: _NetworkEntry, at: str) -> Network:
             else None
         ),
         swap_pool_fee=check.within(f"{at}.swap_pool_fee", entry.swap_pool_fee, 0, POOL_FEE_MAX),
+        x402=_x402(entry.x402, mode, f"{at}.x402"),
     )
     check.require_distinct(f"{at}.token", [token.token_id for token in network.tokens], "symbol")
     check.require_distinct(f"{at}.token", _addresses(network), "address")
@@ -237,6 +247,8 @@ def _addresses(network: Network) -> list[Address]:
         addresses += [network.cctp.token_messenger, network.cctp.message_transmitter]
     if network.permit2:
         addresses.append(network.permit2)
+    if network.x402.permit2_proxy:
+        addresses.append(network.x402.permit2_proxy)
     return addresses
 
 
@@ -250,6 +262,8 @@ def _require_complete(network: Network, at: str) -> None:
             raise ConfigurationError(f"{at}.{setting} is required with contracts.{contract}")
     if network.swap_pool_fee and network.contracts.swap_rail is None:
         raise ConfigurationError(f"{at}.contracts.swap_rail is required with swap_pool_fee")
+    if network.x402.permit2_proxy and network.permit2 is None:
+        raise ConfigurationError(f"{at}.permit2 is required with x402.permit2_proxy")
 
 
 def _token(entry: _TokenEntry, network: str, chain_id: int, mode: Mode, at: str) -> Token:
@@ -322,6 +336,19 @@ def _gas(entry: _GasEntry, at: str) -> Gas:
     )
 
 
+def _x402(entry: _X402Entry, mode: Mode, at: str) -> X402:
+    amount_min = check.within(f"{at}.amount_min", entry.amount_min, 0, AMOUNT_MIN_MAX)
+    if not entry.permit2_proxy:
+        return X402(amount_min=amount_min)
+    return X402(
+        permit2_proxy=check.address(f"{at}.permit2_proxy", entry.permit2_proxy),
+        permit2_proxy_code_hash=check.code_hash(
+            f"{at}.permit2_proxy_code_hash", entry.permit2_proxy_code_hash, mode
+        ),
+        amount_min=amount_min,
+    )
+
+
 def networks_toml(networks: Networks) -> str:
     """The file's text: what ``parse_networks`` reads back."""
     return "\n".join(_network_section(network) for network in networks.all)
@@ -340,6 +367,7 @@ def _network_section(network: Network) -> str:
     gas = network.gas
     lines += ["", "[network.gas]"]
     lines += _pairs({"price_max": gas.price_max, "tip": gas.tip, "funds_min": gas.funds_min})
+    lines += ["", "[network.x402]", *_pairs(_x402_pairs(network.x402))]
     for token in network.tokens:
         lines += ["", "[[network.token]]", *_token_lines(token)]
     return "\n".join(lines) + "\n"
@@ -377,6 +405,14 @@ def _cctp_pairs(cctp: Cctp) -> Mapping[str, str | int]:
         "max_fee_ppm": cctp.max_fee_ppm,
         "token_messenger_code_hash": _hash(cctp.token_messenger_code_hash),
         "message_transmitter_code_hash": _hash(cctp.message_transmitter_code_hash),
+    }
+
+
+def _x402_pairs(x402: X402) -> Mapping[str, str | int]:
+    return {
+        "permit2_proxy": to_checksum(x402.permit2_proxy) if x402.permit2_proxy else "",
+        "permit2_proxy_code_hash": _hash(x402.permit2_proxy_code_hash),
+        "amount_min": x402.amount_min,
     }
 
 
