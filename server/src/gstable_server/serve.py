@@ -64,6 +64,7 @@ from gstable_server.web.base import Pages
 from gstable_server.web.checkout import routes as checkout_routes
 from gstable_server.web.dashboard import routes as dashboard_routes
 from gstable_server.webhooks import routes as webhook_routes
+from gstable_server.webhooks.events import routes as event_routes
 
 log = structlog.get_logger(__name__)
 
@@ -127,6 +128,7 @@ def merchant_routes(desk: Desk) -> list[list[Route]]:
         refund_routes.routes(desk),
         hold_routes.routes(desk),
         webhook_routes.routes(),
+        event_routes.routes(),
         log_routes.routes(),
     ]
 

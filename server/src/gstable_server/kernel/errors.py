@@ -47,6 +47,7 @@ class Code(Enum):
     KEY_REVOKED = (200103, "API key is revoked", 401)
     WEBHOOK_NOT_FOUND = (300101, "Webhook not found", 200)
     WEBHOOK_LIMIT = (300102, "Webhook limit reached", 200)
+    EVENT_NOT_FOUND = (300201, "Event not found", 200)
     FIELD_INVALID = (400101, "Invalid field format", 200)
     IDEMPOTENCY_MISMATCH = (400102, "Idempotency key was used with a different request", 200)
     IDEMPOTENCY_IN_PROGRESS = (

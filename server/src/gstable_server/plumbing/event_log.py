@@ -67,7 +67,11 @@ async def find(tx: Tx, tenant: Tenant, event_id: EventId) -> StoredEvent | None:
 async def after(
     tx: Tx, tenant: Tenant, position: Position, limit: int
 ) -> tuple[list[StoredEvent], Position]:
-    """The tenant's next events behind ``position``, oldest first, and the position behind them."""
+    """The tenant's next events behind ``position``, oldest first, and the position behind them.
+
+    Events of one object are in their order within an answer. Over two answers they may not be: a
+    transaction that began early may have changed the object last.
+    """
     rows = await tx.fetch(
         _FEED,
         tenant.merchant_id,
@@ -78,7 +82,8 @@ async def after(
     )
     if rows:
         position = Position(int(rows[-1]["writer"]), rows[-1]["sequence"])
-    return [stored_event(row) for row in rows], position
+    events = [stored_event(row) for row in rows]
+    return sorted(events, key=lambda stored: stored.sequence), position
 
 
 async def end(tx: Tx) -> Position:

@@ -212,8 +212,9 @@ async def attempts_of(tx: Tx, tenant: Tenant, event_id: EventId) -> list[Deliver
 
 async def attempts_on(
     tx: Tx, tenant: Tenant, webhook_id: WebhookId, page: Page
-) -> list[RecordedAttempt]:
-    """A page of all tries at an endpoint, the newest first. Raises ``Refused`` 300101."""
+) -> tuple[int, list[RecordedAttempt]]:
+    """The number of tries at an endpoint, and one page of them, the newest first. Raises
+    ``Refused`` 300101."""
     raise NotImplementedError
 
 

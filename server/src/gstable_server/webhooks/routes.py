@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.fields import Body
 from gstable_server.kernel.ids import WebhookId, id_or_none
+from gstable_server.kernel.paging import page_from_path
 from gstable_server.kernel.tenant import Access
 from gstable_server.plumbing.route import Call, Json, Route
 from gstable_server.webhooks import operations, wire
@@ -15,14 +16,15 @@ TAGS = ("Webhooks",)
 _DONE = wire.Success(success=True)
 
 
-def _webhook_id(text: str) -> WebhookId:
+def webhook_id_of(text: str) -> WebhookId:
     webhook_id = id_or_none(WebhookId, text)
     if webhook_id is None:
         raise Refused(Code.WEBHOOK_NOT_FOUND)
     return webhook_id
 
 
-def _sees_key(call: Call) -> bool:
+def sees_secrets(call: Call) -> bool:
+    """Signing keys and what receivers answered are for whoever may write."""
     return call.caller.access is Access.WRITE
 
 
@@ -32,34 +34,34 @@ async def _create(call: Call) -> Json:
 
 
 async def _update(call: Call) -> Json:
-    webhook_id = _webhook_id(call.body.webhook_id)
+    webhook_id = webhook_id_of(call.body.webhook_id)
     await operations.update(call.tx, call.caller.tenant, webhook_id, call.body.target())
     return _DONE
 
 
 async def _list(call: Call) -> Json:
     endpoints = await operations.list_webhooks(call.tx, call.caller.tenant)
-    return {"webhooks": [wire.render(each, with_key=_sees_key(call)) for each in endpoints]}
+    return {"webhooks": [wire.render(each, with_key=sees_secrets(call)) for each in endpoints]}
 
 
 async def _detail(call: Call) -> Json:
-    webhook_id = _webhook_id(call.path["webhookId"])
+    webhook_id = webhook_id_of(call.path["webhookId"])
     endpoint = await operations.detail(call.tx, call.caller.tenant, webhook_id)
-    return wire.render(endpoint, with_key=_sees_key(call))
+    return wire.render(endpoint, with_key=sees_secrets(call))
 
 
 async def _disable(call: Call) -> Json:
-    await operations.disable(call.tx, call.caller.tenant, _webhook_id(call.body.webhook_id))
+    await operations.disable(call.tx, call.caller.tenant, webhook_id_of(call.body.webhook_id))
     return _DONE
 
 
 async def _enable(call: Call) -> Json:
-    await operations.enable(call.tx, call.caller.tenant, _webhook_id(call.body.webhook_id))
+    await operations.enable(call.tx, call.caller.tenant, webhook_id_of(call.body.webhook_id))
     return _DONE
 
 
 async def _remove(call: Call) -> Json:
-    await operations.remove(call.tx, call.caller.tenant, _webhook_id(call.body.webhook_id))
+    await operations.remove(call.tx, call.caller.tenant, webhook_id_of(call.body.webhook_id))
     return _DONE
 
 
@@ -67,10 +69,32 @@ async def _refresh_key(call: Call) -> Json:
     key = await operations.refresh_key(
         call.tx,
         call.caller.tenant,
-        _webhook_id(call.body.webhook_id),
+        webhook_id_of(call.body.webhook_id),
         call.body.grace_seconds,
     )
     return wire.RefreshedKey(success=True, key=key)
+
+
+async def _test(call: Call) -> Json:
+    webhook_id = webhook_id_of(call.body.webhook_id)
+    event_id = await operations.send_test(call.tx, call.caller.tenant, webhook_id)
+    return wire.TestSent(success=True, eventId=event_id)
+
+
+async def _attempts(call: Call) -> Json:
+    webhook_id = webhook_id_of(call.path["webhookId"])
+    page = page_from_path(call.path["page"], call.path["size"])
+    total, attempts = await operations.attempts_on(call.tx, call.caller.tenant, webhook_id, page)
+    shown = sees_secrets(call)
+    return wire.AttemptPage(
+        total=total,
+        page=page.number,
+        size=page.size,
+        attempts=[
+            {**wire.render_attempt(each, with_response=shown), "eventId": each.event_id}
+            for each in attempts
+        ],
+    )
 
 
 def routes() -> list[Route]:
@@ -118,6 +142,26 @@ def routes() -> list[Route]:
             Access.WRITE,
             wire.RefreshedKey,
             wire.RefreshKey,
+            TAGS,
+        ),
+        Route(
+            "POST",
+            "/webhook/test",
+            _test,
+            "Send an event of type webhook.test to one endpoint",
+            Access.WRITE,
+            wire.TestSent,
+            wire.WebhookReference,
+            TAGS,
+        ),
+        Route(
+            "GET",
+            "/webhook/attempts/{webhookId}/{page}/{size}",
+            _attempts,
+            "List what was sent to an endpoint and how it answered, newest first",
+            Access.READ,
+            wire.AttemptPage,
+            None,
             TAGS,
         ),
     ]

@@ -16,6 +16,7 @@ from gstable_server.webhooks.model import (
     GRACE_SECONDS_MAX,
     KEY_PREFIX,
     Endpoint,
+    RecordedAttempt,
     Target,
 )
 
@@ -123,6 +124,52 @@ def render(endpoint: Endpoint, *, with_key: bool) -> Webhook:
         "status": endpoint.status.value,
         "createAt": wire_time(endpoint.created_at),
         "updateAt": wire_time(endpoint.updated_at),
+    }
+
+
+class AttemptJson(TypedDict):
+    """One try: an answer with ``statusCode``, or an ``error`` instead of one."""
+
+    attemptNumber: int
+    startedAt: str
+    durationMs: int
+    statusCode: int | None
+    error: str | None
+    response: str | None
+
+
+class WebhookAttemptJson(AttemptJson):
+    """A try in the list of its endpoint."""
+
+    eventId: str
+
+
+class AttemptPage(TypedDict):
+    """One page of tries; ``page`` and ``size`` are numbers."""
+
+    total: int
+    page: int
+    size: int
+    attempts: list[WebhookAttemptJson]
+
+
+class TestSent(TypedDict):
+    """The event that is on its way."""
+
+    success: bool
+    eventId: str
+
+
+def render_attempt(attempt: RecordedAttempt, *, with_response: bool) -> AttemptJson:
+    """The try on the wire; ``with_response`` False hides what the receiver answered, which may
+    hold what is meant for its owner only."""
+    return {
+        "attemptNumber": attempt.ordinal,
+        "startedAt": wire_time(attempt.started_at),
+        "durationMs": attempt.duration_ms,
+        "statusCode": attempt.status_code,
+        "error": attempt.error,
+        "response": attempt.response if with_response else None,
     }
 
 

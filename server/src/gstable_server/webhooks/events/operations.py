@@ -1,0 +1,60 @@
+"""The verbs of events: found, listed, followed. They are never changed."""
+
+from __future__ import annotations
+
+import re
+
+from gstable_server.kernel.errors import Code, Refused, invalid_field
+from gstable_server.kernel.ids import EventId
+from gstable_server.kernel.paging import Page
+from gstable_server.kernel.tenant import Tenant
+from gstable_server.plumbing import event_log
+from gstable_server.plumbing.db import Tx
+from gstable_server.plumbing.event_log import FIRST, Position
+from gstable_server.plumbing.events import StoredEvent
+
+START = "start"
+"""The cursor of whoever wants to hear of what happens from now on."""
+BEGIN = "begin"
+"""The cursor before the first event."""
+
+_CURSOR = re.compile(r"([0-9a-f]{1,15})-([0-9a-f]{1,15})")
+
+
+async def list_events(tx: Tx, tenant: Tenant, page: Page) -> tuple[int, list[StoredEvent]]:
+    """The number of the tenant's events, and one page of them, newest first."""
+    return await event_log.page_of(tx, tenant, page)
+
+
+async def detail(tx: Tx, tenant: Tenant, event_id: EventId) -> StoredEvent:
+    """The event. Refused: 300201, also for another tenant's."""
+    stored = await event_log.find(tx, tenant, event_id)
+    if stored is None:
+        raise Refused(Code.EVENT_NOT_FOUND)
+    return stored
+
+
+async def feed(tx: Tx, tenant: Tenant, cursor: str, size: int) -> tuple[list[StoredEvent], str]:
+    """Up to ``size`` events strictly behind ``cursor``, oldest first, and the cursor behind them.
+
+    Whoever asks again and again with the cursor of the answer before sees each event once, also
+    one whose transaction commits late. ``START`` gives no events, only a cursor. Refused: 400101
+    for text that no answer had as its cursor.
+    """
+    if cursor == START:
+        return [], _text(await event_log.end(tx))
+    events, position = await event_log.after(tx, tenant, _position(cursor), size)
+    return events, _text(position)
+
+
+def _text(position: Position) -> str:
+    return f"{position.transaction:x}-{position.sequence:x}"
+
+
+def _position(cursor: str) -> Position:
+    if cursor == BEGIN:
+        return FIRST
+    match = _CURSOR.fullmatch(cursor)
+    if match is None:
+        raise invalid_field("cursor", f"must be {START}, {BEGIN} or one that was answered")
+    return Position(int(match[1], 16), int(match[2], 16))
