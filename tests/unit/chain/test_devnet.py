@@ -94,7 +94,7 @@ async def test_only_what_must_be_alike_is_alike_on_every_network(fresh: Devnet) 
         for token in network.tokens:
             places.setdefault(token.symbol, set()).add(token.address)
     counts = {name: len(addresses) for name, addresses in places.items()}
-    alike = {"deposit_collector": 1, "permit2": 1}
+    alike = {"deposit_collector": 1, "permit2": 1, "x402.permit2_proxy": 1}
     assert counts == {**dict.fromkeys(counts, 4), "USDT": 3, "swap_rail": 3, **alike}
     assert places["permit2"] == {PERMIT2}
 
