@@ -26,7 +26,7 @@ def test_a_changed_document_is_noticed(tmp_path: Path) -> None:
 
 def test_the_document_has_every_endpoint_of_the_merchant_api(repository: Path) -> None:
     paths: Any = json.loads((repository / "openapi.json").read_bytes())["paths"]
-    assert sum(method in {"get", "post"} for row in paths.values() for method in row) == 39
+    assert sum(method in {"get", "post"} for row in paths.values() for method in row) == 49
     assert "/session/list/settlement/pending/{page}/{size}" in paths
 
 

@@ -17,6 +17,7 @@ from gstable import (
     GStableError,
     GStableProductError,
 )
+from tests.contract import sdk_log  # noqa: F401 - its row
 from tests.contract.sdk_calls import (
     HAPPY,
     Arguments,

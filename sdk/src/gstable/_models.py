@@ -406,3 +406,30 @@ class Capabilities:
 
     supported_tokens: tuple[SupportedToken, ...]
     payment_capabilities: Mapping[str, Mapping[str, tuple[PaymentCapability, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One request that came with a key of the merchant's.
+
+    `time`: when it was answered, UTC. `path`: identifiers and numbers as they were sent, anything
+    else by its name. `status`: HTTP's, 0 where the client went away. `code`: the answer's, None
+    without one.
+    """
+
+    time: str
+    request_id: str
+    key_id: str
+    method: str
+    path: str
+    status: int
+    code: int | None
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogFeed:
+    """The next requests, oldest first, and from where to read on."""
+
+    entries: tuple[LogEntry, ...]
+    cursor: str

@@ -16,6 +16,8 @@ from gstable._models import (
     Hold,
     HoldMove,
     LineItem,
+    LogEntry,
+    LogFeed,
     OperationResult,
     Page,
     PaymentCapability,
@@ -261,6 +263,26 @@ def webhook(found: Reader) -> Webhook:
 
 def webhooks(found: Reader) -> tuple[Webhook, ...]:
     return tuple(webhook(item) for item in found.children("webhooks"))
+
+
+def log_feed(found: Reader) -> LogFeed:
+    return LogFeed(
+        entries=tuple(_log_entry(item) for item in found.children("entries")),
+        cursor=found.text("cursor"),
+    )
+
+
+def _log_entry(found: Reader) -> LogEntry:
+    return LogEntry(
+        time=found.text("time"),
+        request_id=found.text("requestId"),
+        key_id=found.text("keyId"),
+        method=found.text("method"),
+        path=found.text("path"),
+        status=found.integer("status"),
+        code=found.optional_integer("code"),
+        duration_ms=found.integer("durationMs"),
+    )
 
 
 def capabilities(found: Reader) -> Capabilities:

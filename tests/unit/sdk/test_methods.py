@@ -9,6 +9,7 @@ from gstable import Attribute, FeeModel, LineItem, Page, RefreshedKey, __version
 from tests.unit.sdk import samples
 from tests.unit.sdk.cases import REFUND_CASES, Case, operation
 from tests.unit.sdk.event_cases import EVENT, EVENT_CASES, WEBHOOK_ATTEMPT
+from tests.unit.sdk.log_cases import LOG_CASES
 from tests.unit.sdk.support import API_KEY, ASKS, World, answering
 
 TEA = {"item_type": "product", "product_id": "prd_1", "quantity": 2, "unit_price": 4_500_000}
@@ -309,6 +310,7 @@ CASES = [
         {"webhookId": "wkid_1"},
     ),
     *EVENT_CASES,
+    *LOG_CASES,
     Case(
         "capability.all",
         lambda c: c.capability.all(),
@@ -392,7 +394,7 @@ def test_every_public_method_has_a_case() -> None:
         if not method.startswith("_") and not method.startswith("iterate")
     }
     assert methods == {case.name.partition(",")[0] for case in CASES}
-    assert len(methods) == 48
+    assert len(methods) == 49
 
 
 @pytest.mark.parametrize("kind", ASKS)

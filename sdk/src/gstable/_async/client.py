@@ -8,6 +8,7 @@ from gstable._async.capability import AsyncCapabilityNamespace
 from gstable._async.checkout_session import AsyncCheckoutSessionNamespace
 from gstable._async.event import AsyncEventNamespace
 from gstable._async.http_transport import AsyncHTTPTransport
+from gstable._async.log import AsyncLogNamespace
 from gstable._async.payment_link import AsyncPaymentLinkNamespace
 from gstable._async.product import AsyncProductNamespace
 from gstable._async.requester import AsyncRequester
@@ -62,6 +63,7 @@ class AsyncClient:
         self.checkout_session = AsyncCheckoutSessionNamespace(self._requester)
         self.webhook = AsyncWebhookNamespace(self._requester)
         self.event = AsyncEventNamespace(self._requester)
+        self.log = AsyncLogNamespace(self._requester)
         self.capability = AsyncCapabilityNamespace(self._requester)
 
     async def close(self) -> None:

@@ -11,6 +11,7 @@ from gstable._sync.capability import CapabilityNamespace
 from gstable._sync.checkout_session import CheckoutSessionNamespace
 from gstable._sync.event import EventNamespace
 from gstable._sync.http_transport import HTTPTransport
+from gstable._sync.log import LogNamespace
 from gstable._sync.payment_link import PaymentLinkNamespace
 from gstable._sync.product import ProductNamespace
 from gstable._sync.requester import Requester
@@ -65,6 +66,7 @@ class Client:
         self.checkout_session = CheckoutSessionNamespace(self._requester)
         self.webhook = WebhookNamespace(self._requester)
         self.event = EventNamespace(self._requester)
+        self.log = LogNamespace(self._requester)
         self.capability = CapabilityNamespace(self._requester)
 
     def close(self) -> None:
