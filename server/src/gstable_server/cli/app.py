@@ -91,6 +91,25 @@ def demo(
 
 
 @app.command()
+def mcp(
+    http: Annotated[
+        int | None,
+        typer.Option(help="a port of this machine instead of stdio; 0 takes any free one"),
+    ] = None,
+) -> None:
+    """Give a language model's host the merchant's tools (MCP), with the key of GSTABLE_API_KEY."""
+    from gstable import GStableUsageError
+    from gstable_server.cli import mcp as command
+
+    try:
+        asyncio.run(command.run(http))
+    except (command.McpFailed, GStableUsageError) as failure:
+        _complain(failure)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+@app.command()
 def openapi(
     file: Annotated[Path, typer.Argument(help="the committed document")] = Path("openapi.json"),
     check: Annotated[bool, typer.Option("--check", help="change nothing, only compare")] = False,
