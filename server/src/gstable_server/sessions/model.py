@@ -68,6 +68,14 @@ class Preset:
 
 
 @dataclass(frozen=True, slots=True)
+class Announced:
+    """What was told of a session before anything of it was stored: it is opened as just that."""
+
+    session_id: SessionId
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """One payment that is awaited. ``amount`` is in Micro-USD, before a fee added on top."""
 

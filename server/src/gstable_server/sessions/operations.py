@@ -52,6 +52,7 @@ from gstable_server.routing.model import FeeModel, Market, Schedule
 from gstable_server.sessions import store
 from gstable_server.sessions.machine import Fact, Refuse, decide
 from gstable_server.sessions.model import (
+    Announced,
     BusinessType,
     CaptureMethod,
     Draft,
@@ -149,14 +150,33 @@ async def open_from_link(
     *,
     amount: MicroUsd | None,
     payer_email: str | None,
+    announced: Announced | None = None,
 ) -> Session:
     """A payer opens a link: a fresh session with the link's terms.
 
-    ``amount`` (Micro-USD) is what the payer typed, for custom links only.
+    ``amount`` (Micro-USD) is what the payer typed, for custom links only. ``announced``: as
+    ``announce_from_link`` was asked.
     """
     check_email(payer_email, required=link.payer_email_required)
     draft = await _link_draft(tx, desk, link, amount)
-    return (await _open(tx, desk, replace(draft, payer_email=payer_email))).session
+    draft = replace(draft, payer_email=payer_email)
+    return (await _open(tx, desk, draft, announced)).session
+
+
+async def announce_from_link(
+    tx: Tx,
+    desk: Desk,
+    link: PaymentLink,
+    announced: Announced,
+    *,
+    amount: MicroUsd | None,
+    payer_email: str | None,
+) -> Session:
+    """The session that ``open_from_link`` would open now, with the same refusals; nothing of it is
+    stored. Its client code is not the one that it will have."""
+    check_email(payer_email, required=link.payer_email_required)
+    draft = await _link_draft(tx, desk, link, amount)
+    return _made(tx, desk, replace(draft, payer_email=payer_email), announced)
 
 
 async def open_from_agent(
@@ -205,7 +225,18 @@ def _typed_price(link: PaymentLink, amount: MicroUsd) -> MicroUsd | None:
     return amount if len(link.line_items) == 1 and only.quantity == 1 else None
 
 
-async def _open(tx: Tx, desk: Desk, draft: Draft) -> SessionView:
+async def _open(
+    tx: Tx, desk: Desk, draft: Draft, announced: Announced | None = None
+) -> SessionView:
+    session = _made(tx, desk, draft, announced)
+    await store.insert(tx, session)
+    view = SessionView(session)
+    tell(tx, desk, "session.created", view)
+    return view
+
+
+def _made(tx: Tx, desk: Desk, draft: Draft, announced: Announced | None) -> Session:
+    """The session of ``draft``, if it could be paid; not stored yet."""
     settlement = routing.require_settlement(
         desk.networks, draft.tenant.mode, draft.settlement_token
     )
@@ -215,12 +246,10 @@ async def _open(tx: Tx, desk: Desk, draft: Draft) -> SessionView:
     routing.require_payable(
         desk.market, settlement, draft.amount, draft.fee_model, tx.now, held=held
     )
-    session_id = tx.mint(SessionId)
-    session = opened(draft, session_id, session_key(session_id), tx.mint(ClientCode), tx.now)
-    await store.insert(tx, session)
-    view = SessionView(session)
-    tell(tx, desk, "session.created", view)
-    return view
+    session_id = announced.session_id if announced else tx.mint(SessionId)
+    if announced is not None:
+        draft = replace(draft, lifetime=announced.expires_at - tx.now)
+    return opened(draft, session_id, session_key(session_id), tx.mint(ClientCode), tx.now)
 
 
 def tell(tx: Tx, desk: Desk, event_type: str, view: SessionView) -> None:

@@ -84,8 +84,8 @@ async def open_deposit(
     deposit = await store.find(tx, session_id)
     if deposit is None:
         deposit = await _open(tx, desk, session, offered, refund_to)
-    elif refund_to not in {None, deposit.terms.refund_to}:
-        raise invalid_field("refundTo", "was chosen for this session already, and is another one")
+    else:
+        _check_same(deposit, refund_to)
     changed = replace(session, signed_once=True, payer_email=email)
     await session_store.move(tx, session, changed)
     view = await _view(tx, desk, changed, deposit)
@@ -95,7 +95,18 @@ async def open_deposit(
 async def _open(
     tx: Tx, desk: Desk, session: Session, option: RouteOption, refund_to: Address | None
 ) -> Deposit:
-    contract = option.network.contracts.deposit_collector
+    deposit = _committing(desk, session, option.network, refund_to)
+    _check_refund_to(desk, session, deposit.terms.refund_to)
+    watched = networks_of(desk.networks, session.tenant.mode, deposit.collector)
+    await store.insert(tx, deposit, [network.name for network in watched])
+    return deposit
+
+
+def _committing(
+    desk: Desk, session: Session, network: Network, refund_to: Address | None
+) -> Deposit:
+    """The address that commits to the session's terms, by the collector of ``network``."""
+    contract = network.contracts.deposit_collector
     assert contract is not None, "options lists no others"
     settlement = desk.networks.require_token(session.settlement_token, session.tenant.mode)
     terms = DepositTerms(
@@ -109,11 +120,12 @@ async def _open(
         refundable_after=unix_seconds(session.expires_at + desk.order_grace),
     )
     address = deposit_address(contract.address, terms)
-    _check_refund_to(desk, session, terms.refund_to)
-    deposit = Deposit(session.session_id, contract.address, address, terms)
-    watched = networks_of(desk.networks, session.tenant.mode, contract.address)
-    await store.insert(tx, deposit, [network.name for network in watched])
-    return deposit
+    return Deposit(session.session_id, contract.address, address, terms)
+
+
+def _check_same(deposit: Deposit, refund_to: Address | None) -> None:
+    if refund_to not in {None, deposit.terms.refund_to}:
+        raise invalid_field("refundTo", "was chosen for this session already, and is another one")
 
 
 def _check_refund_to(desk: Desk, session: Session, refund_to: Address) -> None:
@@ -152,6 +164,28 @@ async def view(tx: Tx, desk: Desk, session: Session) -> DepositView | None:
     """The session's deposit for its page; None where no address was asked for."""
     deposit = await store.find(tx, session.session_id)
     return None if deposit is None else await _view(tx, desk, session, deposit)
+
+
+async def announce(
+    tx: Tx, desk: Desk, session: Session, refund_to: Address | None
+) -> DepositView | None:
+    """The session's deposit, or what ``open_deposit`` would make of it now; nothing is stored, and
+    the session may be one that is not yet. None where no transfer can pay it.
+
+    Refuses a ``refund_to`` like ``open_deposit``.
+    """
+    known = await store.find(tx, session.session_id)
+    if known is not None:
+        _check_same(known, refund_to)
+        return await _view(tx, desk, session, known)
+    found = options(desk, session, tx.now)
+    if not found:
+        return None
+    deposit = _committing(desk, session, found[0].network, refund_to)
+    _check_refund_to(desk, session, deposit.terms.refund_to)
+    usable = networks_of(desk.networks, session.tenant.mode, deposit.collector)
+    offered = tuple(option for option in found if option.network in usable)
+    return DepositView(session, deposit, offered, balances={}, sent=None)
 
 
 async def _view(tx: Tx, desk: Desk, session: Session, deposit: Deposit) -> DepositView:
