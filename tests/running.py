@@ -133,6 +133,7 @@ def running_stack(*arguments: str, **environment: str) -> Iterator[Running]:
                 "--port",
                 "0",
                 "--json",
+                "--no-robot",
                 *arguments,
             ],
             stdout=subprocess.PIPE,

@@ -3,11 +3,14 @@
 Every question is answered from the chains, and a message's nonce follows from where it was sent, so
 a restart changes no answer; only that a fast message was attested again has then to be asked again.
 ``GET /v2/messages/{domain}?transactionHash=``, ``POST /v2/reattest/{nonce}`` and
-``GET /v2/burn/USDC/fees/{source}/{destination}``.
+``GET /v2/burn/USDC/fees/{source}/{destination}`` are Circle's. Ours is
+``POST /devnet/delays/{hook}/{seconds}``: what is burnt with that hook, which names a session, is
+attested only after so many seconds.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -28,6 +31,7 @@ from gstable_server.kernel.money import share_rounded_up
 FAST = 1000
 STANDARD = 2000
 PPM_PER_BASIS_POINT = 100
+DELAY_PATH = "/devnet/delays/0x{hook}/{seconds}"
 _TX_HASH = re.compile(r"0x[0-9a-fA-F]{64}")
 
 
@@ -46,6 +50,7 @@ class Attester:
         self.paused = False
         self.url = ""
         self._reattested: set[str] = set()
+        self._delayed_until: dict[bytes, float] = {}
 
     async def messages(self, request: web.Request) -> web.Response:
         """What the transaction burnt, each pending or complete; 404 while nothing is known."""
@@ -80,6 +85,19 @@ class Attester:
         done = "Re-attestation successfully requested for nonce."
         return web.json_response({"message": done, "nonce": nonce})
 
+    async def delay(self, request: web.Request) -> web.Response:
+        """A delay ends by itself, so that whoever asked for it may die meanwhile."""
+        now = asyncio.get_running_loop().time()
+        self._delayed_until = {
+            hook: until for hook, until in self._delayed_until.items() if until > now
+        }
+        hook = bytes.fromhex(request.match_info["hook"])
+        self._delayed_until[hook] = now + int(request.match_info["seconds"])
+        return web.json_response({"message": "It will be attested late."})
+
+    def _is_delayed(self, hook: bytes) -> bool:
+        return self._delayed_until.get(hook, 0) > asyncio.get_running_loop().time()
+
     async def _found(self, network: Network, rpc: HttpRpc, tx_hash: bytes) -> list[dict[str, Any]]:
         receipt = await rpc.receipt(tx_hash)
         if receipt is None:
@@ -105,7 +123,8 @@ class Attester:
         wants_fast = message.finality_minimum <= FAST
         is_fast = wants_fast and fee <= message.burn.max_fee
         answer = {"eventNonce": "0x" + nonce.hex(), "cctpVersion": 2, "delayReason": None}
-        if self.paused or (not is_fast and depth < self.confirmations):
+        waits = not is_fast and depth < self.confirmations
+        if self.paused or waits or self._is_delayed(message.burn.hook):
             delay = "insufficient_fee" if wants_fast and not is_fast else None
             pending = {"message": "0x", "attestation": "PENDING", "status": "pending_confirmations"}
             return {**answer, **pending, "delayReason": delay}
@@ -141,6 +160,9 @@ async def open_attester(
         app = web.Application()
         app.router.add_get(r"/v2/messages/{domain:\d+}", attester.messages)
         app.router.add_post(r"/v2/reattest/{nonce:0x[0-9a-fA-F]{64}}", attester.reattest)
+        app.router.add_post(
+            r"/devnet/delays/0x{hook:[0-9a-f]{64}}/{seconds:\d{1,5}}", attester.delay
+        )
         app.router.add_get(r"/v2/burn/USDC/fees/{source:\d+}/{destination:\d+}", attester.fees)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()

@@ -72,12 +72,15 @@ def dev(
     state: Annotated[
         Path | None, typer.Option(help="keep database and chains in this directory")
     ] = None,
+    robot: Annotated[
+        bool, typer.Option(help="whether a robot pays sessions with a magic total")
+    ] = True,
     json: Annotated[bool, typer.Option("--json", help="the first line is one object")] = False,
 ) -> None:
     """Database, local chains, API, pages and workers with a demo merchant, until interrupted."""
     from gstable_server.cli import dev as command
 
-    _run(command.run(port, state, as_json=json))
+    _run(command.run(port, state, robot=robot, as_json=json))
 
 
 @app.command()
@@ -107,6 +110,18 @@ def mcp(
         _complain(failure)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+@app.command()
+def robot(
+    cursor_file: Annotated[
+        Path | None, typer.Option(help="where to keep how far the events were read")
+    ] = None,
+) -> None:
+    """Pay test sessions with a magic total, as docs/guide/test-mode.md says, until interrupted."""
+    from gstable_server.cli.robot import watching as command
+
+    _run(command.run(os.environ, cursor_file))
 
 
 @app.command()
@@ -161,12 +176,13 @@ def _run(coroutine: Coroutine[Any, Any, R]) -> R:
     from gstable_server.chain.configuration import ConfigurationError
     from gstable_server.chain.devnet import DevnetFailed
     from gstable_server.cli.console_visit import ConsoleFailed
+    from gstable_server.cli.robot.stage import RobotFailed
     from gstable_server.cli.stack import StackFailed
     from gstable_server.plumbing.embedded_postgres import DatabaseFailed
 
     try:
         return asyncio.run(coroutine)
     except (
-        ConfigurationError, ConsoleFailed, DatabaseFailed, DevnetFailed, StackFailed
+        ConfigurationError, ConsoleFailed, DatabaseFailed, DevnetFailed, RobotFailed, StackFailed
     ) as failure:  # fmt: skip
         _complain(failure)

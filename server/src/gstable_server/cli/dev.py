@@ -13,22 +13,22 @@ from rich.console import Console
 from gstable_server.cli.stack import Stack, open_stack
 
 
-async def run(port: int, state: Path | None, *, as_json: bool) -> None:
+async def run(port: int, state: Path | None, *, robot: bool, as_json: bool) -> None:
     """Start, say where everything is, wait for SIGINT or SIGTERM, and leave nothing behind."""
     this = asyncio.current_task()
     assert this is not None
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, this.cancel)
     with contextlib.suppress(asyncio.CancelledError):
-        async with open_stack(port, state) as stack:
+        async with open_stack(port, state, robot=robot) as stack:
             if as_json:
                 print(json.dumps(stack.description()), flush=True)
             else:
-                _show(stack)
+                _show(stack, robot=robot)
             await asyncio.Event().wait()
 
 
-def _show(stack: Stack) -> None:
+def _show(stack: Stack, *, robot: bool) -> None:
     about = stack.description()
     console = Console(highlight=False)
     console.print("[bold]GStable is running.[/bold] Ctrl-C ends it.\n")
@@ -46,5 +46,6 @@ def _show(stack: Stack) -> None:
     rows += [(f"{one['name']}, chain {one['chainId']}", one["rpcUrl"]) for one in about["networks"]]
     rows += [("payer's private key", key) for key in about["payerPrivateKeys"]]
     rows += [("merchant's private key", about["merchantPrivateKey"])]
+    rows += [("robot payer", "pays magic totals (docs/guide/test-mode.md)")] if robot else []
     for name, value in rows:
         console.print(f"  {name:<28} {value}", soft_wrap=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
@@ -147,16 +147,24 @@ class Payer:
             raise PaymentFailed(answer["problem"])
         return answer
 
-    async def send(self, prepared: Prepared) -> Paid:
-        """Do what was prepared, first an approval if one is asked for, and wait for the payment
-        to be mined. Whoever signed waits for the server to send it."""
+    async def approve(self, prepared: Prepared) -> Prepared:
+        """Send the approval that is asked for, if any, and wait until it is mined; what remains."""
         network, answer = prepared.network, prepared.answer
         if answer["chainId"] != network.chain_id:
             raise PaymentFailed("the page asks for another chain than the token's")
+        if answer["approve"] is not None:
+            async with open_rpc(network) as rpc:
+                wallet = Wallet(self._private_key, rpc, network.chain_id)
+                await _send(wallet, answer["approve"])
+        return replace(prepared, answer={**answer, "approve": None})
+
+    async def send(self, prepared: Prepared) -> Paid:
+        """Do what was prepared, first an approval if one is asked for, and wait for the payment
+        to be mined. Whoever signed waits for the server to send it."""
+        prepared = await self.approve(prepared)
+        network, answer = prepared.network, prepared.answer
         async with open_rpc(network) as rpc:
             wallet = Wallet(self._private_key, rpc, network.chain_id)
-            if answer["approve"] is not None:
-                await _send(wallet, answer["approve"])
             call = answer["pay"]
             relay = None
             if answer["typedData"] is not None:

@@ -62,6 +62,7 @@ class Keys:
     solver_key: str
     attestor_key: str
     cctp_attester_key: str
+    robot_key: str
 
     @classmethod
     def new(cls) -> Keys:
@@ -74,6 +75,7 @@ class Keys:
             solver_key=secrets.token_hex(32),
             attestor_key=secrets.token_hex(32),
             cctp_attester_key=secrets.token_hex(32),
+            robot_key=secrets.token_hex(32),
         )
 
     @classmethod
@@ -105,20 +107,28 @@ class Keys:
 
 
 class Roles:
-    """The server's processes. ``watch`` starts again what has died."""
+    """The server's processes, and those started beside them. ``watch`` starts again what died."""
 
     def __init__(
         self, environment: dict[str, str], log: Path, roles: tuple[str, ...] = ROLES
     ) -> None:
-        self._environment = environment
         self._log = log
-        self.processes = {role: self._start(role) for role in roles}
+        self._commands: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {}
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        for role in roles:
+            self.start(role, ("serve", "--role", role), environment)
 
-    def _start(self, role: str) -> subprocess.Popen[bytes]:
+    def start(self, name: str, arguments: tuple[str, ...], environment: dict[str, str]) -> None:
+        """Start ``gstable`` with these arguments."""
+        self._commands[name] = arguments, environment
+        self.processes[name] = self._run(name)
+
+    def _run(self, name: str) -> subprocess.Popen[bytes]:
+        arguments, environment = self._commands[name]
         with self._log.open("ab") as output:
             return subprocess.Popen(
-                [sys.executable, "-m", "gstable_server.cli", "serve", "--role", role],
-                env=self._environment,
+                [sys.executable, "-m", "gstable_server.cli", *arguments],
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -128,9 +138,9 @@ class Roles:
     async def watch(self) -> None:
         """Start a dead role again, until cancelled."""
         while True:  # bounded: ends with the task
-            for role, process in self.processes.items():
+            for name, process in self.processes.items():
                 if process.poll() is not None:
-                    self.processes[role] = self._start(role)
+                    self.processes[name] = self._run(name)
             await asyncio.sleep(LOOK_SECONDS)
 
     def stop(self) -> None:
@@ -193,13 +203,13 @@ class Stack:
 
 @asynccontextmanager
 async def open_stack(
-    port: int, state: Path | None, roles: tuple[str, ...] = ROLES
+    port: int, state: Path | None, roles: tuple[str, ...] = ROLES, *, robot: bool = False
 ) -> AsyncIterator[Stack]:
     """Start everything, wait until it answers, and end everything at the end.
 
-    Each of ``roles`` is a process; ``ALL_IN_ONE`` starts fastest. Without ``state`` nothing is
-    kept. Raises ``StackFailed``, ``DevnetFailed`` or ``DatabaseFailed`` with one line that says
-    what is wrong.
+    Each of ``roles`` is a process; ``ALL_IN_ONE`` starts fastest. With ``robot`` another one pays
+    sessions with a magic total. Without ``state`` nothing is kept. Raises ``StackFailed``,
+    ``DevnetFailed`` or ``DatabaseFailed`` with one line that says what is wrong.
     """
     port = _free_port(port)
     with _database(state) as (database_url, directory):
@@ -220,6 +230,10 @@ async def open_stack(
                 try:
                     shop = await _shop(database_url, devnet, keys, inbox, directory)
                     await _ready(base, directory / "server.log")
+                    if robot:
+                        cursor = str(directory / "robot.cursor")
+                        settings = _robot_environment(base, devnet, keys, shop)
+                        server.start("robot", ("robot", "--cursor-file", cursor), settings)
                     yield Stack(base, database_url, devnet, keys, inbox, shop, server)
                 finally:
                     watching.cancel()
@@ -278,7 +292,8 @@ async def _shop(
         )
     finally:
         await db.close()
-    await fund(devnet, keys.payers, keys.address("merchant_key"))
+    robot = keys.address("robot_key")
+    await fund(devnet, (*keys.payers, robot), keys.address("merchant_key"))
     return shop
 
 
@@ -297,6 +312,17 @@ def _environment(
         "GSTABLE_SOLVER_KEY": keys.solver_key,
         "GSTABLE_ATTESTOR_KEY": keys.attestor_key,
         "GSTABLE_WEBHOOK_ALLOW_LOOPBACK": "true",
+    }
+
+
+def _robot_environment(base: str, devnet: Devnet, keys: Keys, shop: Shop) -> dict[str, str]:
+    return {
+        **os.environ,
+        "GSTABLE_API_KEY": shop.api_key,
+        "GSTABLE_BASE_URL": f"{base}/api/v1",
+        "GSTABLE_PAYER_KEY": keys.robot_key,
+        "GSTABLE_MERCHANT_KEY": keys.merchant_key,
+        "GSTABLE_NETWORKS_FILE": str(devnet.networks_file),
     }
 
 
