@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from pathlib import Path
 
 import pytest
 
@@ -161,7 +163,30 @@ async def test_the_size_is_bounded(api: Api, size: str) -> None:
         await api(f"/event/feed/begin/{size}")
 
 
-async def test_the_farthest_cursor_is_only_far(api: Api) -> None:
-    far = "f" * 15
-    answer = await api(f"/event/feed/{far}-{far}/10")
-    assert answer == {"events": [], "cursor": f"{far}-{far}"}
+async def test_a_cursor_of_the_future_is_refused(
+    api: Api, database: Database, tenant: Tenant
+) -> None:
+    """Whoever has one would wait, and hear of nothing until that many transactions were made."""
+    await told(database, tenant, "now")
+    with pytest.raises(Refused, match="cursor"):
+        await api(f"/event/feed/{'f' * 15}-{'f' * 15}/10")
+
+
+async def test_a_restored_dump_is_read_to_its_end_and_on(
+    api: Api, database: Database, tenant: Tenant, repository: Path
+) -> None:
+    """The transactions of a dump have numbers that the new cluster has not come to yet; what the
+    operator's guide says to do about it is done."""
+    await told(database, tenant, "before")
+    async with database.begin() as tx:
+        await tx.execute("SET LOCAL session_replication_role = replica")
+        await tx.execute("UPDATE events SET written_by = '999999999'")
+    assert (await api("/event/feed/begin/10"))["events"] == []
+    guide = (repository / "docs" / "guide" / "operate.md").read_text()
+    [statements] = re.findall(r"^```sql\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
+    async with database.begin() as tx:
+        await tx.execute(statements)
+    first = await api("/event/feed/begin/10")
+    assert named(first) == ["before"]
+    await told(database, tenant, "after")
+    assert named(await api(f"/event/feed/{first['cursor']}/10")) == ["after"]

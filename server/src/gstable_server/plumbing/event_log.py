@@ -3,7 +3,8 @@
 The feed is in the order of (writing transaction, sequence) and ends before the oldest transaction
 that is still open. Whatever commits later was written by that transaction or a younger one, so it
 stands behind every position that was given out: an event that commits late is late, never
-skipped. Transaction numbers belong to a database cluster; see docs/guide/operate.md on restoring.
+skipped. Transaction numbers belong to a cluster of PostgreSQL and do not travel with a dump: see Backup in
+docs/guide/operate.md.
 """
 
 from __future__ import annotations
@@ -91,3 +92,13 @@ async def end(tx: Tx) -> Position:
     younger ones have committed is not shown yet, so it comes after this position."""
     oldest: str = await tx.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")
     return Position(int(oldest), 0)
+
+
+async def is_given(tx: Tx, position: Position) -> bool:
+    """False for a position that no answer can have had: its transaction has yet to begin. So it
+    was made up, or belongs to the cluster that this database was restored from."""
+    given: bool = await tx.fetchval(
+        "SELECT $1::text::xid8 <= pg_snapshot_xmax(pg_current_snapshot())",
+        str(position.transaction),
+    )
+    return given

@@ -39,11 +39,14 @@ async def feed(tx: Tx, tenant: Tenant, cursor: str, size: int) -> tuple[list[Sto
 
     Whoever asks again and again with the cursor of the answer before sees each event once, also
     one whose transaction commits late. ``START`` gives no events, only a cursor. Refused: 400101
-    for text that no answer had as its cursor.
+    for what no answer had as its cursor.
     """
     if cursor == START:
         return [], _text(await event_log.end(tx))
-    events, position = await event_log.after(tx, tenant, _position(cursor), size)
+    behind = _position(cursor)
+    events, position = await event_log.after(tx, tenant, behind, size)
+    if not events and not await event_log.is_given(tx, behind):
+        raise _never_answered()
     return events, _text(position)
 
 
@@ -56,5 +59,9 @@ def _position(cursor: str) -> Position:
         return FIRST
     match = _CURSOR.fullmatch(cursor)
     if match is None:
-        raise invalid_field("cursor", f"must be {START}, {BEGIN} or one that was answered")
+        raise _never_answered()
     return Position(int(match[1], 16), int(match[2], 16))
+
+
+def _never_answered() -> Refused:
+    return invalid_field("cursor", f"must be {START}, {BEGIN} or one that was answered")
