@@ -12,7 +12,7 @@ from gstable_server import flow
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.jobs import QUEUE
 from gstable_server.plumbing.testing import FakeClock, FakeHttp
-from gstable_server.webhooks.model import EVENT_TYPES
+from gstable_server.webhooks.model import AUDIENCES, EVENT_TYPES
 from tests.unit.sessions.world import desk
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +27,7 @@ _TOLD = re.compile(
 
 
 def test_every_event_that_merchants_can_subscribe_to_is_posted() -> None:
-    told = set(EVENT_TYPES) - NOT_TOLD_YET
+    told = set(EVENT_TYPES) - NOT_TOLD_YET | set(AUDIENCES)
     assert {event for event in flow.NEXT if not event.startswith(INTERNAL)} == told
     assert all(flow.post_letter in flow.NEXT[event] for event in told)
 
@@ -46,7 +46,7 @@ def test_every_event_that_the_code_tells_has_its_handlers(repository: Path) -> N
 
 @pytest.fixture
 def world(database: Database) -> flow.World:
-    return flow.World(db=database, desk=desk(), http=FakeHttp(), webhook_timeout_seconds=1)
+    return flow.World(db=database, desk=desk(), http=FakeHttp())
 
 
 @pytest.mark.parametrize("appointment", flow.TIMETABLE, ids=lambda one: one.name)

@@ -30,7 +30,9 @@ from gstable_server.sessions.operations import Desk
 from gstable_server.sessions.refunds import operations as refunds
 from gstable_server.settlement import operations as settlement
 from gstable_server.settlement.operations import Settler
+from gstable_server.webhooks import dispatch
 from gstable_server.webhooks import operations as webhooks
+from gstable_server.webhooks.dispatch import Pace
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -47,7 +49,7 @@ class World:
     db: Database
     desk: Desk
     http: HttpClient
-    webhook_timeout_seconds: float
+    deliveries: Pace = Pace()  # noqa: RUF009  -- frozen
     stall_after: timedelta = timedelta(seconds=120)
     chains: Mapping[str, Rpc] = field(default_factory=dict)
 
@@ -163,6 +165,9 @@ NEXT: Mapping[str, tuple[Handler, ...]] = {
     "session.refunded": (post_letter,),
     "session.captured": (post_letter,),
     "session.voided": (post_letter,),
+    "webhook.test": (post_letter,),
+    "webhook.paused": (post_letter,),
+    "webhook.disabled": (post_letter,),
 }
 
 
@@ -196,6 +201,10 @@ async def _watch_settlements(tx: Tx, world: World) -> None:
     await settlement.watch_unpaid(tx, world.settler)
 
 
+async def _settle_stranded_letters(tx: Tx, world: World) -> None:
+    await webhooks.settle_stranded(tx)
+
+
 async def _forget_idempotency_keys(tx: Tx, world: World) -> None:
     await idempotency.purge(tx)
 
@@ -217,6 +226,7 @@ TIMETABLE = (
     Appointment("watch settlements", 0.5, _watch_settlements),
     Appointment("reclaim holds", 1, _reclaim_holds),
     Appointment("expire refunds", 5, _expire_refunds),
+    Appointment("settle stranded letters", 5, _settle_stranded_letters),
     Appointment("forget lapsed refunds", 600, _unwatch_refunds),
     Appointment("forget idempotency keys", 600, _forget_idempotency_keys),
     Appointment("forget logins", 600, _forget_logins),
@@ -231,12 +241,7 @@ def job_handlers(world: World) -> Mapping[str, JobHandler]:
     async def rehost_image(payload: bytes) -> None:
         await catalog.rehost_image(world.db, world.http, ProductId(payload.decode()))
 
-    return {
-        REHOST_IMAGE: rehost_image,
-        **webhooks.job_handlers(
-            world.db, world.http, timeout_seconds=world.webhook_timeout_seconds
-        ),
-    }
+    return {REHOST_IMAGE: rehost_image}
 
 
 async def handle(tx: Tx, world: World, stored: StoredEvent) -> None:
@@ -255,6 +260,11 @@ async def relay(world: World, stop: asyncio.Event) -> None:
         handled = await _tolerate("relay", relay_once(world.db, handle_one))
         if not handled:
             await pause(stop, RELAY_PAUSE_SECONDS)
+
+
+async def deliver_messages(world: World, stop: asyncio.Event) -> None:
+    """Deliver letters to the merchants' endpoints until ``stop``."""
+    await dispatch.deliver_messages(world.db, world.http, world.deliveries, stop)
 
 
 async def finish_settlements(world: World, stop: asyncio.Event) -> None:

@@ -22,6 +22,11 @@ from starlette.routing import BaseRoute
 
 from gstable_server import flow
 from gstable_server.accounts import routes as account_routes
+from gstable_server.agents import routes as agent_routes
+from gstable_server.agents.model import OFFICIAL_DOMAIN
+from gstable_server.agents.operations import Agency
+from gstable_server.agents.verification import Verifier
+from gstable_server.agents.x402 import routes as x402_routes
 from gstable_server.api import request_log as log_routes
 from gstable_server.api.app import ApiLimits, create_app
 from gstable_server.catalog import routes as catalog_routes
@@ -64,6 +69,7 @@ from gstable_server.web.base import Pages
 from gstable_server.web.checkout import routes as checkout_routes
 from gstable_server.web.dashboard import routes as dashboard_routes
 from gstable_server.webhooks import routes as webhook_routes
+from gstable_server.webhooks.dispatch import Pace
 from gstable_server.webhooks.events import routes as event_routes
 
 log = structlog.get_logger(__name__)
@@ -134,9 +140,10 @@ def merchant_routes(desk: Desk) -> list[list[Route]]:
 
 
 def api_of(
-    settings: Settings, db: Database, desk: Desk, request_log: RequestLog | None = None
+    settings: Settings, world: flow.World, request_log: RequestLog | None = None
 ) -> Starlette:
     """Every door of the server, as one application."""
+    db, desk = world.db, world.desk
     mode = Mode.LIVE if desk.networks.of(Mode.LIVE) else Mode.TEST
     matrix = routing.capabilities(desk.market, mode)
     return create_app(
@@ -151,9 +158,18 @@ def api_of(
         ),
         capabilities=lambda: matrix,
         public_url=desk.public_url,
-        extra_routes=pages_of(db, desk),
+        agent_routes=agent_routes.routes(agency_of(settings, world)),
+        agent_host=settings.ai_host,
+        extra_routes=[*x402_routes.routes(db, desk, world.chains), *pages_of(db, desk)],
         request_log=request_log,
     )
+
+
+def agency_of(settings: Settings, world: flow.World) -> Agency:
+    """What the AI payment protocol needs; messages may name its own host in their domain too."""
+    names = dict.fromkeys((OFFICIAL_DOMAIN, settings.ai_host or OFFICIAL_DOMAIN))
+    verifier = Verifier(world.chains, tuple(names))
+    return Agency(world.desk, verifier, settings.agent_payer_per_minute)
 
 
 def pages_of(db: Database, desk: Desk) -> list[BaseRoute]:
@@ -189,7 +205,11 @@ async def world_of(settings: Settings) -> AsyncIterator[flow.World]:
             db=db,
             desk=desk_of(settings, networks, rails_from(settings, networks, chains, http)),
             http=http,
-            webhook_timeout_seconds=settings.webhook_timeout_seconds,
+            deliveries=Pace(
+                concurrency=settings.webhook_concurrency,
+                per_endpoint=settings.webhook_per_endpoint,
+                timeout_seconds=settings.webhook_timeout_seconds,
+            ),
             stall_after=timedelta(seconds=settings.stall_seconds),
             chains=chains,
         )
@@ -224,7 +244,7 @@ async def answer(settings: Settings, world: flow.World, stop: asyncio.Event) -> 
     """The API and the pages, until ``stop``."""
     request_log = RequestLog(world.db)
     config = uvicorn.Config(
-        api_of(settings, world.db, world.desk, request_log),
+        api_of(settings, world, request_log),
         host=settings.host,
         port=settings.port,
         log_level="warning",
@@ -251,6 +271,7 @@ async def work(settings: Settings, world: flow.World, stop: asyncio.Event) -> No
     """Events, jobs and the timetable, until ``stop``."""
     async with asyncio.TaskGroup() as group:
         group.create_task(flow.relay(world, stop))
+        group.create_task(flow.deliver_messages(world, stop))
         group.create_task(flow.keep_timetable(world, stop))
         group.create_task(flow.finish_settlements(world, stop))
         group.create_task(flow.watch_deposits(world, stop))

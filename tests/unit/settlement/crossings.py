@@ -248,7 +248,7 @@ async def new_crossings(db: Database) -> Crossings:
     networks = every_network()
     rails = tuple(ScriptedRail(rail) for rail in rails_of(networks))
     world.desk = replace(world.desk, networks=networks, rails=rails)
-    outer = flow.World(db=db, desk=world.desk, http=FakeHttp(), webhook_timeout_seconds=1)
+    outer = flow.World(db=db, desk=world.desk, http=FakeHttp())
     return Crossings(world, outer, {rail.name: rail for rail in rails})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from base64 import b64encode
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from aiohttp import web
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from gstable_server.kernel.clock import UnixSeconds
@@ -17,6 +19,7 @@ from gstable_server.plumbing.http_client import USER_AGENT, GuardedClient
 from gstable_server.plumbing.system import SystemClock
 from gstable_server.plumbing.testing import FakeClock
 from gstable_server.webhooks import operations
+from gstable_server.webhooks.delivery import SNIPPET_CHARACTERS
 from gstable_server.webhooks.machine import WAITS_SECONDS
 from gstable_server.webhooks.model import Target
 from gstable_server.webhooks.signing import gstable_signature
@@ -24,14 +27,15 @@ from tests.unit.webhooks.support import (
     Answer,
     Letter,
     attempts,
+    deliver_due,
     endless,
     endpoint_status,
     hang,
+    lapse_leases,
     messages,
     new_endpoint,
     new_tenant,
     next_try,
-    queued,
     receiving,
     status,
     tell,
@@ -52,7 +56,7 @@ async def test_a_delivered_letter_carries_both_signatures(
         tenant = await new_tenant(database)
         endpoint = await new_endpoint(database, tenant, receiver.url)
         await tell(database, tenant, payload={"sessionData": {"name": "Käse.☕", "n": 2**60}})
-        await next_try(database, http)
+        await next_try(database, http, clock)
         [letter] = receiver.letters
         headers = letter.headers
         verify_standard(letter, endpoint.keys.current)
@@ -75,14 +79,13 @@ async def test_500_then_200(database: Database, http: GuardedClient, clock: Fake
         tenant = await new_tenant(database)
         await new_endpoint(database, tenant, receiver.url)
         await tell(database, tenant)
-        await next_try(database, http)
+        await next_try(database, http, clock)
         [message] = await messages(database)
         assert (message.state, message.attempts) == ("pending", 1)
         assert message.wait is not None
         assert timedelta(seconds=0.9) <= message.wait <= timedelta(seconds=1.1)
-        assert f"{message.number}:1" in await queued(database)
         clock.advance(2)
-        await next_try(database, http)
+        await next_try(database, http, clock)
         first, second = receiver.letters
         assert first.body == second.body
         assert first.headers["webhook-id"] == second.headers["webhook-id"]
@@ -105,13 +108,13 @@ FAILURES = [
 
 @pytest.mark.parametrize(("answer", "code"), FAILURES, ids=[str(code) for _, code in FAILURES])
 async def test_whk_04_redirects_and_errors_are_failures_and_not_followed(
-    database: Database, http: GuardedClient, answer: Answer, code: int
+    database: Database, clock: FakeClock, http: GuardedClient, answer: Answer, code: int
 ) -> None:
     async with receiving(answer) as receiver:
         tenant = await new_tenant(database)
         await new_endpoint(database, tenant, receiver.url)
         await tell(database, tenant)
-        await next_try(database, http)
+        await next_try(database, http, clock)
         assert len(receiver.letters) == 1
     [message] = await messages(database)
     assert (message.state, message.attempts) == ("pending", 1)
@@ -119,39 +122,41 @@ async def test_whk_04_redirects_and_errors_are_failures_and_not_followed(
 
 
 async def test_whk_06_a_hanging_receiver_is_left_in_time(
-    database: Database, http: GuardedClient
+    database: Database, clock: FakeClock, http: GuardedClient
 ) -> None:
     async with receiving(hang) as receiver:
         tenant = await new_tenant(database)
         await new_endpoint(database, tenant, receiver.url)
         await tell(database, tenant)
-        await next_try(database, http, timeout_seconds=0.3)
+        await next_try(database, http, clock, timeout_seconds=0.3)
     [attempt] = await attempts(database)
     assert attempt["status_code"] is None
     assert attempt["error"].startswith("timeout")
     assert [message.state for message in await messages(database)] == ["pending"]
 
 
-async def test_whk_06_an_endless_answer_is_cut(database: Database, http: GuardedClient) -> None:
+async def test_whk_06_an_endless_answer_is_cut(
+    database: Database, clock: FakeClock, http: GuardedClient
+) -> None:
     async with receiving(endless) as receiver:
         tenant = await new_tenant(database)
         await new_endpoint(database, tenant, receiver.url)
         await tell(database, tenant)
-        await next_try(database, http)
+        await next_try(database, http, clock)
     [attempt] = await attempts(database)
     assert attempt["status_code"] == 200
-    assert attempt["response"] == "x" * operations.SNIPPET_CHARACTERS
+    assert attempt["response"] == "x" * SNIPPET_CHARACTERS
     assert [message.state for message in await messages(database)] == ["delivered"]
 
 
 async def test_an_answer_that_is_no_text_is_kept_as_far_as_it_can_be(
-    database: Database, http: GuardedClient
+    database: Database, clock: FakeClock, http: GuardedClient
 ) -> None:
     async with receiving(status(200, text="a\x00b\ud7ff")) as receiver:
         tenant = await new_tenant(database)
         await new_endpoint(database, tenant, receiver.url)
         await tell(database, tenant)
-        await next_try(database, http)
+        await next_try(database, http, clock)
     assert [row["response"] for row in await attempts(database)] == ["a\ufffdb\ud7ff"]
 
 
@@ -164,12 +169,12 @@ def closed_port() -> Iterator[int]:
 
 
 async def test_a_refused_connection_is_recorded_and_tried_again(
-    database: Database, http: GuardedClient, closed_port: int
+    database: Database, clock: FakeClock, http: GuardedClient, closed_port: int
 ) -> None:
     tenant = await new_tenant(database)
     await new_endpoint(database, tenant, f"http://127.0.0.1:{closed_port}/hook")
     await tell(database, tenant)
-    await next_try(database, http)
+    await next_try(database, http, clock)
     [attempt] = await attempts(database)
     assert attempt["status_code"] is None
     assert attempt["error"].startswith("connection")
@@ -178,48 +183,49 @@ async def test_a_refused_connection_is_recorded_and_tried_again(
 
 async def test_whk_01_a_client_without_leave_does_not_connect_to_loopback(
     database: Database,
+    clock: FakeClock,
 ) -> None:
     async with receiving() as receiver, GuardedClient() as guarded:
         tenant = await new_tenant(database)
         await new_endpoint(database, tenant, receiver.url)
         await tell(database, tenant)
-        await next_try(database, guarded)
+        await next_try(database, guarded, clock)
         assert receiver.letters == []
     assert [message.state for message in await messages(database)] == ["pending"]
 
 
 @pytest.mark.parametrize("code", [429, 503])
 async def test_whk_07_retry_after_moves_the_next_try(
-    database: Database, http: GuardedClient, code: int
+    database: Database, clock: FakeClock, http: GuardedClient, code: int
 ) -> None:
     async with receiving(status(code, {"Retry-After": "90"})) as receiver:
         tenant = await new_tenant(database)
         await new_endpoint(database, tenant, receiver.url)
         await tell(database, tenant)
-        await next_try(database, http)
+        await next_try(database, http, clock)
     assert [message.wait for message in await messages(database)] == [timedelta(seconds=90)]
 
 
 async def test_whk_07_gone_disables_the_endpoint_and_enable_goes_on(
-    database: Database, http: GuardedClient
+    database: Database, clock: FakeClock, http: GuardedClient
 ) -> None:
     async with receiving(status(410), status(200)) as receiver:
         tenant = await new_tenant(database)
         endpoint = await new_endpoint(database, tenant, receiver.url)
         await tell(database, tenant)
-        await next_try(database, http)
+        await next_try(database, http, clock)
         assert await endpoint_status(database, tenant, endpoint.webhook_id) == "inactive"
-        await next_try(database, http)
+        assert await deliver_due(database, http) == 0
         assert len(receiver.letters) == 1
         assert [message.wait for message in await messages(database)] == [None]
         await database.run(operations.enable, tenant, endpoint.webhook_id)
-        await next_try(database, http)
+        await next_try(database, http, clock)
         assert len(receiver.letters) == 2
     assert [message.state for message in await messages(database)] == ["delivered"]
 
 
 async def test_gone_from_an_address_that_was_changed_meanwhile_disables_nothing(
-    database: Database, http: GuardedClient
+    database: Database, clock: FakeClock, http: GuardedClient
 ) -> None:
     async with receiving(hang) as receiver:
         tenant = await new_tenant(database)
@@ -232,26 +238,25 @@ async def test_gone_from_an_address_that_was_changed_meanwhile_disables_nothing(
 
         receiver.answers[:] = [gone_after_update]  # type: ignore[list-item]
         await tell(database, tenant)
-        await next_try(database, http)
+        await next_try(database, http, clock)
         assert await endpoint_status(database, tenant, endpoint.webhook_id) == "active"
     assert [message.attempts for message in await messages(database)] == [1]
 
 
 async def test_whk_14_disabled_holds_and_enabled_goes_on(
-    database: Database, http: GuardedClient
+    database: Database, clock: FakeClock, http: GuardedClient
 ) -> None:
     async with receiving() as receiver:
         tenant = await new_tenant(database)
         endpoint = await new_endpoint(database, tenant, receiver.url)
         await tell(database, tenant)
         await database.run(operations.disable, tenant, endpoint.webhook_id)
-        await next_try(database, http)
+        assert await deliver_due(database, http) == 0
         assert receiver.letters == []
         [message] = await messages(database)
         assert (message.state, message.attempts, message.wait) == ("pending", 0, None)
         await database.run(operations.enable, tenant, endpoint.webhook_id)
-        assert (await queued(database)).count(f"{message.number}:0") == 2
-        await next_try(database, http)
+        await next_try(database, http, clock)
         assert len(receiver.letters) == 1
 
 
@@ -260,37 +265,40 @@ async def test_whk_14_removed_stops_for_ever(database: Database, http: GuardedCl
         tenant = await new_tenant(database)
         endpoint = await new_endpoint(database, tenant, receiver.url)
         await tell(database, tenant)
-        [message] = await messages(database)
         await database.run(operations.remove, tenant, endpoint.webhook_id)
-        await operations.deliver(database, http, message.number, 0)
+        assert await deliver_due(database, http) == 0
         assert receiver.letters == []
     assert [message.state for message in await messages(database)] == ["stopped"]
 
 
-async def test_whk_14_a_letter_posted_while_its_endpoint_was_removed_stops(
-    database: Database, http: GuardedClient
+@pytest.mark.parametrize(
+    ("change", "state"),
+    [("removed_at = now()", "stopped"), ("status = 'inactive'", "pending")],
+)
+async def test_whk_14_a_letter_posted_while_its_endpoint_was_closed_is_settled(
+    database: Database, http: GuardedClient, change: str, state: str
 ) -> None:
     tenant = await new_tenant(database)
-    endpoint = await new_endpoint(database, tenant, "https://shop.example.com/")
+    await new_endpoint(database, tenant, "https://shop.example.com/")
     await tell(database, tenant)
     async with database.begin() as tx:
-        await tx.execute("UPDATE webhook_endpoints SET removed_at = now()")
-    await next_try(database, http)
-    assert [message.state for message in await messages(database)] == ["stopped"]
-    assert [message.webhook_id for message in await messages(database)] == [endpoint.webhook_id]
+        await tx.execute(f"UPDATE webhook_endpoints SET {change}")
+    assert await deliver_due(database, http) == 0
+    await database.run(operations.settle_stranded)
+    assert [(one.state, one.wait) for one in await messages(database)] == [(state, None)]
 
 
 async def test_whk_14_a_changed_url_counts_from_the_next_try(
-    database: Database, http: GuardedClient
+    database: Database, clock: FakeClock, http: GuardedClient
 ) -> None:
     async with receiving(status(500)) as old, receiving() as new:
         tenant = await new_tenant(database)
         endpoint = await new_endpoint(database, tenant, old.url)
         await tell(database, tenant)
-        await next_try(database, http)
+        await next_try(database, http, clock)
         target = Target("Orders", new.url, None, ("session.paid",))
         await database.run(operations.update, tenant, endpoint.webhook_id, target)
-        await next_try(database, http)
+        await next_try(database, http, clock)
         assert (len(old.letters), len(new.letters)) == (1, 1)
         assert old.letters[0].body == new.letters[0].body
 
@@ -303,13 +311,13 @@ async def test_whk_15_a_key_refreshed_between_tries(
         tenant = await new_tenant(database)
         endpoint = await new_endpoint(database, tenant, receiver.url)
         await tell(database, tenant)
-        await next_try(database, http)
+        await next_try(database, http, clock)
         graced = await database.run(
             operations.refresh_key, tenant, endpoint.webhook_id, grace_seconds=60
         )
-        await next_try(database, http)
+        await next_try(database, http, clock)
         final = await database.run(operations.refresh_key, tenant, endpoint.webhook_id)
-        await next_try(database, http)
+        await next_try(database, http, clock)
         first, second, third = receiver.letters
     verify_standard(first, endpoint.keys.current)
     verify_standard(second, endpoint.keys.current)
@@ -329,7 +337,7 @@ async def test_the_schedule_ends(
     await tell(database, tenant)
     for wait in WAITS_SECONDS:
         clock.advance(wait)
-        await next_try(database, http)
+        await next_try(database, http, clock)
     [message] = await messages(database)
     assert (message.state, message.attempts) == ("exhausted", len(WAITS_SECONDS))
     assert len(await attempts(database)) == 13
@@ -342,20 +350,18 @@ async def test_whk_09_five_days_of_failures_pause_and_enable_goes_on(
         tenant = await new_tenant(database)
         endpoint = await new_endpoint(database, tenant, receiver.url)
         await tell(database, tenant)
-        await next_try(database, http)
+        await next_try(database, http, clock)
         assert await endpoint_status(database, tenant, endpoint.webhook_id) == "active"
         clock.advance(5 * 86_400)
-        await next_try(database, http)
+        await next_try(database, http, clock)
         assert await endpoint_status(database, tenant, endpoint.webhook_id) == "paused"
         await tell(database, tenant)
-        held = await messages(database)
-        for message in held:
-            await operations.deliver(database, http, message.number, message.attempts)
+        assert await deliver_due(database, http) == 0
         assert len(receiver.letters) == 2
         assert [message.wait for message in await messages(database)] == [None, None]
         await database.run(operations.enable, tenant, endpoint.webhook_id)
-        await next_try(database, http)
-        await next_try(database, http)
+        await next_try(database, http, clock)
+        await next_try(database, http, clock)
     assert [message.state for message in await messages(database)] == ["delivered"] * 2
 
 
@@ -366,57 +372,80 @@ async def test_whk_09_a_success_in_between_starts_the_count_again(
         tenant = await new_tenant(database)
         endpoint = await new_endpoint(database, tenant, receiver.url)
         await tell(database, tenant)
-        await next_try(database, http)
+        await next_try(database, http, clock)
         clock.advance(4 * 86_400)
-        await next_try(database, http)
+        await next_try(database, http, clock)
         clock.advance(4 * 86_400)
         await tell(database, tenant)
-        await next_try(database, http)
+        await next_try(database, http, clock)
         assert await endpoint_status(database, tenant, endpoint.webhook_id) == "active"
 
 
-async def test_a_job_that_runs_twice_is_harmless(database: Database, http: GuardedClient) -> None:
-    async with receiving(status(500), status(200)) as receiver:
+async def test_whk_12_two_workers_send_a_message_once(
+    database: Database, http: GuardedClient
+) -> None:
+    async with receiving(status(200)) as receiver:
+        tenant = await new_tenant(database)
+        await new_endpoint(database, tenant, receiver.url)
+        for _ in range(20):
+            await tell(database, tenant)
+        tries = await asyncio.gather(*(deliver_due(database, http) for _ in range(4)))
+        while more := await deliver_due(database, http):
+            tries.append(more)
+        sent = [letter.headers["webhook-id"] for letter in receiver.letters]
+    assert len(sent) == len(set(sent)) == sum(tries) == 20
+    assert {message.state for message in await messages(database)} == {"delivered"}
+
+
+async def test_whk_12_a_lease_that_passes_while_sending_is_the_only_way_to_a_second_sender(
+    database: Database, http: GuardedClient
+) -> None:
+    async def answer_late(request: web.Request) -> web.StreamResponse:
+        if len(receiver.letters) == 1:
+            # The first sender's request is under way: nobody else sends before the lease ends.
+            assert await deliver_due(database, http) == 0
+            await lapse_leases(database)
+            assert await deliver_due(database, http) == 1
+            return await status(500)(request)
+        return await status(503)(request)
+
+    async with receiving(answer_late) as receiver:
         tenant = await new_tenant(database)
         await new_endpoint(database, tenant, receiver.url)
         await tell(database, tenant)
-        [message] = await messages(database)
-        for attempts_before in (0, 0, 1, 1, 0, 7):
-            await operations.deliver(database, http, message.number, attempts_before)
-        assert len(receiver.letters) == 2
-    assert [message.state for message in await messages(database)] == ["delivered"]
-    assert len(await queued(database)) == 2
-
-
-async def test_whk_12_two_tries_at_once_move_the_message_once(
-    database: Database, http: GuardedClient
-) -> None:
-    tenant = await new_tenant(database)
-
-    async def twin_fails_first(request: object) -> object:
-        if len(receiver.letters) == 1:
-            await operations.deliver(database, http, message.number, 0)
-        return await status(500)(request)  # type: ignore[arg-type]
-
-    async with receiving(twin_fails_first) as receiver:  # type: ignore[arg-type]
-        await new_endpoint(database, tenant, receiver.url)
-        await tell(database, tenant)
-        [message] = await messages(database)
-        await operations.deliver(database, http, message.number, 0)
+        assert await deliver_due(database, http) == 1
         assert len(receiver.letters) == 2
     assert [message.attempts for message in await messages(database)] == [1]
+    assert [row["status_code"] for row in await attempts(database)] == [503, 500]
+
+
+async def test_whk_12_the_late_success_of_a_sender_whose_lease_passed_counts(
+    database: Database, http: GuardedClient
+) -> None:
+    async def answer_late(request: web.Request) -> web.StreamResponse:
+        if len(receiver.letters) == 1:
+            await lapse_leases(database)
+            assert await deliver_due(database, http) == 1
+            return await status(200)(request)
+        return await status(503)(request)
+
+    async with receiving(answer_late) as receiver:
+        tenant = await new_tenant(database)
+        await new_endpoint(database, tenant, receiver.url)
+        await tell(database, tenant)
+        assert await deliver_due(database, http) == 1
+    assert [message.state for message in await messages(database)] == ["delivered"]
     assert len(await attempts(database)) == 2
-    assert await queued(database) == [f"{message.number}:0", f"{message.number}:1"]
 
 
 async def test_whk_21_attempts_carry_no_secret(
-    database: Database, http: GuardedClient, capfd: pytest.CaptureFixture[str]
+    database: Database, clock: FakeClock, http: GuardedClient, capfd: pytest.CaptureFixture[str]
 ) -> None:
     async with receiving(status(500, text="no")) as receiver:
         tenant = await new_tenant(database)
         endpoint = await new_endpoint(database, tenant, receiver.url)
         await tell(database, tenant)
-        await next_try(database, http)
+        await next_try(database, http, clock)
     recorded = str([dict(row) for row in await attempts(database)])
     written = capfd.readouterr()
     assert endpoint.keys.current not in recorded + written.out + written.err

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gstable_server.webhooks.machine import WAITS_SECONDS, Decision, after_failure, decide
+from gstable_server.webhooks.machine import WAITS_SECONDS, Decision, after_attempt, decide
 from gstable_server.webhooks.model import Attempt, Health, MessageState
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -112,7 +112,19 @@ def test_whk_09_an_endpoint_is_paused_for_lasting_failure_only(
     failures: int, lasting: timedelta | None, pauses: bool
 ) -> None:
     since = NOW - lasting if lasting is not None else None
-    assert after_failure(Health(failures, since), NOW) == (
-        Health(failures + 1, since or NOW),
+    assert after_attempt(Health(failures, since, 3), Attempt(NOW, 5, 500), NOW) == (
+        Health(failures + 1, since or NOW, 0),
         pauses,
     )
+
+
+def test_whk_09_a_success_makes_an_endpoint_healthy() -> None:
+    long_ago = NOW - timedelta(days=6)
+    assert after_attempt(Health(500, long_ago, 7), Attempt(NOW, 5, 204), NOW) == (Health(), False)
+
+
+def test_tries_without_an_answer_are_counted_until_one_comes() -> None:
+    health, _ = after_attempt(Health(2, NOW, 1), Attempt(NOW, 5, error="timeout"), NOW)
+    assert health == Health(3, NOW, 2)
+    health, _ = after_attempt(health, Attempt(NOW, 5, 503), NOW)
+    assert health == Health(4, NOW, 0)

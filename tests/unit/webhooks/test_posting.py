@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -10,13 +11,13 @@ from gstable_server.kernel.tenant import Mode
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.plumbing.events import Event, StoredEvent
 from gstable_server.plumbing.outbox import relay_once
-from gstable_server.webhooks import operations
+from gstable_server.webhooks import operations, store_queue
+from gstable_server.webhooks.store_queue import Claim
 from tests.unit.webhooks.support import (
     attempts,
     messages,
     new_endpoint,
     new_tenant,
-    queued,
     tell,
 )
 
@@ -32,9 +33,9 @@ async def test_the_letter_is_the_envelope_of_the_spec(database: Database) -> Non
     await tell(database, tenant, payload=payload)
     async with database.read() as tx:
         event = await tx.fetchrow("SELECT * FROM events")
-        body = await tx.fetchval("SELECT body FROM webhook_messages")
+        [one] = await store_queue.claim(tx, "", Claim(1, 1, 1, timedelta(seconds=30)))
     assert event is not None
-    assert json.loads(body) == {
+    assert json.loads(one.body) == {
         "eventId": event["event_id"],
         "eventType": "session.paid",
         "businessType": "session",
@@ -75,7 +76,8 @@ async def test_only_the_tenants_own_subscribed_endpoints_get_a_letter(
     await tell(database, tenant)
     posted = await messages(database)
     assert {message.webhook_id for message in posted} == {wanted.webhook_id, paused.webhook_id}
-    assert await queued(database) == [f"{message.number}:0" for message in posted]
+    waits = {message.webhook_id: message.wait for message in posted}
+    assert waits == {wanted.webhook_id: timedelta(0), paused.webhook_id: None}
 
 
 async def test_internal_events_post_nothing(database: Database) -> None:
@@ -85,7 +87,7 @@ async def test_internal_events_post_nothing(database: Database) -> None:
     assert await messages(database) == []
 
 
-async def test_whk_11_a_rolled_back_post_leaves_no_message_and_no_job(
+async def test_whk_11_a_rolled_back_post_leaves_no_message(
     database: Database,
 ) -> None:
     tenant = await new_tenant(database)
@@ -94,14 +96,12 @@ async def test_whk_11_a_rolled_back_post_leaves_no_message_and_no_job(
     async def fails_after_posting(tx: Tx, stored: StoredEvent) -> None:
         await operations.post(tx, stored)
         assert await tx.fetchval("SELECT count(*) FROM webhook_messages") == 1
-        assert await tx.fetchval("SELECT count(*) FROM pgqueuer") == 1
         raise RuntimeError("failed on purpose")
 
     async with database.begin() as tx:
         tx.tell(Event("session.paid", "sess_1", {}, tenant=tenant, business_type="session"))
     assert await relay_once(database, fails_after_posting) == 0
     assert await messages(database) == []
-    assert await queued(database) == []
     assert await attempts(database) == []
 
 
@@ -117,4 +117,3 @@ async def test_an_event_posted_twice_makes_one_message(database: Database) -> No
         tx.tell(Event("session.paid", "sess_1", {}, tenant=tenant, business_type="session"))
     assert await relay_once(database, twice) == 1
     assert len(await messages(database)) == 1
-    assert len(await queued(database)) == 1

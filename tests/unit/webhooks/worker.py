@@ -7,16 +7,16 @@ import sys
 
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.http_client import GuardedClient
-from gstable_server.plumbing.jobs import run_worker
 from gstable_server.plumbing.system import SystemClock, SystemIdMint
-from gstable_server.webhooks import operations
+from gstable_server.webhooks.dispatch import Pace, deliver_messages
+
+PACE = Pace(concurrency=4, timeout_seconds=1.0, lease_margin_seconds=0.5, poll_seconds=0.1)
 
 
 async def main(database_url: str) -> None:
     db = await Database.connect(database_url, clock=SystemClock(), ids=SystemIdMint())
     async with GuardedClient(allow_loopback=True) as http:
-        handlers = operations.job_handlers(db, http)
-        await run_worker(database_url, handlers, asyncio.Event(), concurrency=4)
+        await deliver_messages(db, http, PACE, asyncio.Event())
 
 
 if __name__ == "__main__":

@@ -61,6 +61,10 @@ class Settings(BaseSettings):
     address_burst: int = 60
     body_bytes_max: int = 512 * 1024
     webhook_timeout_seconds: int = 15
+    webhook_concurrency: int = Field(default=100, ge=1)
+    """Letters under way at once in one worker process, not counting receivers that take long."""
+    webhook_per_endpoint: int = Field(default=10, ge=1)
+    """Letters under way at once to one endpoint, from all workers together."""
     webhook_allow_loopback: bool = False
     """Deliver to http://127.0.0.1 in test mode; for local development only."""
 

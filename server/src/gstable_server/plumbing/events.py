@@ -26,6 +26,8 @@ class Event:
     payload: Mapping[str, Any]
     tenant: Tenant | None = None
     business_type: str | None = None
+    event_id: EventId | None = None
+    """Minted by whoever tells it and must answer with it; by default when it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ async def write(
     for event in events:
         await connection.execute(
             _INSERT,
-            ids.mint(EventId),
+            event.event_id or ids.mint(EventId),
             event.type,
             event.object_id,
             event.tenant.merchant_id if event.tenant else None,

@@ -11,13 +11,14 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache, partial
 from typing import Any, Protocol, Self
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from gstable_server.kernel.errors import Passing
@@ -26,6 +27,10 @@ from gstable_server.plumbing.destinations import address_problem, destination_pr
 TIMEOUT_SECONDS = 15.0
 BYTES_MAX = 64 * 1024
 _CHUNK = 16 * 1024
+_HEADERS_MAX = 128
+_KEEP_ALIVE_SECONDS = 1.5
+_NAMES_KEPT_SECONDS = 10
+_LOOKUPS = 64
 USER_AGENT = "GStable/1.0"
 
 
@@ -93,26 +98,53 @@ def _require_public(address: str, *, allow_loopback: bool) -> None:
 
 class _GuardedResolver(AbstractResolver):
     """Refuses a name as a whole when one of its addresses is inward: such a name has no
-    honest use, and the outcome would depend on which address is tried first."""
+    honest use, and the outcome would depend on which address is tried first.
+
+    Names are looked up in threads of its own: whoever owns a name decides how long that takes,
+    and the event loop's few threads would soon all wait for such names.
+    """
 
     def __init__(self, *, allow_loopback: bool) -> None:
         self._allow_loopback = allow_loopback
-        self._system = ThreadedResolver()
+        self._threads = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="lookup")
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        found = await self._system.resolve(host, port, family)
-        for one in found:
-            _require_public(one["host"], allow_loopback=self._allow_loopback)
-        return found
+        look_up = partial(
+            socket.getaddrinfo,
+            host,
+            port,
+            family,
+            socket.SOCK_STREAM,
+            flags=socket.AI_ADDRCONFIG,
+        )
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
+        return [
+            self._checked(host, port, kind, protocol, str(address[0]))
+            for kind, _, protocol, _, address in found
+        ]
+
+    def _checked(
+        self, host: str, port: int, family: int, protocol: int, address: str
+    ) -> ResolveResult:
+        _require_public(address, allow_loopback=self._allow_loopback)
+        return ResolveResult(
+            hostname=host,
+            host=address,
+            port=port,
+            family=family,
+            proto=protocol,
+            flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+        )
 
     async def close(self) -> None:
-        await self._system.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class GuardedClient:
-    """The real client. One connection per request: nothing is shared between destinations.
+    """The real client. A connection is kept for the next request to the same destination, but not
+    for as long as servers usually keep theirs: one that is closed under a request fails it.
 
     ``allow_loopback`` permits this machine, for local development only. ``resolver`` replaces the
     system's name resolution; the guard at the socket stays.
@@ -148,7 +180,7 @@ class GuardedClient:
         timeout: float = TIMEOUT_SECONDS,
     ) -> Response:
         """See ``HttpClient.fetch``."""
-        problem = destination_problem(url, allow_loopback=self._allow_loopback)
+        problem = _url_problem(url, self._allow_loopback)
         if problem:
             raise FetchFailed(FailureReason.URL_REFUSED, problem)
         try:
@@ -178,8 +210,11 @@ class GuardedClient:
             connector = aiohttp.TCPConnector(
                 socket_factory=self._socket,
                 resolver=self._resolver or _GuardedResolver(allow_loopback=self._allow_loopback),
-                use_dns_cache=False,
-                force_close=True,
+                # The cache spares nobody the guard, which stands at the socket; it also lets all
+                # that wait for one name wait for one look-up.
+                use_dns_cache=True,
+                ttl_dns_cache=_NAMES_KEPT_SECONDS,
+                keepalive_timeout=_KEEP_ALIVE_SECONDS,
                 limit=0,
             )
             self._session = aiohttp.ClientSession(
@@ -188,6 +223,8 @@ class GuardedClient:
                 timeout=aiohttp.ClientTimeout(total=None),
                 auto_decompress=False,
                 trust_env=False,
+                read_bufsize=_CHUNK,
+                max_headers=_HEADERS_MAX,
             )
         return self._session
 
@@ -195,7 +232,15 @@ class GuardedClient:
         """The guard: called with the address that is about to be connected to."""
         family, kind, protocol, _, destination = address
         _require_public(destination[0], allow_loopback=self._allow_loopback)
-        return socket.socket(family=family, type=kind, proto=protocol)
+        made = socket.socket(family=family, type=kind, proto=protocol)
+        # Unread bytes of an answer that is too long stay with whoever sends them.
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BYTES_MAX)
+        return made
+
+
+@lru_cache(maxsize=4096)
+def _url_problem(url: str, allow_loopback: bool) -> str | None:
+    return destination_problem(url, allow_loopback=allow_loopback)
 
 
 async def _read(stream: aiohttp.StreamReader, max_bytes: int) -> tuple[bytes, bool]:

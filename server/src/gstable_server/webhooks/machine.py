@@ -37,10 +37,10 @@ class Decision:
 
 
 def decide(message_number: int, attempts_before: int, attempt: Attempt) -> Decision:
-    """What ``attempt`` means for a message with ``attempts_before`` earlier tries.
+    """What ``attempt`` means for a message with ``attempts_before`` earlier tries in this round.
 
     2xx is success; everything else, redirects included, is a failure (spec 15, Webhooks). A 410
-    fails as others do: the next try finds the endpoint disabled and holds the message.
+    fails as others do, and its endpoint then holds the message.
     """
     status = attempt.status_code
     if status is not None and 200 <= status <= 299:
@@ -54,11 +54,15 @@ def decide(message_number: int, attempts_before: int, attempt: Attempt) -> Decis
     return Decision(MessageState.PENDING, wait, disables_endpoint=gone)
 
 
-def after_failure(health: Health, now: datetime) -> tuple[Health, bool]:
-    """An endpoint's health after one more failed try, and whether it is to be paused: after 5
-    days with failures only, or 100 failures in a row over at least a day (spec 15, Webhooks)."""
+def after_attempt(health: Health, attempt: Attempt, now: datetime) -> tuple[Health, bool]:
+    """An endpoint's health after one more try, and whether it is to be paused: after 5 days with
+    failures only, or 100 failures in a row over at least a day (spec 15, Webhooks)."""
+    status = attempt.status_code
+    if status is not None and 200 <= status <= 299:
+        return Health(), False
     since = health.since or now
-    failed = Health(health.failures + 1, since)
+    unanswered = health.unanswered + 1 if status is None else 0
+    failed = Health(health.failures + 1, since, unanswered)
     lasting = now - since
     many = failed.failures >= PAUSE_AFTER_FAILURES and lasting >= PAUSE_FAILURES_OVER
     return failed, many or lasting >= PAUSE_AFTER

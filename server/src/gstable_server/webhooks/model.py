@@ -48,6 +48,28 @@ EVENT_TYPES = (
 """Everything that can be subscribed to (spec 9 Events, spec 15 Session events)."""
 
 
+TEST_EVENT = "webhook.test"
+PAUSED_EVENT = "webhook.paused"
+DISABLED_EVENT = "webhook.disabled"
+
+
+class Audience(StrEnum):
+    """Which of a merchant's endpoints get an event: those that subscribed to its type; or, of
+    what is told about an endpoint and cannot be subscribed to, the other active ones, or that
+    endpoint alone."""
+
+    SUBSCRIBED = "subscribed"
+    OTHERS = "others"
+    ITSELF = "itself"
+
+
+AUDIENCES = {
+    TEST_EVENT: Audience.ITSELF,
+    PAUSED_EVENT: Audience.OTHERS,
+    DISABLED_EVENT: Audience.OTHERS,
+}
+
+
 class EndpointStatus(StrEnum):
     """``inactive`` is the merchant's doing, ``paused`` the platform's (spec 9, status)."""
 
@@ -105,24 +127,27 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Failed tries of an endpoint since its last success, and when the first of them was."""
+    """Failed tries of an endpoint since its last success, and when the first of them was; and
+    how many of the last tries in a row got no answer at all."""
 
     failures: int = 0
     since: datetime | None = None
+    unanswered: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Delivery:
-    """A message at the moment of a try: ``attempts`` tries are on record already."""
+    """A message that this process may send until its lease ends, after ``round_attempts`` tries
+    in the present round of the schedule. Two are never the same."""
 
     message_number: int
     event_id: EventId
     body: bytes
-    attempts: int
+    round_attempts: int
     webhook_id: WebhookId
     url: str
     keys: Keys
-    status: EndpointStatus
+    leased_until: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,49 +1,39 @@
-"""The verbs of webhooks: endpoints managed, letters posted, letters delivered.
+"""The verbs of webhooks: endpoints managed, letters posted and posted again; ``dispatch`` sends.
 
 Nothing here knows what a letter says: the noun rendered it at the moment of truth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 
-from gstable_server.kernel.clock import unix_seconds, wire_time
 from gstable_server.kernel.errors import Code, Refused, invalid_field
 from gstable_server.kernel.ids import EventId, WebhookId
 from gstable_server.kernel.paging import Page
 from gstable_server.kernel.tenant import Mode, Tenant
-from gstable_server.plumbing.db import Database, Tx
+from gstable_server.plumbing import event_log
+from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.destinations import destination_problem
-from gstable_server.plumbing.events import StoredEvent
-from gstable_server.plumbing.http_client import FetchFailed, HttpClient, Response
-from gstable_server.plumbing.jobs import QUEUE, JobHandler, Jobs
-from gstable_server.webhooks import store, wire
-from gstable_server.webhooks.machine import after_failure, decide
+from gstable_server.plumbing.events import Event, StoredEvent
+from gstable_server.webhooks import store, store_queue, wire
 from gstable_server.webhooks.model import (
+    AUDIENCES,
     ENDPOINTS_MAX,
     KEY_PREFIX,
     KEY_RANDOM_LENGTH,
-    Attempt,
+    TEST_EVENT,
+    Audience,
     Delivered,
-    Delivery,
     Endpoint,
     EndpointStatus,
     Keys,
-    MessageState,
     RecordedAttempt,
     Target,
 )
-from gstable_server.webhooks.signing import signature_headers
 
-DELIVER = "webhook.deliver"
-"""The name of the delivery job; its payload is ``<message number>:<attempts before it>``."""
-
-TIMEOUT_SECONDS = 15.0
-RESPONSE_BYTES_MAX = 64 * 1024
-SNIPPET_CHARACTERS = 1_000
+SPACING = timedelta(milliseconds=20)
+"""Between the messages of a backlog that is let go at once: 50 a second to one endpoint."""
 
 
 # --- endpoints -----------------------------------------------------------------------------
@@ -94,18 +84,18 @@ async def disable(tx: Tx, tenant: Tenant, webhook_id: WebhookId) -> None:
     """Deliveries stop: no new messages, and pending ones are held. Raises ``Refused`` 300101."""
     endpoint = await store.require(tx, tenant, webhook_id, lock=True)
     await _save(tx, replace(endpoint, status=EndpointStatus.INACTIVE))
+    await store_queue.hold(tx, webhook_id)
 
 
-async def enable(tx: Tx, tenant: Tenant, webhook_id: WebhookId, *, jobs: Jobs = QUEUE) -> None:
-    """Make a disabled or paused endpoint active; held messages go on. Raises ``Refused``
+async def enable(tx: Tx, tenant: Tenant, webhook_id: WebhookId) -> None:
+    """Make a disabled or paused endpoint active. Everything held goes on, the oldest first and
+    ``SPACING`` apart, so that the endpoint is not flooded in its first second. Raises ``Refused``
     300101."""
     endpoint = await store.require(tx, tenant, webhook_id, lock=True)
     await _save(tx, replace(endpoint, status=EndpointStatus.ACTIVE))
     await store.clear_health(tx, webhook_id)
-    for message_number, attempts in await store.release_held(tx, webhook_id):
-        # No dedupe key: the job that found the endpoint disabled may not have ended yet, and
-        # each message is released once, because this transaction holds the endpoint's lock.
-        await jobs.enqueue(tx, DELIVER, f"{message_number}:{attempts}")
+    if endpoint.status is not EndpointStatus.ACTIVE:
+        await store_queue.release(tx, webhook_id, SPACING)
 
 
 async def refresh_key(tx: Tx, tenant: Tenant, webhook_id: WebhookId, grace_seconds: int = 0) -> str:
@@ -123,6 +113,7 @@ async def refresh_key(tx: Tx, tenant: Tenant, webhook_id: WebhookId, grace_secon
 async def remove(tx: Tx, tenant: Tenant, webhook_id: WebhookId) -> None:
     """Irreversible; pending messages are stopped. Raises ``Refused`` 300101."""
     await store.remove(tx, await store.require(tx, tenant, webhook_id, lock=True))
+    await store_queue.stop(tx, webhook_id)
 
 
 def _require_reachable(tenant: Tenant, target: Target) -> None:
@@ -146,40 +137,16 @@ async def _save(tx: Tx, endpoint: Endpoint) -> Endpoint:
 # --- posting -------------------------------------------------------------------------------
 
 
-async def post(tx: Tx, stored: StoredEvent, *, jobs: Jobs = QUEUE) -> None:
-    """Write one message to each endpoint that subscribed to the event's type, and queue its
-    delivery, all in ``tx``: rolled back, nothing was ever posted."""
+async def post(tx: Tx, stored: StoredEvent) -> None:
+    """Write one message to each endpoint that is to get the event, in ``tx``: rolled back,
+    nothing was ever posted. The row is its own place in the queue; workers are woken by the
+    commit."""
     tenant = stored.event.tenant
     if tenant is None:
         return
-    body = wire.seal(_letter(stored))
-    numbers = await store.insert_messages(tx, tenant, stored.event.type, stored.event_id, body)
-    for message_number in numbers:
-        await _queue_try(tx, jobs, message_number, 0, tx.now)
-
-
-def _letter(stored: StoredEvent) -> wire.Envelope:
-    return {
-        "eventId": str(stored.event_id),
-        "eventType": stored.event.type,
-        "businessType": stored.event.business_type,
-        "occurrence": wire_time(stored.occurred_at),
-        "isSubscribable": True,
-        "payload": stored.event.payload,
-        "sequence": stored.sequence,
-        "apiVersion": wire.API_VERSION,
-    }
-
-
-async def _queue_try(
-    tx: Tx, jobs: Jobs, message_number: int, attempts: int, run_at: datetime
-) -> None:
-    """The key names the try, so that one try is never queued twice at a time."""
-    payload = f"{message_number}:{attempts}"
-    await jobs.enqueue(tx, DELIVER, payload, run_at=run_at, dedupe_key=f"{DELIVER}:{payload}")
-
-
-# --- posting again -------------------------------------------------------------------------
+    audience = AUDIENCES.get(stored.event.type, Audience.SUBSCRIBED)
+    if await store.insert_messages(tx, tenant, stored, audience):
+        await store_queue.wake(tx)
 
 
 async def redeliver(
@@ -189,162 +156,67 @@ async def redeliver(
     endpoint that has or would get it. Returns the number of messages. Those to an endpoint that
     is not active are held. Raises ``Refused``: 300201 for an event that is not the tenant's,
     300101."""
-    raise NotImplementedError
+    stored = await event_log.find(tx, tenant, event_id)
+    if stored is None:
+        raise Refused(Code.EVENT_NOT_FOUND)
+    if webhook_id is None:
+        chosen = await store.find_recipients(tx, tenant, event_id, stored.event.type)
+    else:
+        chosen = [(await store.require(tx, tenant, webhook_id, lock=True)).webhook_id]
+    await store.post_again(tx, chosen, event_id)
+    await store_queue.wake(tx)
+    return len(chosen)
 
 
 async def redeliver_range(
     tx: Tx, tenant: Tenant, webhook_id: WebhookId, since: datetime, until: datetime
 ) -> int:
-    """Send every event of ``since`` <= time < ``until`` that the endpoint subscribes to again,
-    the oldest first and paced. Returns the number of messages. Raises ``Refused`` 300101."""
-    raise NotImplementedError
+    """Send every event of ``since`` <= time < ``until`` that the endpoint subscribes to, or was
+    sent before, again: the oldest first and ``SPACING`` apart. Returns the number of messages.
+    Raises ``Refused`` 300101."""
+    endpoint = await store.require(tx, tenant, webhook_id, lock=True)
+    number = await store.post_range_again(tx, endpoint, since, until, SPACING)
+    await store_queue.wake(tx)
+    return number
 
 
 async def send_test(tx: Tx, tenant: Tenant, webhook_id: WebhookId) -> EventId:
-    """Tell an event of type ``webhook.test``, to that endpoint only. Raises ``Refused`` 300101."""
-    raise NotImplementedError
+    """Tell an event of type ``webhook.test``, to that endpoint only. Raises ``Refused``: 300101,
+    and 400101 for an endpoint that is not active, which would get it some day or never."""
+    endpoint = await store.require(tx, tenant, webhook_id, lock=True)
+    if endpoint.status is not EndpointStatus.ACTIVE:
+        raise invalid_field("webhookId", "must be an active webhook")
+    event_id = tx.mint(EventId)
+    tx.tell(notice(TEST_EVENT, endpoint, event_id))
+    return event_id
+
+
+def notice(event_type: str, endpoint: Endpoint, event_id: EventId | None = None) -> Event:
+    """An event about an endpoint, whose row the caller has locked; it never shows the key."""
+    return Event(
+        type=event_type,
+        object_id=endpoint.webhook_id,
+        payload={"webhookData": wire.render(endpoint, with_key=False)},
+        tenant=endpoint.tenant,
+        business_type="webhook",
+        event_id=event_id,
+    )
 
 
 async def attempts_of(tx: Tx, tenant: Tenant, event_id: EventId) -> list[Delivered]:
     """The event at each endpoint that it was posted to. Empty for an event of others."""
-    raise NotImplementedError
+    return await store.find_deliveries(tx, tenant, event_id)
 
 
 async def attempts_on(
     tx: Tx, tenant: Tenant, webhook_id: WebhookId, page: Page
 ) -> tuple[int, list[RecordedAttempt]]:
-    """The number of tries at an endpoint, and one page of them, the newest first. Raises
+    """The number of tries at an endpoint, and a page of them, the newest first. Raises
     ``Refused`` 300101."""
-    raise NotImplementedError
+    return await store.list_attempts(tx, await store.require(tx, tenant, webhook_id), page)
 
 
-# --- delivery ------------------------------------------------------------------------------
-
-
-def job_handlers(
-    db: Database,
-    http: HttpClient,
-    *,
-    jobs: Jobs = QUEUE,
-    timeout_seconds: float = TIMEOUT_SECONDS,
-) -> Mapping[str, JobHandler]:
-    """What a worker runs for this slice, by job name."""
-
-    async def run(payload: bytes) -> None:
-        message_number, attempts = map(int, payload.split(b":"))
-        await deliver(
-            db, http, message_number, attempts, jobs=jobs, timeout_seconds=timeout_seconds
-        )
-
-    return {DELIVER: run}
-
-
-async def deliver(
-    db: Database,
-    http: HttpClient,
-    message_number: int,
-    attempts: int,
-    *,
-    jobs: Jobs = QUEUE,
-    timeout_seconds: float = TIMEOUT_SECONDS,
-) -> None:
-    """Try once to deliver a message that was tried ``attempts`` times before.
-
-    Does nothing when the message was delivered, ended, or tried again meanwhile, so that a job
-    may run twice. An endpoint that is not active holds its messages.
-    """
-    async with db.read() as tx:
-        delivery = await store.find_delivery(tx, message_number)
-    if delivery is None or delivery.attempts != attempts:
-        return
-    if delivery.status is not EndpointStatus.ACTIVE:
-        await db.run(partial(_hold, jobs=jobs), delivery)
-        return
-    # Death before the request: nothing was sent and nothing recorded; the queue hands the job to
-    # another worker, which sends.
-    attempt = await _send(db, http, delivery, timeout_seconds)
-    # Death here, after the request and before the record: the job runs again and the letter is
-    # sent a second time with the same webhook-id, by which the receiver knows it.
-    await db.run(partial(_record, jobs=jobs), delivery, attempt)
-
-
-async def _hold(tx: Tx, delivery: Delivery, *, jobs: Jobs) -> None:
-    """Park the message of an endpoint that is not active; look again under its lock, because it
-    may have been enabled a moment ago."""
-    status = await store.lock_status(tx, delivery.webhook_id)
-    if status is None:
-        await store.park(tx, delivery, MessageState.STOPPED)
-    elif status is EndpointStatus.ACTIVE:
-        await jobs.enqueue(tx, DELIVER, f"{delivery.message_number}:{delivery.attempts}")
-    else:
-        await store.park(tx, delivery, MessageState.PENDING)
-
-
-async def _send(
-    db: Database, http: HttpClient, delivery: Delivery, timeout_seconds: float
-) -> Attempt:
-    """One request, outside any transaction: a slow receiver must not hold a connection."""
-    started = db.clock.now()
-    headers = {
-        "content-type": "application/json",
-        **signature_headers(
-            delivery.keys.valid_at(started),
-            delivery.event_id,
-            unix_seconds(started),
-            delivery.body,
-        ),
-    }
-    try:
-        response = await http.fetch(
-            "POST",
-            delivery.url,
-            headers,
-            delivery.body,
-            max_bytes=RESPONSE_BYTES_MAX,
-            timeout=timeout_seconds,
-        )
-    except FetchFailed as failure:
-        return Attempt(started, _milliseconds(db.clock.now() - started), error=str(failure))
-    return Attempt(
-        started_at=started,
-        duration_ms=_milliseconds(db.clock.now() - started),
-        status_code=response.status,
-        retry_after=response.headers.get("retry-after"),
-        response=_snippet(response),
-    )
-
-
-async def _record(tx: Tx, delivery: Delivery, attempt: Attempt, *, jobs: Jobs) -> None:
-    """Write the try, and where the message goes from here."""
-    decision = decide(delivery.message_number, delivery.attempts, attempt)
-    await store.insert_attempt(tx, delivery.message_number, attempt)
-    if decision.state is MessageState.DELIVERED:
-        await store.clear_health(tx, delivery.webhook_id)
-    else:
-        await _count_failure(tx, delivery)
-    if decision.disables_endpoint:
-        await store.disable_gone(tx, delivery)
-    next_at = tx.now + decision.wait if decision.wait is not None else None
-    moved = await store.move(tx, delivery, decision.state, next_at)
-    if moved and next_at is not None:
-        await _queue_try(tx, jobs, delivery.message_number, delivery.attempts + 1, next_at)
-
-
-async def _count_failure(tx: Tx, delivery: Delivery) -> None:
-    """Pause the endpoint when it has failed for too long; its messages are held from then on."""
-    health = await store.lock_health(tx, delivery.webhook_id)
-    failed, pauses = after_failure(health, tx.now)
-    await store.save_health(tx, delivery.webhook_id, failed)
-    if pauses:
-        await store.pause(tx, delivery.webhook_id)
-
-
-def _milliseconds(duration: timedelta) -> int:
-    """Never negative, even when the machine's clock was set back meanwhile."""
-    return max(0, duration // timedelta(milliseconds=1))
-
-
-def _snippet(response: Response) -> str:
-    """The beginning of the answer as text that PostgreSQL can keep."""
-    text = response.body.decode("utf-8", "replace").replace("\x00", "\ufffd")
-    return text[:SNIPPET_CHARACTERS]
+async def settle_stranded(tx: Tx) -> None:
+    """Hold or stop messages that were posted in the very moment in which their endpoint was
+    disabled or removed, or whose sender died then; for the timetable."""
+    await store_queue.settle_stranded(tx)

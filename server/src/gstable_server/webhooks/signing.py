@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 from base64 import b64encode
 from collections.abc import Sequence
-from hashlib import sha256
 
 from gstable_server.kernel.clock import UnixSeconds
 from gstable_server.kernel.ids import EventId
@@ -16,14 +15,14 @@ def gstable_signature(key: str, at: UnixSeconds, body: bytes) -> str:
 
     ``key`` is the whole ``wkk_…`` text.
     """
-    return hmac.new(key.encode(), f"{at}:".encode() + body, sha256).hexdigest()
+    return hmac.digest(key.encode(), f"{at}:".encode() + body, "sha256").hex()
 
 
 def standard_signature(key: str, event_id: EventId, at: UnixSeconds, body: bytes) -> str:
     """One entry of ``webhook-signature`` (Standard Webhooks 1.0): ``v1,`` + base64 of
     HMAC-SHA256 over ``<id>.<timestamp>.<body>``, keyed with the bytes of the ``wkk_…`` text."""
     message = f"{event_id}.{at}.".encode() + body
-    return "v1," + b64encode(hmac.new(key.encode(), message, sha256).digest()).decode()
+    return "v1," + b64encode(hmac.digest(key.encode(), message, "sha256")).decode()
 
 
 def signature_headers(

@@ -1,27 +1,29 @@
-"""Endpoints, messages and attempts in SQL.
+"""Endpoints, and what a merchant sees of messages and attempts, in SQL.
 
 Locks are taken in one order, endpoint before message, so that no two transactions wait for each
-other. Management names the tenant in every query; delivery starts from a message's number.
+other. Every query that a merchant's request leads to names the tenant or a locked endpoint.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.ids import EventId, WebhookId
+from gstable_server.kernel.paging import Page
 from gstable_server.kernel.tenant import Tenant
 from gstable_server.plumbing.db import Tx
+from gstable_server.plumbing.events import StoredEvent
 from gstable_server.webhooks.model import (
-    Attempt,
-    Delivery,
+    Audience,
+    Delivered,
+    DeliveryStatus,
     Endpoint,
     EndpointStatus,
-    Health,
     Keys,
-    MessageState,
+    RecordedAttempt,
     Target,
 )
 
@@ -129,7 +131,7 @@ async def save(tx: Tx, endpoint: Endpoint) -> None:
 
 
 async def remove(tx: Tx, endpoint: Endpoint) -> None:
-    """Mark a locked endpoint removed and stop what is pending to it."""
+    """Mark a locked endpoint removed."""
     await tx.execute(
         "UPDATE webhook_endpoints SET removed_at = $4, updated_at = $4"
         " WHERE merchant_id = $1 AND mode = $2 AND webhook_id = $3 AND removed_at IS NULL",
@@ -138,169 +140,179 @@ async def remove(tx: Tx, endpoint: Endpoint) -> None:
         endpoint.webhook_id,
         tx.now,
     )
-    await tx.execute(
-        "UPDATE webhook_messages SET state = 'stopped', next_attempt_at = NULL"
-        " WHERE webhook_id = $1 AND state = 'pending'",
-        endpoint.webhook_id,
-    )
-
-
-async def release_held(tx: Tx, webhook_id: WebhookId) -> list[tuple[int, int]]:
-    """Make the held messages of a locked endpoint due now: (message number, attempts) of each."""
-    rows = await tx.fetch(
-        "UPDATE webhook_messages SET next_attempt_at = $2"
-        " WHERE webhook_id = $1 AND state = 'pending' AND next_attempt_at IS NULL"
-        " RETURNING message_number, attempts",
-        webhook_id,
-        tx.now,
-    )
-    return [(row["message_number"], row["attempts"]) for row in rows]
-
-
-async def insert_messages(
-    tx: Tx, tenant: Tenant, event_type: str, event_id: EventId, body: bytes
-) -> Sequence[int]:
-    """One message to each subscribed endpoint that is not inactive; their numbers."""
-    rows = await tx.fetch(
-        "INSERT INTO webhook_messages"
-        " (webhook_id, event_id, body, state, next_attempt_at, created_at)"
-        " SELECT webhook_id, $4, $5, 'pending', $6, $6 FROM webhook_endpoints"
-        " WHERE merchant_id = $1 AND mode = $2 AND removed_at IS NULL"
-        " AND status IN ('active', 'paused') AND $3 = ANY(events)"
-        " ORDER BY sequence ON CONFLICT (webhook_id, event_id) DO NOTHING"
-        " RETURNING message_number",
-        tenant.merchant_id,
-        tenant.mode,
-        event_type,
-        event_id,
-        body,
-        tx.now,
-    )
-    return [row["message_number"] for row in rows]
-
-
-async def find_delivery(tx: Tx, message_number: int) -> Delivery | None:
-    """The pending message with its endpoint as it is now; a removed one counts as inactive."""
-    row = await tx.fetchrow(
-        "SELECT m.message_number, m.event_id, m.body, m.attempts, e.webhook_id, e.url, e.key,"
-        " e.previous_key, e.previous_key_until,"
-        " CASE WHEN e.removed_at IS NULL THEN e.status ELSE 'inactive' END AS status"
-        " FROM webhook_messages m JOIN webhook_endpoints e USING (webhook_id)"
-        " WHERE m.message_number = $1 AND m.state = 'pending'",
-        message_number,
-    )
-    if row is None:
-        return None
-    return Delivery(
-        message_number=row["message_number"],
-        event_id=EventId(row["event_id"]),
-        body=row["body"],
-        attempts=row["attempts"],
-        webhook_id=WebhookId(row["webhook_id"]),
-        url=row["url"],
-        keys=Keys(row["key"], row["previous_key"], row["previous_key_until"]),
-        status=EndpointStatus(row["status"]),
-    )
-
-
-async def lock_status(tx: Tx, webhook_id: WebhookId) -> EndpointStatus | None:
-    """The status of the endpoint, locked; None when it was removed."""
-    row = await tx.fetchrow(
-        "SELECT status, removed_at FROM webhook_endpoints WHERE webhook_id = $1 FOR UPDATE",
-        webhook_id,
-    )
-    assert row is not None, "messages reference their endpoint"
-    return None if row["removed_at"] else EndpointStatus(row["status"])
-
-
-async def lock_health(tx: Tx, webhook_id: WebhookId) -> Health:
-    row = await tx.fetchrow(
-        "SELECT failures, failing_since FROM webhook_endpoints WHERE webhook_id = $1 FOR UPDATE",
-        webhook_id,
-    )
-    assert row is not None, "messages reference their endpoint"
-    return Health(row["failures"], row["failing_since"])
-
-
-async def save_health(tx: Tx, webhook_id: WebhookId, health: Health) -> None:
-    """Write the health of a locked endpoint."""
-    await tx.execute(
-        "UPDATE webhook_endpoints SET failures = $2, failing_since = $3 WHERE webhook_id = $1",
-        webhook_id,
-        health.failures,
-        health.since,
-    )
 
 
 async def clear_health(tx: Tx, webhook_id: WebhookId) -> None:
-    """Forget failures; touches no row of a healthy endpoint."""
+    """Forget the failures of a locked endpoint."""
     await tx.execute(
-        "UPDATE webhook_endpoints SET failures = 0, failing_since = NULL"
+        "UPDATE webhook_endpoints SET failures = 0, failing_since = NULL, unanswered = 0"
         " WHERE webhook_id = $1 AND failures > 0",
         webhook_id,
     )
 
 
-async def pause(tx: Tx, webhook_id: WebhookId) -> None:
-    """Pause an active endpoint; what the merchant disabled stays disabled."""
-    await tx.execute(
-        "UPDATE webhook_endpoints SET status = 'paused', updated_at = $2"
-        " WHERE webhook_id = $1 AND status = 'active'",
-        webhook_id,
-        tx.now,
-    )
-
-
-async def park(tx: Tx, delivery: Delivery, state: MessageState) -> None:
-    """Leave the message without a next try: held (``pending``) or ``stopped``."""
-    await tx.execute(
-        "UPDATE webhook_messages SET state = $3, next_attempt_at = NULL"
-        " WHERE message_number = $1 AND state = 'pending' AND attempts = $2",
-        delivery.message_number,
-        delivery.attempts,
-        state,
-    )
-
-
-async def insert_attempt(tx: Tx, message_number: int, attempt: Attempt) -> None:
-    await tx.execute(
-        "INSERT INTO webhook_attempts"
-        " (message_number, started_at, duration_ms, status_code, error, response)"
-        " VALUES ($1, $2, $3, $4, $5, $6)",
-        message_number,
-        attempt.started_at,
-        attempt.duration_ms,
-        attempt.status_code,
-        attempt.error,
-        attempt.response,
-    )
-
-
-async def move(
-    tx: Tx, delivery: Delivery, state: MessageState, next_attempt_at: datetime | None
-) -> bool:
-    """Take the message past the try that ``delivery`` was; False when another try did already.
-
-    A success always counts, also that of a try whose twin has failed meanwhile.
-    """
+async def insert_messages(tx: Tx, tenant: Tenant, stored: StoredEvent, audience: Audience) -> bool:
+    """One message to each endpoint of the audience; whether there was one. A paused endpoint's
+    are held."""
     done = await tx.execute(
-        "UPDATE webhook_messages SET state = $3, next_attempt_at = $4, attempts = attempts + 1"
-        " WHERE message_number = $1 AND state = 'pending' AND (attempts = $2 OR $5)",
-        delivery.message_number,
-        delivery.attempts,
-        state,
-        next_attempt_at,
-        state is MessageState.DELIVERED,
+        "INSERT INTO webhook_messages (webhook_id, event_id, state, next_attempt_at, created_at)"
+        " SELECT webhook_id, $4, 'pending', CASE WHEN status = 'active' THEN $5::timestamptz END,"
+        " $5::timestamptz"
+        " FROM webhook_endpoints WHERE merchant_id = $1 AND mode = $2 AND removed_at IS NULL"
+        " AND CASE $7 WHEN 'itself' THEN webhook_id = $6"
+        " WHEN 'others' THEN webhook_id <> $6 AND status = 'active'"
+        " ELSE status IN ('active', 'paused') AND $3 = ANY(events) END"
+        " ORDER BY sequence ON CONFLICT (webhook_id, event_id) DO NOTHING",
+        tenant.merchant_id,
+        tenant.mode,
+        stored.event.type,
+        stored.event_id,
+        tx.now,
+        stored.event.object_id,
+        audience,
     )
-    return done == "UPDATE 1"
+    return done != "INSERT 0 0"
 
 
-async def disable_gone(tx: Tx, delivery: Delivery) -> None:
-    """Disable the endpoint that answered 410, unless its URL was changed meanwhile."""
+async def find_recipients(tx: Tx, tenant: Tenant, event_id: EventId, event_type: str) -> list[str]:
+    """The endpoints that have a message for the event or are subscribed to its type, and are not
+    removed, locked."""
+    rows = await tx.fetch(
+        "SELECT webhook_id FROM webhook_endpoints e WHERE merchant_id = $1 AND mode = $2"
+        " AND removed_at IS NULL AND (($4 = ANY(events) AND status <> 'inactive') OR EXISTS ("
+        "SELECT FROM webhook_messages m WHERE m.webhook_id = e.webhook_id AND m.event_id = $3))"
+        " ORDER BY webhook_id FOR UPDATE",
+        tenant.merchant_id,
+        tenant.mode,
+        event_id,
+        event_type,
+    )
+    return [row["webhook_id"] for row in rows]
+
+
+async def post_again(tx: Tx, webhook_ids: Sequence[str], event_id: EventId) -> None:
+    """Make the messages of an event to locked endpoints, old or new, due now. One that is under
+    way is left alone: it is being sent anyway."""
     await tx.execute(
-        "UPDATE webhook_endpoints SET status = 'inactive', updated_at = $3"
-        " WHERE webhook_id = $1 AND url = $2 AND status <> 'inactive' AND removed_at IS NULL",
-        delivery.webhook_id,
-        delivery.url,
+        "INSERT INTO webhook_messages (webhook_id, event_id, state, next_attempt_at, created_at)"
+        " SELECT webhook_id, $2, 'pending', CASE WHEN status = 'active' THEN $3::timestamptz END,"
+        " $3::timestamptz"
+        " FROM webhook_endpoints WHERE webhook_id = ANY($1) ORDER BY webhook_id"
+        " ON CONFLICT (webhook_id, event_id) DO UPDATE SET state = 'pending',"
+        " next_attempt_at = excluded.next_attempt_at, leased_until = NULL,"
+        " attempts_before_round = webhook_messages.attempts"
+        " WHERE webhook_messages.leased_until IS NULL"
+        " OR webhook_messages.leased_until <= statement_timestamp()",
+        webhook_ids,
+        event_id,
         tx.now,
     )
+
+
+_POST_RANGE_AGAIN = """
+WITH chosen AS (
+    SELECT v.event_id, row_number() OVER (ORDER BY v.sequence) - 1 AS place
+    FROM events v
+    WHERE v.merchant_id = $1 AND v.mode = $2 AND v.occurred_at >= $5 AND v.occurred_at < $6
+    AND (v.type = ANY($4) OR EXISTS (
+        SELECT FROM webhook_messages m WHERE m.webhook_id = $3 AND m.event_id = v.event_id))
+), posted AS (
+    INSERT INTO webhook_messages (webhook_id, event_id, state, next_attempt_at, created_at)
+    SELECT $3, event_id, 'pending',
+        CASE WHEN $8 THEN $7::timestamptz + place * $9::interval END, $7::timestamptz
+    FROM chosen ORDER BY place
+    ON CONFLICT (webhook_id, event_id) DO UPDATE SET state = 'pending',
+        next_attempt_at = excluded.next_attempt_at, leased_until = NULL,
+        attempts_before_round = webhook_messages.attempts
+    WHERE webhook_messages.leased_until IS NULL
+        OR webhook_messages.leased_until <= statement_timestamp()
+)
+SELECT count(*) FROM chosen
+"""
+
+
+async def post_range_again(
+    tx: Tx, endpoint: Endpoint, since: datetime, until: datetime, spacing: timedelta
+) -> int:
+    """Make the messages of all events of a time to a locked endpoint due, ``spacing`` apart; how
+    many there are."""
+    number: int = await tx.fetchval(
+        _POST_RANGE_AGAIN,
+        endpoint.tenant.merchant_id,
+        endpoint.tenant.mode,
+        endpoint.webhook_id,
+        endpoint.target.events,
+        since,
+        until,
+        tx.now,
+        endpoint.status is EndpointStatus.ACTIVE,
+        spacing,
+    )
+    return number
+
+
+_ATTEMPTS = """
+SELECT a.*, m.event_id, (SELECT count(*) FROM webhook_attempts earlier
+    WHERE earlier.message_number = a.message_number
+    AND earlier.attempt_number <= a.attempt_number) AS ordinal
+FROM webhook_attempts a JOIN webhook_messages m USING (message_number)
+"""
+
+
+def _recorded(row: Any) -> RecordedAttempt:
+    return RecordedAttempt(
+        event_id=EventId(row["event_id"]),
+        webhook_id=WebhookId(row["webhook_id"]),
+        ordinal=row["ordinal"],
+        started_at=row["started_at"],
+        duration_ms=row["duration_ms"],
+        status_code=row["status_code"],
+        error=row["error"],
+        response=row["response"],
+    )
+
+
+async def find_deliveries(tx: Tx, tenant: Tenant, event_id: EventId) -> list[Delivered]:
+    """The event's messages to the tenant's endpoints, removed ones too, with their tries."""
+    rows = await tx.fetch(
+        "SELECT m.*, e.status AS endpoint_status"
+        " FROM webhook_endpoints e JOIN webhook_messages m USING (webhook_id)"
+        " WHERE e.merchant_id = $1 AND e.mode = $2 AND m.event_id = $3 ORDER BY e.sequence",
+        tenant.merchant_id,
+        tenant.mode,
+        event_id,
+    )
+    tries = await tx.fetch(
+        _ATTEMPTS + "WHERE a.message_number = ANY($1) ORDER BY a.attempt_number",
+        [row["message_number"] for row in rows],
+    )
+    return [_delivered(row, tries) for row in rows]
+
+
+def _delivered(row: Any, tries: Sequence[Any]) -> Delivered:
+    status = DeliveryStatus(row["state"])
+    if status is DeliveryStatus.PENDING and row["endpoint_status"] != EndpointStatus.ACTIVE:
+        status = DeliveryStatus.HELD
+    own = [one for one in tries if one["message_number"] == row["message_number"]]
+    return Delivered(
+        webhook_id=WebhookId(row["webhook_id"]),
+        status=status,
+        next_attempt_at=None if status is DeliveryStatus.HELD else row["next_attempt_at"],
+        attempts=tuple(_recorded(one) for one in own),
+    )
+
+
+async def list_attempts(
+    tx: Tx, endpoint: Endpoint, page: Page
+) -> tuple[int, list[RecordedAttempt]]:
+    """The number of tries at an endpoint, and a page of them, the newest first."""
+    total: int = await tx.fetchval(
+        "SELECT count(*) FROM webhook_attempts WHERE webhook_id = $1", endpoint.webhook_id
+    )
+    rows = await tx.fetch(
+        _ATTEMPTS + "WHERE a.webhook_id = $1 ORDER BY a.attempt_number DESC LIMIT $2 OFFSET $3",
+        endpoint.webhook_id,
+        page.size,
+        page.offset,
+    )
+    return total, [_recorded(row) for row in rows]
