@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.contract.sdk_calls import Arguments, Counter, args, happy
+from tests.contract.sdk_counter import Arguments, Counter, args, happy
 
 CAPTURE = "checkout_session.capture"
 VOID = "checkout_session.void"

@@ -1,9 +1,9 @@
-"""Every method of the SDK against the running server: what it gives, and how it is refused."""
+"""Every method of the SDK against the running server and against the fake: what it gives, and how
+it is refused."""
 
 from __future__ import annotations
 
 import inspect
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +17,8 @@ from gstable import (
     GStableError,
     GStableProductError,
 )
-from tests.contract import sdk_log  # noqa: F401 - its row
-from tests.contract.sdk_calls import (
+from tests.contract import sdk_calls, sdk_events, sdk_log  # noqa: F401 - their rows
+from tests.contract.sdk_counter import (
     HAPPY,
     Arguments,
     Caller,
@@ -30,6 +30,7 @@ from tests.contract.sdk_calls import (
     webhook_fields,
 )
 from tests.contract.sdk_holds import CAPTURE, VOID
+from tests.contract.sdk_places import FakePlace, Place, RealPlace
 from tests.contract.sdk_refunds import PREPARE, given_up
 from tests.contract.support import Merchant
 from tests.running import Running
@@ -37,32 +38,39 @@ from tests.running import Running
 BOTH = pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
 
 
+@pytest.fixture(scope="module", params=["real", "fake"])
+def place(request: pytest.FixtureRequest) -> Place:
+    """A running installation, or the fake: only the first needs one to be started."""
+    if request.param == "fake":
+        return FakePlace()
+    running, merchant = (request.getfixturevalue(name) for name in ("running", "merchant"))
+    return RealPlace(running, merchant)
+
+
 @pytest.fixture(scope="module")
-def call(running: Running, merchant: Merchant) -> Iterator[Caller]:
-    opened = Caller(running, merchant.secret)
+def call(place: Place) -> Iterator[Caller]:
+    opened = Caller(place, place.shop.secret)
     yield opened
     opened.close()
 
 
 @pytest.fixture(scope="module")
-def reports(running: Running, merchant: Merchant) -> Iterator[Caller]:
+def reports(place: Place) -> Iterator[Caller]:
     """The same merchant with a restricted key."""
-    opened = Caller(running, merchant.restricted)
+    opened = Caller(place, place.shop.restricted)
     yield opened
     opened.close()
 
 
 @pytest.fixture(scope="module")
-def kept() -> dict[str, str]:
-    """What is made once for all calls."""
+def kept(place: Place) -> dict[str, str]:
+    """What is made once for all calls at a place."""
     return {}
 
 
 @pytest.fixture
-def counter(
-    running: Running, merchant: Merchant, call: Caller, kept: dict[str, str]
-) -> Iterator[Counter]:
-    yield Counter(merchant, call.client, running, kept)
+def counter(place: Place, call: Caller, kept: dict[str, str]) -> Iterator[Counter]:
+    yield Counter(place, call.client, kept)
     for endpoint in call.client.webhook.list():
         call.client.webhook.remove(endpoint.webhook_id)
 
@@ -110,6 +118,7 @@ UNKNOWN_ACCOUNT = "acc_000000000000000000000000"
 UNKNOWN_LINK = "lnk_00000000000000000000000000000000"
 UNKNOWN_SESSION = "sess_00000000000000000000000000000000"
 UNKNOWN_REFUND = "rfd_000000000000000000000000"
+UNKNOWN_EVENT = "evt_0000000000000000"
 UNKNOWN_WEBHOOK = "wkid_000000000000000000000000"
 
 
@@ -142,6 +151,10 @@ def _cancelled(counter: Counter) -> Arguments:
 def _another_body(counter: Counter) -> Arguments:
     counter.session(idempotency_key="ORD_1")
     return args(**counter.session_fields(line_items=[one_time(2)], idempotency_key="ORD_1"))
+
+
+def _nothing_to_advance(counter: Counter) -> Arguments:
+    return args(UNKNOWN_SESSION, seconds=1)
 
 
 def _fields(name: str, words: str, prepare: Callable[[Counter], Arguments]) -> Refusal:
@@ -248,6 +261,15 @@ REFUSALS = [
     _fields(PREPARE, "amount", lambda c: args(c.paid(), amount=0)),
     _fields(PREPARE, "to", lambda c: args(c.paid(), to="0x12")),
     _fields(PREPARE, "reason", lambda c: args(c.paid(), reason="x" * 501)),
+    Refusal("event.detail", 300201, GStableError, "", lambda c: args(UNKNOWN_EVENT)),
+    Refusal("event.deliveries", 300201, GStableError, "", lambda c: args("evt")),
+    Refusal("event.resend", 300201, GStableError, "", lambda c: args(UNKNOWN_EVENT)),
+    Refusal("webhook.test", 300101, GStableError, "", lambda c: args(UNKNOWN_WEBHOOK)),
+    Refusal("webhook.attempts", 300101, GStableError, "", lambda c: args(UNKNOWN_WEBHOOK)),
+    Refusal("checkout_session.advance", 100201, GStableError, "", _nothing_to_advance),
+    _fields("event.feed", "cursor", lambda c: args("yesterday")),
+    _fields("event.resend_range", "until", lambda c: args(c.webhook(), since=2, until=2)),
+    _fields("log.feed", "cursor", lambda c: args("yesterday")),
     _fields("webhook.refresh_key", "graceSeconds", lambda c: args(c.webhook(), grace_seconds=-1)),
 ]
 
@@ -268,8 +290,8 @@ def test_a_refusal_has_its_code_and_class(
 
 
 @BOTH
-def test_a_key_that_is_none_is_401(running: Running, asynchronous: bool) -> None:
-    stranger = Caller(running, f"sk_test_{'0' * 40}")
+def test_a_key_that_is_none_is_401(place: Place, asynchronous: bool) -> None:
+    stranger = Caller(place, f"sk_test_{'0' * 40}")
     with pytest.raises(GStableError) as caught:
         stranger("product.list", args(), asynchronous=asynchronous)
     assert (caught.value.code, caught.value.http_status) == (200101, 401)
@@ -313,7 +335,7 @@ def test_what_was_read_can_be_sent_back(counter: Counter) -> None:
 
 def test_the_expiry_bounds_are_inclusive(counter: Counter) -> None:
     # A margin of some seconds at the near end, because the server's clock runs on.
-    now = int(time.time())
+    now = counter.place.now()
     for ahead in (1805, LATEST):
         counter.session(expiration_time=now + ahead)
     for ahead in (1790, LATEST + 60):
@@ -321,10 +343,12 @@ def test_the_expiry_bounds_are_inclusive(counter: Counter) -> None:
             counter.session(expiration_time=now + ahead)
 
 
+@pytest.mark.parametrize("place", ["real"], indirect=True)
 def test_aut_02_no_client_reaches_the_objects_of_another_merchant(
     running: Running, counter: Counter, other: Merchant
 ) -> None:
-    stranger = Caller(running, other.secret)
+    """The fake has one merchant only."""
+    stranger = Caller(RealPlace(running, other), other.secret)
     product_id, link_id, refund_id = counter.product(), counter.link(), counter.refund()
     session_id, webhook_id = counter.session(), counter.webhook()
     for name, object_id, code in (

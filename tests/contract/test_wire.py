@@ -16,7 +16,6 @@ import pytest
 
 from gstable_server.accounts import operations as accounts
 from gstable_server.kernel.tenant import Access
-from tests.contract.sdk_calls import pay
 from tests.contract.shapes import (
     ACCOUNT,
     CREATED_LINK,
@@ -42,6 +41,7 @@ from tests.contract.support import (
     in_database,
     one_time_line,
     open_wire,
+    pay,
     product_line,
 )
 from tests.running import Running, eventually

@@ -94,7 +94,9 @@ class Server:
             answer = (refused.status, refused.code)
             raise
         finally:
-            self._log.note(request_id, key.key_id, request.method, inner, answer)
+            # Whoever follows a feed would else follow itself.
+            if "/feed/" not in route.path:
+                self._log.note(request_id, key.key_id, request.method, inner, answer)
 
     def _admitted(
         self,
