@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Coroutine
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
+
+from gstable_server.cli.merchant import verbs
 
 R = TypeVar("R")
 
@@ -22,6 +23,7 @@ app = typer.Typer(
 
 doctor = typer.Typer(no_args_is_help=True, help="Look at what a server is configured with.")
 app.add_typer(doctor, name="doctor")
+verbs.mount(app)
 
 
 def main() -> None:
@@ -101,6 +103,8 @@ def mcp(
     ] = None,
 ) -> None:
     """Give a language model's host the merchant's tools (MCP), with the key of GSTABLE_API_KEY."""
+    import asyncio
+
     from gstable import GStableUsageError
     from gstable_server.cli import mcp as command
 
@@ -173,6 +177,8 @@ def network(
 
 
 def _run(coroutine: Coroutine[Any, Any, R]) -> R:
+    import asyncio
+
     from gstable_server.chain.configuration import ConfigurationError
     from gstable_server.chain.devnet import DevnetFailed
     from gstable_server.cli.console_visit import ConsoleFailed
