@@ -11,6 +11,7 @@ contract ArtifactsTest is RouterTest {
         holdsTestedCode("PermitCollector");
         holdsTestedCode("DepositCollector");
         holdsTestedCode("DepositWallet");
+        holdsTestedCode("SignatureProbe");
     }
 
     function test_artifacts_of_rails_hold_the_tested_code() public view {

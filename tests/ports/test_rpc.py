@@ -31,6 +31,8 @@ pytestmark = pytest.mark.anyio
 
 NOBODY = Address(b"\x77" * 20)
 UNKNOWN = b"\x88" * 32
+ONE_BYTE = bytes.fromhex("600160005360016000f3")
+"""MSTORE8 a one, RETURN it."""
 FAR_FUTURE = UnixSeconds(4_000_000_000)
 
 
@@ -56,6 +58,7 @@ class FakeWorld:
         self.chain = FakeChain(self.network)
         self.rpc: Rpc = self.chain
         self.payer = NOBODY
+        self.chain.programs[ONE_BYTE] = b"\x01"
         signer = abi.call_data(abi.IS_SIGNER, abi.address_word(NOBODY))
         self.chain.returns[self.network.router, signer] = abi.number_word(0)
 
@@ -271,6 +274,12 @@ async def test_call_returns_what_the_contract_does(world: World) -> None:
     asked = abi.call_data(abi.IS_SIGNER, abi.address_word(NOBODY))
     assert await world.rpc.call(world.network.router, asked) == abi.number_word(0)
     assert await world.rpc.call(NOBODY, asked) == b""
+
+
+async def test_code_is_run_and_nothing_is_created(world: World) -> None:
+    assert await world.rpc.run(ONE_BYTE, 100_000) == b"\x01"
+    with pytest.raises(NodeRefused):
+        await world.rpc.run(bytes.fromhex("60006000fd"), 100_000)
 
 
 async def test_call_that_reverts_is_refused(world: World) -> None:

@@ -91,7 +91,7 @@ def create_app(
     )
     agents = OpenDoor(db, agent_routes, body_bytes_max=limits.body_bytes_max)
     own_host = [Middleware(OwnHost, host=agent_host)] if agent_host else []
-    document = openapi.document(routes, public_url)
+    document = openapi.document(routes, public_url, agent_routes)
     app = Starlette(
         routes=[
             *(Mount(prefix, app=merchant) for prefix in PREFIXES),

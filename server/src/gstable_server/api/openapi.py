@@ -14,13 +14,15 @@ import msgspec
 from pydantic import TypeAdapter
 
 from gstable_server.api.merchant import PREFIXES
+from gstable_server.api.open import AGENT_PREFIX
 from gstable_server.kernel.errors import Code
 from gstable_server.kernel.tenant import Access
 from gstable_server.plumbing.idempotency import KEY_LENGTH_MAX
-from gstable_server.plumbing.route import Json, Route
+from gstable_server.plumbing.route import Json, OpenRoute, Route
 from gstable_server.routing.wire import Capabilities
 
 VERSION = "1"
+_AGENT_PATH = "/api/v1"
 _REF = "#/components/schemas/{model}"
 _PATH_VALUE = re.compile(r"{(\w+)}")
 _DESCRIPTION = """\
@@ -39,24 +41,30 @@ _STATUSES = {
 }
 
 
-def document(routes: Sequence[Route], public_url: str = "") -> dict[str, Json]:
+def document(
+    routes: Sequence[Route], public_url: str = "", agent_routes: Sequence[OpenRoute] = ()
+) -> dict[str, Json]:
     """The document. ``public_url`` without a trailing slash; empty for addresses relative to
-    where the document is served."""
-    results, definitions = _schemas(routes)
+    where the document is served. ``agent_routes`` need no key, and have a server of their own."""
+    results, definitions = _schemas([*routes, *agent_routes])
     paths: dict[str, Json] = {}
     for route in sorted(routes, key=lambda row: (row.path, row.method)):
-        operation = _operation(route, results[route.method + route.path, "serialization"])
+        operation = _operation(route, results[_key_of(route), "serialization"])
         if route.body is not None:
-            body = results[route.method + route.path, "validation"]
+            body = results[_key_of(route), "validation"]
             operation["requestBody"] = _request_body(route, body)
         paths.setdefault(route.path, {})[route.method.lower()] = operation
+    for one in agent_routes:
+        paths[_AGENT_PATH + one.path] = _agent_path(one, public_url, results)
     paths["/capabilities/all"] = _capabilities(public_url, results["capabilities", "serialization"])
+    tags = {tag for row in routes for tag in row.tags}
+    tags |= {tag for one in agent_routes for tag in one.tags}
     return {
         "openapi": "3.1.0",
         "info": {"title": "GStable payment API", "version": VERSION, "description": _DESCRIPTION},
         "servers": [{"url": public_url + prefix} for prefix in PREFIXES],
         "security": [{"bearer": []}],
-        "tags": [{"name": tag} for tag in sorted({tag for row in routes for tag in row.tags})],
+        "tags": [{"name": tag} for tag in sorted(tags)],
         "paths": paths,
         "components": {
             "securitySchemes": {"bearer": _BEARER},
@@ -86,14 +94,14 @@ _IDEMPOTENCY_KEY = {
 
 
 def _schemas(
-    routes: Iterable[Route],
+    routes: Iterable[Route | OpenRoute],
 ) -> tuple[dict[tuple[str, str], Json], dict[str, Json]]:
     """Every type's schema by (route, direction), and the definitions that they share."""
     wanted: list[tuple[str, Any, TypeAdapter[Any]]] = [
         ("capabilities", "serialization", TypeAdapter(Capabilities))
     ]
     for route in routes:
-        name = route.method + route.path
+        name = _key_of(route)
         wanted.append((name, "serialization", TypeAdapter(route.result)))
         if route.body is not None:
             wanted.append((name, "validation", TypeAdapter(route.body)))
@@ -123,7 +131,36 @@ def _operation(route: Route, result: Json) -> dict[str, Json]:
     }
 
 
-def _operation_id(route: Route) -> str:
+def _key_of(route: Route | OpenRoute) -> str:
+    """Agents' paths are also merchants': see spec 1, route clash."""
+    door = "agents " if isinstance(route, OpenRoute) else ""
+    return f"{door}{route.method}{route.path}"
+
+
+def _agent_path(
+    route: OpenRoute, public_url: str, results: dict[tuple[str, str], Json]
+) -> dict[str, Json]:
+    """A path of the AI payment protocol. Beside merchants' paths, not among them: there it would
+    be the same path with another meaning."""
+    answers = {code: {"$ref": f"#/components/responses/{code}"} for code in ("413", "429", "500")}
+    operation: dict[str, Json] = {
+        "operationId": f"agent_{_operation_id(route)}",
+        "summary": route.summary,
+        "description": "Public: needs no API key. What changes anything is signed by its payer.",
+        "tags": list(route.tags),
+        "security": [],
+        "parameters": [_path_parameter(name) for name in _PATH_VALUE.findall(route.path)],
+        "responses": {"200": _success(results[_key_of(route), "serialization"]), **answers},
+    }
+    if route.body is not None:
+        operation["requestBody"] = _request_body(route, results[_key_of(route), "validation"])
+    return {
+        "servers": [{"url": public_url + AGENT_PREFIX.removesuffix(_AGENT_PATH)}],
+        route.method.lower(): operation,
+    }
+
+
+def _operation_id(route: Route | OpenRoute) -> str:
     words = [word for word in route.path.split("/") if word]
     return "_".join([route.method.lower(), *(word.strip("{}") for word in words)])
 
@@ -137,7 +174,7 @@ def _path_parameter(name: str) -> Json:
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
-def _request_body(route: Route, schema: Json) -> Json:
+def _request_body(route: Route | OpenRoute, schema: Json) -> Json:
     content: Json = {"schema": schema}
     if route.examples:
         content["examples"] = {

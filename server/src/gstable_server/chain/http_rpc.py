@@ -152,6 +152,10 @@ class HttpRpc:
         asked = {"to": "0x" + to.hex(), "data": "0x" + data.hex()}
         return await self._one("eth_call", [asked, "latest"], answers.data)
 
+    async def run(self, creation_code: bytes, gas: int) -> bytes:
+        asked = {"data": "0x" + creation_code.hex(), "gas": hex(gas)}
+        return await self._one("eth_call", [asked, "latest"], answers.data)
+
     # Sending: what a wallet needs.
 
     async def send_raw(self, raw_tx: bytes) -> bytes:

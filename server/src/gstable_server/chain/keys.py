@@ -8,6 +8,8 @@ from gstable_server.chain.checksum import keccak256
 from gstable_server.kernel.address import Address
 
 RECOVERY_OFFSET = 27
+_S_MAX = 0x7FFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFF_5D576E73_57A4501D_DFE92F46_681B20A0
+"""Half of the curve's order: of each signature's two forms, the one with the smaller s is taken."""
 
 
 def private_key_from_hex(text: str) -> bytes:
@@ -34,6 +36,23 @@ def sign_digest(private_key: bytes, digest: bytes) -> bytes:
     """r, s and v (27 or 28) over a 32-byte digest: 65 bytes, s in the lower half (EIP-2)."""
     raw = PrivateKey(private_key).sign_recoverable(digest, hasher=None)
     return raw[:64] + bytes([raw[64] + RECOVERY_OFFSET])
+
+
+def recover(digest: bytes, signature: bytes) -> Address | None:
+    """Who signed the 32-byte ``digest``; None if ``signature`` is no key's.
+
+    Only the one form that contracts accept too: r, s and v, v 27 or 28, s in the lower half
+    (EIP-2). Any signature of that form is somebody's: compare the answer with who is expected.
+    """
+    if len(signature) != 65 or signature[64] - RECOVERY_OFFSET not in (0, 1):
+        return None
+    if int.from_bytes(signature[32:64], "big") > _S_MAX:
+        return None
+    raw = signature[:64] + bytes([signature[64] - RECOVERY_OFFSET])
+    try:
+        return _address_of(PublicKey.from_signature_and_message(raw, digest, hasher=None))
+    except ValueError:
+        return None
 
 
 def _address_of(public_key: PublicKey) -> Address:

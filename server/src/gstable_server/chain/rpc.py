@@ -133,3 +133,7 @@ class Rpc(Protocol):
 
     async def call(self, to: Address, data: bytes) -> bytes:
         """What a read-only call returns at the newest block. Raises ``NodeRefused``."""
+
+    async def run(self, creation_code: bytes, gas: int) -> bytes:
+        """What a contract's creation code returns at the newest block, with so much gas, where
+        nothing is created. Raises ``NodeRefused``."""

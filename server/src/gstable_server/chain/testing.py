@@ -169,6 +169,8 @@ class FakeChain:
         self.blocks: list[_Block] = []
         self.codes: dict[Address, bytes] = {network.router: b"router"}
         self.returns: dict[tuple[Address, bytes], bytes] = {}
+        self.programs: dict[bytes, bytes] = {}
+        """What creation code returns that is only run; any other reverts."""
         self.actual_chain_id = network.chain_id
         self.visible: int | None = None
         """When set, the node answers as if this were the newest block."""
@@ -278,6 +280,12 @@ class FakeChain:
         if to in self.codes and (to, data) not in self.returns:
             raise NodeRefused("execution reverted")
         return self.returns.get((to, data), b"")
+
+    async def run(self, creation_code: bytes, gas: int) -> bytes:
+        await self._ask("run")
+        if creation_code not in self.programs:
+            raise NodeRefused("execution reverted")
+        return self.programs[creation_code]
 
     async def _ask(self, method: str) -> None:
         self.asked.append(method)

@@ -6,18 +6,31 @@ from datetime import timedelta
 from pathlib import Path
 
 from gstable_server import serve
+from gstable_server.agents import routes as agent_routes
+from gstable_server.agents.operations import Agency
+from gstable_server.agents.verification import Verifier
 from gstable_server.api import openapi
 from gstable_server.chain.networks import Networks
 from gstable_server.chain.orders import OrderSigner
 from gstable_server.kernel.address import ZERO_ADDRESS
-from gstable_server.plumbing.route import Route
+from gstable_server.plumbing.route import OpenRoute, Route
 from gstable_server.routing.model import Schedule
 from gstable_server.sessions.operations import Desk
 
 
 def every_route() -> list[Route]:
-    """The routes that ``serve`` mounts. Nothing is sold through these, so the desk is bare."""
-    desk = Desk(
+    """The merchant routes that ``serve`` mounts."""
+    return [route for rows in serve.merchant_routes(_bare_desk()) for route in rows]
+
+
+def every_agent_route() -> list[OpenRoute]:
+    """The routes of the AI payment protocol."""
+    return agent_routes.routes(Agency(_bare_desk(), Verifier({}, ()), payer_per_minute=1))
+
+
+def _bare_desk() -> Desk:
+    """Nothing is sold through these routes."""
+    return Desk(
         networks=Networks(()),
         signer=OrderSigner((1).to_bytes(32, "big")),
         fee_receiver=ZERO_ADDRESS,
@@ -26,12 +39,11 @@ def every_route() -> list[Route]:
         lifetime=timedelta(0),
         order_grace=timedelta(0),
     )
-    return [route for rows in serve.merchant_routes(desk) for route in rows]
 
 
 def contract() -> bytes:
     """The document as it is committed."""
-    return openapi.document_bytes(openapi.document(every_route()))
+    return openapi.document_bytes(openapi.document(every_route(), agent_routes=every_agent_route()))
 
 
 def write(file: Path) -> None:

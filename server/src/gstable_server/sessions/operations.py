@@ -376,13 +376,13 @@ async def view(tx: Tx, session_id: SessionId) -> SessionView:
     return SessionView(session, tuple(payments[session_id]))
 
 
-def check_email(email: str | None, *, required: bool) -> None:
+def check_email(email: str | None, *, required: bool, field: str = "payerEmail") -> None:
     """Refuse an e-mail address that is none, or missing where the merchant asks for one."""
     if email is None:
         if required:
-            raise invalid_field("payerEmail", "is required")
+            raise invalid_field(field, "is required")
     elif problem := email_problem(email):
-        raise invalid_field("payerEmail", problem)
+        raise invalid_field(field, problem)
 
 
 def redirect_url(session: Session) -> str | None:

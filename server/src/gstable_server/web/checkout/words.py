@@ -21,6 +21,7 @@ WORDS: dict[Code, str] = {
     Code.SESSION_SETTLING: "This payment has already been made. Do not pay again.",
     Code.SESSION_CANCELLED: f"The merchant has withdrawn this payment. {_SHOP}",
     Code.SESSION_NOT_PAYABLE: f"This payment cannot be made any more. {_SHOP}",
+    Code.SESSION_PAYER_MISMATCH: "This payment was opened for another wallet or token.",
     Code.PRODUCT_NOT_FOUND: f"This is not on sale any more. {_SHOP}",
     Code.PRODUCT_PARTIAL_MISSING: f"A part of this order is not on sale any more. {_SHOP}",
     Code.PRODUCT_PARTIALLY_UNAVAILABLE: f"A part of this order is not on sale now. {_SHOP}",
