@@ -12,7 +12,7 @@ import aiohttp
 from gstable import Event
 from gstable_server.cli.merchant.connection import MerchantFailed, open_client
 from gstable_server.cli.merchant.events import feed, is_wanted, object_of
-from gstable_server.cli.merchant.output import clean, print_json, print_line
+from gstable_server.cli.merchant.output import clean, print_json, print_line, tell
 from gstable_server.kernel.clock import UnixSeconds
 from gstable_server.kernel.ids import EventId
 from gstable_server.plumbing.http_client import USER_AGENT
@@ -75,13 +75,17 @@ class Forwarder:
         """Send it, and wait a while for a server that is not up. One that stayed away for the
         event before is not waited for again until it has answered."""
         deadline = time.monotonic() + (0 if self._is_down else DOWN_SECONDS)
+        waits = False
         while True:  # bounded: by the deadline
             try:
                 forwarded = await self._send(event)
-            except aiohttp.ClientConnectorError as failure:
+            except aiohttp.ClientConnectorError:
                 if time.monotonic() >= deadline:
                     self._is_down = True
-                    return Forwarded(None, f"no server: {failure.strerror}", 0)
+                    return Forwarded(None, "nothing listens there", 0)
+                if not waits:
+                    waits = True
+                    tell(f"nothing listens at {self._url} yet, waiting {DOWN_SECONDS:.0f} s")
                 await asyncio.sleep(LOOK_SECONDS)
                 continue
             self._is_down = False

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gstable import LogEntry
 from gstable_server.cli.merchant.connection import open_client
 from gstable_server.cli.merchant.following import follow
-from gstable_server.cli.merchant.output import print_json, print_line
+from gstable_server.cli.merchant.output import WIDE_COLUMNS, console, print_json, print_line
 from gstable_server.kernel.paging import SIZE_MAX
 
 
@@ -28,15 +28,19 @@ async def tail(last: int, *, on_and_on: bool, as_json: bool) -> None:
 
 
 def _show(entry: LogEntry, *, as_json: bool) -> None:
+    """One line that fits into 80 columns, for a request that went well; what went wrong is told
+    with the id that the operator asks for."""
     if as_json:
         print_json(entry)
         return
-    style = "green" if entry.code == 0 else "red"
-    answer = str(entry.status) if entry.code in {0, None} else f"{entry.status} {entry.code}"
-    print_line(
-        (entry.time, "dim"),
-        (answer, style),
-        (f"{entry.duration_ms} ms", ""),
+    went_well = entry.code in {0, None} and entry.status == 200
+    answer = str(entry.status) if went_well else f"{entry.status} {entry.code or ''}".strip()
+    parts = [
+        (entry.time[11:], "dim"),
+        (answer, "green" if went_well else "red"),
+        (f"{entry.duration_ms:>4} ms", "dim"),
         (f"{entry.method} {entry.path}", "bold"),
-        (entry.request_id, "dim"),
-    )
+    ]
+    if not went_well or console().width >= WIDE_COLUMNS:
+        parts.append((entry.request_id, "dim"))
+    print_line(*parts)

@@ -122,8 +122,9 @@ def print_details(value: object) -> None:
     width = max((2 * depth + len(label) for depth, label, _ in rows), default=0)
     out = console()
     for depth, label, text in rows:
-        name = Text(f"{'  ' * depth}{label}".ljust(width), "bold" if not text else "dim")
-        out.print(Text("  ").join((name, Text(clean(text)))), soft_wrap=True)
+        name = "  " * depth + label
+        line = Text(f"{name.ljust(width)}  ", "dim") if text else Text(name, "bold")
+        out.print(line.append(Text(clean(text))), soft_wrap=True)
 
 
 Line = tuple[int, str, str]
