@@ -272,7 +272,7 @@ SHOWN = {
     "account": _account_shown,
     "session": _session_shown,
 }
-SHAPES = {
+SHAPES: dict[str, dict[str, Any]] = {
     "product": {"productData": PRODUCT | {"description?": str}},
     "payment.link": {"linkData": LINK},
     "account": {"accountData": ACCOUNT},
@@ -299,7 +299,7 @@ def noun_of(event_type: str) -> str:
 
 
 def shape_of(event_type: str, payload: dict[str, Any]) -> dict[str, Any]:
-    shape: dict[str, Any] = dict(SHAPES[noun_of(event_type)])
+    shape = dict(SHAPES[noun_of(event_type)])
     if payload.get("transaction") is not None:
         shape["transaction"] = TRANSACTION
     if event_type in {"session.captured", "session.voided"}:

@@ -1,4 +1,4 @@
-"""The list of bad inputs and faults, groups API, AUT and CON: each case has a test with its id in
+"""The list of bad inputs and faults, groups API, AUT, CON and WHK: each case has a test with its id in
 its name, or a reason why there is nothing to test yet. Tests of contracts are functions of forge.
 """
 
@@ -11,7 +11,7 @@ TESTS = Path(__file__).parent.parent
 NAME = re.compile(r"^\s*(?:async )?def test_(\w+)", re.MULTILINE)
 FORGE_TESTS = TESTS.parent / "contracts" / "test"
 FORGE_NAME = re.compile(r"^\s*function (?:test|invariant|check)_(\w+)", re.MULTILINE)
-CASE = re.compile(r"(?:^|_)(api|aut|con)_(\d\d)(?=_|$)")
+CASE = re.compile(r"(?:^|_)(api|aut|con|whk)_(\d\d)(?=_|$)")
 
 CLAIMED = {
     "API-01": "amounts of zero and below",
@@ -66,6 +66,22 @@ CLAIMED = {
     "CON-16": "stolen keys",
     "CON-17": "a changed chain id",
     "CON-20": "events tell what was received",
+    "WHK-01": "inward addresses, at registration and at connect",
+    "WHK-02": "names that resolve inward",
+    "WHK-04": "redirects are not followed",
+    "WHK-05": "URLs of other schemes, ports and forms",
+    "WHK-06": "receivers that hang, drip, flood, break off or speak no HTTP",
+    "WHK-07": "which answers are success, and Retry-After",
+    "WHK-09": "lasting failure pauses an endpoint",
+    "WHK-10": "workers that die around a send",
+    "WHK-11": "what is rolled back is not told",
+    "WHK-12": "one send of a message at a time",
+    "WHK-14": "endpoints disabled, removed and changed with letters under way",
+    "WHK-15": "keys changed between tries",
+    "WHK-19": "ranges of many, twice, and of another merchant",
+    "WHK-20": "letters replayed later",
+    "WHK-21": "no secret in an attempt",
+    "WHK-22": "headers injected",
 }
 
 NOT_YET = {
