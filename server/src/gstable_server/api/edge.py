@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 REQUEST_ID_LENGTH = 24
 # Doors without a key: what is behind them is counted per client address (spec 15, Rate limits).
-PUBLIC_DOORS = ("/public/", "/link/", "/pay/", "/aipay/")
+PUBLIC_DOORS = ("/public/", "/link/", "/pay/", "/aipay/", "/x402/")
 
 
 class _Sending:
