@@ -1,4 +1,4 @@
-"""Writes gstable/_sync from gstable/_async, the only source of truth for both clients.
+"""Writes each _sync package below gstable from the _async beside it, the only source of both.
 
 python sdk/scripts/unasync.py            write
 python sdk/scripts/unasync.py --check    exit 1 if what is there is stale
@@ -35,24 +35,28 @@ RULES = [
 ]
 
 
-def synchronous(source: Path) -> str:
-    """The synchronous text of one asynchronous module."""
+def synchronous(source: Path, name: str) -> str:
+    """The synchronous text of one asynchronous module, which is called `name` in it."""
     text = source.read_text(encoding="utf-8")
     for pattern, replacement in RULES:
         text = pattern.sub(replacement, text)
-    return HEADER.format(source=f"_async/{source.name}") + text
+    return HEADER.format(source=name) + text
 
 
 def expected(package: Path) -> dict[Path, str]:
     """Every generated file with the text that it must have."""
-    sources = sorted((package / "_async").glob("*.py"))
-    return {package / "_sync" / source.name: synchronous(source) for source in sources}
+    return {
+        source.parent.with_name("_sync") / source.name: synchronous(
+            source, source.relative_to(package).as_posix()
+        )
+        for source in sorted(package.glob("**/_async/*.py"))
+    }
 
 
 def stale(package: Path) -> list[Path]:
-    """Files of _sync that differ from their source, are absent, or have no source."""
+    """Files of each _sync that differ from their source, are absent, or have no source."""
     wanted = expected(package)
-    found = set((package / "_sync").glob("*.py"))
+    found = set(package.glob("**/_sync/*.py"))
     different = [path for path in found & set(wanted) if path.read_text("utf-8") != wanted[path]]
     return sorted([*different, *(found ^ set(wanted))])
 
@@ -66,8 +70,8 @@ def main(arguments: list[str]) -> int:
         for path in paths:
             sys.stderr.write(f"{path.relative_to(PACKAGE)} is stale: run sdk/scripts/unasync.py\n")
         return 1 if paths else 0
-    (PACKAGE / "_sync").mkdir(exist_ok=True)
     for path, text in expected(PACKAGE).items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
     for path in stale(PACKAGE):
         path.unlink()

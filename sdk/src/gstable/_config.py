@@ -69,8 +69,8 @@ def configure(
         timeout = Timeout(timeout, timeout, timeout, timeout)
     return Config(
         authorization=_authorization(api_key),
-        base_url=_trimmed_url(base_url, "base_url"),
-        public_base_url=_trimmed_url(public_base_url, "public_base_url"),
+        base_url=trimmed_url(base_url, "base_url"),
+        public_base_url=trimmed_url(public_base_url, "public_base_url"),
         timeout=timeout,
         max_retries=max_retries,
     )
@@ -101,7 +101,8 @@ def _authorization(api_key: object) -> str:
     return f"Bearer {key}"
 
 
-def _trimmed_url(url: object, name: str) -> str:
+def trimmed_url(url: object, name: str) -> str:
+    """An address without its last slashes. Raises `GStableUsageError` naming the argument."""
     if not isinstance(url, str):
         raise GStableUsageError(f"{name} must be a string")
     try:
