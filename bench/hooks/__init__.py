@@ -1,0 +1,1 @@
+"""Durable signed deliveries per second, and how healthy endpoints fare while others hang."""
