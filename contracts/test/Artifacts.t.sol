@@ -12,6 +12,7 @@ contract ArtifactsTest is RouterTest {
         holdsTestedCode("DepositCollector");
         holdsTestedCode("DepositWallet");
         holdsTestedCode("SignatureProbe");
+        holdsTestedCode("ExactPermit2ProxyDouble");
     }
 
     function test_artifacts_of_rails_hold_the_tested_code() public view {

@@ -26,6 +26,7 @@ from gstable_server.agents.x402.model import (
     Standing,
     Taken,
     check,
+    network_name,
     rejected,
     rejected_by_chain,
     requirements,
@@ -193,8 +194,8 @@ def _transfer(desk: Desk, payment: Payment) -> SignedTransfer:
 
 
 def _place(desk: Desk, payment: Payment) -> tuple[Network, Token]:
-    _, _, chain_id = payment.accepted.network.partition("eip155:")
-    network = desk.networks.at_chain(int(chain_id)) if chain_id.isdecimal() else None
+    named = {network_name(network): network for network in desk.networks.all}
+    network = named.get(payment.accepted.network)
     if network is None:
         raise Rejected(Reason.NETWORK)
     token = desk.networks.token_at(network.name, payment.accepted.asset)

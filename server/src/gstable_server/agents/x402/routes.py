@@ -18,7 +18,6 @@ from gstable_server.accounts import operations as accounts
 from gstable_server.agents.x402 import operations, wire
 from gstable_server.agents.x402.model import (
     Offer,
-    Payment,
     Progress,
     Reason,
     Rejected,
@@ -39,9 +38,10 @@ from gstable_server.sessions import operations as sessions
 from gstable_server.sessions.operations import Desk
 
 SIGNATURE = "payment-signature"
-PAYMENTS_PER_SECOND = 1
-PAYMENTS_AT_ONCE = 30
-"""Signed payments of one client address or payer: each is several questions to a node."""
+PAYMENTS_PER_SECOND = 5
+PAYMENTS_AT_ONCE = 50
+"""Signed payments of one client address: each is several questions to a node. Not of one payer,
+whom anybody can name."""
 
 _ALLOWED = "GET, OPTIONS"
 _HEADERS = {
@@ -125,7 +125,7 @@ class _Door:
             if len(sent) != 1:
                 raise Rejected(Reason.INVALID_PAYLOAD)
             payment = wire.read_payment(sent[0])
-            self._require_turn(asked, payment)
+            self._require_turn(asked)
             progress = await operations.pay(self._till, resource, payment)
         except Rejected as problem:
             if problem.reason is Reason.IDENTIFIER:
@@ -133,11 +133,10 @@ class _Door:
             return await self._ask(asked, problem.reason.value)
         return await self._tell(asked, progress)
 
-    def _require_turn(self, asked: _Asked, payment: Payment) -> None:
-        for subject in (asked.address, payment.signed.payer.hex()):
-            wait = self._limiter.take(subject)
-            if wait is not None:
-                raise Refused(Code.TOO_MANY_REQUESTS, retry_after=wait)
+    def _require_turn(self, asked: _Asked) -> None:
+        wait = self._limiter.take(asked.address)
+        if wait is not None:
+            raise Refused(Code.TOO_MANY_REQUESTS, retry_after=wait)
 
     async def _ask(
         self, asked: _Asked, error: str, headers: Mapping[str, str] | None = None

@@ -45,8 +45,8 @@ class Intent:
     """What is wanted, once: ``cause`` is unique, and asking twice is one intent.
 
     ``network`` is a network's name. ``purpose`` says what for, in one word (relay, mint, fill,
-    release, sweep, recover, capture, void, approve); ``subject`` is the object that events about
-    it name. At ``deadline`` what is not signed yet is refused; None waits for ever.
+    release, sweep, recover, capture, void, approve, x402); ``subject`` is the object that events
+    about it name. At ``deadline`` what is not signed yet is refused; None waits for ever.
 
     The call must be harmless when somebody else makes it first or it comes late: what was signed
     is always sent, even if it would revert by then (``runner``).
