@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.contract.sdk_counter import Arguments, Counter, args, happy, three
+from tests.running import eventually
 
 
 def _last(counter: Counter) -> str:
@@ -79,7 +80,8 @@ def _(counter: Counter, given: Arguments, sent: Any) -> None:
     event = counter.client.event.detail(sent.event_id)
     assert (event.event_type, event.business_type) == ("webhook.test", "webhook")
     assert event.is_subscribable is False
-    [delivery] = counter.client.event.deliveries(sent.event_id)
+    find = counter.client.event.deliveries
+    [delivery] = eventually(lambda: find(sent.event_id), "it is on its way to the endpoint")
     assert delivery.webhook_id == given[0][0]
 
 

@@ -39,6 +39,8 @@ def asgi_receiver(app: ASGIApp) -> Receiver:
 
 
 async def _ask(app: ASGIApp, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    import asyncio
+
     parts = urlsplit(url)
     scope = {
         "type": "http",
@@ -59,12 +61,19 @@ async def _ask(app: ASGIApp, url: str, body: bytes, headers: Mapping[str, str]) 
     }
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
     answered: list[Message] = []
+    is_answered = asyncio.Event()
 
     async def receive() -> Message:
-        return waiting.pop() if waiting else {"type": "http.disconnect"}
+        if waiting:
+            return waiting.pop()
+        # Some frameworks take a client that is gone for one that wants no answer.
+        await is_answered.wait()
+        return {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
         answered.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            is_answered.set()
 
     await app(scope, receive, send)
     content = b"".join(message.get("body", b"") for message in answered[1:])
