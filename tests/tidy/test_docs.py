@@ -318,7 +318,7 @@ def test_the_receiver_of_the_webhook_guide_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("GSTABLE_WEBHOOK_KEY", "wkk_0123456789abcdef")
-    [source] = blocks("docs/guide/webhooks.md", "python")
+    [source, _] = blocks("docs/guide/webhooks.md", "python")
     shop: dict[str, Any] = {"__name__": "shop"}
     exec(compile(source, "docs/guide/webhooks.md", "exec", dont_inherit=True), shop)
 

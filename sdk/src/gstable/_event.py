@@ -20,13 +20,21 @@ from gstable._reader import Malformed, Reader
 
 Result = TypeVar("Result")
 
+_IDENTIFIERS = {
+    "session": ("sessionData", "sessionId"),
+    "payment_link": ("linkData", "linkId"),
+    "product": ("productData", "productId"),
+    "account": ("accountData", "accountId"),
+    "webhook": ("webhookData", "webhookId"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """What happened to one object.
 
     `event_id`: the same on every delivery, so handle each once. `business_type`: `session`,
-    `payment_link`, `product` or `account`; empty for an event about none of them.
+    `payment_link`, `product`, `account` or `webhook`; empty for an event about none of them.
     `occurrence`: UTC, `YYYY-MM-DD HH:mm:ss`.
     `sequence`: grows with each event of one object; None where the platform sends none.
     `payload`: as it arrived. `session`, `transaction`, `refund`, `hold_move`, `link`,
@@ -42,6 +50,15 @@ class Event:
     sequence: int | None
     api_version: str | None
     payload: Mapping[str, object]
+
+    @property
+    def object_id(self) -> str:
+        """The identifier of what it happened to; `sequence` orders the events of one such object.
+        Empty for an event about none that is known."""
+        data, name = _IDENTIFIERS.get(self.business_type, ("", ""))
+        shown = self.payload.get(data)
+        found = shown.get(name) if isinstance(shown, Mapping) else None
+        return found if isinstance(found, str) else ""
 
     @property
     def session(self) -> CheckoutSession:
