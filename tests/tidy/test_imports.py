@@ -46,7 +46,9 @@ PLANTED = [
     ("sdk", "gstable/_errors.py", "import gstable_server.kernel.errors"),
     ("sdk-users", "gstable_server/links/operations.py", "import gstable"),
     *((f"own-{name}", "gstable_server/api/planted.py", f"import gstable_server.{name}.store")
-      for name in SLICES if name not in {"executor", "refunds", "deposits", "holds"}),
+      for name in SLICES if name not in {"executor", "refunds", "deposits", "holds", "x402"}),
+    ("own-x402", "gstable_server/agents/planted.py", "import gstable_server.agents.x402.store"),
+    ("pure", "gstable_server/agents/x402/model.py", "import time"),
     ("own-deposits", "gstable_server/sessions/planted.py",
      "import gstable_server.sessions.deposits.store"),
     ("own-executor", "gstable_server/chain/planted.py",
