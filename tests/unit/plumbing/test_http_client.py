@@ -243,15 +243,14 @@ async def test_whk_02_a_name_with_one_inward_address_is_refused_as_a_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The system's resolution answers a public and an inward address: nothing is tried."""
-    loop = asyncio.get_running_loop()
 
-    async def mixed(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+    def mixed(host: str, port: int, *_: object, **__: object) -> list[tuple[object, ...]]:
         return [
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", port)),
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.7", port)),
         ]
 
-    monkeypatch.setattr(loop, "getaddrinfo", mixed)
+    monkeypatch.setattr(socket, "getaddrinfo", mixed)
     async with GuardedClient() as client:
         failure = await failure_of(client, "https://shop.example/", timeout=2)
     assert failure.reason is FailureReason.ADDRESS_REFUSED

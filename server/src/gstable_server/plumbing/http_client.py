@@ -29,6 +29,7 @@ BYTES_MAX = 64 * 1024
 _CHUNK = 16 * 1024
 _HEADERS_MAX = 128
 _KEEP_ALIVE_SECONDS = 1.5
+_KEPT_CONNECTIONS_TRIED = 3
 _NAMES_KEPT_SECONDS = 10
 _LOOKUPS = 64
 USER_AGENT = "GStable/1.0"
@@ -142,19 +143,41 @@ class _GuardedResolver(AbstractResolver):
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
+@dataclass(slots=True)
+class _Sending:
+    """What is noted of one request on its way."""
+
+    reused: bool = False
+
+
+def _noting_reuse() -> aiohttp.TraceConfig:
+    async def note(_session: object, context: Any, _parameters: object) -> None:
+        context.trace_request_ctx.reused = True
+
+    traced = aiohttp.TraceConfig()
+    traced.on_connection_reuseconn.append(note)
+    return traced
+
+
 class GuardedClient:
     """The real client. A connection is kept for the next request to the same destination, but not
     for as long as servers usually keep theirs: one that is closed under a request fails it.
 
     ``allow_loopback`` permits this machine, for local development only. ``resolver`` replaces the
-    system's name resolution; the guard at the socket stays.
+    system's name resolution; the guard at the socket stays. ``tls`` replaces the system's list of
+    certificate authorities.
     """
 
     def __init__(
-        self, *, allow_loopback: bool = False, resolver: AbstractResolver | None = None
+        self,
+        *,
+        allow_loopback: bool = False,
+        resolver: AbstractResolver | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._allow_loopback = allow_loopback
         self._resolver = resolver
+        self._tls = tls
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -185,14 +208,34 @@ class GuardedClient:
             raise FetchFailed(FailureReason.URL_REFUSED, problem)
         try:
             async with asyncio.timeout(timeout):
-                return await self._send(method, url, headers, body, max_bytes)
+                return await self._send_again(method, url, headers, body, max_bytes)
         except TimeoutError as failure:
             raise FetchFailed(FailureReason.TIMEOUT, f"after {timeout:g} s") from failure
         except (aiohttp.ClientError, OSError) as failure:
             raise _explained(failure) from failure
 
-    async def _send(
+    async def _send_again(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, max_bytes: int
+    ) -> Response:
+        """Send; and once more when a kept connection ends without a word: most likely the server
+        closed it before it saw the request. A new connection's end is the server's answer."""
+        for _ in range(_KEPT_CONNECTIONS_TRIED):
+            about = _Sending()
+            try:
+                return await self._send(method, url, headers, body, max_bytes, about)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                if not about.reused:
+                    raise
+        return await self._send(method, url, headers, body, max_bytes, _Sending())
+
+    async def _send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        max_bytes: int,
+        about: _Sending,
     ) -> Response:
         async with self._open().request(
             method,
@@ -200,6 +243,7 @@ class GuardedClient:
             headers={"user-agent": USER_AGENT, "accept-encoding": "identity", **headers},
             data=body or None,
             allow_redirects=False,
+            trace_request_ctx=about,
         ) as answer:
             content, truncated = await _read(answer.content, max_bytes)
             return Response(answer.status, _joined(answer), content, truncated)
@@ -209,6 +253,7 @@ class GuardedClient:
         if self._session is None:
             connector = aiohttp.TCPConnector(
                 socket_factory=self._socket,
+                ssl=self._tls or True,
                 resolver=self._resolver or _GuardedResolver(allow_loopback=self._allow_loopback),
                 # The cache spares nobody the guard, which stands at the socket; it also lets all
                 # that wait for one name wait for one look-up.
@@ -224,6 +269,7 @@ class GuardedClient:
                 auto_decompress=False,
                 trust_env=False,
                 read_bufsize=_CHUNK,
+                trace_configs=[_noting_reuse()],
                 max_headers=_HEADERS_MAX,
             )
         return self._session
