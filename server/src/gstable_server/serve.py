@@ -27,6 +27,7 @@ from gstable_server.agents.model import OFFICIAL_DOMAIN
 from gstable_server.agents.operations import Agency
 from gstable_server.agents.verification import Verifier
 from gstable_server.agents.x402 import routes as x402_routes
+from gstable_server.agents.x402.operations import Till
 from gstable_server.api import request_log as log_routes
 from gstable_server.api.app import ApiLimits, create_app
 from gstable_server.catalog import routes as catalog_routes
@@ -160,7 +161,7 @@ def api_of(
         public_url=desk.public_url,
         agent_routes=agent_routes.routes(agency_of(settings, world)),
         agent_host=settings.ai_host,
-        extra_routes=[*x402_routes.routes(db, desk, world.chains), *pages_of(db, desk)],
+        extra_routes=[*x402_routes.routes(Till(db, desk, world.chains)), *pages_of(db, desk)],
         request_log=request_log,
     )
 

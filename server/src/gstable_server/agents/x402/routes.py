@@ -26,16 +26,13 @@ from gstable_server.agents.x402.model import (
 )
 from gstable_server.agents.x402.operations import Till
 from gstable_server.chain.checksum import address_from_text
-from gstable_server.chain.rpc import Rpc
 from gstable_server.kernel.errors import Code, Passing, Refused, invalid_field
 from gstable_server.kernel.fields import TOTAL_MAX
 from gstable_server.kernel.ids import LinkId, id_or_none
 from gstable_server.kernel.money import MicroUsd
-from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.json_text import encode_json
 from gstable_server.plumbing.limits import RateLimiter, address_subject
 from gstable_server.sessions import operations as sessions
-from gstable_server.sessions.operations import Desk
 
 SIGNATURE = "payment-signature"
 PAYMENTS_PER_SECOND = 5
@@ -68,9 +65,9 @@ _STATUS = {
 _ASK = "PAYMENT-SIGNATURE header is required"
 
 
-def routes(db: Database, desk: Desk, chains: Mapping[str, Rpc]) -> list[BaseRoute]:
+def routes(till: Till) -> list[BaseRoute]:
     """The x402 addresses of links and sessions."""
-    door = _Door(Till(db, desk, chains))
+    door = _Door(till)
     paths = {"/x402/link/{link_id}": door.link, "/x402/session/{session_id}": door.session}
     return [Route(path, handler, methods=["GET", "OPTIONS"]) for path, handler in paths.items()]
 
