@@ -25,9 +25,9 @@ from tests.e2e.shop import TEA, Shop
 from tests.running import Running, eventually, running_stack
 
 LANES = (
-    ("session.paid_late", "session.underpaid", "session.expired", "payment.link.enabled"),
+    ("session.paid_late", "session.underpaid", "session.expired", "session.captured"),
     ("session.overpaid", "session.settling", "session.cancelled", "product.unarchived"),
-    ("session.captured", "session.refunded", "session.completed"),
+    ("session.completed", "session.refunded", "payment.link.enabled"),
 )
 """What is triggered one after the other by each payer."""
 EVENTS = tuple(event for lane in LANES for event in lane)
@@ -186,9 +186,9 @@ def test_a_robot_without_its_variables_says_which(tmp_path: Path) -> None:
 
 
 def test_a_delayed_settlement_is_told_as_pending() -> None:
-    # Given a server that waits for a rail for three seconds only
-    with running_stack(GSTABLE_STALL_SECONDS="3") as running, running.client() as client:
-        settings = {**environment(running), "GSTABLE_STALL_SECONDS": "3"}
+    # Given a server that waits for a rail for a second only
+    with running_stack(GSTABLE_STALL_SECONDS="1") as running, running.client() as client:
+        settings = {**environment(running), "GSTABLE_STALL_SECONDS": "1"}
         # When a crossing is attested later than that
 
         async def delay() -> str:

@@ -31,6 +31,7 @@ from gstable_server.chain.orders import ContractCall, session_key
 from gstable_server.chain.wallet import Wallet
 from gstable_server.cli.payer import Payer, PaymentFailed, Prepared, token_balance
 from gstable_server.cli.robot.stage import RobotFailed, Stage
+from gstable_server.kernel.address import Address
 from gstable_server.kernel.tenant import Mode
 
 PRICE = 10_000_000
@@ -219,10 +220,27 @@ async def _pay_short(scene: _Scene) -> str | None:
     token_id = scene.token.token_id
     found = await scene.payer.deposit(scene.session.payment_url, token_id, scene.email)
     address = address_from_text(found["address"])
+    await until_mined(scene.network, scene.payer.address)
     if await token_balance(scene.stage.networks, token_id, address):
         return None
     half = int(found["amountInToken"]) // 2
     return (await scene.payer.transfer(found, token_id, half)).tx_hash_hex
+
+
+async def until_mined(network: Network, account: Address) -> None:
+    """Wait until nothing that ``account`` sent waits for a block: whoever sent it may have died,
+    and only then does a balance say whether it was sent. Raises ``RobotFailed`` after a minute."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + STEP_SECONDS
+    counting = [
+        ("eth_getTransactionCount", [f"0x{account.hex()}", block])
+        for block in ("latest", "pending")
+    ]
+    async with open_rpc(network) as rpc:
+        while len(set(await rpc.ask(counting))) > 1:  # bounded: by the deadline
+            if loop.time() > deadline:
+                raise RobotFailed(f"a transaction of the payer is not mined on {network.name}")
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _pay_twice(scene: _Scene) -> str:
