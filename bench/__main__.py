@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from bench import hooks, latency, sessions
+from bench import hooks, latency, sdk, sessions
 from bench.hooks import run as hooks_run
 from bench.latency import run as latency_run
+from bench.sdk import run as sdk_run
 from bench.sessions import run as sessions_run
 
 BENCHES = {
     "sessions": (sessions.__doc__, sessions_run.main),
     "latency": (latency.__doc__, latency_run.main),
+    "sdk": (sdk.__doc__, sdk_run.main),
     "hooks": (hooks.__doc__, hooks_run.main),
 }
 

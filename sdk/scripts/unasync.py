@@ -27,6 +27,8 @@ RULES = [
         (r"\b__aenter__\b", "__enter__"),
         (r"\b__aexit__\b", "__exit__"),
         (r"\baclose\b", "close"),
+        (r"\baiter_bytes\b", "iter_bytes"),
+        (r"\bhandle_async_request\b", "handle_request"),
         (r"\b(send|close)_async\b", r"\1"),
         (r"\b_async\b", "_sync"),
         (r"\bAsync([A-Z]\w*)", r"\1"),

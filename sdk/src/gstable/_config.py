@@ -1,7 +1,7 @@
 """What a client is made of: key, addresses, timeouts, retries. Checked before anything is sent."""
 
 import logging
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from math import isfinite
 from os import environ
 from urllib.parse import urlsplit
@@ -19,16 +19,18 @@ logger = logging.getLogger("gstable")
 
 @dataclass(frozen=True, slots=True)
 class Timeout:
-    """How long one attempt may wait, in seconds, for each of its phases.
+    """How long one attempt may wait for each of its phases, and a call in all, in seconds.
 
     `connect`: a connection to open; `read` and `write`: each part of the answer to arrive and of
-    the request to leave; `pool`: a free connection.
+    the request to leave; `pool`: a free connection; `total`: the whole call, with its further
+    attempts and the waits between them.
     """
 
     connect: float = 5.0
     read: float = 30.0
     write: float = 30.0
     pool: float = 10.0
+    total: float = 120.0
 
     def __post_init__(self) -> None:
         for phase in fields(self):
@@ -37,6 +39,18 @@ class Timeout:
                 raise GStableUsageError(f"timeout.{phase.name} must be a number of seconds")
             if not isfinite(seconds) or seconds <= 0:
                 raise GStableUsageError(f"timeout.{phase.name} must be above 0 seconds")
+
+    def within(self, seconds: float) -> "Timeout":
+        """The same where no more than so many seconds are left."""
+        if self.total <= seconds:
+            return self
+        return Timeout(
+            connect=min(self.connect, seconds),
+            read=min(self.read, seconds),
+            write=min(self.write, seconds),
+            pool=min(self.pool, seconds),
+            total=seconds,
+        )
 
 
 DEFAULT_TIMEOUT = Timeout()
@@ -66,7 +80,8 @@ def configure(
     if not 0 <= max_retries <= MOST_RETRIES:
         raise GStableUsageError(f"max_retries must be between 0 and {MOST_RETRIES}")
     if not isinstance(timeout, Timeout):
-        timeout = Timeout(timeout, timeout, timeout, timeout)
+        phases = Timeout(timeout, timeout, timeout, timeout)
+        timeout = replace(phases, total=max(phases.total, timeout))
     return Config(
         authorization=_authorization(api_key),
         base_url=trimmed_url(base_url, "base_url"),

@@ -12,7 +12,6 @@ from time import gmtime, strftime, time
 
 from gstable._errors import GStableUsageError, SignatureError
 from gstable._event import Event, parse_event
-from gstable._samples import business_type_of, mint_event_id, sample_payload
 from gstable._signature import (
     GSTABLE_SIGNATURE,
     GSTABLE_TIMESTAMP,
@@ -73,6 +72,9 @@ def example(
     right kind unless given. `now`: Unix seconds of sending, the clock's unless given.
     Raises `GStableUsageError` for an event type of no known object.
     """
+    # For tests only, and slow to import.
+    from gstable._samples import business_type_of, mint_event_id, sample_payload
+
     key = signing_key(secret)
     at = int(time()) if now is None else now
     event_id = mint_event_id()

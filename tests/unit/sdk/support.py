@@ -50,7 +50,7 @@ async def settled(answer: Any) -> Any:
 
 def ask_sync(call: Call, world: World, transport: Any = None, **settings: Any) -> Any:
     """What the call answers on a `Client`; an iterator as a list."""
-    seam = Seam(world.sleep, lambda: world.now, lambda: 1.0, world.mint_key)
+    seam = Seam(world.sleep, lambda: world.now, lambda: 1.0, world.mint_key, lambda: world.now)
     with Client(API_KEY, transport=transport, _seam=seam, **settings) as client:
         answer = call(client)
         return list(answer) if inspect.isgenerator(answer) else answer
@@ -58,7 +58,9 @@ def ask_sync(call: Call, world: World, transport: Any = None, **settings: Any) -
 
 def ask_async(call: Call, world: World, transport: Any = None, **settings: Any) -> Any:
     """The same on an `AsyncClient`."""
-    seam = AsyncSeam(world.sleep_async, lambda: world.now, lambda: 1.0, world.mint_key)
+    seam = AsyncSeam(
+        world.sleep_async, lambda: world.now, lambda: 1.0, world.mint_key, lambda: world.now
+    )
 
     async def run() -> Any:
         async with AsyncClient(API_KEY, transport=transport, _seam=seam, **settings) as client:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import random
-from time import time
+from time import monotonic, time
 from uuid import uuid4
 
 
@@ -19,9 +19,11 @@ def _mint_key() -> str:
 
 @dataclass(frozen=True, slots=True)
 class AsyncSeam:
-    """`now`: Unix seconds; `chance`: 0 to 1; `mint_key`: a fresh idempotency key."""
+    """`now`: Unix seconds; `chance`: 0 to 1; `mint_key`: a fresh idempotency key; `monotonic`:
+    seconds of a clock that nobody sets."""
 
     sleep: Callable[[float], Awaitable[None]] = _sleep
     now: Callable[[], float] = time
     chance: Callable[[], float] = random
     mint_key: Callable[[], str] = _mint_key
+    monotonic: Callable[[], float] = monotonic

@@ -14,6 +14,9 @@ from gstable._transport import Transport, Request, Response
 
 Result = TypeVar("Result")
 
+LEAST_SECONDS = 0.001
+"""An attempt is given so long even where sleeping took longer than it was asked to."""
+
 # Section 13: every call names both, a GET too.
 COMMON_HEADERS = {
     "Accept": "application/json",
@@ -73,8 +76,11 @@ class Requester:
     ) -> Result:
         if self._closed:
             raise GStableUsageError("the client is closed")
-        request = Request(method, url, headers, body, self._config.timeout)
+        left = self._config.timeout.total
+        deadline = self._seam.monotonic() + left
         for attempt in range(1, self._config.max_retries + 1):
+            timeout = self._config.timeout.within(max(left, LEAST_SECONDS))
+            request = Request(method, url, headers, body, timeout)
             response: Response | None = None
             try:
                 response = self._send(request)
@@ -82,8 +88,14 @@ class Requester:
             except GStableError as error:
                 if not _retry.is_transient(error):
                     raise
-                self._wait(attempt, response, error)
-        return _answer.read(self._send(request), parse)
+                seconds = self._wait_seconds(attempt, response, error)
+                if self._seam.monotonic() + seconds >= deadline:
+                    raise
+            self._seam.sleep(seconds)
+            left = deadline - self._seam.monotonic()
+        last = self._config.timeout.within(max(left, LEAST_SECONDS))
+        response = self._send(Request(method, url, headers, body, last))
+        return _answer.read(response, parse)
 
     def _send(self, request: Request) -> Response:
         try:
@@ -95,8 +107,8 @@ class Requester:
         logger.debug("%s %s: %d, %s", request.method, request.url, response.status, request_id)
         return response
 
-    def _wait(self, attempt: int, response: Response | None, error: GStableError) -> None:
+    def _wait_seconds(self, attempt: int, response: Response | None, error: GStableError) -> float:
         retry_after = None if response is None else response.headers.get("retry-after")
         seconds = _retry.delay(attempt, self._seam.chance(), retry_after, self._seam.now())
         logger.debug("attempt %d failed with %s; next in %.2f s", attempt, error, seconds)
-        self._seam.sleep(seconds)
+        return seconds
