@@ -54,7 +54,7 @@ async def _trigger_all(
     settings: Mapping[str, str], events: tuple[str, ...]
 ) -> dict[str, Triggered]:
     async with open_stage(settings) as stage:
-        return {event: await trigger(event, stage, seconds=60) for event in events}
+        return {event: await trigger(event, stage, seconds=120) for event in events}
 
 
 @pytest.fixture(scope="module")

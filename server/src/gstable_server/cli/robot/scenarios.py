@@ -40,7 +40,7 @@ PAYER_EMAIL = "payer@example.com"
 STEP_SECONDS = 60.0
 LOOK_SECONDS = 0.2
 YEAR_SECONDS = 365 * 24 * 3600
-STALL_MARGIN_SECONDS = 30
+STALL_MARGIN_SECONDS = 60
 """What a payment takes to be sent and final, before its rail's time begins to count."""
 
 
