@@ -29,8 +29,9 @@ class Host:
         """The answer of a tool that succeeds."""
         found = await self._client.call_tool(name, arguments)
         assert not found.is_error, found.content
-        assert found.structured_content is not None
-        return found.structured_content
+        answer: dict[str, Any] | None = found.structured_content
+        assert answer is not None
+        return answer
 
     async def refused(self, name: str, **arguments: Any) -> Any:
         """The code of a tool that the platform refuses."""
@@ -95,7 +96,7 @@ async def test_a_host_cancels_once_and_is_told_why_not_twice(running: Running) -
         session = await host.tool("create_checkout_session", line_items=[tea], **terms)
         done = await host.tool("cancel_session", session_id=session["session_id"])
         assert done["success"] is True
-        assert await host.refused("cancel_session", session_id=session["session_id"]) == 100207
+        assert await host.refused("cancel_session", session_id=session["session_id"]) == 100205
         assert await host.refused("get_session", session_id="sess_of_nobody") == 100201
         found = await host.tool("get_session", session_id=session["session_id"])
         assert found["status"] == "cancelled"
