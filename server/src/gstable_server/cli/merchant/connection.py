@@ -35,3 +35,10 @@ def may_pass(error: GStableError) -> bool:
     """True where asking again later may help: no answer, or the server's own trouble."""
     broken = error.http_status is not None and error.http_status >= 500
     return broken or isinstance(error, (GStableConnectionError, GStablePlatformError))
+
+
+def in_words(failure: Exception) -> str:
+    """One line for the user; what did not answer is named."""
+    if isinstance(failure, GStableConnectionError):
+        return f"no answer from {base_url()}: {failure.message}"
+    return " ".join(str(failure).split())

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from gstable import GStableError
-from gstable_server.cli.merchant.connection import may_pass
+from gstable_server.cli.merchant.connection import in_words, may_pass
 from gstable_server.cli.merchant.output import tell
 
 Item = TypeVar("Item")
@@ -32,12 +32,12 @@ async def follow(ask: Ask[Item], cursor: str) -> AsyncIterator[Item]:
             if not may_pass(failure):
                 raise
             if not away:
-                tell(f"{failure}; asking again until the server is back")
+                tell(f"{in_words(failure)}; asking again until it is back")
             away = True
             await asyncio.sleep(AWAY_SECONDS)
             continue
         if away:
-            tell("the server is back")
+            tell("it is back")
             away = False
         for item in items:
             yield item

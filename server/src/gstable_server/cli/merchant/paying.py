@@ -15,6 +15,7 @@ import typer
 
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.configuration import ConfigurationError
+from gstable_server.chain.keys import private_key_from_hex
 from gstable_server.chain.networks import Networks
 from gstable_server.chain.networks_toml import load_networks
 from gstable_server.chain.rpc import NodeRefused
@@ -68,10 +69,7 @@ async def pay(order: Order, *, ask: bool, as_json: bool) -> None:
     try:
         async with aiohttp.ClientSession(timeout=TIMEOUT) as http:
             base, address = _address(order.target)
-            try:
-                payer = Payer(http, base, networks, key)
-            except ValueError as failure:
-                raise MerchantFailed(f"{PAYER_KEY}: {failure}") from None
+            payer = Payer(http, base, networks, key)
             visit = _Visit(http, payer, networks, await _opened(payer, address, order))
             paid = await visit.pay(order, ask=ask)
     except (
@@ -87,7 +85,10 @@ def _settings() -> tuple[str, Networks]:
     if missing:
         raise MerchantFailed(f"set {', '.join(missing)}")
     try:
-        return settings[PAYER_KEY], load_networks(Path(settings[NETWORKS_FILE]))
+        key = private_key_from_hex(settings[PAYER_KEY]).hex()
+        return key, load_networks(Path(settings[NETWORKS_FILE]))
+    except ValueError as failure:
+        raise MerchantFailed(f"{PAYER_KEY}: {failure}") from None
     except ConfigurationError as failure:
         raise MerchantFailed(str(failure)) from failure
 

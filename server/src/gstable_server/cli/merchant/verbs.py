@@ -248,12 +248,12 @@ def _do(work: Coroutine[Any, Any, None], *, endless: bool = False) -> None:
     import asyncio
 
     from gstable import GStableError
-    from gstable_server.cli.merchant.connection import MerchantFailed
+    from gstable_server.cli.merchant.connection import MerchantFailed, in_words
 
     try:
         asyncio.run(work)
     except (GStableError, MerchantFailed) as failure:
-        print(f"gstable: {' '.join(str(failure).split())}", file=sys.stderr)
+        print(f"gstable: {in_words(failure)}", file=sys.stderr)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         raise typer.Exit(0 if endless else INTERRUPTED) from None
