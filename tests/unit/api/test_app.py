@@ -28,6 +28,8 @@ async def test_both_prefixes_answer_the_same_routes(api: Api) -> None:
 async def test_a_read_route_gets_its_path_value(api: Api) -> None:
     answer = await api.get("/api/v1/note/a%20b%2Fc")
     assert answer.json()["data"] == {"noteId": "a b/c", "noteName": "live"}
+    answer = await api.get("/api/v1/note/a%0Ab")
+    assert answer.json()["data"] == {"noteId": "a\nb", "noteName": "live"}
 
 
 async def test_every_answer_has_a_request_id_of_our_own(api: Api) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 from starlette.routing import Route as WebRoute
+from starlette.types import ASGIApp
 
 from gstable_server.api import docs, openapi
 from gstable_server.api.auth import KeyRing
@@ -60,6 +62,15 @@ class _Enveloped:
         await respond(scope, send, await self._answer())
 
 
+class _Door(Mount):
+    """Everything below a prefix, also a path with an encoded line break, which Starlette's own
+    pattern leaves to the routes behind it."""
+
+    def __init__(self, path: str, app: ASGIApp) -> None:
+        super().__init__(path, app=app)
+        self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
+
+
 def create_app(
     db: Database,
     route_lists: Sequence[Sequence[Route]],
@@ -94,8 +105,8 @@ def create_app(
     document = openapi.document(routes, public_url, agent_routes)
     app = Starlette(
         routes=[
-            *(Mount(prefix, app=merchant) for prefix in PREFIXES),
-            Mount(AGENT_PREFIX, app=agents),
+            *(_Door(prefix, app=merchant) for prefix in PREFIXES),
+            _Door(AGENT_PREFIX, app=agents),
             _get("/public/api/v1/capabilities/all", lambda: _answered(capabilities())),
             _get("/health/live", lambda: _answered({"status": "ok"})),
             _get("/health/ready", lambda: _ready(db)),
