@@ -81,7 +81,8 @@ def answering(data: object) -> MockTransport:
 class Step:
     """What the little server does with one request.
 
-    `reset` breaks the connection; `hang` holds the answer until the server stops.
+    `reset` breaks the connection; `hang` holds the answer until the server stops. `raw` is sent
+    as it stands and the connection ended; with `drip`, byte by byte with so many seconds between.
     """
 
     status: int = 200
@@ -89,6 +90,8 @@ class Step:
     headers: dict[str, str] = field(default_factory=dict)
     reset: bool = False
     hang: bool = False
+    raw: bytes = b""
+    drip: float = 0.0
 
 
 def envelope(data: object = None, code: int = 0, status: int = 200, **headers: str) -> Step:
@@ -142,12 +145,30 @@ class LittleServer:
             handler.close_connection = True
             handler.connection.close()
             return
+        if step.raw:
+            handler.close_connection = True
+            send_raw(handler, step, self.stopping)
+            return
         handler.send_response(step.status)
         for name, value in step.headers.items():
             handler.send_header(name, value)
         handler.send_header("content-length", str(len(step.body)))
         handler.end_headers()
         handler.wfile.write(step.body)
+
+
+def send_raw(handler: BaseHTTPRequestHandler, step: Step, stopping: threading.Event) -> None:
+    if not step.drip:
+        handler.wfile.write(step.raw)
+        return
+    for byte in step.raw:
+        if stopping.wait(step.drip):
+            return
+        try:
+            handler.wfile.write(bytes([byte]))
+            handler.wfile.flush()
+        except OSError:
+            return
 
 
 @contextmanager

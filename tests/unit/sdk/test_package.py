@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import gstable
-from gstable import AsyncClient, Client
+from gstable import Client
 from tests.unit.sdk import samples
 from tests.unit.sdk.support import LittleServer, Step, answering, envelope, little_server
 
@@ -80,20 +80,6 @@ def test_import_is_lean() -> None:
 def test_the_version_is_the_one_of_the_distribution() -> None:
     text = (SDK / "pyproject.toml").read_text(encoding="utf-8")
     assert f'version = "{gstable.__version__}"' in text
-
-
-def test_both_clients_have_the_same_methods_with_the_same_arguments() -> None:
-    sync = Client("sk_1", transport=answering(None))
-    other = AsyncClient("sk_1", transport=answering(None))
-    for name in vars(sync):
-        if name.startswith("_"):
-            continue
-        one, two = getattr(sync, name), getattr(other, name)
-        methods = {m for m in dir(one) if not m.startswith("_")}
-        assert methods == {m for m in dir(two) if not m.startswith("_")}
-        for method in methods:
-            own = inspect.signature(getattr(one, method)).parameters
-            assert list(own) == list(inspect.signature(getattr(two, method)).parameters)
 
 
 # --- the generated half ---------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from gstable.testing._fields import (
     ID,
     NAME,
     UNIT_PRICE,
+    URL_LENGTH_MAX,
     Field,
     array,
     blank,
@@ -23,11 +24,19 @@ from gstable.testing._refusals import Refused
 from gstable.testing._routes import DONE, Call, Route, ask, get, post
 from gstable.testing._world import Page, World, token
 
+IMAGE_URL_LENGTH_MAX = 500
+
+
+def _short(url: str) -> str | None:
+    bound = f"must have at most {IMAGE_URL_LENGTH_MAX} characters"
+    return bound if len(url) > IMAGE_URL_LENGTH_MAX else None
+
+
 _TERMS: dict[str, Field] = {
     "name": NAME,
     "commonPrices": array(UNIT_PRICE, 1, 5),
     "description": DESCRIPTION,
-    "imageUrl": blank(text(0, 500, web_address)),
+    "imageUrl": blank(text(0, URL_LENGTH_MAX, web_address, _short)),
     "attributes": ATTRIBUTES,
 }
 

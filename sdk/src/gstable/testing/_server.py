@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from gstable._transport import Request, Response
 from gstable.testing._clock import FakeClock
+from gstable.testing._fields import joined
 from gstable.testing._log import Log
 from gstable.testing._refusals import Refused, invalid
 from gstable.testing._routes import Call, Route
@@ -172,11 +173,25 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _constant(text: str) -> object:
-    raise invalid("body", f"must not be {text}")
+@dataclass(frozen=True)
+class _Constant:
+    """NaN or an infinity, which is no JSON."""
+
+    text: str
 
 
-_DECODER = JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+_DECODER = JSONDecoder(object_pairs_hook=_object, parse_constant=_Constant)
+
+
+def _require_json(value: object, at: str) -> None:
+    if isinstance(value, _Constant):
+        raise invalid(at or "body", f"must not be {value.text}")
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _require_json(inner, joined(at, name))
+    elif isinstance(value, list):
+        for position, inner in enumerate(value):
+            _require_json(inner, f"{at}[{position}]")
 
 
 def _parsed(raw: bytes, headers: Mapping[str, str]) -> object:
@@ -192,6 +207,7 @@ def _parsed(raw: bytes, headers: Mapping[str, str]) -> object:
     except JSONDecodeError as problem:
         place = f"line {problem.lineno} column {problem.colno}"
         raise invalid("body", f"is not valid JSON at {place}") from None
+    _require_json(value, "")
     if not isinstance(value, dict):
         raise invalid("body", "must be a JSON object")
     return value

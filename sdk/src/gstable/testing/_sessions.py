@@ -1,6 +1,6 @@
 """Checkout sessions over the API. Source: specification section 6."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gstable.testing._accounts import Accounts
@@ -22,6 +22,7 @@ from gstable.testing._fields import (
     left_out,
     record,
     require_https,
+    storable,
     tagged,
     text,
     without_none,
@@ -64,7 +65,23 @@ def _metadata(value: object, at: str) -> object:
         raise invalid(at, f"must have at most {METADATA_KEYS_MAX} keys")
     if any(len(key) > METADATA_KEY_LENGTH_MAX for key in value):
         raise invalid(at, f"keys must have at most {METADATA_KEY_LENGTH_MAX} characters")
+    for found in _texts(value):
+        if problem := storable(found):
+            raise invalid(at, problem)
     return value
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text in it, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
 
 
 _CREATE = record(

@@ -82,7 +82,7 @@ TOKENS = {
 def settlement_token(token_id: str) -> Token:
     """Raises `Refused` 400201 for a token that nobody settles in."""
     if token_id not in TOKENS:
-        raise Refused(400201, f"settlementToken {token_id!r}")
+        raise Refused(400201, token_id)
     return TOKENS[token_id]
 
 

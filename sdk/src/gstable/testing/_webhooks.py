@@ -184,8 +184,8 @@ class Webhooks:
         return {**DONE, "eventId": event["eventId"]}
 
     def _attempts(self, call: Call) -> object:
-        endpoint = self.require(call.values["webhookId"])
         page = Page.of(call.values)
+        endpoint = self.require(call.values["webhookId"])
         made = [
             {**one.shown(with_response=call.writes), "eventId": one.event_id}
             for one in reversed(self._mail.deliveries)
