@@ -16,8 +16,9 @@ from gstable_server.kernel.tenant import Tenant
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.http_client import GuardedClient, Response
 from gstable_server.plumbing.testing import FakeClock
+from gstable_server.webhooks import operations
 from gstable_server.webhooks.dispatch import Dispatcher, Pace, deliver_messages
-from gstable_server.webhooks.store_queue import Claim, claim
+from gstable_server.webhooks.store_queue import AT_ONCE, Claim, claim
 from tests.unit.webhooks.support import (
     Answer,
     attempts,
@@ -195,3 +196,40 @@ async def test_a_fault_of_ours_is_a_failed_try_and_not_the_end(database: Databas
     [message] = await messages(database)
     assert (message.state, message.attempts) == ("pending", 1)
     assert [row["error"] for row in await attempts(database)] == ["internal"]
+
+
+async def test_whk_17_results_of_an_endpoint_that_somebody_changes_keep_no_others_waiting(
+    database: Database, http: GuardedClient
+) -> None:
+    async with receiving(status(500)) as failing, receiving() as healthy:
+        tenant = await new_tenant(database)
+        changed = await new_endpoint(database, tenant, failing.url)
+        await new_endpoint(database, tenant, healthy.url)
+        dispatcher = Dispatcher(database, http, Pace())
+        await tell(database, tenant)
+        async with database.begin() as tx:
+            await tx.execute(
+                "SELECT FROM webhook_endpoints WHERE webhook_id = $1 FOR UPDATE",
+                changed.webhook_id,
+            )
+            assert await dispatcher.deliver_due() == 2
+            assert [one.attempts for one in await messages(database)] == [0, 1]
+        assert await dispatcher.deliver_due() == 0
+    assert [one.attempts for one in await messages(database)] == [1, 1]
+
+
+async def test_a_backlog_that_is_too_long_to_be_held_at_once_is_not_sent(
+    database: Database, http: GuardedClient
+) -> None:
+    tenant = await new_tenant(database)
+    endpoint = await new_endpoint(database, tenant, "https://shop.example.com/")
+    await queue(database, endpoint.webhook_id, tenant, AT_ONCE + 5)
+    await database.run(operations.disable, tenant, endpoint.webhook_id)
+    scheduled = sum(one.wait is not None for one in await messages(database))
+    assert scheduled == 5
+    assert await deliver_due(database, http) == 0
+    await database.run(operations.settle_stranded)
+    assert {one.wait for one in await messages(database)} == {None}
+    await database.run(operations.remove, tenant, endpoint.webhook_id)
+    await database.run(operations.settle_stranded)
+    assert {one.state for one in await messages(database)} == {"stopped"}

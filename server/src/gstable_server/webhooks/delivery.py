@@ -78,8 +78,9 @@ def _storable(text: str) -> str:
     return text[:SNIPPET_CHARACTERS].replace("\x00", "\ufffd")
 
 
-async def record(tx: Tx, tried: Sequence[Tried]) -> None:
-    """Write a batch of tries, and where their messages and endpoints go from here.
+async def record(tx: Tx, tried: Sequence[Tried]) -> Sequence[Tried]:
+    """Write a batch of tries, and where their messages and endpoints go from here. Returns those
+    that have to wait, because somebody else is changing their endpoint.
 
     Dying before the commit loses the batch: the leases pass, and the letters are sent a second
     time with the same ``webhook-id``, by which the receiver knows them.
@@ -94,9 +95,11 @@ async def record(tx: Tx, tried: Sequence[Tried]) -> None:
         if decision.state is not MessageState.DELIVERED
     }
     everyone = {delivery.webhook_id for delivery, _ in tried}
-    locked = await store_queue.lock_endpoints(tx, list(everyone), list(failing))
+    locked, busy = await store_queue.lock_endpoints(tx, list(everyone), list(failing))
+    decided = [one for one in decided if one[0].webhook_id not in busy]
     closed = await _judge(tx, locked, decided) if locked else frozenset()
     await store_queue.record(tx, [_result(tx.now, locked, closed, one) for one in decided])
+    return [one for one in tried if one[0].webhook_id in busy] if busy else ()
 
 
 async def _judge(

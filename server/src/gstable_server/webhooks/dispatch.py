@@ -248,23 +248,22 @@ class Dispatcher:
     async def _record_results(self) -> None:
         """Write what has finished. A batch that cannot be written is tried again in halves, so
         that one result that the database does not take keeps no others back."""
-        size = BATCH_MAX
+        size, waiting = BATCH_MAX, list[Tried]()
         while self._results:
             batch = [self._results[at] for at in range(min(size, len(self._results)))]
             try:
-                await self._db.run(record, batch)
+                waiting += await self._db.run(record, batch)
             except Exception:
                 log.exception("webhook results could not be recorded", results=len(batch))
                 alone = len(batch) == 1 and await self._db.answers(within_seconds=1)
-                if alone or self._ending.is_set():
-                    for _ in batch:  # the leases pass, and the letters are sent again
-                        self._results.popleft()
+                if not (alone or self._ending.is_set()):
+                    size = max(1, len(batch) // 2)
+                    await asyncio.sleep(RETRY_SECONDS)
                     continue
-                size = max(1, len(batch) // 2)
-                await asyncio.sleep(RETRY_SECONDS)
-            else:
-                for _ in batch:
-                    self._results.popleft()
+                # Given up: the leases pass, and the letters are sent again.
+            for _ in batch:
+                self._results.popleft()
+        self._results.extend(waiting)
 
 
 async def deliver_messages(db: Database, http: HttpClient, pace: Pace, stop: asyncio.Event) -> None:

@@ -275,7 +275,7 @@ def _recorded(row: Any) -> RecordedAttempt:
 async def find_deliveries(tx: Tx, tenant: Tenant, event_id: EventId) -> list[Delivered]:
     """The event's messages to the tenant's endpoints, removed ones too, with their tries."""
     rows = await tx.fetch(
-        "SELECT m.*, e.status AS endpoint_status"
+        "SELECT m.*, e.status AS endpoint_status, e.removed_at"
         " FROM webhook_endpoints e JOIN webhook_messages m USING (webhook_id)"
         " WHERE e.merchant_id = $1 AND e.mode = $2 AND m.event_id = $3 ORDER BY e.sequence",
         tenant.merchant_id,
@@ -291,13 +291,16 @@ async def find_deliveries(tx: Tx, tenant: Tenant, event_id: EventId) -> list[Del
 
 def _delivered(row: Any, tries: Sequence[Any]) -> Delivered:
     status = DeliveryStatus(row["state"])
-    if status is DeliveryStatus.PENDING and row["endpoint_status"] != EndpointStatus.ACTIVE:
-        status = DeliveryStatus.HELD
+    if status is DeliveryStatus.PENDING:
+        if row["removed_at"] is not None:
+            status = DeliveryStatus.STOPPED
+        elif row["endpoint_status"] != EndpointStatus.ACTIVE:
+            status = DeliveryStatus.HELD
     own = [one for one in tries if one["message_number"] == row["message_number"]]
     return Delivered(
         webhook_id=WebhookId(row["webhook_id"]),
         status=status,
-        next_attempt_at=None if status is DeliveryStatus.HELD else row["next_attempt_at"],
+        next_attempt_at=row["next_attempt_at"] if status is DeliveryStatus.PENDING else None,
         attempts=tuple(_recorded(one) for one in own),
     )
 

@@ -32,6 +32,9 @@ from gstable_server.webhooks.model import (
 CHANNEL = "gstable_webhooks"
 """Notified when messages have become due."""
 
+AT_ONCE = 2_000
+"""Messages that one transaction takes off the schedule."""
+
 # Endpoints with scheduled messages are lanes, visited one after the other from a cursor on: a
 # backlog of one costs the others nothing, and nothing is read behind the last message taken. Of a
 # lane only the first so many due messages may be under way, whoever sends them, which makes the
@@ -155,19 +158,29 @@ class LockedEndpoint:
     health: Health
 
 
+# Not waited for: who holds such a lock may be putting a long backlog in order, and the results
+# of all other endpoints would wait with it.
+_LOCK = """
+WITH wanted AS (
+    SELECT webhook_id FROM webhook_endpoints
+    WHERE webhook_id = ANY($1) AND (failures > 0 OR webhook_id = ANY($2))
+), locked AS (
+    SELECT * FROM webhook_endpoints WHERE webhook_id IN (SELECT webhook_id FROM wanted)
+    ORDER BY webhook_id FOR UPDATE SKIP LOCKED
+)
+SELECT wanted.webhook_id AS wanted_id, locked.* FROM wanted LEFT JOIN locked USING (webhook_id)
+"""
+
+
 async def lock_endpoints(
     tx: Tx, tried: Sequence[str], failing: Sequence[str]
-) -> dict[str, LockedEndpoint]:
-    """Of the endpoints that were ``tried`` those that have failed before, and all that are
-    ``failing`` now; a healthy endpoint that answers costs no lock."""
-    rows = await tx.fetch(
-        "SELECT * FROM webhook_endpoints"
-        " WHERE webhook_id = ANY($1) AND (failures > 0 OR webhook_id = ANY($2))"
-        " ORDER BY webhook_id FOR UPDATE",
-        tried,
-        failing,
-    )
-    return {row["webhook_id"]: _locked(row) for row in rows}
+) -> tuple[dict[str, LockedEndpoint], frozenset[str]]:
+    """Lock of the endpoints that were ``tried`` those that have failed before, and all that are
+    ``failing`` now; a healthy endpoint that answers costs no lock. Also answers which of them
+    somebody else has locked at the moment."""
+    rows = await tx.fetch(_LOCK, tried, failing)
+    locked = {row["wanted_id"]: _locked(row) for row in rows if row["url"] is not None}
+    return locked, frozenset(row["wanted_id"] for row in rows if row["url"] is None)
 
 
 def _locked(row: Any) -> LockedEndpoint:
@@ -256,24 +269,30 @@ async def record(tx: Tx, results: Sequence[Result]) -> None:
 
 
 async def hold(tx: Tx, webhook_id: str) -> None:
-    """Take the messages of a locked endpoint that is not active off the schedule, except those
-    under way, which are held or done by whoever sends them."""
+    """Take messages of a locked endpoint that is not active off the schedule, except those under
+    way, which are held or done by whoever sends them. ``AT_ONCE`` of them: nobody sends the rest,
+    and ``settle_stranded`` comes by."""
     await tx.execute(
-        "UPDATE webhook_messages m SET next_attempt_at = NULL"
+        "UPDATE webhook_messages SET next_attempt_at = NULL WHERE message_number IN ("
+        "SELECT message_number FROM webhook_messages"
         " WHERE webhook_id = $1 AND next_attempt_at IS NOT NULL"
+        " AND (leased_until IS NULL OR leased_until <= statement_timestamp()) LIMIT $2)"
         " AND (leased_until IS NULL OR leased_until <= statement_timestamp())",
         webhook_id,
+        AT_ONCE,
     )
 
 
 async def stop(tx: Tx, webhook_id: str) -> None:
-    """End the pending messages of a locked, removed endpoint, except those under way."""
+    """End pending messages of a locked, removed endpoint, as ``hold`` holds them."""
     await tx.execute(
-        "UPDATE webhook_messages m SET state = 'stopped', next_attempt_at = NULL,"
-        " leased_until = NULL"
-        " WHERE webhook_id = $1 AND state = 'pending'"
+        "UPDATE webhook_messages SET state = 'stopped', next_attempt_at = NULL,"
+        " leased_until = NULL WHERE message_number IN ("
+        "SELECT message_number FROM webhook_messages WHERE webhook_id = $1 AND state = 'pending'"
+        " AND (leased_until IS NULL OR leased_until <= statement_timestamp()) LIMIT $2)"
         " AND (leased_until IS NULL OR leased_until <= statement_timestamp())",
         webhook_id,
+        AT_ONCE,
     )
 
 
@@ -295,14 +314,18 @@ async def release(tx: Tx, webhook_id: str, spacing: timedelta) -> None:
     await wake(tx)
 
 
-# A message may be posted in the moment in which its endpoint is disabled or removed, and a sender
-# may die while that happens: such messages are on the schedule of an endpoint that nobody sends to.
+# A message may be posted in the moment in which its endpoint is disabled or removed, a sender may
+# die while that happens, and a backlog may be too long to be held at once: such messages are on the
+# schedule of an endpoint that nobody sends to.
 _STRANDED = """
 SELECT e.webhook_id, e.removed_at FROM webhook_endpoints e
-WHERE (e.status <> 'active' OR e.removed_at IS NOT NULL) AND EXISTS (
+WHERE (e.removed_at IS NOT NULL AND EXISTS (
     SELECT FROM webhook_messages m WHERE m.webhook_id = e.webhook_id
-    AND m.next_attempt_at IS NOT NULL)
-ORDER BY e.webhook_id FOR UPDATE OF e
+    AND m.next_attempt_at IS NULL AND m.state = 'pending'))
+OR ((e.removed_at IS NOT NULL OR e.status <> 'active') AND EXISTS (
+    SELECT FROM webhook_messages m WHERE m.webhook_id = e.webhook_id
+    AND m.next_attempt_at IS NOT NULL))
+ORDER BY e.webhook_id FOR UPDATE OF e SKIP LOCKED
 """
 
 
