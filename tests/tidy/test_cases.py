@@ -79,6 +79,8 @@ CLAIMED = {
     "WHK-12": "one send of a message at a time",
     "WHK-14": "endpoints disabled, removed and changed with letters under way",
     "WHK-15": "keys changed between tries",
+    "WHK-16": "the bytes that are signed are the bytes that are sent",
+    "WHK-17": "endpoints that hang, and backlogs, keep no others waiting",
     "WHK-19": "ranges of many, twice, and of another merchant",
     "WHK-20": "letters replayed later",
     "WHK-21": "no secret in an attempt",
