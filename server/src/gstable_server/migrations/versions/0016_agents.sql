@@ -1,5 +1,5 @@
--- Every message of the AI payment protocol that was acted upon, append only. A payer's nonce is good
--- for one message, whatever that asks for and on whichever network.
+-- Every message of the AI payment protocol that was acted upon, append only. A payer's nonce is
+-- good for one message, whatever that asks for and on whichever network.
 CREATE TABLE agent_authorizations (
     payer         bytea NOT NULL CHECK (length(payer) = 20),
     nonce         bytea NOT NULL CHECK (length(nonce) = 32),
