@@ -51,7 +51,7 @@ class Local:
     async def start(self) -> None:
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._receive)
-        self.runner = web.AppRunner(app, access_log=None)
+        self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
         await self.runner.setup()
         await web.TCPSite(self.runner, "127.0.0.1", self.port).start()
 
@@ -155,7 +155,7 @@ async def test_a_server_that_hangs_or_breaks_off_is_told(
     await local.start()
 
     async def hang(_request: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(1)
+        await asyncio.Event().wait()
         return web.Response()
 
     async def break_off(request: web.Request) -> web.StreamResponse:
