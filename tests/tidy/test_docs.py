@@ -218,7 +218,7 @@ def test_commands_in_documents_exist(name: str) -> None:
         program, word, *rest = shlex.split(command)
         given = {part for part in rest if part.startswith("--")}
         if word.startswith("-"):
-            assert word in {"--help", "-h"}, command
+            assert word in {"--help", "-h", "--install-completion"}, command
         elif program == "./run":
             assert word in RUN_COMMANDS, command
             assert word in {"test", "contracts", "bench"} or given <= options_of_run(word), command

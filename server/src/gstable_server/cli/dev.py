@@ -42,6 +42,7 @@ def _show(stack: Stack, *, robot: bool) -> None:
         ("account", about["accountId"]),
         ("webhook inbox", about["webhookInbox"]),
         ("database", about["databaseUrl"]),
+        ("networks file", about["networksFile"]),
     ]
     rows += [(f"{one['name']}, chain {one['chainId']}", one["rpcUrl"]) for one in about["networks"]]
     rows += [("payer's private key", key) for key in about["payerPrivateKeys"]]
