@@ -73,9 +73,9 @@ def _ours(url: str) -> list[Pair]:
 
 
 def _theirs(url: str) -> list[Pair]:
-    base = {"api": url}
-    client = stripe.StripeClient(KEY, base_addresses=base, http_client=stripe.RequestsClient())  # type: ignore[typeddict-item]
-    async_client = stripe.StripeClient(KEY, base_addresses=base, http_client=stripe.HTTPXClient())  # type: ignore[typeddict-item]
+    base: Any = {"api": url}
+    client = stripe.StripeClient(KEY, base_addresses=base, http_client=stripe.RequestsClient())
+    async_client = stripe.StripeClient(KEY, base_addresses=base, http_client=stripe.HTTPXClient())
     session, async_bare = requests.Session(), httpx.AsyncClient(trust_env=False)
     session.trust_env = False
 

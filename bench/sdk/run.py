@@ -98,19 +98,23 @@ def compare(rounds: int, calls: int) -> list[Turns]:
         return contest
 
 
-def import_milliseconds(module: str, times: int) -> list[float]:
-    """How long ``import module`` takes in a fresh interpreter, by its own account."""
-    found = []
+def import_milliseconds(module: str, times: int) -> tuple[list[float], list[float]]:
+    """How long ``import module`` takes in a fresh interpreter by its own account, and the CPU time
+    of the same."""
+    code = f"import time; began = time.process_time(); import {module}"
+    code += "; print(time.process_time() - began)"
+    walls, cpus = [], []
     for _ in range(times):
         done = subprocess.run(
-            [sys.executable, "-X", "importtime", "-c", f"import {module}"],
+            [sys.executable, "-X", "importtime", "-c", code],
             capture_output=True,
             text=True,
             check=True,
         )
         rows = [_IMPORTED.match(line) for line in done.stderr.splitlines()]
-        found.append(next(int(row[1]) / 1000 for row in rows if row and row[2] == module))
-    return found
+        walls.append(next(int(row[1]) / 1000 for row in rows if row and row[2] == module))
+        cpus.append(float(done.stdout) * 1000)
+    return walls, cpus
 
 
 def spread(values: Sequence[float], digits: int = 0) -> str:
@@ -119,22 +123,23 @@ def spread(values: Sequence[float], digits: int = 0) -> str:
     return f"{middle:.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
 
 
-def table(contest: Sequence[Turns], imports: dict[str, list[float]]) -> str:
+def table(contest: Sequence[Turns], imports: dict[str, tuple[list[float], list[float]]]) -> str:
     """The result in Markdown."""
     lines = [
         "| | µs/call | bare | overhead | ratio | CPU µs/call | CPU overhead | CPU ratio |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for one in contest:
-        walls = [statistics.median(side) for side in zip(*one.library, strict=True)]
+        mine = [statistics.median(side) for side in zip(*one.library, strict=True)]
         bare = statistics.median(wall for wall, _ in one.bare)
         lines.append(
-            f"| {one.pair.name} | {walls[0]:.0f} | {bare:.0f} | {spread(one.overheads(0))} "
-            f"| {spread(one.ratios(0), 2)} | {walls[1]:.0f} | {spread(one.overheads(1))} "
+            f"| {one.pair.name} | {mine[0]:.0f} | {bare:.0f} | {spread(one.overheads(0))} "
+            f"| {spread(one.ratios(0), 2)} | {mine[1]:.0f} | {spread(one.overheads(1))} "
             f"| {spread(one.ratios(1), 2)} |"
         )
-    lines += ["", "| import | ms |", "|---|---|"]
-    lines += [f"| {module} | {spread(found)} |" for module, found in imports.items()]
+    lines += ["", "| import | ms | CPU ms |", "|---|---|---|"]
+    for module, (walls, cpus) in imports.items():
+        lines.append(f"| {module} | {spread(walls)} | {spread(cpus)} |")
     return "\n".join(lines)
 
 

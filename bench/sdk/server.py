@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from typing import Any
 
 from gstable.testing import FakeGStable
 
@@ -18,14 +19,14 @@ def answers() -> dict[bytes, bytes]:
     in Stripe's manner, so that both clients read as much."""
     fake = FakeGStable()
     client = fake.client()
-    line = {"item_type": "one_time", "quantity": 1, "unit_price": 4_500_000}
+    line: Any = {"item_type": "one_time", "quantity": 1, "unit_price": 4_500_000}
+    lines: Any = [
+        {**line, "product_data": {"product_name": f"Tea {number}"}} for number in range(LINES)
+    ]
     session = client.checkout_session.create(
         account_id=fake.account_id,
         settlement_token="polygon::usdc",
-        line_items=[
-            {**line, "product_data": {"product_name": f"Tea {number}"}}  # type: ignore[typeddict-item]
-            for number in range(LINES)
-        ],
+        line_items=lines,
         metadata={"orderId": "ORD_1"},
     )
     fake.pay(session.session_id)

@@ -43,6 +43,20 @@ def test_webhooks_names_exactly_what_is_public() -> None:
     assert all(hasattr(webhooks, name) for name in webhooks.__all__)
 
 
+def test_testing_names_exactly_what_is_public_and_documents_it() -> None:
+    from gstable import testing
+
+    assert set(testing.__all__) == {"Delivery", "FakeAccount", "FakeClock", "FakeGStable"}
+    for name in testing.__all__:
+        value = getattr(testing, name)
+        assert value.__doc__, name
+        for member_name, member in vars(value).items():
+            if callable(member) or isinstance(member, property):
+                assert member_name.startswith("_") or member.__doc__, f"{name}.{member_name}"
+    assert not [name for name in vars(testing) if not name.startswith("_")
+                and name not in testing.__all__]  # fmt: skip
+
+
 def test_modules_are_private_but_webhooks() -> None:
     modules = {path.stem for path in (SDK / "src" / "gstable").iterdir() if path.suffix == ".py"}
     assert {name for name in modules if not name.startswith("_")} == {"webhooks"}

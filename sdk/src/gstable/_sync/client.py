@@ -34,7 +34,8 @@ class Client:
 
     `api_key`: `sk_…` or `rk_…`, trimmed; `Bearer ` is added unless it is there.
     `base_url`, `public_base_url`: where the merchant and public API are; a trailing slash is
-    trimmed. `timeout`: seconds per phase of one attempt, see `Timeout`; a number sets them all.
+    trimmed. `timeout`: seconds per phase of one attempt and for a whole call, see `Timeout`; a
+    number sets all phases.
     `max_retries`: further attempts (0 to 10) after a connection error, a timeout, HTTP 429, 500,
     502, 503, 504, or code 400103 or 900101. GETs are safe to repeat; every POST carries an
     `Idempotency-Key`, yours or a fresh one, the same on each attempt. `transport`: what carries
