@@ -126,8 +126,8 @@ class PaidReceipt:
     """A payment that the platform calls completed.
 
     `amount_in_token`: smallest units that left the wallet at most; `amount`: the same in
-    Micro-USD; both are None for a session that was already paid when it was looked at. `tx_hash`:
-    None where the platform has not told it.
+    Micro-USD; both are None where another transaction, of this wallet or not, had paid the session
+    before. `tx_hash`: None where the platform has not told it.
     """
 
     session_id: str

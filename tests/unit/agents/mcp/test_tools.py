@@ -172,6 +172,17 @@ async def test_a_line_that_is_not_one_thing_is_not_sent(line: dict[str, object])
     assert transport.requests == []
 
 
+async def test_an_argument_that_no_tool_has_is_refused_by_name() -> None:
+    arguments = {**WRITING["create_checkout_session"], "sucess_url": "https://shop.example.com"}
+    async with host() as (client, transport):
+        schemas = [tool.input_schema for tool in (await client.list_tools()).tools]
+        refused = await client.call_tool("create_checkout_session", arguments)
+    assert all(schema["additionalProperties"] is False for schema in schemas)
+    assert refused.is_error
+    assert "sucess_url" in refused.content[0].text  # type: ignore[union-attr]
+    assert transport.requests == []
+
+
 async def test_a_line_without_a_price_makes_a_link_whose_payer_names_it() -> None:
     arguments = {**WRITING["create_payment_link"], "line_items": [{"product_id": "prd_1"}]}
     async with host() as (client, transport):

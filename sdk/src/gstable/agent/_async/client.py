@@ -125,10 +125,11 @@ class AsyncAgentClient:
         chosen = _checks.choose(link.tokens, chain_id, token)
         amount = _checks.price_of(link, chosen, amount_in_token)
         chain = await self._chain(chain_id)
+        token_address = _checks.address(chosen.token_address, "tokenAddress")
         funds = _plan.Funds(
             payer=self.address,
-            decimals=await chain.decimals(chosen.token_address),
-            token_balance=await chain.balance(chosen.token_address),
+            decimals=await chain.decimals(token_address),
+            token_balance=await chain.balance(token_address),
             gas_balance=await chain.gas_balance(),
         )
         return _plan.plan(link, chosen, amount, funds, self._limits, self._now())
@@ -322,7 +323,7 @@ class AsyncAgentClient:
             tx_hash=None,
         )
         if await chain.is_paid(executor, prepared.session_key):
-            return paid
+            return _paid_before(paid)
         if await chain.balance(token) < prepared.total:
             raise NotPayable(f"the wallet has less than {prepared.total} smallest units")
         # Counted before anything is sent: a process that dies here has spent too much on paper,
@@ -365,7 +366,7 @@ class AsyncAgentClient:
             await chain.wait(str(sent.tx_hash), "the payment", self._patience)
         except TransactionReverted:
             if await chain.is_paid(prepared.executor, prepared.session_key):
-                return replace(sent, tx_hash=None)  # an earlier transaction was first
+                return _paid_before(sent)
             self._limits.store.release(prepared.session_id)
             raise
         except ChainError as failure:
@@ -386,6 +387,11 @@ class AsyncAgentClient:
 
     def _now(self) -> int:
         return int(self._seam.now())
+
+
+def _paid_before(receipt: PaidReceipt) -> PaidReceipt:
+    """By an earlier transaction, perhaps of another wallet: ours or not, it is not sent again."""
+    return replace(receipt, amount_in_token=None, amount=None, tx_hash=None)
 
 
 def _pending(sent: PaidReceipt, words: str) -> PaymentPending:

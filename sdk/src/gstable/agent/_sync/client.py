@@ -128,10 +128,11 @@ class AgentClient:
         chosen = _checks.choose(link.tokens, chain_id, token)
         amount = _checks.price_of(link, chosen, amount_in_token)
         chain = self._chain(chain_id)
+        token_address = _checks.address(chosen.token_address, "tokenAddress")
         funds = _plan.Funds(
             payer=self.address,
-            decimals=chain.decimals(chosen.token_address),
-            token_balance=chain.balance(chosen.token_address),
+            decimals=chain.decimals(token_address),
+            token_balance=chain.balance(token_address),
             gas_balance=chain.gas_balance(),
         )
         return _plan.plan(link, chosen, amount, funds, self._limits, self._now())
@@ -325,7 +326,7 @@ class AgentClient:
             tx_hash=None,
         )
         if chain.is_paid(executor, prepared.session_key):
-            return paid
+            return _paid_before(paid)
         if chain.balance(token) < prepared.total:
             raise NotPayable(f"the wallet has less than {prepared.total} smallest units")
         # Counted before anything is sent: a process that dies here has spent too much on paper,
@@ -368,7 +369,7 @@ class AgentClient:
             chain.wait(str(sent.tx_hash), "the payment", self._patience)
         except TransactionReverted:
             if chain.is_paid(prepared.executor, prepared.session_key):
-                return replace(sent, tx_hash=None)  # an earlier transaction was first
+                return _paid_before(sent)
             self._limits.store.release(prepared.session_id)
             raise
         except ChainError as failure:
@@ -389,6 +390,11 @@ class AgentClient:
 
     def _now(self) -> int:
         return int(self._seam.now())
+
+
+def _paid_before(receipt: PaidReceipt) -> PaidReceipt:
+    """By an earlier transaction, perhaps of another wallet: ours or not, it is not sent again."""
+    return replace(receipt, amount_in_token=None, amount=None, tx_hash=None)
 
 
 def _pending(sent: PaidReceipt, words: str) -> PaymentPending:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.tools import Tool
 from mcp.types import ToolAnnotations
 
 from gstable import AsyncClient, __version__
@@ -34,34 +38,45 @@ def may_write(api_key: str) -> bool:
 def merchant_server(client: AsyncClient, *, writes: bool) -> MCPServer[None]:
     """The server over ``client``, which stays the caller's to close; without ``writes`` only the
     tools that read."""
-    server: MCPServer[None] = MCPServer(
+    return MCPServer(
         "gstable",
         title="GStable",
         instructions=INSTRUCTIONS,
         version=__version__,
+        tools=[*_reading(client), *(_writing(client) if writes else [])],
         # Whatever the API refuses is answered; only what is broken is worth a line.
         log_level="WARNING",
     )
-    reading = ReadingTools(client)
-    for tool, title in (
-        (reading.list_accounts, "List receiving accounts"),
-        (reading.list_products, "List products"),
-        (reading.list_payment_links, "List payment links"),
-        (reading.get_payment_link, "Read a payment link"),
-        (reading.list_sessions, "List sessions"),
-        (reading.get_session, "Read a session"),
-        (reading.list_events, "List events"),
-        (reading.get_event, "Read an event"),
-    ):
-        server.add_tool(refusals_told(tool), title=title, annotations=READS)
-    if writes:
-        writing = WritingTools(client)
-        for make, title in (
-            (writing.create_payment_link, "Create a payment link"),
-            (writing.create_checkout_session, "Create a checkout session"),
-        ):
-            server.add_tool(refusals_told(make), title=title, annotations=CREATES)
-        server.add_tool(
-            refusals_told(writing.cancel_session), title="Cancel a session", annotations=CANCELS
-        )
-    return server
+
+
+def _reading(client: AsyncClient) -> list[Tool]:
+    tools = ReadingTools(client)
+    return [
+        _tool(tools.list_accounts, "List receiving accounts", READS),
+        _tool(tools.list_products, "List products", READS),
+        _tool(tools.list_payment_links, "List payment links", READS),
+        _tool(tools.get_payment_link, "Read a payment link", READS),
+        _tool(tools.list_sessions, "List sessions", READS),
+        _tool(tools.get_session, "Read a session", READS),
+        _tool(tools.list_events, "List events", READS),
+        _tool(tools.get_event, "Read an event", READS),
+    ]
+
+
+def _writing(client: AsyncClient) -> list[Tool]:
+    tools = WritingTools(client)
+    return [
+        _tool(tools.create_payment_link, "Create a payment link", CREATES),
+        _tool(tools.create_checkout_session, "Create a checkout session", CREATES),
+        _tool(tools.cancel_session, "Cancel a session", CANCELS),
+    ]
+
+
+def _tool(method: Callable[..., Awaitable[Any]], title: str, hints: ToolAnnotations) -> Tool:
+    """A tool whose arguments are all known: a misspelt one would be left out without a word."""
+    tool = Tool.from_function(refusals_told(method), title=title, annotations=hints)
+    arguments = tool.fn_metadata.arg_model
+    arguments.model_config["extra"] = "forbid"
+    arguments.model_rebuild(force=True)
+    tool.parameters = arguments.model_json_schema(by_alias=True)
+    return tool
