@@ -8,8 +8,9 @@ import json
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from time import monotonic
+from typing import cast
 
 import pytest
 
@@ -41,18 +42,22 @@ async def behaving(behave: Behaviour) -> AsyncIterator[tuple[str, list[int]]]:
     taken: list[int] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
+        serving.add(cast("asyncio.Task[None]", asyncio.current_task()))
+        with closing(writer), suppress(ConnectionError, asyncio.IncompleteReadError):
             await reader.readuntil(b"\r\n\r\n")
             taken.append(0)
             own = writer.get_extra_info("socket")
             own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
             writer.transport.set_write_buffer_limits(high=0)
             await behave(writer)
-        writer.close()
 
+    serving: set[asyncio.Task[None]] = set()
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook", taken
+    for task in serving:
+        task.cancel()
+    await asyncio.gather(*serving, return_exceptions=True)
 
 
 async def silence(writer: asyncio.StreamWriter) -> None:

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import asyncpg
-
 from gstable_server.kernel.ids import WebhookId
 from gstable_server.kernel.tenant import Mode, Tenant
 from gstable_server.plumbing.db import Tx
@@ -115,7 +113,7 @@ async def claim(tx: Tx, behind: str, wanted: Claim) -> list[Delivery]:
     return [_delivery(row) for row in rows]
 
 
-def _delivery(row: asyncpg.Record) -> Delivery:
+def _delivery(row: Any) -> Delivery:
     stored = stored_event(row)
     return Delivery(
         message_number=row["message_number"],
