@@ -174,7 +174,6 @@ def test_the_same_signature_pays_once(shop: Shop) -> None:
         assert answer.status_code == 402
         required = told(answer, "PAYMENT-REQUIRED")
         assert (required["error"], required["accepts"]) == ("duplicate_settlement", [])
-    shop.reaches(session_id, "completed")
     assert had - asyncio.run(buyer.balance()) == PRICE + 20_000
 
 

@@ -64,14 +64,19 @@ class Authorized:
 
 
 def options(desk: Desk, session: Session, now: datetime) -> tuple[RouteOption, ...]:
-    """The tokens that can pay this session, each with its quote; the session's own token first."""
+    """The tokens that can pay this session, each with its quote; the session's own token first.
+    The one token of a session that was opened with one."""
     settlement = routing.require_settlement(
         desk.networks, session.tenant.mode, session.settlement_token
     )
     held = session.capture_method is CaptureMethod.MANUAL
-    return routing.options(
+    found = routing.options(
         desk.market, settlement, session.amount, session.fee_model, now, held=held
     )
+    preset = session.preset
+    if preset is None:
+        return found
+    return tuple(option for option in found if option.token.token_id == preset.token_id)
 
 
 def ways_of(desk: Desk, option: RouteOption) -> tuple[Way, ...]:
@@ -327,9 +332,6 @@ async def _relay(
         # Another payment had come first, and was taken back: a name that was withdrawn is spent.
         turn += 1
         cause = f"{signature}:{turn}"
-    if len(causes) >= RELAYS_MAX:
-        raise Refused(Code.ROUTE_UNAVAILABLE, "too many signatures for this session")
-    await store.insert_authorization(tx, session.session_id, cause)
     intent = Intent(
         cause=cause,
         network=known.network,
@@ -339,8 +341,21 @@ async def _relay(
         subject=session.session_id,
         deadline=known.deadline,
     )
-    await executor.intend(tx, intent)
+    await send_for_payer(tx, session.session_id, intent)
     return cause
+
+
+async def send_for_payer(tx: Tx, session_id: SessionId, intent: Intent) -> None:
+    """Have the executor send what a payer of the session, whose lock is held, signed; its cause is
+    a new one. Once the session is paid, what is not sent yet is taken back (``hearing``).
+
+    Refuses with 400205 more than ``RELAYS_MAX`` for one session.
+    """
+    if len(await store.authorizations(tx, session_id)) >= RELAYS_MAX:
+        raise Refused(Code.ROUTE_UNAVAILABLE, "too many signatures for this session")
+    await store.insert_authorization(tx, session_id, intent.cause)
+    staged = await executor.intend(tx, intent)
+    assert staged, "the cause is a new one"
 
 
 async def relayed(tx: Tx, session_id: SessionId, cause: str) -> IntentView | None:

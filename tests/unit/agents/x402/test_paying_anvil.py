@@ -8,11 +8,11 @@ import os
 
 import pytest
 
-from gstable_server.agents.x402.model import RELAYS_MAX
 from gstable_server.chain.keys import address_of_key, sign_digest
 from gstable_server.chain.orders import approve_call
 from gstable_server.chain.signed_transfers import Flaw, Method, SignedTransfer, as_chain_takes_it
 from gstable_server.kernel.address import Address
+from gstable_server.sessions.paying import RELAYS_MAX
 from tests.e2e.contract_wallets import ContractWallet
 from tests.unit.agents.x402.till import NETWORK, Till, read, stranger
 
@@ -142,10 +142,27 @@ async def test_a_transfer_that_fails_after_all_can_be_paid_anew(till: Till) -> N
     await till.devnet.fund_all(NETWORK, [till.wallet.address], {"USDC": 10**8})
     async with till.db.begin() as tx:
         for number in range(RELAYS_MAX - 1):
-            await tx.execute(_FAILED_BEFORE, bytes([number]) * 32, payload_digest(till, payload))
-            await tx.execute(_FAILED_INTENT, f"x402:{(bytes([number]) * 32).hex()}")
+            await tx.execute(_SENT_BEFORE, f"relay:{number}", path.rsplit("/", 1)[1])
     refused = await till.pay(path, await till.sign(path))
     assert (refused.status_code, refused.json()["code"]) == (409, 400205)
+
+
+async def test_what_is_not_sent_yet_is_taken_back_once_the_session_is_paid(till: Till) -> None:
+    path = await till.session()
+    payload = await till.sign(path)
+    assert (await till.pay(path, payload)).status_code == 202
+    view = await till.view(path)
+    await till.world.prepare(view)
+    await till.world.hear("seen", till.world.log(view, token=till.token("USDC")))
+    answer = await till.pay(path, payload)
+    assert answer.status_code == 402
+    assert read(answer, "PAYMENT-RESPONSE")["errorReason"] == "transaction_failed"
+    assert read(answer, "PAYMENT-REQUIRED")["accepts"] == []
+    await till.turn()
+    async with till.db.read() as tx:
+        rows = await tx.fetch("SELECT state, tx_hash FROM executor_intents")
+    assert [(row["state"], row["tx_hash"]) for row in rows] == [("withdrawn", None)]
+    assert (await till.ask(path)).status_code == 200
 
 
 async def test_a_payers_name_for_a_payment_is_used_once(till: Till) -> None:
@@ -219,25 +236,6 @@ async def test_devices_that_count_from_nought_are_understood(till: Till) -> None
     assert taken.signature == signature
 
 
-def payload_digest(till: Till, payload: dict[str, object]) -> bytes:
-    """The digest by which a payment is kept."""
-    signed = payload["payload"]["authorization"]  # type: ignore[index]
-    return SignedTransfer(
-        Method.EIP3009, till.network, till.token("USDC"),
-        Address(bytes.fromhex(signed["from"][2:])), Address(bytes.fromhex(signed["to"][2:])),
-        int(signed["value"]), int(signed["validAfter"]), int(signed["validBefore"]),
-        bytes.fromhex(signed["nonce"][2:]), b"",
-    ).digest  # fmt: skip
-
-
-_FAILED_BEFORE = """
-INSERT INTO x402_payments (digest, session_id, network, token, method, payer, amount, staged_at)
-SELECT $1, session_id, network, token, method, payer, amount, staged_at FROM x402_payments
-WHERE digest = $2
-"""
-_FAILED_INTENT = """
-INSERT INTO executor_intents (cause, network, sender, call_to, call_data, call_value, purpose,
-    subject, deadline, state, due_at, created_at, moved_at)
-SELECT $1, network, sender, call_to, call_data, call_value, purpose, subject, deadline, 'refused',
-    due_at, created_at, moved_at FROM executor_intents WHERE purpose = 'x402' LIMIT 1
+_SENT_BEFORE = """
+INSERT INTO session_authorizations (cause, session_id, authorized_at) VALUES ($1, $2, now())
 """

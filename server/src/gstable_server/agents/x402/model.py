@@ -31,9 +31,6 @@ COLLECTING_SECONDS = 30
 SENDING_SECONDS = 6
 """A signature that is valid for less is not worth sending."""
 
-RELAYS_MAX = 5
-"""How many transfers are sent for one session: each costs us gas, also if it fails."""
-
 
 class Reason(StrEnum):
     """Why a payment was not taken: the words of the x402 packages where they have one."""

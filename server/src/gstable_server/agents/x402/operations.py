@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 
 from gstable_server.agents.x402 import store
 from gstable_server.agents.x402.model import (
-    RELAYS_MAX,
     TIMEOUT_SECONDS_MIN,
     Offer,
     Payment,
@@ -251,8 +250,6 @@ async def _stage(
         raise Rejected(Reason.DUPLICATE)
     if view.missing(option) != transfer.value:
         raise rejected(Reason.VALUE, transfer.method)
-    if len(await store.of_session(tx, session_id)) >= RELAYS_MAX:
-        raise Refused(Code.ROUTE_UNAVAILABLE, "too many signatures for this session")
     taken = Taken(
         digest=transfer.digest,
         session_id=session_id,
@@ -288,8 +285,8 @@ async def _opened(
 
 
 async def _send(tx: Tx, taken: Taken, transfer: SignedTransfer, session: Session) -> None:
-    """The executor rehearses the transfer before it spends gas, and sends it while it is valid.
-    Whoever else sends it has paid the session for us."""
+    """The executor rehearses the transfer before it spends gas, and sends it while it is valid and
+    the session is not paid otherwise. Whoever else sends it has paid the session for us."""
     intent = Intent(
         cause=taken.cause,
         network=taken.network,
@@ -299,8 +296,7 @@ async def _send(tx: Tx, taken: Taken, transfer: SignedTransfer, session: Session
         subject=taken.session_id,
         deadline=send_until(transfer, session),
     )
-    staged = await executor.intend(tx, intent)
-    assert staged, "a payment and its intent are written together"
+    await paying.send_for_payer(tx, taken.session_id, intent)
 
 
 async def _progress(tx: Tx, taken: Taken) -> Progress:
