@@ -258,6 +258,8 @@ async def test_the_payers_page_keeps_to_the_preset_too(agent: Agent) -> None:
     """The same session by its hosted page: another wallet or token is refused there as well."""
     created = await agent.session(await agent.link())
     view = await agent.world.view(SessionId(created["sessionId"]))
+    offered = paying.options(agent.world.desk, view.session, agent.db.clock.now())
+    assert [option.token.token_id for option in offered] == ["polygon::usdc"]
     for payer, token_id in ((Address(b"\x01" * 20), "polygon::usdc"), (agent.payer, "base::usdc")):
         with pytest.raises(Refused) as caught:
             await agent.db.run(

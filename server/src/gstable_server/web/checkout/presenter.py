@@ -18,11 +18,7 @@ from gstable_server.kernel.money import (
 from gstable_server.kernel.tenant import Mode
 from gstable_server.links.model import LinkStatus, LinkType, PaymentLink
 from gstable_server.routing.model import FeeModel, RouteOption, Way
-from gstable_server.sessions.model import (
-    Session,
-    SessionType,
-    SessionView,
-)
+from gstable_server.sessions.model import BusinessType, Session, SessionView
 from gstable_server.web.checkout.status import Status
 
 UNTITLED = "Product"
@@ -231,7 +227,7 @@ def pay_page(
     page's own address and ``qr`` a picture of it as a ``data:`` URL."""
     session = view.session
     fee = _added_fee(session, [option for option, _ in options])
-    from_link = session.session_type is SessionType.PAYMENT_LINK
+    from_link = session.business_type is BusinessType.PAYMENT_LINK
     return PayPage(
         session_id=session.session_id,
         client_code=session.client_code,

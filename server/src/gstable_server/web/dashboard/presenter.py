@@ -24,7 +24,14 @@ from gstable_server.kernel.urls import is_loopback
 from gstable_server.links.model import LinkType
 from gstable_server.links.wire import LinkView
 from gstable_server.sessions.holds.model import held_payment
-from gstable_server.sessions.model import Payment, Session, SessionState, SessionType, SessionView
+from gstable_server.sessions.model import (
+    BusinessType,
+    Payment,
+    Session,
+    SessionState,
+    SessionType,
+    SessionView,
+)
 from gstable_server.sessions.refunds.model import Refund, RefundState
 from gstable_server.web.dashboard.words import FLAGS, PAYMENT_STATES, REFUND_WORDS
 
@@ -45,6 +52,11 @@ SESSION_BADGES = {
     SessionState.COMPLETED: Badge("Completed", "good"),
     SessionState.EXPIRED: Badge("Expired", "quiet"),
     SessionState.CANCELLED: Badge("Cancelled", "quiet"),
+}
+SOURCES = {
+    SessionType.CHECKOUT: "Checkout",
+    SessionType.PAYMENT_LINK: "Payment link",
+    SessionType.AI_CHECKOUT: "Payment link, by an agent",
 }
 _SWITCHES = {"active": Badge("Active", "good"), "inactive": Badge("Disabled", "quiet")}
 _ARCHIVED = Badge("Archived", "quiet")
@@ -151,11 +163,10 @@ class SessionRow:
 
 def session_row(view: SessionView) -> SessionRow:
     session = view.session
-    is_link = session.session_type is SessionType.PAYMENT_LINK
     return SessionRow(
         session_id=session.session_id,
         what=_what(session),
-        source="Payment link" if is_link else "Checkout",
+        source=SOURCES[session.session_type],
         amount=f"{usd_text(session.amount)} USD",
         settles_in=session.settlement_token,
         badge=SESSION_BADGES[session.state],
@@ -216,7 +227,7 @@ class PaymentRow:
 
 def session_page(view: SessionView, networks: Networks) -> SessionPage:
     session = view.session
-    is_link = session.session_type is SessionType.PAYMENT_LINK
+    is_link = session.business_type is BusinessType.PAYMENT_LINK
     return SessionPage(
         row=session_row(view),
         recipient=to_checksum(session.recipient),
