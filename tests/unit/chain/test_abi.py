@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from eth_abi.abi import encode
 
-from gstable_server.chain import abi
+from gstable_server.chain import abi, signed_transfers
 from gstable_server.chain.abi import rails as rails_abi
 from gstable_server.chain.abi.events import Event, event
 from gstable_server.chain.abi.payments import PAID, ROUTED, TRANSFERRED
@@ -77,6 +77,13 @@ def test_tokens_have_the_functions(contract: list[dict[str, Any]]) -> None:
 
 def test_usdc_has_the_nonces_of_permits() -> None:
     assert abi.NONCES in signatures(USDC, "function")
+
+
+def test_transfers_by_signature_have_the_functions() -> None:
+    needed = {signed_transfers.TRANSFER_AUTHORIZED, signed_transfers.AUTHORIZATION_STATE}
+    assert needed <= signatures(USDC, "function")
+    proxy = json.loads((ARTIFACTS / "ExactPermit2ProxyDouble.json").read_text())["abi"]
+    assert signed_transfers.SETTLE in signatures(proxy, "function")
 
 
 def test_deposits_have_the_functions() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from gstable_server.chain.checksum import address_from_text
 from gstable_server.chain.configuration import ConfigurationError
-from gstable_server.chain.networks import Cctp, Contract, Gas, Networks, TokenSigning
+from gstable_server.chain.networks import X402, Cctp, Contract, Gas, Networks, TokenSigning
 from gstable_server.chain.networks_toml import load_networks, networks_toml, parse_networks
 from gstable_server.chain.testing import fake_network
 from gstable_server.kernel.address import Address
@@ -60,6 +60,10 @@ max_fee_ppm = 200
 price_max = 500000000000
 tip = 30000000000
 funds_min = 5000000000000000000
+
+[network.x402]
+permit2_proxy = "0x0000000000000000000000000000000000000204"
+amount_min = 50000
 """
 SIGNING = """
 [network.token.signing]
@@ -152,6 +156,7 @@ def test_contracts_rails_and_what_holders_may_sign_are_read() -> None:
         max_fee_ppm=200,
     )
     assert network.gas == Gas(500 * 10**9, 30 * 10**9, 5 * 10**18)
+    assert network.x402 == X402(permit2_proxy=numbered(0x204), amount_min=50_000)
     assert (network.permit2, network.swap_pool_fee) == (numbered(0x201), 100)
     assert network.tokens[0].signing == TokenSigning("USD Coin", "2", erc3009=True, permit=True)
 
@@ -161,6 +166,7 @@ def test_what_is_not_configured_is_not_there() -> None:
     [network] = networks.all
     assert network.contracts.configured == {}
     assert (network.cctp, network.permit2, network.swap_pool_fee) == (None, None, 0)
+    assert network.x402 == X402()
     assert network.tokens[0].signing is None
     assert networks.at_chain(1337137) is network
     assert networks.at_chain(1337138) is None
@@ -190,6 +196,11 @@ def test_what_is_not_configured_is_not_there() -> None:
         ("price_max = 500000000000", "price_max = 0", "network[0].gas.price_max"),
         ("tip = 30000000000", "tip = 500000000001", "network[0].gas.tip"),
         ("funds_min = 5", "funds_min = -5", "network[0].gas.funds_min"),
+        ("00000204", "204", "network[0].x402.permit2_proxy must be"),
+        ("00000204", "00000201", "differ in address"),
+        ("amount_min = 50000", "amount_min = -1", "network[0].x402.amount_min"),
+        ('permit2 = "0x0000000000000000000000000000000000000201"', "",
+         "network[0].permit2 is required with x402.permit2_proxy"),
         ("erc3009 = true\npermit = true", "",
          "network[0].token[0].signing must set erc3009 or permit"),
         ('version = "2"', 'version = ""', "network[0].token[0].signing.version"),
@@ -228,6 +239,7 @@ def with_code_hashes() -> str:
         f'domain = 7\ntoken_messenger_code_hash = "{HASH}"\n'
         f'message_transmitter_code_hash = "{HASH}"',
     )
+    text = text.replace("amount_min", f'permit2_proxy_code_hash = "{HASH}"\namount_min')
     return text.replace(
         "[network.cctp]", f"[network.contracts.code_hash]\n{pinned}\n[network.cctp]"
     )
@@ -240,7 +252,7 @@ def test_chn_24_live_network_pins_every_contract_that_money_passes() -> None:
     assert parse_networks(networks_toml(Networks((network,)))).all == (network,)
     lines = text.splitlines(keepends=True)
     pinned = [at for at, line in enumerate(lines) if HASH in line]
-    assert len(pinned) == 11
+    assert len(pinned) == 12
     for at in pinned:
         with pytest.raises(ConfigurationError, match="is required on a live network"):
             parse_networks("".join(lines[:at] + lines[at + 1 :]))
