@@ -205,6 +205,16 @@ def test_what_is_signed_wrongly_changes_nothing(shop: Shop) -> None:
     shop.is_told(session_id, "session.created")
 
 
+def test_what_is_captured_later_needs_somebody_who_gets_the_rest(shop: Shop) -> None:
+    url = x402_url(shop, "session", shop.session(capture_method="manual"))
+    answer = httpx.get(url)
+    assert (answer.status_code, answer.json()["code"]) == (400, 400101)
+    buyer = Buyer(shop, "polygon::usdc", 2)
+    asked = httpx.get(url, params={"refundTo": buyer.account.address})
+    assert asked.status_code == 402
+    assert told(asked, "PAYMENT-REQUIRED")["accepts"]
+
+
 def test_the_example_of_the_guide(shop: Shop, repository: Path) -> None:
     [source] = re.findall(
         r"^```python\n(.*?)^```",

@@ -40,14 +40,20 @@ from gstable_server.chain.networks import Network, Token
 from gstable_server.chain.rpc import Rpc
 from gstable_server.chain.signed_transfers import Flaw, SignedTransfer, as_chain_takes_it
 from gstable_server.kernel.clock import from_unix_seconds, unix_seconds
-from gstable_server.kernel.errors import Code, Refused
+from gstable_server.kernel.errors import Code, Refused, invalid_field
 from gstable_server.kernel.ids import LinkId, SessionId
 from gstable_server.links import operations as links
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.sessions import operations as sessions
 from gstable_server.sessions import paying
 from gstable_server.sessions.deposits import operations as deposits
-from gstable_server.sessions.model import Announced, BusinessType, Session, SessionState
+from gstable_server.sessions.model import (
+    Announced,
+    BusinessType,
+    CaptureMethod,
+    Session,
+    SessionState,
+)
 from gstable_server.sessions.operations import Desk
 
 LOOK_SECONDS = 0.1
@@ -95,6 +101,9 @@ async def offer(
     sessions.check_email(
         resource.payer_email or session.payer_email, required=session.payer_email_required
     )
+    if session.capture_method is CaptureMethod.MANUAL and resource.refund_to is None:
+        # The hold's payer is the address, and what it gives back must not end at the merchant.
+        raise invalid_field("refundTo", "is required: what is not captured goes there")
     view = await deposits.announce(tx, desk, session, resource.refund_to)
     if view is None:
         raise Refused(Code.CHANNEL_UNSUPPORTED, "no signed transfer can pay this")
