@@ -266,18 +266,22 @@ def test_a_disabled_endpoint_holds_what_waits_and_a_removed_one_drops_it(
     product_id = client.product.create(name="Tea", common_prices=[1]).product_id
     client.product.archive(product_id)
     assert client.webhook.detail(removed.webhook_id).status == "inactive"  # it answered 410
+    notice = webhooks.verify(*inbox.got[2], held.key)
+    assert notice.event_type == "webhook.disabled"
+    refused(400101, client.webhook.test, removed.webhook_id)
     client.webhook.disable(held.webhook_id)
     client.webhook.remove(removed.webhook_id)
     fake.clock.advance(100)
-    assert len(inbox.got) == 2
+    assert len(inbox.got) == 3
     statuses = {
         delivery.webhook_id: delivery.status
         for event in client.event.list().items
+        if event.business_type == "product"
         for delivery in client.event.deliveries(event.event_id)
     }
     assert statuses == {held.webhook_id: "held", removed.webhook_id: "stopped"}
     client.webhook.enable(held.webhook_id)
-    assert len(inbox.got) == 3
+    assert len(inbox.got) == 4
 
 
 def test_an_endpoint_that_only_fails_is_paused(fake: FakeGStable, client: Client) -> None:
@@ -342,8 +346,8 @@ def test_a_test_event_and_a_range_are_sent(fake: FakeGStable, client: Client) ->
     for _ in range(2):
         client.product.create(name="Tea", common_prices=[1])
     again = client.event.resend_range(endpoint.webhook_id, since=NOW, until=NOW + 1)
-    assert again.messages == 2
-    assert len(inbox.got) == 5
+    assert again.messages == 3  # what it subscribes to, and what it was sent before
+    assert len(inbox.got) == 6
 
 
 # --- the door -------------------------------------------------------------------------------------

@@ -86,10 +86,12 @@ class Events:
         if until <= since:
             raise invalid("until", "must be after since")
         endpoint = self._webhooks.require(call.body["webhookId"])
+        had = [letter.event for letter in self._mail.letters if letter.endpoint is endpoint]
         events = [
             event
             for event in self._world.events
-            if since <= _happened(event) < until and endpoint.wants(event["eventType"])
+            if since <= _happened(event) < until
+            and (endpoint.subscribes(event["eventType"]) or event in had)
         ]
         for event in events:
             self._mail.post(event, endpoint)

@@ -3,7 +3,7 @@
 Source: specification sections 9 and 15, Webhooks.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import time
 
@@ -47,9 +47,12 @@ class Endpoint:
 
     def wants(self, event_type: object) -> bool:
         """A disabled endpoint hears of nothing; a paused one will, once it is enabled."""
+        return self.shown["status"] != "inactive" and self.subscribes(event_type)
+
+    def subscribes(self, event_type: object) -> bool:
         subscribed = self.shown["subscribedEvents"]
         assert isinstance(subscribed, list)
-        return self.shown["status"] != "inactive" and event_type in subscribed
+        return event_type in subscribed
 
     def keys(self, now: int) -> list[str]:
         """The keys that sign now, the current one first."""
@@ -120,6 +123,8 @@ class Mail:
         self.receiver: Receiver | None = None
         self.letters: list[Letter] = []
         self.deliveries: list[Delivery] = []
+        self.stopped: list[Callable[[Endpoint], None]] = []
+        """Hear of an endpoint that is disabled or paused because of its answers."""
         world.clock.watch(self.deliver)
 
     def post(self, event: dict[str, object], endpoint: Endpoint) -> None:
@@ -190,9 +195,14 @@ class Mail:
         if endpoint.failing_since is None:
             endpoint.failing_since = now
         if status == GONE:
-            endpoint.shown["status"] = "inactive"
+            self._stop_for_its_answers(endpoint, "inactive")
         elif now - endpoint.failing_since >= PAUSE_AFTER_SECONDS:
-            endpoint.shown["status"] = "paused"
+            self._stop_for_its_answers(endpoint, "paused")
+
+    def _stop_for_its_answers(self, endpoint: Endpoint, status: str) -> None:
+        endpoint.shown["status"] = status
+        for listener in self.stopped:
+            listener(endpoint)
 
 
 def _signed(secrets: list[str], event_id: str, body: bytes) -> dict[str, str]:

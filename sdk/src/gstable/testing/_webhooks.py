@@ -25,7 +25,6 @@ from gstable.testing._world import Page, World, token
 ENDPOINTS_MAX = 10
 GRACE_SECONDS_MAX = 7 * 86_400
 HIDDEN_KEY = "wkk_hidden"
-TEST_EVENT = "webhook.test"
 PORTS = (None, 443, 8443)
 EVENT_TYPES = (
     *(f"account.{happened}" for happened in ("created", "updated", "removed")),
@@ -97,6 +96,7 @@ class Webhooks:
         self._mail = mail
         self._all: dict[str, Endpoint] = {}
         world.listeners.append(self._hear)
+        mail.stopped.append(self._tell_others)
 
     @property
     def all(self) -> tuple[Endpoint, ...]:
@@ -177,11 +177,24 @@ class Webhooks:
 
     def _test(self, call: Call) -> object:
         endpoint = self.require(call.body["webhookId"])
-        payload = {"webhookData": _shown(endpoint, None)}
-        event = self._world.tell(TEST_EVENT, "webhook", payload)
+        if not endpoint.is_active:
+            raise invalid("webhookId", "must be an active webhook")
+        event = self._notice("test", endpoint)
         self._mail.post(event, endpoint)
         self._mail.deliver()
         return {**DONE, "eventId": event["eventId"]}
+
+    def _tell_others(self, stopped: Endpoint) -> None:
+        """Whoever still hears something is told of an endpoint that hears nothing any more."""
+        happened = "paused" if stopped.shown["status"] == "paused" else "disabled"
+        event = self._notice(happened, stopped)
+        for endpoint in self.all:
+            if endpoint is not stopped and endpoint.is_active:
+                self._mail.post(event, endpoint)
+
+    def _notice(self, happened: str, endpoint: Endpoint) -> dict[str, object]:
+        payload = {"webhookData": _shown(endpoint, None)}
+        return self._world.tell(f"webhook.{happened}", "webhook", payload)
 
     def _attempts(self, call: Call) -> object:
         page = Page.of(call.values)

@@ -69,7 +69,7 @@ class World:
             "eventType": event_type,
             "businessType": business_type,
             "occurrence": wire_time(self.clock.now),
-            "isSubscribable": event_type != "webhook.test",
+            "isSubscribable": business_type != "webhook",
             "payload": deepcopy(dict(payload)),
             "sequence": len(self.events) + 1,
             "apiVersion": API_VERSION,
