@@ -13,6 +13,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 
 from gstable_server.cli.payer import Payer
+from tests.contract.support import Merchant, new_merchant
 from tests.running import LOOK_SECONDS, WAIT_SECONDS, Running
 
 pytestmark = pytest.mark.anyio
@@ -24,6 +25,10 @@ class Host:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+
+    async def tools(self) -> list[str]:
+        """The names of what it is offered."""
+        return [tool.name for tool in (await self._client.list_tools()).tools]
 
     async def tool(self, name: str, **arguments: Any) -> dict[str, Any]:
         """The answer of a tool that succeeds."""
@@ -51,12 +56,15 @@ class Host:
 
 
 @asynccontextmanager
-async def a_host(running: Running) -> AsyncIterator[Host]:
+async def a_host(running: Running, api_key: str | None = None) -> AsyncIterator[Host]:
     """A host that starts the command as its configuration says."""
     command = StdioServerParameters(
         command=sys.executable,
         args=["-m", "gstable_server.cli", "mcp"],
-        env={"GSTABLE_API_KEY": running.api_key, "GSTABLE_BASE_URL": running.about["baseUrl"]},
+        env={
+            "GSTABLE_API_KEY": api_key or running.api_key,
+            "GSTABLE_BASE_URL": running.about["baseUrl"],
+        },
     )
     async with Client(command) as client:
         yield Host(client)
@@ -100,6 +108,24 @@ async def test_a_host_cancels_once_and_is_told_why_not_twice(running: Running) -
         assert await host.refused("get_session", session_id="sess_of_nobody") == 100201
         found = await host.tool("get_session", session_id=session["session_id"])
         assert found["status"] == "cancelled"
+
+
+@pytest.fixture
+def merchant(running: Running) -> Merchant:
+    """Another merchant, with a key that only reads."""
+    return new_merchant(running)
+
+
+async def test_a_restricted_key_reads_everything_and_is_offered_nothing_else(
+    running: Running, merchant: Merchant
+) -> None:
+    async with a_host(running, merchant.restricted) as host:
+        assert [name for name in await host.tools() if not name.startswith(("list_", "get_"))] == []
+        for name in ("list_products", "list_payment_links", "list_sessions"):
+            assert (await host.tool(name))["items"] == []
+        accounts = (await host.tool("list_accounts"))["items"]
+        assert merchant.account_id in [account["account_id"] for account in accounts]
+        assert "account.created" in await host.told(merchant.account_id)
 
 
 async def _completed(host: Host, session_id: str) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -140,6 +142,25 @@ def test_what_is_missing_is_one_line(
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert words in said
+
+
+@pytest.mark.parametrize(
+    ("hidden", "words"),
+    [("", "usage: gstable-agent"), ("eth_account", "needs eth-account: install gstable[agent]")],
+)
+def test_the_command_says_what_it_needs(hidden: str, words: str) -> None:
+    code = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(sys.argv.pop(1).split()))\n"
+        "from gstable._agent_command import main\n"
+        "sys.exit(main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, hidden, "pay"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("amount", ["", "-1", "1e3", "1,5", "0.0000001", "a"])
