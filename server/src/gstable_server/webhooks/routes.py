@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.fields import Body
 from gstable_server.kernel.ids import WebhookId, id_or_none
 from gstable_server.kernel.paging import page_from_path
 from gstable_server.kernel.tenant import Access
-from gstable_server.plumbing.route import Call, Json, Route
+from gstable_server.plumbing.route import Call, Handler, Json, Route
 from gstable_server.webhooks import operations, wire
 
 TAGS = ("Webhooks",)
@@ -100,79 +98,50 @@ async def _attempts(call: Call) -> Json:
 def routes() -> list[Route]:
     """The rows that ``api`` mounts."""
     return [
-        Route(
-            "POST",
-            "/webhook/create",
+        _verb(
+            "create",
             _create,
             "Register an endpoint; the answer has its signing key",
-            Access.WRITE,
-            wire.Webhook,
             wire.CreateWebhook,
-            TAGS,
+            wire.Webhook,
         ),
         _verb("update", _update, "Replace all fields of an endpoint", wire.UpdateWebhook),
-        Route(
-            "GET",
-            "/webhook/list",
-            _list,
-            "List all endpoints, newest first",
-            Access.READ,
-            wire.WebhookList,
-            None,
-            TAGS,
-        ),
-        Route(
-            "GET",
-            "/webhook/detail/{webhookId}",
-            _detail,
-            "Read one endpoint",
-            Access.READ,
-            wire.Webhook,
-            None,
-            TAGS,
-        ),
+        _read("list", _list, "List all endpoints, newest first", wire.WebhookList),
+        _read("detail/{webhookId}", _detail, "Read one endpoint", wire.Webhook),
         _verb("disable", _disable, "Stop deliveries; pending ones are held"),
         _verb("enable", _enable, "Resume deliveries of a disabled or paused endpoint"),
         _verb("remove", _remove, "Remove an endpoint for ever"),
-        Route(
-            "POST",
-            "/webhook/key/refresh",
+        _verb(
+            "key/refresh",
             _refresh_key,
             "Replace the signing key; the old one dies at once or after graceSeconds",
-            Access.WRITE,
-            wire.RefreshedKey,
             wire.RefreshKey,
-            TAGS,
+            wire.RefreshedKey,
         ),
-        Route(
-            "POST",
-            "/webhook/test",
+        _verb(
+            "test",
             _test,
             "Send an event of type webhook.test to one endpoint",
-            Access.WRITE,
-            wire.TestSent,
-            wire.WebhookReference,
-            TAGS,
+            result=wire.TestSent,
         ),
-        Route(
-            "GET",
-            "/webhook/attempts/{webhookId}/{page}/{size}",
+        _read(
+            "attempts/{webhookId}/{page}/{size}",
             _attempts,
             "List what was sent to an endpoint and how it answered, newest first",
-            Access.READ,
             wire.AttemptPage,
-            None,
-            TAGS,
         ),
     ]
 
 
+def _read(path: str, handler: Handler, summary: str, result: type) -> Route:
+    return Route("GET", f"/webhook/{path}", handler, summary, Access.READ, result, None, TAGS)
+
+
 def _verb(
     name: str,
-    handler: Callable[[Call], Awaitable[Json]],
+    handler: Handler,
     summary: str,
     body: type[Body] = wire.WebhookReference,
+    result: type = wire.Success,
 ) -> Route:
-    return Route(
-        "POST", f"/webhook/{name}", handler, summary, Access.WRITE, wire.Success, body, TAGS
-    )
+    return Route("POST", f"/webhook/{name}", handler, summary, Access.WRITE, result, body, TAGS)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from gstable_server.kernel.clock import from_unix_seconds
 from gstable_server.kernel.errors import Code, Refused, invalid_field
+from gstable_server.kernel.fields import Body
 from gstable_server.kernel.ids import EventId, id_or_none
 from gstable_server.kernel.paging import page_from_path
 from gstable_server.kernel.tenant import Access
-from gstable_server.plumbing.route import Call, Json, Route
+from gstable_server.plumbing.route import Call, Handler, Json, Route
 from gstable_server.webhooks import operations as deliveries
 from gstable_server.webhooks.events import operations, wire
 from gstable_server.webhooks.letters import letter
@@ -78,65 +79,45 @@ async def _feed(call: Call) -> Json:
 def routes() -> list[Route]:
     """The rows that ``api`` mounts."""
     return [
-        Route(
-            "GET",
-            "/event/list/{page}/{size}",
-            _list,
-            "List events, newest first",
-            Access.READ,
-            wire.EventPage,
-            None,
-            TAGS,
-        ),
-        Route(
-            "GET",
-            "/event/detail/{eventId}",
+        _read("list/{page}/{size}", _list, "List events, newest first", wire.EventPage),
+        _read(
+            "detail/{eventId}",
             _detail,
             "Read one event, with the object as it was when it happened",
-            Access.READ,
             Envelope,
-            None,
-            TAGS,
         ),
-        Route(
-            "GET",
-            "/event/feed/{cursor}/{size}",
+        _read(
+            "feed/{cursor}/{size}",
             _feed,
             "Read the events after a cursor, oldest first: `begin`, `start` (now, answers only a "
             "cursor), or the cursor of the answer before",
-            Access.READ,
             wire.EventFeed,
-            None,
-            TAGS,
         ),
-        Route(
-            "GET",
-            "/event/deliveries/{eventId}",
+        _read(
+            "deliveries/{eventId}",
             _deliveries,
             "Read where an event was sent, and each attempt with its answer",
-            Access.READ,
             wire.Deliveries,
-            None,
-            TAGS,
         ),
-        Route(
-            "POST",
-            "/event/resend",
+        _resent(
+            "resend",
             _resend,
             "Send an event again, to one endpoint or to all that it was or would be sent to",
-            Access.WRITE,
-            wire.Resent,
             wire.ResendEvent,
-            TAGS,
         ),
-        Route(
-            "POST",
-            "/event/resend/range",
+        _resent(
+            "resend/range",
             _resend_range,
             "Send an endpoint again what it subscribes to and what happened in a range of time",
-            Access.WRITE,
-            wire.Resent,
             wire.ResendRange,
-            TAGS,
         ),
     ]
+
+
+def _read(path: str, handler: Handler, summary: str, result: type) -> Route:
+    return Route("GET", f"/event/{path}", handler, summary, Access.READ, result, None, TAGS)
+
+
+def _resent(path: str, handler: Handler, summary: str, body: type[Body]) -> Route:
+    path = f"/event/{path}"
+    return Route("POST", path, handler, summary, Access.WRITE, wire.Resent, body, TAGS)
