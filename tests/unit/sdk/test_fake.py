@@ -66,6 +66,7 @@ def test_a_payment_goes_its_way(fake: FakeGStable, client: Client) -> None:
     assert (paid.session.status, paid.session.paid_token, paid.session.signed_once) == (
         "paid", USDC, True,
     )  # fmt: skip
+    assert paid.session.receipt_id.startswith("rcp_")
     assert paid.transaction is not None
     assert (paid.transaction.total_value, paid.transaction.fee_value) == (10_000_000, 20_000)
     assert (paid.transaction.net_value, paid.transaction.finalize_time) == (9_980_000, "")

@@ -1,5 +1,6 @@
 """Trying again: what is, what is not, how long between, against real HTTP."""
 
+import asyncio
 import inspect
 import ssl
 import time
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from gstable import (
+    AsyncClient,
     AsyncHTTPTransport,
     Client,
     GStableCommonError,
@@ -249,9 +251,18 @@ def test_a_bug_in_a_handler_is_not_hidden(kind: str) -> None:
     assert world.slept == []
 
 
-def test_the_shipped_sleep_really_sleeps(server: LittleServer) -> None:
+def test_the_shipped_sleep_really_sleeps(server: LittleServer, kind: str) -> None:
     server.plan = [Step(503), envelope(samples.SUCCESS)]
     began = time.monotonic()
-    with Client(API_KEY, base_url=server.url) as client:
-        assert not inspect.isawaitable(archive(client))
+    if kind == "sync":
+        with Client(API_KEY, base_url=server.url) as client:
+            assert not inspect.isawaitable(archive(client))
+    else:
+
+        async def run() -> None:
+            async with AsyncClient(API_KEY, base_url=server.url) as client:
+                assert (await archive(client)).success
+
+        asyncio.run(run())
     assert time.monotonic() - began >= 0.25
+    assert len({seen.headers["idempotency-key"] for seen in server.seen}) == 1

@@ -9,7 +9,7 @@ from gstable.testing._routes import Call, Route, post
 from gstable.testing._session import Hold, Payment, Session
 from gstable.testing._sessions import Sessions
 from gstable.testing._tokens import paying_token, settlement_token
-from gstable.testing._world import World, tx_hash
+from gstable.testing._world import World, token, tx_hash
 
 NOT_PAYABLE = {
     "paid": 100204,
@@ -42,6 +42,7 @@ class Payments:
         if payment.hold is not None and paying != settlement:
             raise Refused(400202, f"tokenId {paying.token_id!r} cannot pay for this session")
         session.payment, session.paid_at = payment, now
+        session.fixed["receiptId"] = f"rcp_{token(24)}"
         self._move(session, "paid")
 
     def begin_settlement(self, session_id: str) -> None:
