@@ -6,8 +6,6 @@ import os
 import socket
 import sys
 
-import uvicorn
-
 from gstable import AsyncClient
 from gstable_server.agents.mcp.server import may_write, merchant_server
 
@@ -34,6 +32,8 @@ async def run(port: int | None) -> None:
         if port is None:
             await server.run_stdio_async()
             return
+        import uvicorn  # slow to import, and a host that speaks stdio waits for our first word
+
         with _listen(port) as listening:
             # Checks Host and Origin, so that no page in a browser can reach it by another name.
             app = server.streamable_http_app(streamable_http_path=PATH, host=LOOPBACK)

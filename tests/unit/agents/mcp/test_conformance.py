@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
+
+from gstable_server.cli.app import mcp
 
 HERE = Path(__file__).parent
 PROGRAM = Path("node_modules") / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
@@ -73,18 +76,20 @@ def test_every_scenario_that_applies_passes(url: str, repository: Path, tmp_path
         ({"GSTABLE_API_KEY": "sk_test_1", "GSTABLE_BASE_URL": "nowhere"}, "base_url must be"),
     ],
 )
-def test_what_cannot_start_says_why_in_one_line(variables: dict[str, str], words: str) -> None:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GSTABLE_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "gstable_server.cli", "mcp"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-        env={**kept, **variables},
-    )
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1
-    assert words in done.stderr
+def test_what_cannot_start_says_why_in_one_line(
+    variables: dict[str, str],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("GSTABLE_API_KEY", "GSTABLE_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(typer.Exit) as exit:
+        mcp()
+    said = capsys.readouterr()
+    assert exit.value.exit_code == 1
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert words in said.err
