@@ -32,7 +32,7 @@ from bench.sessions.run import Spread
 
 HANGING = (0, ENDPOINTS // 10)
 PEER = "procrastinate"
-BACKLOG_PER_SECOND = {"product": 4_000, "floor": 5_000, PEER: 400}
+BACKLOG_PER_SECOND = {"product": 6_000, "floor": 9_000, PEER: 400}
 """More than any of them delivers on these cores."""
 
 POSTED_PER_SECOND = 300

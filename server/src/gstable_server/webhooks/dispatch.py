@@ -80,7 +80,7 @@ class Dispatcher:
         # Requests under way, the oldest first: since when; moved aside when patience ends.
         self._young: dict[Delivery, float] = {}
         self._waiting: dict[Delivery, None] = {}
-        self._waiting_at: Counter[str] = Counter()
+        self._under_way: Counter[str] = Counter()
         # Endpoints that answered their last request to this process.
         self._trusted: dict[str, None] = {}
         self._results: deque[Tried] = deque()
@@ -154,20 +154,20 @@ class Dispatcher:
                 break
             del self._young[oldest]
             self._waiting[oldest] = None
-            self._waiting_at[oldest.webhook_id] += 1
         if len(self._results) > 4 * self._pace.concurrency:
             return 0
         return self._pace.concurrency - len(self._young)
 
     async def _claim(self, limit: int) -> Sequence[Delivery]:
         """The next messages. Endpoints are asked in turn, from where the last claim ended, for a
-        few messages each; for more when there is room for more than all of them have."""
+        few messages each; for more when there is room for more than all of them have. One that
+        has not answered yet gets nothing more while something is under way to it."""
         wanted = Claim(
             limit=limit,
             share=self._share,
             per_endpoint=self._pace.per_endpoint,
             lease=self._pace.lease,
-            except_for=[one for one in self._waiting_at if one not in self._trusted],
+            except_for=[one for one in self._under_way if one not in self._trusted],
             answering_only=len(self._waiting) >= self._pace.waiting_max,
         )
         async with self._db.read() as tx:
@@ -195,6 +195,7 @@ class Dispatcher:
 
     def _start(self, delivery: Delivery) -> None:
         self._young[delivery] = asyncio.get_running_loop().time()
+        self._under_way[delivery.webhook_id] += 1
         task = asyncio.create_task(self._send(delivery))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -214,12 +215,11 @@ class Dispatcher:
         self._room_made.set()
 
     def _forget(self, delivery: Delivery) -> None:
-        if self._young.pop(delivery, None) is not None:
-            return
-        del self._waiting[delivery]
-        self._waiting_at[delivery.webhook_id] -= 1
-        if not self._waiting_at[delivery.webhook_id]:
-            del self._waiting_at[delivery.webhook_id]
+        if self._young.pop(delivery, None) is None:
+            del self._waiting[delivery]
+        self._under_way[delivery.webhook_id] -= 1
+        if not self._under_way[delivery.webhook_id]:
+            del self._under_way[delivery.webhook_id]
 
     def _note(self, webhook_id: str, *, answered: bool) -> None:
         if not answered:
