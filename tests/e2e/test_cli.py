@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -95,25 +97,28 @@ def objects(result: Result) -> list[Any]:
 
 
 @contextmanager
-def started(*words: str) -> Iterator[subprocess.Popen[str]]:
-    """A verb that goes on until Ctrl-C, which it is given at the end."""
+def started(complaints: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """A verb that goes on until Ctrl-C, which it is given at the end; what it complains of stands
+    in the file then."""
     command = [sys.executable, "-m", "gstable_server.cli", *words]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}
-    )
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(20)
+    with (
+        complaints.open("w") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(20)
 
 
 @pytest.mark.usefixtures("environment")
-def test_listen_forwards_what_happens_and_survives_a_restart(shop: Shop) -> None:
+def test_listen_forwards_what_happens_and_survives_a_restart(shop: Shop, tmp_path: Path) -> None:
     # Given a developer who listens for products
-    words = ("--forward-to", "{url}", "--events", "product.*", "--json")
+    complaints = tmp_path / "complaints"
     with receiver() as local:
-        with started("listen", *(word.format(url=local.url) for word in words)) as listening:
+        words = ("--forward-to", local.url, "--events", "product.*", "--json")
+        with started(complaints, "listen", *words) as listening:
             assert listening.stdout is not None
             local.secret = json.loads(listening.stdout.readline())["secret"]
             # When things happen, also while GStable's server is away
@@ -127,8 +132,7 @@ def test_listen_forwards_what_happens_and_survives_a_restart(shop: Shop) -> None
             told = [json.loads(listening.stdout.readline()) for _ in range(4)]
         # Then each is forwarded once, in the order of its object, and shown with its answer
         assert listening.returncode == 0
-        assert listening.stderr is not None
-        assert "Traceback" not in listening.stderr.read()
+        assert "Traceback" not in complaints.read_text()
     assert local.events == [line["eventId"] for line in told]
     assert len(set(local.events)) == 4
     assert [line["objectId"] for line in told[:3]] == [made[0], made[0], made[1]]
@@ -198,3 +202,19 @@ def _newest(*words: str, path: str) -> Any:
 def _attempts(event_id: str) -> int:
     [event] = objects(typed("events", "show", event_id, "--json"))
     return sum(delivery["attemptCount"] for delivery in event["deliveries"])
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_paying_examples_of_the_reference_work(shop: Shop, repository: Path) -> None:
+    # Given what docs/reference/cli.md tells to type, with objects of this installation
+    text = (repository / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"^```sh\n(gstable trigger.*?)^```", text, re.MULTILINE | re.DOTALL)
+    ours = {"lnk": shop.link().rsplit("/", 1)[1], "sess": shop.session()}
+    shown = re.sub(r"\b(lnk|sess)_\w{32}", lambda found: ours[found[1]], block)
+    # When it is typed
+    for line in shown.splitlines():
+        result = typed(*shlex.split(line)[1:])
+        # Then it is done
+        assert result.exit_code == 0, result.output
+        assert "0x" in result.stdout
+    shop.reaches(ours["sess"], "completed")
