@@ -187,6 +187,10 @@ async def test_a_merchants_session_is_paid_with_any_token(agent: Agent) -> None:
     )
     assert (await agent.prepared(made, "base::usdc"))["executionChainId"] == "1338453"
     assert (await agent.prepared(made, "polygon::usdt"))["executionChainId"] == "1337137"
+    # It stays open to any payer and token: an agent that resumes finds what each costs.
+    resumed = await agent.data(f"/session/{made['sessionId']}")
+    assert workflow(resumed) == ("session_ready", "prepare_payment")
+    assert len(resumed["aiView"]["completePaymentSessionGuide"]["supportedPaymentTokens"]) == 7
 
 
 async def test_the_stages_follow_the_payment(agent: Agent) -> None:

@@ -80,10 +80,12 @@ def _page(document: dict[str, Json]) -> Iterator[str]:
 def _section(document: dict[str, Json], tag: str) -> Iterator[str]:
     yield f"<h2>{escape(tag)}</h2>"
     for path, methods in document["paths"].items():
+        # Other doors than the merchants' have an address of their own: it is a part of the path.
+        own = methods.get("servers", [{"url": ""}])[0]["url"]
         for method in ("get", "post"):
             operation = methods.get(method)
             if operation is not None and tag in (operation["tags"] or ["Public"]):
-                yield from _operation(document, path, method, operation)
+                yield from _operation(document, own + path, method, operation)
 
 
 def _operation(document: dict[str, Json], path: str, method: str, operation: Json) -> Iterator[str]:
