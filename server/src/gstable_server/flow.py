@@ -49,7 +49,7 @@ class World:
     db: Database
     desk: Desk
     http: HttpClient
-    deliveries: Pace = Pace()  # noqa: RUF009  -- frozen
+    deliveries: Pace = field(default_factory=Pace)
     stall_after: timedelta = timedelta(seconds=120)
     chains: Mapping[str, Rpc] = field(default_factory=dict)
 
