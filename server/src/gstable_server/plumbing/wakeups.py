@@ -20,7 +20,7 @@ _LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Interna
 async def listen(db: Database, channel: str, heard: Callable[[], None]) -> None:
     """Call ``heard`` for every notification of ``channel``, and once whenever listening begins,
     until it is cancelled. Holds a connection of the pool; one that is lost is opened again."""
-    while True:
+    while True:  # bounded: by its cancellation, when the worker stops
         try:
             await _listen_once(db, channel, heard)
         except _LOST as failure:

@@ -72,7 +72,7 @@ WITH RECURSIVE lanes AS (
     FOR UPDATE SKIP LOCKED
 )
 UPDATE webhook_messages m SET leased_until = statement_timestamp() + $8
-FROM locked, webhook_endpoints e, events v
+FROM events v, webhook_endpoints e, locked
 WHERE m.message_number = locked.message_number
 AND e.webhook_id = m.webhook_id AND v.event_id = m.event_id
 RETURNING m.message_number, m.attempts, m.attempts_before_round, m.leased_until,
