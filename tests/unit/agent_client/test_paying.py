@@ -260,7 +260,7 @@ def test_a_payment_that_nobody_knows_of_stays_counted(platform: Platform) -> Non
 
 
 def test_a_payment_that_fails_on_chain_is_told_and_not_counted(platform: Platform) -> None:
-    platform.failing = True
+    platform.allowed, platform.failing = PRICE, True
     limits = SpendLimits(per_payment=PRICE, per_day=PRICE)
     with pytest.raises(TransactionReverted) as reverted:
         platform.client(limits).pay("lnk_1", CHAIN_ID)
@@ -268,6 +268,38 @@ def test_a_payment_that_fails_on_chain_is_told_and_not_counted(platform: Platfor
     assert limits.store.spent(int(platform.now)) == 0
     platform.failing = False
     assert platform.client(limits).pay_session("sess_1").stage == COMPLETED
+
+
+def test_what_the_executor_may_still_take_stays_counted(platform: Platform) -> None:
+    # Given an executor that fails once it is approved, and could take the money later by itself
+    platform.failing = True
+    limits = SpendLimits(per_payment=PRICE, per_day=PRICE)
+    client = platform.client(limits)
+    with pytest.raises(TransactionReverted):
+        client.pay("lnk_1", CHAIN_ID)
+    assert platform.allowed == PRICE
+    # Then the day is spent, whatever the platform offers next
+    assert limits.store.spent(int(platform.now)) == PRICE
+    with pytest.raises(LimitExceeded):
+        client.pay("lnk_1", CHAIN_ID)
+
+
+def test_a_platform_that_forgets_payments_gets_no_more_than_a_day_allows(
+    platform: Platform,
+) -> None:
+    # Given a platform and an executor that say of a session which was paid that it was not
+    limits = SpendLimits(per_payment=PRICE, per_day=2 * PRICE)
+    client = platform.client(limits, patience_seconds=2)
+    platform.completing = False
+    with pytest.raises(PaymentPending):
+        client.pay("lnk_1", CHAIN_ID)
+    for spent in (2 * PRICE, 2 * PRICE):
+        platform.paid.clear()
+        with pytest.raises((PaymentPending, LimitExceeded)):
+            client.pay_session("sess_1")
+        assert limits.store.spent(int(platform.now)) == spent
+    # Then what was taken is what was counted
+    assert platform.balance == 10_000_000 - 2 * PRICE
 
 
 @pytest.mark.parametrize("method", ["eth_estimateGas", "eth_gasPrice"])

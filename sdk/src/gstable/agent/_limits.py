@@ -18,19 +18,30 @@ MICRO_USD_PER_USD = 1_000_000
 FORMAT = 1
 
 
+@dataclass(slots=True)
+class Counted:
+    """A payment that was counted under `name`. `granted`: an approval for it was sent, so that the
+    executor may take the money whether the payment succeeds or not."""
+
+    name: str
+    is_new: bool
+    granted: bool = False
+
+
 class SpendStore(Protocol):
     """Where spending is recorded. One store may serve several processes and wallets."""
 
-    def reserve(self, session_id: str, amount: int, now: int, per_day: int) -> None:
-        """Record `amount` (Micro-USD) for a session at `now` (Unix seconds), in one step with the
-        check that the 24 hours before hold at most `per_day` with it; a session counts once.
+    def reserve(self, name: str, amount: int, now: int, per_day: int) -> bool:
+        """Record `amount` (Micro-USD) for a payment at `now` (Unix seconds), in one step with the
+        check that the 24 hours before hold at most `per_day` with it. A name counts once; False
+        where it was counted before.
 
         Raises `LimitExceeded` and records nothing where it would be more, `SpendStoreError`
         where the record cannot be kept.
         """
 
-    def release(self, session_id: str) -> None:
-        """Forget a session whose money surely did not move."""
+    def release(self, name: str) -> None:
+        """Forget a payment whose money surely did not move."""
 
     def spent(self, now: int) -> int:
         """Micro-USD in the 24 hours before `now`."""
@@ -38,24 +49,22 @@ class SpendStore(Protocol):
 
 @dataclass(slots=True)
 class _Spending:
-    """Session id → (when, how much). Rules only; kept by the stores."""
+    """Name of a payment → (when, how much). Rules only; kept by the stores."""
 
     entries: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def spent(self, now: int) -> int:
         return sum(amount for at, amount in self.entries.values() if at > now - DAY_SECONDS)
 
-    def reserve(self, session_id: str, amount: int, now: int, per_day: int) -> None:
-        _, counted = self.entries.get(session_id, (now, 0))
-        others = self.spent(now) - (counted if self._is_recent(session_id, now) else 0)
-        _check_day(others + amount, per_day)
-        self.entries = {
+    def reserve(self, name: str, amount: int, now: int, per_day: int) -> bool:
+        recent = {
             key: (at, paid) for key, (at, paid) in self.entries.items() if at > now - DAY_SECONDS
         }
-        self.entries[session_id] = (now, amount)
-
-    def _is_recent(self, session_id: str, now: int) -> bool:
-        return session_id in self.entries and self.entries[session_id][0] > now - DAY_SECONDS
+        _, counted = recent.get(name, (now, 0))
+        most = max(amount, counted)  # either may be the one that is mined
+        _check_day(self.spent(now) - counted + most, per_day)
+        self.entries = {**recent, name: (now, most)}
+        return name not in recent
 
 
 class MemorySpendStore:
@@ -65,13 +74,13 @@ class MemorySpendStore:
         self._spending = _Spending()
         self._lock = Lock()
 
-    def reserve(self, session_id: str, amount: int, now: int, per_day: int) -> None:
+    def reserve(self, name: str, amount: int, now: int, per_day: int) -> bool:
         with self._lock:
-            self._spending.reserve(session_id, amount, now, per_day)
+            return self._spending.reserve(name, amount, now, per_day)
 
-    def release(self, session_id: str) -> None:
+    def release(self, name: str) -> None:
         with self._lock:
-            self._spending.entries.pop(session_id, None)
+            self._spending.entries.pop(name, None)
 
     def spent(self, now: int) -> int:
         with self._lock:
@@ -88,13 +97,13 @@ class FileSpendStore:
     def __init__(self, path: "str | os.PathLike[str]") -> None:
         self._path = Path(path)
 
-    def reserve(self, session_id: str, amount: int, now: int, per_day: int) -> None:
+    def reserve(self, name: str, amount: int, now: int, per_day: int) -> bool:
         with self._changed() as spending:
-            spending.reserve(session_id, amount, now, per_day)
+            return spending.reserve(name, amount, now, per_day)
 
-    def release(self, session_id: str) -> None:
+    def release(self, name: str) -> None:
         with self._changed() as spending:
-            spending.entries.pop(session_id, None)
+            spending.entries.pop(name, None)
 
     def spent(self, now: int) -> int:
         return self._read().spent(now)
@@ -120,8 +129,8 @@ class FileSpendStore:
             if kept["format"] != FORMAT:
                 raise ValueError("another format")
             entries = {
-                str(session_id): (_whole(at), _whole(amount))
-                for session_id, (at, amount) in kept["spent"].items()
+                str(name): (_whole(at), _whole(amount))
+                for name, (at, amount) in kept["spent"].items()
             }
         except FileNotFoundError:
             return _Spending()

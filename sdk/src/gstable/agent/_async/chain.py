@@ -74,6 +74,11 @@ class AsyncChain:
         """Whether the executor has taken the money of that session."""
         return _rpc.word(await self._view(executor, _rpc.PAID + session_key), "paid") != 0
 
+    async def nonce(self) -> int:
+        """The number of the wallet's next transaction, with those that wait to be mined."""
+        found = await self._ask("eth_getTransactionCount", self._signer.address, "pending")
+        return _rpc.number(found, "eth_getTransactionCount")
+
     async def sign(self, to: str, data: bytes, gas_cost_limit: int | None) -> SignedTransaction:
         """A call as a transaction, signed and not sent. A call that would revert is not signed.
 
@@ -86,11 +91,10 @@ class AsyncChain:
         most = gas * max(fees.values())
         if gas_cost_limit is not None and most > gas_cost_limit:
             raise LimitExceeded("gas_per_transaction", f"gas may cost {most} wei")
-        found = await self._ask("eth_getTransactionCount", self._signer.address, "pending")
         signed = self._signer.sign_transaction(
             {
                 "chainId": self._chain_id,
-                "nonce": _rpc.number(found, "eth_getTransactionCount"),
+                "nonce": await self.nonce(),
                 "to": to,
                 "data": call["data"],
                 "value": 0,

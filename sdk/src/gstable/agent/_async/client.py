@@ -23,7 +23,7 @@ from gstable.agent._errors import (
     TransactionReverted,
     UnsafePayment,
 )
-from gstable.agent._limits import SpendLimits, micro_usd_rounded_up
+from gstable.agent._limits import Counted, SpendLimits, micro_usd_rounded_up
 from gstable.agent._locks import AsyncTurn
 from gstable.agent._messages import Payment
 from gstable.agent._models import (
@@ -326,27 +326,43 @@ class AsyncAgentClient:
             return _paid_before(paid)
         if await chain.balance(token) < prepared.total:
             raise NotPayable(f"the wallet has less than {prepared.total} smallest units")
-        # Counted before anything is sent: a process that dies here has spent too much on paper,
-        # never too little. `pay_session` counts the same session once.
-        self._limits.store.reserve(prepared.session_id, amount, self._now(), self._limits.per_day)
+        counted = await self._count(chain, prepared, amount)
         try:
-            await self._allow(chain, prepared)
+            await self._allow(chain, prepared, counted)
             gas_limit = self._limits.gas_per_transaction
             signed = await chain.sign(executor, prepared.calldata, gas_limit)
         except AgentError:
-            self._limits.store.release(prepared.session_id)
+            self._forget(counted)
             raise
         sent = replace(paid, tx_hash=signed.tx_hash)
         try:
             await chain.hand_in(signed)
         except NodeRefused:
-            self._limits.store.release(prepared.session_id)
+            self._forget(counted)
             raise
         except ChainError as failure:
             raise _pending(sent, failure.message) from failure
-        return await self._mined(chain, prepared, sent)
+        return await self._mined(chain, prepared, sent, counted)
 
-    async def _allow(self, chain: AsyncChain, prepared: PreparedPayment) -> None:
+    async def _count(self, chain: AsyncChain, prepared: PreparedPayment, amount: int) -> Counted:
+        """Count the payment before anything is sent: a process that dies then has spent too much
+        on paper, never too little.
+
+        It is named by the wallet's next transaction too. Whoever goes on with a session before
+        anything was sent counts it once, because two transactions of one number are never both
+        mined. Who sends more is counted again: that the session is unpaid is only the word of an
+        executor which the platform has named.
+        """
+        name = f"{prepared.session_id} {self.address} {prepared.chain_id} {await chain.nonce()}"
+        now, per_day = self._now(), self._limits.per_day
+        return Counted(name, is_new=self._limits.store.reserve(name, amount, now, per_day))
+
+    def _forget(self, counted: Counted) -> None:
+        """Count a payment no more that was not made, if the executor can take nothing for it."""
+        if counted.is_new and not counted.granted:
+            self._limits.store.release(counted.name)
+
+    async def _allow(self, chain: AsyncChain, prepared: PreparedPayment, counted: Counted) -> None:
         """Let the executor take exactly what it needs, if it may not take that much already."""
         token, executor = prepared.token_address, prepared.executor
         allowed = await chain.allowance(token, executor)
@@ -356,18 +372,19 @@ class AsyncAgentClient:
         for amount in (prepared.total,) if allowed == 0 else (0, prepared.total):
             data = _rpc.approve_call(executor, amount)
             signed = await chain.sign(token, data, self._limits.gas_per_transaction)
+            counted.granted = counted.granted or amount > 0
             await chain.hand_in(signed)
             await chain.wait(signed.tx_hash, "the approval", self._patience)
 
     async def _mined(
-        self, chain: AsyncChain, prepared: PreparedPayment, sent: PaidReceipt
+        self, chain: AsyncChain, prepared: PreparedPayment, sent: PaidReceipt, counted: Counted
     ) -> PaidReceipt:
         try:
             await chain.wait(str(sent.tx_hash), "the payment", self._patience)
         except TransactionReverted:
+            self._forget(counted)
             if await chain.is_paid(prepared.executor, prepared.session_key):
                 return _paid_before(sent)
-            self._limits.store.release(prepared.session_id)
             raise
         except ChainError as failure:
             raise _pending(sent, failure.message) from failure

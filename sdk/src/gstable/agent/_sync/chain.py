@@ -77,6 +77,11 @@ class Chain:
         """Whether the executor has taken the money of that session."""
         return _rpc.word(self._view(executor, _rpc.PAID + session_key), "paid") != 0
 
+    def nonce(self) -> int:
+        """The number of the wallet's next transaction, with those that wait to be mined."""
+        found = self._ask("eth_getTransactionCount", self._signer.address, "pending")
+        return _rpc.number(found, "eth_getTransactionCount")
+
     def sign(self, to: str, data: bytes, gas_cost_limit: int | None) -> SignedTransaction:
         """A call as a transaction, signed and not sent. A call that would revert is not signed.
 
@@ -89,11 +94,10 @@ class Chain:
         most = gas * max(fees.values())
         if gas_cost_limit is not None and most > gas_cost_limit:
             raise LimitExceeded("gas_per_transaction", f"gas may cost {most} wei")
-        found = self._ask("eth_getTransactionCount", self._signer.address, "pending")
         signed = self._signer.sign_transaction(
             {
                 "chainId": self._chain_id,
-                "nonce": _rpc.number(found, "eth_getTransactionCount"),
+                "nonce": self.nonce(),
                 "to": to,
                 "data": call["data"],
                 "value": 0,

@@ -26,7 +26,7 @@ from gstable.agent._errors import (
     TransactionReverted,
     UnsafePayment,
 )
-from gstable.agent._limits import SpendLimits, micro_usd_rounded_up
+from gstable.agent._limits import Counted, SpendLimits, micro_usd_rounded_up
 from gstable.agent._locks import Turn
 from gstable.agent._messages import Payment
 from gstable.agent._models import (
@@ -329,27 +329,43 @@ class AgentClient:
             return _paid_before(paid)
         if chain.balance(token) < prepared.total:
             raise NotPayable(f"the wallet has less than {prepared.total} smallest units")
-        # Counted before anything is sent: a process that dies here has spent too much on paper,
-        # never too little. `pay_session` counts the same session once.
-        self._limits.store.reserve(prepared.session_id, amount, self._now(), self._limits.per_day)
+        counted = self._count(chain, prepared, amount)
         try:
-            self._allow(chain, prepared)
+            self._allow(chain, prepared, counted)
             gas_limit = self._limits.gas_per_transaction
             signed = chain.sign(executor, prepared.calldata, gas_limit)
         except AgentError:
-            self._limits.store.release(prepared.session_id)
+            self._forget(counted)
             raise
         sent = replace(paid, tx_hash=signed.tx_hash)
         try:
             chain.hand_in(signed)
         except NodeRefused:
-            self._limits.store.release(prepared.session_id)
+            self._forget(counted)
             raise
         except ChainError as failure:
             raise _pending(sent, failure.message) from failure
-        return self._mined(chain, prepared, sent)
+        return self._mined(chain, prepared, sent, counted)
 
-    def _allow(self, chain: Chain, prepared: PreparedPayment) -> None:
+    def _count(self, chain: Chain, prepared: PreparedPayment, amount: int) -> Counted:
+        """Count the payment before anything is sent: a process that dies then has spent too much
+        on paper, never too little.
+
+        It is named by the wallet's next transaction too. Whoever goes on with a session before
+        anything was sent counts it once, because two transactions of one number are never both
+        mined. Who sends more is counted again: that the session is unpaid is only the word of an
+        executor which the platform has named.
+        """
+        name = f"{prepared.session_id} {self.address} {prepared.chain_id} {chain.nonce()}"
+        now, per_day = self._now(), self._limits.per_day
+        return Counted(name, is_new=self._limits.store.reserve(name, amount, now, per_day))
+
+    def _forget(self, counted: Counted) -> None:
+        """Count a payment no more that was not made, if the executor can take nothing for it."""
+        if counted.is_new and not counted.granted:
+            self._limits.store.release(counted.name)
+
+    def _allow(self, chain: Chain, prepared: PreparedPayment, counted: Counted) -> None:
         """Let the executor take exactly what it needs, if it may not take that much already."""
         token, executor = prepared.token_address, prepared.executor
         allowed = chain.allowance(token, executor)
@@ -359,18 +375,19 @@ class AgentClient:
         for amount in (prepared.total,) if allowed == 0 else (0, prepared.total):
             data = _rpc.approve_call(executor, amount)
             signed = chain.sign(token, data, self._limits.gas_per_transaction)
+            counted.granted = counted.granted or amount > 0
             chain.hand_in(signed)
             chain.wait(signed.tx_hash, "the approval", self._patience)
 
     def _mined(
-        self, chain: Chain, prepared: PreparedPayment, sent: PaidReceipt
+        self, chain: Chain, prepared: PreparedPayment, sent: PaidReceipt, counted: Counted
     ) -> PaidReceipt:
         try:
             chain.wait(str(sent.tx_hash), "the payment", self._patience)
         except TransactionReverted:
+            self._forget(counted)
             if chain.is_paid(prepared.executor, prepared.session_key):
                 return _paid_before(sent)
-            self._limits.store.release(prepared.session_id)
             raise
         except ChainError as failure:
             raise _pending(sent, failure.message) from failure
