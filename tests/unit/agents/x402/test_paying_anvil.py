@@ -6,10 +6,13 @@ import asyncio
 import copy
 import os
 
+import httpx
 import pytest
 
+from gstable_server.agents.x402 import operations
 from gstable_server.chain.keys import address_of_key, sign_digest
 from gstable_server.chain.orders import approve_call
+from gstable_server.chain.rpc import Rpc
 from gstable_server.chain.signed_transfers import Flaw, Method, SignedTransfer, as_chain_takes_it
 from gstable_server.kernel.address import Address
 from gstable_server.sessions.paying import RELAYS_MAX
@@ -163,6 +166,46 @@ async def test_what_is_not_sent_yet_is_taken_back_once_the_session_is_paid(till:
         rows = await tx.fetch("SELECT state, tx_hash FROM executor_intents")
     assert [(row["state"], row["tx_hash"]) for row in rows] == [("withdrawn", None)]
     assert (await till.ask(path)).status_code == 200
+
+
+async def test_a_slow_repetition_finds_what_was_settled_in_the_meantime(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await till.link()
+    payload = await till.sign(path)
+    settled: list[httpx.Response] = []
+
+    async def slow(rpc: Rpc, transfer: SignedTransfer) -> SignedTransfer | Flaw:
+        # Before the chain answers, the same request is made again, and its transfer is mined.
+        monkeypatch.undo()
+        settled.append(await till.settled(path, payload))
+        return await as_chain_takes_it(rpc, transfer)
+
+    monkeypatch.setattr(operations, "as_chain_takes_it", slow)
+    answer = await till.pay(path, payload)
+    assert (answer.status_code, answer.json()["sessionId"]) == (
+        200,
+        payload["accepted"]["extra"]["session"]["id"],
+    )
+    first = read(settled[0], "PAYMENT-RESPONSE")
+    assert first["success"] is True
+    assert read(answer, "PAYMENT-RESPONSE") == first
+
+
+async def test_who_has_paid_a_link_otherwise_is_not_asked_to_pay_another_session(
+    till: Till,
+) -> None:
+    path = await till.link()
+    payload = await till.sign(path)
+    answer = await till.pay(path, payload)
+    assert answer.status_code == 202
+    view = await till.view(f"/x402/session/{answer.json()['sessionId']}")
+    await till.world.prepare(view)
+    await till.world.hear("seen", till.world.log(view, token=till.token("USDC")))
+    again = await till.pay(path, payload)
+    assert again.status_code == 402
+    assert read(again, "PAYMENT-REQUIRED")["error"] == "transaction_failed"
+    assert read(again, "PAYMENT-REQUIRED")["accepts"] == []
 
 
 async def test_a_payers_name_for_a_payment_is_used_once(till: Till) -> None:

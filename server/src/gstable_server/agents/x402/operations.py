@@ -175,19 +175,34 @@ async def pay(till: Till, resource: Resource, payment: Payment) -> Progress:
     when a chain gives no answer; nothing was changed then.
     """
     transfer = _transfer(till.desk, payment)
+    try:
+        taken = await _take(till, resource, payment, transfer)
+    except (Rejected, Refused):
+        # Sent twice at once, the second may fail for what the first has done in the meantime, and
+        # who has paid must not be asked to pay again.
+        async with till.db.read() as tx:
+            known = await _repeated(tx, resource, payment, transfer)
+        if known is None:
+            raise
+        taken = known
+    return await _waited(till, taken)
+
+
+async def _take(
+    till: Till, resource: Resource, payment: Payment, transfer: SignedTransfer
+) -> Taken:
     async with till.db.read() as tx:
         known = await _repeated(tx, resource, payment, transfer)
-        if known is None:
-            offered = await offer(tx, till.desk, resource, payment.accepted.announced)
-            if not offered.requirements:
-                raise Rejected(Reason.DUPLICATE)
-            check(payment, offered.requirements, tx.now)
-    if known is None:
-        ready = await as_chain_takes_it(till.chains[transfer.network.name], transfer)
-        if isinstance(ready, Flaw):
-            raise rejected_by_chain(ready, transfer.method)
-        known = await till.db.run(_stage, till.desk, resource, payment, ready)
-    return await _waited(till, known)
+        if known is not None:
+            return known
+        offered = await offer(tx, till.desk, resource, payment.accepted.announced)
+        if not offered.requirements:
+            raise Rejected(Reason.DUPLICATE)
+        check(payment, offered.requirements, tx.now)
+    ready = await as_chain_takes_it(till.chains[transfer.network.name], transfer)
+    if isinstance(ready, Flaw):
+        raise rejected_by_chain(ready, transfer.method)
+    return await till.db.run(_stage, till.desk, resource, payment, ready)
 
 
 def _transfer(desk: Desk, payment: Payment) -> SignedTransfer:

@@ -33,6 +33,7 @@ from gstable_server.kernel.money import MicroUsd
 from gstable_server.plumbing.json_text import encode_json
 from gstable_server.plumbing.limits import RateLimiter, address_subject
 from gstable_server.sessions import operations as sessions
+from gstable_server.sessions.model import Announced
 
 SIGNATURE = "payment-signature"
 PAYMENTS_PER_SECOND = 5
@@ -136,12 +137,17 @@ class _Door:
             raise Refused(Code.TOO_MANY_REQUESTS, retry_after=wait)
 
     async def _ask(
-        self, asked: _Asked, error: str, headers: Mapping[str, str] | None = None
+        self,
+        asked: _Asked,
+        error: str,
+        headers: Mapping[str, str] | None = None,
+        session: Announced | None = None,
     ) -> Response:
-        """402 with what is asked for; a session that is paid, or being paid, as it is."""
+        """402 with what is asked for; a session that is paid, or being paid, as it is. ``session``
+        is the one of a link that was asked for before, where it must not be another."""
         desk, resource = self._till.desk, asked.resource
         async with self._till.db.read() as tx:
-            found = await operations.offer(tx, desk, resource)
+            found = await operations.offer(tx, desk, resource, session)
             if not found.requirements and error == _ASK:
                 view = await sessions.view(tx, found.session.session_id)
                 receipt = wire.render_receipt(view, desk.public_url)
@@ -161,10 +167,13 @@ class _Door:
         desk, taken = self._till.desk, progress.taken
         response = wire.render_response(progress, desk.networks.network(taken.network))
         headers = {"PAYMENT-RESPONSE": wire.header_of(response)}
-        if progress.standing is Standing.FAILED:
-            return await self._ask(asked, Reason.FAILED.value, headers)
         async with self._till.db.read() as tx:
             view = await sessions.view(tx, taken.session_id)
+        if progress.standing is Standing.FAILED:
+            # Of a link the same session: somebody else may have sent the transfer, and then the
+            # buyer must not be asked to pay another one.
+            known = Announced(view.session.session_id, view.session.expires_at)
+            return await self._ask(asked, Reason.FAILED.value, headers, known)
         receipt = wire.render_receipt(view, desk.public_url)
         if progress.standing is Standing.PENDING:
             # Not 402: a client that has paid must not take it for a reason to pay again.
