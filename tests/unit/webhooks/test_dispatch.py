@@ -209,7 +209,7 @@ async def test_whk_17_results_of_an_endpoint_that_somebody_changes_keep_no_other
         await tell(database, tenant)
         async with database.begin() as tx:
             await tx.execute(
-                "SELECT FROM webhook_endpoints WHERE webhook_id = $1 FOR UPDATE",
+                "SELECT FROM webhook_endpoints WHERE webhook_id = $1 FOR NO KEY UPDATE",
                 changed.webhook_id,
             )
             assert await dispatcher.deliver_due() == 2

@@ -217,6 +217,6 @@ async def attempts_on(
 
 
 async def settle_stranded(tx: Tx) -> None:
-    """Hold or stop messages that were posted in the very moment in which their endpoint was
-    disabled or removed, or whose sender died then; for the timetable."""
-    await store_queue.settle_stranded(tx)
+    """Hold, stop or release messages that were posted in the very moment in which their endpoint
+    was disabled, removed or enabled, or whose sender died then; for the timetable."""
+    await store_queue.settle_stranded(tx, SPACING)

@@ -31,7 +31,9 @@ _REQUIRE = """
 SELECT * FROM webhook_endpoints
 WHERE merchant_id = $1 AND mode = $2 AND webhook_id = $3 AND removed_at IS NULL
 """
-_REQUIRE_LOCKED = _REQUIRE + "FOR UPDATE"
+# No key is changed under this lock. FOR UPDATE would make whoever posts a message to the endpoint,
+# and with it the letters of all merchants, wait for the end of a long backlog's transaction.
+_REQUIRE_LOCKED = _REQUIRE + "FOR NO KEY UPDATE"
 
 
 def _endpoint(row: Any, tenant: Tenant) -> Endpoint:
@@ -181,7 +183,7 @@ async def find_recipients(tx: Tx, tenant: Tenant, event_id: EventId, event_type:
         "SELECT webhook_id FROM webhook_endpoints e WHERE merchant_id = $1 AND mode = $2"
         " AND removed_at IS NULL AND (($4 = ANY(events) AND status <> 'inactive') OR EXISTS ("
         "SELECT FROM webhook_messages m WHERE m.webhook_id = e.webhook_id AND m.event_id = $3))"
-        " ORDER BY webhook_id FOR UPDATE",
+        " ORDER BY webhook_id FOR NO KEY UPDATE",
         tenant.merchant_id,
         tenant.mode,
         event_id,
@@ -190,45 +192,49 @@ async def find_recipients(tx: Tx, tenant: Tenant, event_id: EventId, event_type:
     return [row["webhook_id"] for row in rows]
 
 
+# What is under way is not sent beside itself: it begins a new round, which ``store_queue.record``
+# sees when the try fails.
+_AGAIN = """
+ON CONFLICT (webhook_id, event_id) DO UPDATE SET state = 'pending',
+    attempts_before_round = webhook_messages.attempts,
+    (next_attempt_at, leased_until) = (
+        SELECT CASE WHEN under_way THEN webhook_messages.next_attempt_at
+            ELSE excluded.next_attempt_at END,
+        CASE WHEN under_way THEN webhook_messages.leased_until END
+        FROM (SELECT webhook_messages.leased_until > statement_timestamp()) AS now (under_way))
+"""
+
+
+_POST = """
+INSERT INTO webhook_messages (webhook_id, event_id, state, next_attempt_at, created_at)
+SELECT webhook_id, $2, 'pending', CASE WHEN status = 'active' THEN $3::timestamptz END,
+    $3::timestamptz
+FROM webhook_endpoints WHERE webhook_id = ANY($1) ORDER BY webhook_id
+"""
+
+
 async def post_again(tx: Tx, webhook_ids: Sequence[str], event_id: EventId) -> None:
-    """Make the messages of an event to locked endpoints, old or new, due now. One that is under
-    way is left alone: it is being sent anyway."""
-    await tx.execute(
-        "INSERT INTO webhook_messages (webhook_id, event_id, state, next_attempt_at, created_at)"
-        " SELECT webhook_id, $2, 'pending', CASE WHEN status = 'active' THEN $3::timestamptz END,"
-        " $3::timestamptz"
-        " FROM webhook_endpoints WHERE webhook_id = ANY($1) ORDER BY webhook_id"
-        " ON CONFLICT (webhook_id, event_id) DO UPDATE SET state = 'pending',"
-        " next_attempt_at = excluded.next_attempt_at, leased_until = NULL,"
-        " attempts_before_round = webhook_messages.attempts"
-        " WHERE webhook_messages.leased_until IS NULL"
-        " OR webhook_messages.leased_until <= statement_timestamp()",
-        webhook_ids,
-        event_id,
-        tx.now,
-    )
+    """Make the messages of an event to locked endpoints, old or new, due now; one that is under
+    way, as soon as that try has failed."""
+    await tx.execute(_POST + _AGAIN, webhook_ids, event_id, tx.now)
 
 
-_POST_RANGE_AGAIN = """
+# What the relay has yet to post is left to it: it would wait for the end of a long range.
+_POST_RANGE = """
 WITH chosen AS (
     SELECT v.event_id, row_number() OVER (ORDER BY v.sequence) - 1 AS place
     FROM events v
     WHERE v.merchant_id = $1 AND v.mode = $2 AND v.occurred_at >= $5 AND v.occurred_at < $6
     AND (v.type = ANY($4) OR EXISTS (
         SELECT FROM webhook_messages m WHERE m.webhook_id = $3 AND m.event_id = v.event_id))
+    AND NOT EXISTS (SELECT FROM outbox o WHERE o.sequence = v.sequence)
 ), posted AS (
     INSERT INTO webhook_messages (webhook_id, event_id, state, next_attempt_at, created_at)
     SELECT $3, event_id, 'pending',
         CASE WHEN $8 THEN $7::timestamptz + place * $9::interval END, $7::timestamptz
     FROM chosen ORDER BY place
-    ON CONFLICT (webhook_id, event_id) DO UPDATE SET state = 'pending',
-        next_attempt_at = excluded.next_attempt_at, leased_until = NULL,
-        attempts_before_round = webhook_messages.attempts
-    WHERE webhook_messages.leased_until IS NULL
-        OR webhook_messages.leased_until <= statement_timestamp()
-)
-SELECT count(*) FROM chosen
 """
+_COUNT_RANGE = ") SELECT count(*) FROM chosen"
 
 
 async def post_range_again(
@@ -237,7 +243,7 @@ async def post_range_again(
     """Make the messages of all events of a time to a locked endpoint due, ``spacing`` apart; how
     many there are."""
     number: int = await tx.fetchval(
-        _POST_RANGE_AGAIN,
+        _POST_RANGE + _AGAIN + _COUNT_RANGE,
         endpoint.tenant.merchant_id,
         endpoint.tenant.mode,
         endpoint.webhook_id,

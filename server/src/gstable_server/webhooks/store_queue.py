@@ -33,6 +33,9 @@ CHANNEL = "gstable_webhooks"
 AT_ONCE = 2_000
 """Messages that one transaction takes off the schedule."""
 
+RELEASED_AT_ONCE = 20_000
+"""Messages that one statement puts on the schedule."""
+
 # Endpoints with scheduled messages are lanes, visited one after the other from a cursor on: a
 # backlog of one costs the others nothing, and nothing is read behind the last message taken. Of a
 # lane only the first so many due messages may be under way, whoever sends them, which makes the
@@ -164,7 +167,7 @@ WITH wanted AS (
     WHERE webhook_id = ANY($1) AND (failures > 0 OR webhook_id = ANY($2))
 ), locked AS (
     SELECT * FROM webhook_endpoints WHERE webhook_id IN (SELECT webhook_id FROM wanted)
-    ORDER BY webhook_id FOR UPDATE SKIP LOCKED
+    ORDER BY webhook_id FOR NO KEY UPDATE SKIP LOCKED
 )
 SELECT wanted.webhook_id AS wanted_id, locked.* FROM wanted LEFT JOIN locked USING (webhook_id)
 """
@@ -226,12 +229,17 @@ class Result:
 
 
 # A failure moves the message only under its own lease: when that has passed, another sender may be
-# at it, and decides. A success always counts.
+# at it, and decides. A success always counts. Where a new round began while the try was under way,
+# a failure says nothing of it, and its first try is due.
 _MOVE = """
-UPDATE webhook_messages m SET state = r.state, next_attempt_at = r.next_attempt_at,
+UPDATE webhook_messages m SET (state, next_attempt_at) = (
+        SELECT CASE WHEN due THEN 'pending' ELSE r.state END,
+            CASE WHEN due THEN $6 ELSE r.next_attempt_at END
+        FROM (SELECT m.attempts - m.attempts_before_round < r.round_attempts
+            AND (r.state = 'exhausted' OR r.next_attempt_at IS NOT NULL)) AS round (due)),
     attempts = m.attempts + 1, leased_until = NULL
-FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::timestamptz[])
-    AS r (message_number, leased_until, state, next_attempt_at)
+FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::timestamptz[], $5::integer[])
+    AS r (message_number, leased_until, state, next_attempt_at, round_attempts)
 WHERE m.message_number = r.message_number AND m.state = 'pending'
 AND (m.leased_until = r.leased_until OR r.state = 'delivered')
 """
@@ -253,6 +261,8 @@ async def record(tx: Tx, results: Sequence[Result]) -> None:
         [result.delivery.leased_until for result in results],
         [result.state for result in results],
         [result.next_attempt_at for result in results],
+        [result.delivery.round_attempts for result in results],
+        tx.now,
     )
     await tx.execute(
         _INSERT_ATTEMPTS,
@@ -294,40 +304,56 @@ async def stop(tx: Tx, webhook_id: str) -> None:
     )
 
 
-async def release(tx: Tx, webhook_id: str, spacing: timedelta) -> None:
-    """Put the pending messages of a locked, active endpoint on the schedule again, the oldest
-    first and ``spacing`` apart, each with all its tries."""
-    await tx.execute(
-        "UPDATE webhook_messages m"
-        " SET next_attempt_at = $2::timestamptz + queue.place * $3::interval,"
-        " attempts_before_round = attempts, leased_until = NULL"
-        " FROM (SELECT message_number, row_number() OVER (ORDER BY message_number) - 1 AS place"
-        " FROM webhook_messages WHERE webhook_id = $1 AND state = 'pending'"
-        " AND (leased_until IS NULL OR leased_until <= statement_timestamp())) queue"
-        " WHERE m.message_number = queue.message_number",
-        webhook_id,
-        tx.now,
-        spacing,
-    )
+_RELEASE = """
+UPDATE webhook_messages m SET attempts_before_round = attempts,
+    (next_attempt_at, leased_until) = (
+        SELECT CASE WHEN under_way THEN m.next_attempt_at
+            ELSE queue.first_at + queue.place * $3::interval END,
+        CASE WHEN under_way THEN m.leased_until END
+        FROM (SELECT m.leased_until > statement_timestamp()) AS now (under_way))
+FROM (
+    SELECT message_number, row_number() OVER (ORDER BY message_number) - 1 AS place,
+        greatest($2::timestamptz, (SELECT max(next_attempt_at) + $3 FROM webhook_messages
+            WHERE $4 AND webhook_id = $1 AND next_attempt_at IS NOT NULL
+            AND attempts = attempts_before_round)) AS first_at
+    FROM webhook_messages WHERE webhook_id = $1 AND state = 'pending'
+    AND (next_attempt_at IS NULL OR NOT $4)
+    ORDER BY message_number LIMIT $5
+) queue WHERE m.message_number = queue.message_number
+"""
+
+
+async def release(tx: Tx, webhook_id: str, spacing: timedelta, *, only_held: bool = False) -> None:
+    """Put pending messages of a locked, active endpoint on the schedule again, the oldest first
+    and ``spacing`` apart, each with all its tries. ``RELEASED_AT_ONCE`` of them: a statement has
+    its time, and ``settle_stranded`` comes by for the rest. ``only_held``: behind those that are
+    waiting for their first try already."""
+    await tx.execute(_RELEASE, webhook_id, tx.now, spacing, only_held, RELEASED_AT_ONCE)
     await wake(tx)
 
 
-# A message may be posted in the moment in which its endpoint is disabled or removed, a sender may
-# die while that happens, and a backlog may be too long to be held at once: such messages are on the
-# schedule of an endpoint that nobody sends to.
+# A message may be posted in the moment in which its endpoint is enabled, disabled or removed, a
+# sender may die while that happens, and a backlog may be too long to be moved at once: such
+# messages are on the schedule of an endpoint that nobody sends to, or on nobody's.
 _STRANDED = """
-SELECT e.webhook_id, e.removed_at FROM webhook_endpoints e
-WHERE (e.removed_at IS NOT NULL AND EXISTS (
+SELECT e.webhook_id, e.status, e.removed_at FROM webhook_endpoints e
+WHERE ((e.removed_at IS NOT NULL OR e.status = 'active') AND EXISTS (
     SELECT FROM webhook_messages m WHERE m.webhook_id = e.webhook_id
     AND m.next_attempt_at IS NULL AND m.state = 'pending'))
 OR ((e.removed_at IS NOT NULL OR e.status <> 'active') AND EXISTS (
     SELECT FROM webhook_messages m WHERE m.webhook_id = e.webhook_id
     AND m.next_attempt_at IS NOT NULL))
-ORDER BY e.webhook_id FOR UPDATE OF e SKIP LOCKED
+ORDER BY e.webhook_id FOR NO KEY UPDATE OF e SKIP LOCKED
 """
 
 
-async def settle_stranded(tx: Tx) -> None:
-    """Hold or stop what is scheduled for endpoints that are not active."""
+async def settle_stranded(tx: Tx, spacing: timedelta) -> None:
+    """Hold or stop what is scheduled for endpoints that are not active, and release what is held
+    for those that are."""
     for row in await tx.fetch(_STRANDED):
-        await (stop if row["removed_at"] else hold)(tx, row["webhook_id"])
+        if row["removed_at"]:
+            await stop(tx, row["webhook_id"])
+        elif row["status"] == EndpointStatus.ACTIVE:
+            await release(tx, row["webhook_id"], spacing, only_held=True)
+        else:
+            await hold(tx, row["webhook_id"])
