@@ -56,6 +56,15 @@ def test_a_page_and_all_of_them(platform: Platform) -> None:
     assert "evt_1" in typed("events", "list", "--all").stdout
 
 
+def test_a_payload_cannot_steer_the_terminal(platform: Platform) -> None:
+    written = {"sessionData": {"payerEmail": "\x1b]0;x\x07\x9b31mé\u202ec"}}
+    platform.answers["/event/detail/evt_1"] = {**EVENT, "payload": written}
+    platform.answers["/event/deliveries/evt_1"] = {"deliveries": []}
+    shown = typed("events", "show", "evt_1").stdout
+    assert "\ufffd31mé\ufffdc" in shown
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(shown)
+
+
 def test_an_event_is_shown_with_its_deliveries(platform: Platform) -> None:
     platform.answers["/event/detail/evt_1"] = EVENT
     platform.answers["/event/deliveries/evt_1"] = {"deliveries": [DELIVERY]}
@@ -158,3 +167,16 @@ def test_logs_are_followed_from_the_last_one_on(platform: Platform) -> None:
     assert objects(typed("logs", "tail", "-n", "1", "--json")) == [ENTRY]
     lines = printed(typed("logs", "tail", "-n", "1", "--follow", "--json"))
     assert lines == [ENTRY, later]
+
+
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_a_key_that_was_given_to_listen_is_not_printed(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, as_json: tuple[str, ...]
+) -> None:
+    platform.answers |= {"/event/feed/start/100": feed("c0"), "/event/feed/c0/100": STOP}
+    words = ("listen", "--forward-to", "http://127.0.0.1:1/", *as_json)
+    assert "wkk_" in typed(*words).stdout
+    monkeypatch.setenv("GSTABLE_LISTEN_SECRET", "wkk_of_the_shop")
+    given = typed(*words)
+    assert "http://127.0.0.1:1/" in given.stdout
+    assert "wkk_" not in given.output

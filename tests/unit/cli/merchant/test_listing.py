@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gstable import Response
 from tests.unit.cli.merchant.support import Platform, away, objects, typed
 from tests.unit.sdk import samples
 
@@ -114,6 +115,20 @@ def test_what_a_payer_wrote_cannot_steer_the_terminal(platform: Platform) -> Non
     shown = typed("sessions", "show", "sess_1").stdout
     assert "\ufffd]0;x\ufffd[bold]a@b\ufffdc" in shown
     assert "\x1b" not in shown
+
+
+def test_what_a_payer_wrote_cannot_steer_the_terminal_in_json(platform: Platform) -> None:
+    session = {**samples.SESSION, "payerEmail": "\x9b31mé\u202ec", "status": "paid"}
+    platform.answers["/session/sess_1"] = {"session": session, "transaction": None}
+    result = typed("sessions", "show", "sess_1", "--json")
+    assert r"\u009b31mé\u202ec" in result.stdout
+    [found] = objects(result)
+    assert found["session"]["payerEmail"] == "\x9b31mé\u202ec"
+    refusal = Response.envelope(code=400301, message="no\x1b[2J such \x9b1m thing", status=404)
+    platform.answers["/session/sess_1"] = refusal
+    assert typed("sessions", "show", "sess_1").stderr == (
+        "gstable: [400301] no\ufffd[2J such \ufffd1m thing\n"
+    )
 
 
 def test_a_refusal_is_one_line(platform: Platform) -> None:

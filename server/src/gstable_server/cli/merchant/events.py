@@ -11,6 +11,7 @@ from gstable_server.cli.merchant.connection import open_client
 from gstable_server.cli.merchant.following import follow
 from gstable_server.cli.merchant.output import (
     Column,
+    clean,
     console,
     print_details,
     print_json,
@@ -82,7 +83,7 @@ async def show_one(event_id: str, *, as_json: bool) -> None:
         print_json({**wire(event), "deliveries": wire(deliveries)})
         return
     print_line((event.event_id, "bold"), (event.event_type, "bold"), (event.occurrence, "dim"))
-    console().print_json(json.dumps(wire(event.payload)), indent=2)
+    console().print_json(clean(json.dumps(wire(event.payload), ensure_ascii=False)), indent=2)
     for delivery in deliveries:
         print_details(delivery)
 

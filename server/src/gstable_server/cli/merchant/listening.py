@@ -50,12 +50,13 @@ async def listen(url: str, patterns: Sequence[str], secret: str | None, *, as_js
     a developer wants to see is the answer. While GStable's server is away nothing is lost: its
     feed goes on from where it was. What happens while nobody listens is not forwarded later.
     """
+    fresh = None
     if secret is None:
-        secret = KEY_PREFIX + SystemIdMint().token(KEY_RANDOM_LENGTH)
+        secret = fresh = KEY_PREFIX + SystemIdMint().token(KEY_RANDOM_LENGTH)
     timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
     async with open_client() as client, aiohttp.ClientSession(timeout=timeout) as http:
         cursor = (await client.event.feed("start")).cursor
-        _show_start(url, secret, as_json=as_json)
+        _show_start(url, fresh, as_json=as_json)
         forwarder = Forwarder(http, url, secret)
         async for event in feed(client, cursor):
             if is_wanted(event, patterns):
@@ -135,12 +136,13 @@ def letter(event: Event) -> bytes:
     )
 
 
-def _show_start(url: str, secret: str, *, as_json: bool) -> None:
+def _show_start(url: str, fresh: str | None, *, as_json: bool) -> None:
+    """``fresh``: the key that was made for this time; one that was given is not repeated."""
     if as_json:
-        print_json({"forwardTo": url, "secret": secret})
+        print_json({"forwardTo": url, "secret": fresh})
         return
     print_line(("Forwarding to", "bold"), (url, ""))
-    print_line(("Signed with", "bold"), (secret, ""))
+    print_line(("Signed with", "bold"), (fresh or "the key that was given", ""))
     print_line(("Ctrl-C ends it.", "dim"))
 
 

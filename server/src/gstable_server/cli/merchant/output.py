@@ -81,8 +81,9 @@ def wire_name(name: str) -> str:
 
 
 def print_json(value: Any) -> None:
-    """One object on one line."""
-    print(json.dumps(wire(value), ensure_ascii=False), flush=True)
+    """One object on one line; what could steer a terminal is escaped, as JSON allows."""
+    text = json.dumps(wire(value), ensure_ascii=False)
+    print(_UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text), flush=True)
 
 
 def tell(text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Coroutine, Iterator
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, NoReturn
@@ -14,6 +13,8 @@ from gstable_server.webhooks.model import EVENT_TYPES
 
 PANEL = "Your shop, with the key of GSTABLE_API_KEY"
 INTERRUPTED = 130
+SIGNED_WITH = "GSTABLE_LISTEN_SECRET"
+"""What is typed is seen by everybody on the machine, and kept by the shell."""
 OTHER_EVENTS = ("webhook.test", "webhook.paused", "webhook.disabled")
 """What is told without being subscribed to."""
 _AGO = re.compile(r"([1-9][0-9]{0,5})([smhd])")
@@ -185,7 +186,8 @@ def listen(
     forward_to: Annotated[str, typer.Option(metavar="URL", help="your server's webhook address")],
     names: EventNames = "",
     secret: Annotated[
-        str | None, typer.Option(help="sign with this wkk_… key instead of a new one")
+        str | None,
+        typer.Option(envvar=SIGNED_WITH, help="sign with this wkk_… key, not with a new one"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -249,11 +251,12 @@ def _do(work: Coroutine[Any, Any, None], *, endless: bool = False) -> None:
 
     from gstable import GStableError
     from gstable_server.cli.merchant.connection import MerchantFailed, in_words
+    from gstable_server.cli.merchant.output import tell
 
     try:
         asyncio.run(work)
     except (GStableError, MerchantFailed) as failure:
-        print(f"gstable: {in_words(failure)}", file=sys.stderr)
+        tell(in_words(failure))
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         raise typer.Exit(0 if endless else INTERRUPTED) from None
