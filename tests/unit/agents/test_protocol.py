@@ -193,6 +193,29 @@ async def test_a_merchants_session_is_paid_with_any_token(agent: Agent) -> None:
     assert len(resumed["aiView"]["completePaymentSessionGuide"]["supportedPaymentTokens"]) == 7
 
 
+async def test_a_stranger_does_not_change_where_a_payers_letters_go(agent: Agent) -> None:
+    made = await agent.merchant.data(
+        "/session/checkout/create",
+        {
+            "accountId": agent.world.account.account_id,
+            "settlementToken": "polygon::usdc",
+            "lineItems": [one_time()],
+        },
+    )
+    await agent.prepared(made)
+    # Whoever knows a session's id can sign for it with a wallet of their own.
+    agent.key = b"\x33" * 32
+    body = agent.signed(PREPARE, agent.preparation(made, payerEmail="thief@example.com"))
+    assert await agent.refusal(TO_PREPARE, body) == (
+        400101,
+        "Invalid field format: message.payerEmail was given for this session already, "
+        "and is another one",
+    )
+    await agent.prepared(made, payerEmail="")
+    view = await agent.merchant.data(f"/session/{made['sessionId']}")
+    assert view["session"]["payerEmail"] == "agent@example.com"
+
+
 async def test_the_stages_follow_the_payment(agent: Agent) -> None:
     created = await agent.session(await agent.link())
     await agent.prepared(created)

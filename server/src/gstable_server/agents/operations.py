@@ -261,8 +261,9 @@ async def _payment_terms(tx: Tx, agency: Agency, request: Prepare) -> tuple[Netw
     network, token = _paid_with(agency.desk, authorization, session.tenant.mode)
     paying.require_preset(session, authorization.payer, token.token_id)
     routing.require_option(paying.options(agency.desk, session, tx.now), token.token_id)
-    email = request.payer_email or session.payer_email
-    sessions.check_email(email, required=session.payer_email_required, field="message.payerEmail")
+    field = "message.payerEmail"
+    email = paying.proven_email(session, request.payer_email or None, field)
+    sessions.check_email(email, required=session.payer_email_required, field=field)
     _require_time(authorization, tx.now)
     return network, token
 

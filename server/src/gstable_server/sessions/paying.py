@@ -121,7 +121,8 @@ async def prepare_proven(
     code, and who then approves and pays by themselves."""
     session = await _held(tx, session_id)
     check_payable(session, tx.now)
-    return await _prepared(tx, desk, session, token_id, payer, payer_email, Way.APPROVE)
+    email = proven_email(session, payer_email)
+    return await _prepared(tx, desk, session, token_id, payer, email, Way.APPROVE)
 
 
 async def _prepared(
@@ -158,6 +159,18 @@ def require_preset(session: Session, payer: Address, token_id: str) -> None:
     if preset.token_id != token_id:
         detail = f"this session is paid with {preset.token_id}; another token needs a new session"
         raise Refused(Code.SESSION_PAYER_MISMATCH, detail)
+
+
+def proven_email(session: Session, email: str | None, field: str = "payerEmail") -> str | None:
+    """The session's e-mail address, for somebody without its client code who names ``email``.
+
+    Refuses with 400101 to replace one that is there already: whoever knows a session's id could
+    else have sent to them what another payer buys. The payer that it was opened for may.
+    """
+    known = session.payer_email
+    if session.preset is None and known is not None and email not in {None, known}:
+        raise invalid_field(field, "was given for this session already, and is another one")
+    return email or known
 
 
 async def last_prepared(tx: Tx, desk: Desk, session: Session) -> SignedOrder | None:

@@ -94,6 +94,19 @@ async def test_what_cannot_be_paid_is_no_402(till: Till) -> None:
     assert (await till.ask(f"{email}?payerEmail=a%40example.com")).status_code == 402
 
 
+async def test_a_stranger_does_not_change_where_a_payers_letters_go(till: Till) -> None:
+    path = await till.session()
+    async with till.db.begin() as tx:
+        await tx.execute("UPDATE sessions SET payer_email = 'payer@example.com'")
+    for email, expected in (("thief", 400), ("payer", 402)):
+        answer = await till.ask(f"{path}?payerEmail={email}%40example.com")
+        assert answer.status_code == expected, answer.text
+    payload = await till.sign(path)
+    assert (await till.pay(f"{path}?payerEmail=thief%40example.com", payload)).status_code == 400
+    assert (await till.pay(path, payload)).status_code == 202
+    assert (await till.view(path)).session.payer_email == "payer@example.com"
+
+
 async def test_what_ends_too_soon_is_not_sold(till: Till) -> None:
     path = await till.session()
     async with till.db.begin() as tx:

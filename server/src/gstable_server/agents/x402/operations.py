@@ -98,9 +98,8 @@ async def offer(
     paying.check_payable(session, tx.now)
     if timeout_seconds(session, tx.now) < TIMEOUT_SECONDS_MIN:
         raise Refused(Code.SESSION_EXPIRED)
-    sessions.check_email(
-        resource.payer_email or session.payer_email, required=session.payer_email_required
-    )
+    email = paying.proven_email(session, resource.payer_email)
+    sessions.check_email(email, required=session.payer_email_required)
     if session.capture_method is CaptureMethod.MANUAL and resource.refund_to is None:
         # The hold's payer is the address, and what it gives back must not end at the merchant.
         raise invalid_field("refundTo", "is required: what is not captured goes there")
@@ -266,7 +265,7 @@ async def _stage(
         client_code=session.client_code,
         token_id=transfer.token.token_id,
         refund_to=resource.refund_to,
-        payer_email=resource.payer_email,
+        payer_email=paying.proven_email(session, resource.payer_email),
     )
     if view.deposit.address != transfer.receiver:
         raise rejected(Reason.RECIPIENT, transfer.method)
