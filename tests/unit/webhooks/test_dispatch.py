@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -88,6 +88,26 @@ async def test_whk_17_endpoints_that_hang_keep_no_others_waiting(
         async with sending(database, http, pace):
             await until(lambda: len(healthy.letters) == 40)
         assert 4 <= len(hanging.letters) <= 4 * 2
+
+
+async def test_whk_17_endpoints_that_answer_slowly_cannot_fill_the_places_aside(
+    database: Database, http: GuardedClient
+) -> None:
+    """Each answers its first letter at once, and so may have several under way."""
+    pace = Pace(concurrency=4, patience_seconds=0.05, timeout_seconds=30, drain_seconds=0)
+    async with AsyncExitStack() as stack:
+        slow = [await stack.enter_async_context(receiving(status(200), hang)) for _ in range(6)]
+        healthy = await stack.enter_async_context(receiving())
+        tenant = await new_tenant(database)
+        for receiver in slow:
+            endpoint = await new_endpoint(database, tenant, receiver.url)
+            await queue(database, endpoint.webhook_id, tenant, 20)
+        endpoint = await new_endpoint(database, tenant, healthy.url)
+        async with sending(database, http, pace):
+            await until(lambda: sum(len(one.letters) for one in slow) >= 25)
+            await asyncio.sleep(0.3)
+            await queue(database, endpoint.webhook_id, tenant, 10)
+            await until(lambda: len(healthy.letters) == 10)
 
 
 async def test_whk_17_a_backlog_of_one_endpoint_lets_others_through(database: Database) -> None:

@@ -167,7 +167,7 @@ class Dispatcher:
             share=self._share,
             per_endpoint=self._pace.per_endpoint,
             lease=self._pace.lease,
-            except_for=[one for one in self._under_way if one not in self._trusted],
+            except_for=self._busy(),
             answering_only=len(self._waiting) >= self._pace.waiting_max,
         )
         async with self._db.read() as tx:
@@ -179,6 +179,14 @@ class Dispatcher:
             self._cursor = max(each.webhook_id for each in claimed)
             self._share = SHARE_FIRST
         return sorted(claimed, key=lambda each: each.message_number)
+
+    def _busy(self) -> list[str]:
+        """The endpoints that get nothing more now: something is under way to them, and they have
+        not answered yet, or they are slow while half of the places aside are taken."""
+        slow = set[str]()
+        if len(self._waiting) >= self._pace.waiting_max // 2:
+            slow = {each.webhook_id for each in self._waiting}
+        return [one for one in self._under_way if one not in self._trusted or one in slow]
 
     async def _wake_at(self, stop: asyncio.Event) -> None:
         await stop.wait()
