@@ -3,8 +3,8 @@
 The feed is in the order of (writing transaction, sequence) and ends before the oldest transaction
 that is still open. Whatever commits later was written by that transaction or a younger one, so it
 stands behind every position that was given out: an event that commits late is late, never
-skipped. Transaction numbers belong to a cluster of PostgreSQL and do not travel with a dump: see Backup in
-docs/guide/operate.md.
+skipped. Transaction numbers belong to a cluster of PostgreSQL and do not travel with a dump: see
+Backup in docs/guide/operate.md.
 """
 
 from __future__ import annotations
