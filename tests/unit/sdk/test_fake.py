@@ -299,6 +299,24 @@ def test_an_endpoint_that_only_fails_is_paused(fake: FakeGStable, client: Client
     assert client.webhook.detail(endpoint.webhook_id).status == "paused"
 
 
+def test_an_endpoint_that_fails_a_hundred_times_in_a_day_is_paused_and_enable_begins_anew(
+    fake: FakeGStable, client: Client
+) -> None:
+    inbox = Inbox(*[500] * 101)
+    fake.deliver_to(inbox)
+    endpoint = register(client, "product.created")
+    for _ in range(12):
+        client.product.create(name="Tea", common_prices=[1])
+    for seconds in (1, 10, 30, 120, 600, 1800, 7200):
+        fake.clock.advance(seconds)
+    assert client.webhook.detail(endpoint.webhook_id).status == "active"
+    fake.clock.advance(86_400)
+    assert client.webhook.detail(endpoint.webhook_id).status == "paused"
+    tried = len(inbox.got)
+    client.webhook.enable(endpoint.webhook_id)
+    assert len(inbox.got) == tried + 12
+
+
 def test_both_keys_sign_while_one_is_changed(fake: FakeGStable, client: Client) -> None:
     inbox = Inbox()
     fake.deliver_to(inbox)

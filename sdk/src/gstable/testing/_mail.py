@@ -24,18 +24,22 @@ from gstable.testing._world import World, packed
 WAITS_SECONDS = (1, 10, 30, 120, 600, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Before each try but the first, from the one before. The platform varies them by a tenth."""
 PAUSE_AFTER_SECONDS = 5 * 86_400
+PAUSE_AFTER_FAILURES = 100
+PAUSE_FAILURES_OVER_SECONDS = 86_400
 GONE = 410
 SNIPPET_CHARACTERS = 1000
 
 
 @dataclass
 class Endpoint:
-    """`shown` is what the wire shows. `failing_since`: Unix seconds of the first failure."""
+    """`shown` is what the wire shows. `failing_since`: Unix seconds of the first of `failures`
+    without a success in between."""
 
     shown: dict[str, object]
     previous_key: str = ""
     previous_until: int = 0
     failing_since: int | None = None
+    failures: int = 0
 
     @property
     def webhook_id(self) -> str:
@@ -58,6 +62,18 @@ class Endpoint:
         """The keys that sign now, the current one first."""
         previous = [self.previous_key] if now < self.previous_until else []
         return [str(self.shown["key"]), *previous]
+
+    def forget_failures(self) -> None:
+        self.failing_since, self.failures = None, 0
+
+    def fails_too_long(self, now: int) -> bool:
+        """Count one more failure, and say whether deliveries are to be paused for it."""
+        if self.failing_since is None:
+            self.failing_since = now
+        self.failures += 1
+        lasting = now - self.failing_since
+        many = self.failures >= PAUSE_AFTER_FAILURES and lasting >= PAUSE_FAILURES_OVER_SECONDS
+        return many or lasting >= PAUSE_AFTER_SECONDS
 
 
 @dataclass(frozen=True)
@@ -136,6 +152,12 @@ class Mail:
                 return
         self.letters.append(Letter(event, endpoint, now))
 
+    def release(self, endpoint: Endpoint) -> None:
+        """What was held for an endpoint that was enabled is due, with a new round of tries."""
+        for letter in self.letters:
+            if letter.endpoint is endpoint and letter.state == "pending":
+                letter.due, letter.tries = self._world.clock.now, 0
+
     def stop(self, endpoint: Endpoint) -> None:
         """Give up what waits for an endpoint that was removed."""
         for letter in self.letters:
@@ -185,18 +207,18 @@ class Mail:
     def _judge(self, letter: Letter, status: int, now: int) -> None:
         endpoint = letter.endpoint
         if 200 <= status <= 299:
-            letter.state, endpoint.failing_since = "delivered", None
+            letter.state = "delivered"
+            endpoint.forget_failures()
             return
         letter.tries += 1
         if letter.tries > len(WAITS_SECONDS):
             letter.state = "exhausted"
         else:
             letter.due = now + WAITS_SECONDS[letter.tries - 1]
-        if endpoint.failing_since is None:
-            endpoint.failing_since = now
+        too_long = endpoint.fails_too_long(now)
         if status == GONE:
             self._stop_for_its_answers(endpoint, "inactive")
-        elif now - endpoint.failing_since >= PAUSE_AFTER_SECONDS:
+        elif too_long:
             self._stop_for_its_answers(endpoint, "paused")
 
     def _stop_for_its_answers(self, endpoint: Endpoint, status: str) -> None:

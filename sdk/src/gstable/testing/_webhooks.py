@@ -156,7 +156,9 @@ class Webhooks:
 
     def _enable(self, call: Call) -> object:
         endpoint = self.require(call.body["webhookId"])
-        endpoint.failing_since = None
+        endpoint.forget_failures()
+        if not endpoint.is_active:
+            self._mail.release(endpoint)
         answer = self._change(call, status="active")
         self._mail.deliver()
         return answer
