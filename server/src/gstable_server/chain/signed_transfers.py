@@ -202,13 +202,19 @@ async def as_chain_takes_it(rpc: Rpc, transfer: SignedTransfer) -> SignedTransfe
     return known
 
 
+async def balance_of(rpc: Rpc, transfer: SignedTransfer) -> int:
+    """What the payer has of the transfer's token, in atomic units. May raise ``Passing``."""
+    data = abi.call_data(abi.BALANCE_OF, abi.address_word(transfer.payer))
+    return await _number(rpc, transfer.token.address, data)
+
+
 async def _flaw(rpc: Rpc, transfer: SignedTransfer, refusal: NodeRefused) -> Flaw:
     """Why the call failed: what the chain says about the payer, then what the contract said."""
     payer = abi.address_word(transfer.payer)
     token = transfer.token.address
     if await _is_used(rpc, transfer):
         return Flaw.NONCE_USED
-    if await _number(rpc, token, abi.call_data(abi.BALANCE_OF, payer)) < transfer.value:
+    if await balance_of(rpc, transfer) < transfer.value:
         return Flaw.BALANCE
     if transfer.method is Method.PERMIT2:
         assert transfer.network.permit2 is not None, "its call has needed it"

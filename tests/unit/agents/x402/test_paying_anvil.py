@@ -168,6 +168,22 @@ async def test_what_is_not_sent_yet_is_taken_back_once_the_session_is_paid(till:
     assert (await till.ask(path)).status_code == 200
 
 
+async def test_one_balance_is_not_promised_to_many_transfers(till: Till) -> None:
+    """Each would pass its rehearsal, and all but one would fail at our cost."""
+    poor = stranger()
+    wallet = Address(bytes.fromhex(poor.address[2:]))
+    await till.devnet.fund(NETWORK, wallet, "USDC", 15_000_000)
+    path = await till.link()
+    first, second = [await till.sign(path, account=poor) for _ in range(2)]
+    assert (await till.pay(path, first)).status_code == 202
+    assert await till.refused(path, second) == "invalid_exact_evm_insufficient_balance"
+    # Money that comes is for the next one, and what is over takes nothing any more.
+    await till.devnet.fund(NETWORK, wallet, "USDC", 4_000_000)
+    assert (await till.pay(path, second)).status_code == 202
+    for payload in (first, second):
+        assert (await till.settled(path, payload)).status_code == 200
+
+
 async def test_a_slow_repetition_finds_what_was_settled_in_the_meantime(
     till: Till, monkeypatch: pytest.MonkeyPatch
 ) -> None:

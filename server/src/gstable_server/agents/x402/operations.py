@@ -38,7 +38,12 @@ from gstable_server.chain.executor import operations as executor
 from gstable_server.chain.executor.model import Intent, Sender
 from gstable_server.chain.networks import Network, Token
 from gstable_server.chain.rpc import Rpc
-from gstable_server.chain.signed_transfers import Flaw, SignedTransfer, as_chain_takes_it
+from gstable_server.chain.signed_transfers import (
+    Flaw,
+    SignedTransfer,
+    as_chain_takes_it,
+    balance_of,
+)
 from gstable_server.kernel.clock import from_unix_seconds, unix_seconds
 from gstable_server.kernel.errors import Code, Refused, invalid_field
 from gstable_server.kernel.ids import LinkId, SessionId
@@ -59,6 +64,9 @@ from gstable_server.sessions.operations import Desk
 LOOK_SECONDS = 0.1
 WAIT_SECONDS = 4.0
 """How long an answer waits for the transfer to be mined: less than clients wait by default."""
+
+ON_THEIR_WAY_MAX = 16
+"""How many transfers of one payer in one token are taken before the first of them is mined."""
 
 OPEN = SessionState.INITIALIZED
 
@@ -201,7 +209,8 @@ async def _take(
     ready = await as_chain_takes_it(till.chains[transfer.network.name], transfer)
     if isinstance(ready, Flaw):
         raise rejected_by_chain(ready, transfer.method)
-    return await till.db.run(_stage, till.desk, resource, payment, ready)
+    balance = await balance_of(till.chains[transfer.network.name], transfer)
+    return await till.db.run(_stage, till.desk, resource, payment, ready, balance)
 
 
 def _transfer(desk: Desk, payment: Payment) -> SignedTransfer:
@@ -247,9 +256,15 @@ async def _repeated(
 
 
 async def _stage(
-    tx: Tx, desk: Desk, resource: Resource, payment: Payment, transfer: SignedTransfer
+    tx: Tx,
+    desk: Desk,
+    resource: Resource,
+    payment: Payment,
+    transfer: SignedTransfer,
+    balance: int,
 ) -> Taken:
-    """Open what has to be opened, and hand the transfer to the executor, once."""
+    """Open what has to be opened, and hand the transfer to the executor, once. ``balance``: what
+    the payer has."""
     announced = payment.accepted.announced if resource.link_id is not None else None
     session_id = announced.session_id if announced else resource.session_id
     assert session_id is not None, "its requirements were found"
@@ -273,6 +288,7 @@ async def _stage(
         raise Rejected(Reason.DUPLICATE)
     if view.missing(option) != transfer.value:
         raise rejected(Reason.VALUE, transfer.method)
+    await _require_covered(tx, transfer, balance)
     taken = Taken(
         digest=transfer.digest,
         session_id=session_id,
@@ -287,6 +303,20 @@ async def _stage(
         raise Rejected(Reason.IDENTIFIER)
     await _send(tx, taken, transfer, session)
     return taken
+
+
+async def _require_covered(tx: Tx, transfer: SignedTransfer, balance: int) -> None:
+    """Refuse a transfer that the payer's money does not cover beside those that are on their way:
+    each alone would pass its rehearsal, and all but the first would fail at our cost."""
+    await store.lock_payer(tx, transfer.payer)
+    newest = await store.newest_of_payer(
+        tx, transfer.payer, transfer.network.name, transfer.token.address, ON_THEIR_WAY_MAX
+    )
+    pending = [one for one in newest if (await _progress(tx, one)).standing is Standing.PENDING]
+    if len(pending) == ON_THEIR_WAY_MAX:
+        raise Refused(Code.TOO_MANY_REQUESTS, retry_after=1)
+    if sum(one.amount for one in pending) + transfer.value > balance:
+        raise rejected(Reason.BALANCE, transfer.method)
 
 
 async def _opened(

@@ -30,6 +30,28 @@ async def of_session(tx: Tx, session_id: SessionId) -> list[Taken]:
     return [_taken(row) for row in rows]
 
 
+async def lock_payer(tx: Tx, payer: Address) -> None:
+    """Let the payments of one payer be taken one after the other until the transaction ends."""
+    await tx.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('x402 payer ' || $1, 0))", payer.hex()
+    )
+
+
+async def newest_of_payer(
+    tx: Tx, payer: Address, network: str, token: Address, limit: int
+) -> list[Taken]:
+    """The payments that were last taken from a payer in one token."""
+    rows = await tx.fetch(
+        "SELECT * FROM x402_payments WHERE payer = $1 AND network = $2 AND token = $3 "
+        "ORDER BY sequence DESC LIMIT $4",
+        payer,
+        network,
+        token,
+        limit,
+    )
+    return [_taken(row) for row in rows]
+
+
 async def insert(tx: Tx, taken: Taken) -> bool:
     """Keep a payment; False when its payer gave another one the same identifier."""
     done = await tx.execute(
