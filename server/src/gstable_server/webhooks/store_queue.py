@@ -291,17 +291,23 @@ async def hold(tx: Tx, webhook_id: str) -> None:
     )
 
 
+# Held and scheduled ones apart, as each has its index: nothing is read of what was delivered.
+_STOP = """
+UPDATE webhook_messages SET state = 'stopped', next_attempt_at = NULL, leased_until = NULL
+WHERE message_number IN (
+    (SELECT message_number FROM webhook_messages
+     WHERE webhook_id = $1 AND state = 'pending' AND next_attempt_at IS NULL LIMIT $2)
+    UNION ALL
+    (SELECT message_number FROM webhook_messages
+     WHERE webhook_id = $1 AND next_attempt_at IS NOT NULL
+     AND (leased_until IS NULL OR leased_until <= statement_timestamp()) LIMIT $2)
+) AND (leased_until IS NULL OR leased_until <= statement_timestamp())
+"""
+
+
 async def stop(tx: Tx, webhook_id: str) -> None:
     """End pending messages of a locked, removed endpoint, as ``hold`` holds them."""
-    await tx.execute(
-        "UPDATE webhook_messages SET state = 'stopped', next_attempt_at = NULL,"
-        " leased_until = NULL WHERE message_number IN ("
-        "SELECT message_number FROM webhook_messages WHERE webhook_id = $1 AND state = 'pending'"
-        " AND (leased_until IS NULL OR leased_until <= statement_timestamp()) LIMIT $2)"
-        " AND (leased_until IS NULL OR leased_until <= statement_timestamp())",
-        webhook_id,
-        AT_ONCE,
-    )
+    await tx.execute(_STOP, webhook_id, AT_ONCE)
 
 
 _RELEASE = """
@@ -316,9 +322,14 @@ FROM (
         greatest($2::timestamptz, (SELECT max(next_attempt_at) + $3 FROM webhook_messages
             WHERE $4 AND webhook_id = $1 AND next_attempt_at IS NOT NULL
             AND attempts = attempts_before_round)) AS first_at
-    FROM webhook_messages WHERE webhook_id = $1 AND state = 'pending'
-    AND (next_attempt_at IS NULL OR NOT $4)
-    ORDER BY message_number LIMIT $5
+    FROM (
+        (SELECT message_number FROM webhook_messages
+         WHERE webhook_id = $1 AND state = 'pending' AND next_attempt_at IS NULL
+         ORDER BY message_number LIMIT $5)
+        UNION ALL
+        SELECT message_number FROM webhook_messages
+        WHERE webhook_id = $1 AND next_attempt_at IS NOT NULL AND NOT $4
+    ) pending ORDER BY message_number LIMIT $5
 ) queue WHERE m.message_number = queue.message_number
 """
 
