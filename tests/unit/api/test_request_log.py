@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NoReturn
 
+import asyncpg
 import pytest
 import structlog
 
@@ -201,6 +203,22 @@ async def test_rows_wait_while_the_database_is_away(database: Database, database
     kept.add(request(2))
     await kept.write()
     assert await numbers(database) == ["1", "2"]
+
+
+async def test_trouble_of_the_driver_ends_neither_the_writing_nor_the_readiness_check(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> NoReturn:
+        raise asyncpg.InternalClientError("got a result in an unknown state")
+
+    kept = RequestLog(database)
+    kept.add(request(1))
+    monkeypatch.setattr(database, "pool", SimpleNamespace(acquire=broken))
+    await kept.write()
+    assert not await database.answers(within_seconds=1)
+    monkeypatch.undo()
+    await kept.write()
+    assert await numbers(database) == ["1"]
 
 
 async def test_a_reader_misses_no_row_of_two_writers(database: Database) -> None:

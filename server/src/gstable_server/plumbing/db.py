@@ -26,6 +26,9 @@ R = TypeVar("R")
 
 ATTEMPTS = 3
 
+DRIVER_FAILED = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What the driver itself raises when a connection ends in the middle of something."""
+
 
 class Tx:
     """One open transaction. ``now`` is the same instant for the whole of it."""
@@ -123,7 +126,7 @@ class Database:
         try:
             async with asyncio.timeout(within_seconds), self.pool.acquire() as connection:
                 await connection.fetchval("SELECT 1")
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (OSError, asyncpg.PostgresError, *DRIVER_FAILED):
             return False
         return True
 

@@ -103,6 +103,7 @@ async def _act(stage: Stage, event: Event) -> None:
         Passing,
         PaymentFailed,
         RobotFailed,
+        TimeoutError,
         aiohttp.ClientError,
     ) as failure:
         log.warning("not played", session=session_id, scenario=scenario, reason=str(failure))
