@@ -139,7 +139,8 @@ def test(arguments: list[str]) -> int:
     if run_checks() != 0 or run_contracts([]) != 0:
         return complain("not testing what does not pass `./run check` and `./run contracts`")
     print("== pytest", flush=True)
-    become(["-m", "pytest", "-n", "2", "--dist", "loadgroup", *arguments])
+    # Three on two cores: tests with an installation wait more than they work.
+    become(["-m", "pytest", "-n", "3", "--dist", "loadgroup", *arguments])
 
 
 COMMANDS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
@@ -32,6 +33,10 @@ RELAYER_KEY = b"\x12" * 32
 SOLVER_KEY = b"\x13" * 32
 ATTESTOR_KEY = b"\x14" * 32
 CCTP_ATTESTER_KEY = b"\x15" * 32
+
+# A shell that runs the tests in the background has them and their children ignore Ctrl-C, which
+# is what some of the children are ended with.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import aiohttp
 import httpx2
 
 from gstable_server.accounts import operations as accounts
 from gstable_server.chain.checksum import to_checksum
-from gstable_server.cli.payer import Payer
+from gstable_server.cli.payer import Payer, open_http
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.tenant import Access, Mode, Tenant
 from gstable_server.plumbing.db import Database, Tx
@@ -121,6 +120,6 @@ def one_time_line(unit_price: int = 10_000_000, name: str = "Tea") -> dict[str, 
 
 async def pay(running: Running, payment_url: str) -> None:
     """Pay on the hosted page, from a wallet of the installation."""
-    async with aiohttp.ClientSession() as http:
+    async with open_http() as http:
         payer = Payer(http, running.base_url, running.networks, running.payer_keys[0])
         await payer.pay(payment_url, USDC)

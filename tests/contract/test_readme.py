@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-import aiohttp
 import pytest
 
 from gstable import Client
-from gstable_server.cli.payer import Payer
+from gstable_server.cli.payer import Payer, open_http
 from tests.contract.shapes import DETAIL, TRANSACTION, matches
 from tests.contract.support import open_wire
 from tests.running import Running, eventually
@@ -29,7 +28,7 @@ def example(repository: Path) -> str:
 
 def pay(running: Running, payment_url: str, token_id: str) -> None:
     async def visit() -> None:
-        async with aiohttp.ClientSession() as http:
+        async with open_http() as http:
             key = running.payer_keys[1]
             await Payer(http, running.base_url, running.networks, key).pay(payment_url, token_id)
 

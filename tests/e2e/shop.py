@@ -7,11 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import aiohttp
-
 from gstable import Client, SessionDetail
 from gstable_server.chain.checksum import address_from_text
-from gstable_server.cli.payer import Paid, Payer, token_balance
+from gstable_server.cli.payer import Paid, Payer, open_http, token_balance
 from gstable_server.routing.model import Way
 from tests.running import Running, eventually
 
@@ -76,7 +74,7 @@ class Shop:
         """The payer does something on the hosted pages."""
 
         async def visit() -> T:
-            async with aiohttp.ClientSession() as http:
+            async with open_http() as http:
                 key = self.running.payer_keys[self.payer_number]
                 return await action(Payer(http, self.running.base_url, self.running.networks, key))
 

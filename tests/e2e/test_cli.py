@@ -109,7 +109,10 @@ def started(complaints: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(20)
+            try:
+                process.wait(20)
+            finally:
+                process.kill()
 
 
 @pytest.mark.usefixtures("environment")

@@ -10,12 +10,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import aiohttp
 import asyncpg
 import pytest
 
 from gstable_server.chain.checksum import to_checksum
-from gstable_server.cli.payer import token_balance
+from gstable_server.cli.payer import open_http, token_balance
 from gstable_server.cli.routes import table
 from gstable_server.kernel.address import Address, address_from_hex
 from gstable_server.routing.model import Way
@@ -55,7 +54,7 @@ def trades(busy: Running) -> dict[Cell, Trade | BaseException]:
     async def make() -> dict[Cell, Trade | BaseException]:
         made = await parties(busy, CELLS)
         async with (
-            aiohttp.ClientSession() as http,
+            open_http() as http,
             asyncpg.create_pool(busy.about["databaseUrl"], min_size=1, max_size=2) as book,
         ):
             market = Market(busy, http, book)

@@ -8,11 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import aiohttp
 import pytest
 from mcp import Client, StdioServerParameters
 
-from gstable_server.cli.payer import Payer
+from gstable_server.cli.payer import Payer, open_http
 from tests.contract.support import Merchant, new_merchant
 from tests.running import LOOK_SECONDS, WAIT_SECONDS, Running
 
@@ -71,7 +70,7 @@ async def a_host(running: Running, api_key: str | None = None) -> AsyncIterator[
 
 
 async def test_a_host_makes_a_link_and_a_session_and_sees_them_paid(running: Running) -> None:
-    async with a_host(running) as host, aiohttp.ClientSession() as http:
+    async with a_host(running) as host, open_http() as http:
         payer = Payer(http, running.base_url, running.networks, running.payer_keys[0])
         # Given a link for a product of the catalogue, and a session for something with a name
         product = (await host.tool("list_products"))["items"][0]

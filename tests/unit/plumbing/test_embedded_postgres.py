@@ -26,10 +26,8 @@ from gstable_server.plumbing.embedded_postgres import (
 )
 
 OWNER_SCRIPT = """
-import pathlib, signal, sys, time
+import pathlib, sys, time
 from gstable_server.plumbing.embedded_postgres import EmbeddedPostgres
-# A shell that runs the tests in the background has its children ignore the signal.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 server = EmbeddedPostgres.start(pathlib.Path(sys.argv[1]))
 print(server.pid, flush=True)
 time.sleep(120)

@@ -24,7 +24,7 @@ from gstable_server.chain.http_rpc import open_rpc
 from gstable_server.chain.keys import address_of_key, private_key_from_hex
 from gstable_server.chain.wallet import Wallet
 from gstable_server.cli.console_visit import create_account
-from gstable_server.cli.payer import Payer, token_balance
+from gstable_server.cli.payer import Payer, open_http, token_balance
 from gstable_server.cli.stack import ALL_IN_ONE, Stack, StackFailed, open_stack
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.tenant import Mode
@@ -72,7 +72,7 @@ async def run(*, as_json: bool) -> None:
     story = Story(Console(highlight=False, stderr=as_json), started)
     async with open_stack(0, None, ALL_IN_ONE) as stack:
         story.step("Everything is running", stack.base)
-        async with aiohttp.ClientSession() as http:
+        async with open_http() as http:
             result = await _sequence(stack, story, http)
     result["seconds"] = round(time.monotonic() - started, 1)
     story.console.print(

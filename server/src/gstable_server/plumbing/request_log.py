@@ -114,7 +114,10 @@ class RequestLog:
             await self.write()
 
     async def _write_always(self) -> None:
-        while True:  # bounded: by its task, which `kept` cancels
+        task = asyncio.current_task()
+        assert task is not None
+        # Asked, because a connection that is lost while it is given back hides the cancellation.
+        while not task.cancelling():
             await asyncio.sleep(PAUSE_SECONDS)
             await self.write()
 

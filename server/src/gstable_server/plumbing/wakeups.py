@@ -20,7 +20,10 @@ _LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Interna
 async def listen(db: Database, channel: str, heard: Callable[[], None]) -> None:
     """Call ``heard`` for every notification of ``channel``, and once whenever listening begins,
     until it is cancelled. Holds a connection of the pool; one that is lost is opened again."""
-    while True:  # bounded: by its cancellation, when the worker stops
+    task = asyncio.current_task()
+    assert task is not None
+    # Asked, because a connection that is lost while it is given back hides the cancellation.
+    while not task.cancelling():
         try:
             await _listen_once(db, channel, heard)
         except _LOST as failure:

@@ -21,7 +21,14 @@ from gstable_server.chain.networks_toml import load_networks
 from gstable_server.chain.rpc import NodeRefused
 from gstable_server.cli.merchant.connection import MerchantFailed, base_url
 from gstable_server.cli.merchant.output import print_json, print_line
-from gstable_server.cli.payer import Paid, Payer, PaymentFailed, Prepared, token_balance
+from gstable_server.cli.payer import (
+    Paid,
+    Payer,
+    PaymentFailed,
+    Prepared,
+    open_http,
+    token_balance,
+)
 from gstable_server.kernel.clock import from_unix_seconds, wire_time
 from gstable_server.kernel.errors import Passing, Refused
 from gstable_server.kernel.ids import LinkId, SessionId, id_or_none
@@ -31,7 +38,6 @@ from gstable_server.routing.model import Way
 
 PAYER_KEY = "GSTABLE_PAYER_KEY"
 NETWORKS_FILE = "GSTABLE_NETWORKS_FILE"
-TIMEOUT = aiohttp.ClientTimeout(total=30)
 LABEL_WIDTH = 9
 _OFFERED = re.compile(r'name="tokenId" value="([^"<>&]{1,64})"')
 _TARGET = re.compile(r"/(?:link|pay)/([A-Za-z0-9_]+)/?")
@@ -67,7 +73,7 @@ async def pay(order: Order, *, ask: bool, as_json: bool) -> None:
     """
     key, networks = _settings()
     try:
-        async with aiohttp.ClientSession(timeout=TIMEOUT) as http:
+        async with open_http() as http:
             base, address = _address(order.target)
             payer = Payer(http, base, networks, key)
             visit = _Visit(http, payer, networks, await _opened(payer, address, order))

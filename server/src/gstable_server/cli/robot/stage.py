@@ -14,7 +14,7 @@ from gstable import AsyncClient
 from gstable_server.chain.keys import private_key_from_hex
 from gstable_server.chain.networks import Networks
 from gstable_server.chain.networks_toml import load_networks
-from gstable_server.cli.payer import Payer
+from gstable_server.cli.payer import Payer, open_http
 
 API_KEY = "GSTABLE_API_KEY"
 BASE_URL = "GSTABLE_BASE_URL"
@@ -72,7 +72,7 @@ async def open_stage(environment: Mapping[str, str]) -> AsyncIterator[Stage]:
     networks = load_networks(Path(settings[NETWORKS_FILE]))
     base_url = settings.get(BASE_URL, DEFAULT_BASE_URL)
     async with (
-        aiohttp.ClientSession() as http,
+        open_http() as http,
         AsyncClient(settings[API_KEY], base_url=base_url) as client,
     ):
         yield Stage(
