@@ -75,8 +75,8 @@ def test_the_domain_has_three_members() -> None:
 def test_a_body_is_hashed_and_signed_as_published(
     authorization: Authorization, struct: object, hashes: tuple[str, ...]
 ) -> None:
-    assert authorization.struct is struct
     data = authorization.typed_data(OFFICIAL_DOMAIN)
+    assert data.struct is struct
     assert data.struct.type_hash.hex() == hashes[0]
     assert data.struct.hash(data.values).hex() == hashes[1]
     assert data.digest.hex() == hashes[2]

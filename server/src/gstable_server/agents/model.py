@@ -52,17 +52,19 @@ class Purpose(StrEnum):
     PREPARE = "prepare_payment"
 
 
+STRUCTS = {Purpose.CREATE_SESSION: CREATE_SESSION, Purpose.PREPARE: PREPARE}
+
+
 @dataclass(frozen=True, slots=True)
 class Authorization:
     """A message as it was signed, and what of it every message has.
 
     ``nonce`` has 32 bytes. ``expires_at``: the last second at which the message may be used; any
-    ``uint256``, because that is what is signed. ``values`` are the members of ``struct``.
+    ``uint256``, because that is what is signed. ``terms`` are the other members.
     """
 
     purpose: Purpose
-    struct: Struct
-    values: Mapping[str, Value]
+    terms: Mapping[str, Value]
     merchant_id: str
     payer: Address
     chain_id: int
@@ -74,7 +76,17 @@ class Authorization:
     def typed_data(self, domain_name: str) -> TypedData:
         """What the payer signed if they named that domain; it has these three members only."""
         domain = Domain(domain_name, DOMAIN_VERSION, self.chain_id)
-        return TypedData(domain, self.struct, self.values)
+        values: dict[str, Value] = {
+            "purpose": self.purpose.value,
+            "merchantId": self.merchant_id,
+            "payer": self.payer,
+            "paymentChainId": self.chain_id,
+            "paymentToken": self.token,
+            "authorizationNonce": self.nonce,
+            "authorizationExpiresAt": self.expires_at,
+            **self.terms,
+        }
+        return TypedData(domain, STRUCTS[self.purpose], values)
 
 
 @dataclass(frozen=True, slots=True)

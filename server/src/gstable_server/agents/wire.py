@@ -13,20 +13,16 @@ from pydantic import AfterValidator, BeforeValidator, StringConstraints
 from typing_extensions import TypedDict
 
 from gstable_server.agents.model import (
-    CREATE_SESSION,
-    PREPARE,
     Authorization,
     CreateSession,
     Prepare,
     Purpose,
 )
 from gstable_server.catalog.wire import AttributeJson
-from gstable_server.chain.typed_data import Value
+from gstable_server.chain.typed_data import SIGNATURE_BYTES_MAX, Value
 from gstable_server.kernel.address import address_from_hex
 from gstable_server.kernel.fields import Body, storable
 
-SIGNATURE_BYTES_MAX = 6 * 1024
-"""A signature of a contract wallet that is deployed with it (ERC-6492) has some kilobytes."""
 _UINT256_MAX = 2**256 - 1
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,77}")
 _BYTES32 = re.compile(r"0x[0-9a-fA-F]{64}")
@@ -94,25 +90,14 @@ class CreateSessionInput(Body):
     def parsed(self) -> CreateSession:
         """The same as our model has it."""
         message = self.message
-        values: dict[str, Value] = {
-            "purpose": message.purpose,
+        amount = int(message.amount)
+        terms: dict[str, Value] = {
             "linkId": message.link_id,
             "linkVersion": message.link_version,
-            "merchantId": message.merchant_id,
-            "amount": int(message.amount),
-            **_common(message),
+            "amount": amount,
         }
-        authorization = Authorization(
-            Purpose.CREATE_SESSION,
-            CREATE_SESSION,
-            values,
-            message.merchant_id,
-            signature=bytes.fromhex(self.signature[2:]),
-            **_parties(message),
-        )
-        return CreateSession(
-            message.link_id, message.link_version, int(message.amount), authorization
-        )
+        authorization = _authorization(message, terms, self.signature)
+        return CreateSession(message.link_id, message.link_version, amount, authorization)
 
 
 class PrepareMessage(Body):
@@ -139,43 +124,28 @@ class PrepareInput(Body):
     def parsed(self) -> Prepare:
         """The same as our model has it."""
         message = self.message
-        values: dict[str, Value] = {
-            "purpose": message.purpose,
+        terms: dict[str, Value] = {
             "sessionId": message.session_id,
-            "merchantId": message.merchant_id,
             "payerEmail": message.payer_email,
-            **_common(message),
         }
-        authorization = Authorization(
-            Purpose.PREPARE,
-            PREPARE,
-            values,
-            message.merchant_id,
-            signature=bytes.fromhex(self.signature[2:]),
-            **_parties(message),
-        )
+        authorization = _authorization(message, terms, self.signature)
         return Prepare(message.session_id, message.payer_email, authorization)
 
 
-def _common(message: CreateSessionMessage | PrepareMessage) -> dict[str, Value]:
-    """The members that both messages have, as they are hashed."""
-    return {
-        "payer": address_from_hex(message.payer),
-        "paymentChainId": int(message.payment_chain_id),
-        "paymentToken": address_from_hex(message.payment_token),
-        "authorizationNonce": bytes.fromhex(message.authorization_nonce[2:]),
-        "authorizationExpiresAt": int(message.authorization_expires_at),
-    }
-
-
-def _parties(message: CreateSessionMessage | PrepareMessage) -> dict[str, Any]:
-    return {
-        "payer": address_from_hex(message.payer),
-        "chain_id": int(message.payment_chain_id),
-        "token": address_from_hex(message.payment_token),
-        "nonce": bytes.fromhex(message.authorization_nonce[2:]),
-        "expires_at": int(message.authorization_expires_at),
-    }
+def _authorization(
+    message: CreateSessionMessage | PrepareMessage, terms: dict[str, Value], signature_hex: str
+) -> Authorization:
+    return Authorization(
+        purpose=Purpose(message.purpose),
+        terms=terms,
+        merchant_id=message.merchant_id,
+        payer=address_from_hex(message.payer),
+        chain_id=int(message.payment_chain_id),
+        token=address_from_hex(message.payment_token),
+        nonce=bytes.fromhex(message.authorization_nonce[2:]),
+        expires_at=int(message.authorization_expires_at),
+        signature=bytes.fromhex(signature_hex[2:]),
+    )
 
 
 # --- answers --------------------------------------------------------------------------------------

@@ -14,6 +14,9 @@ Value = int | str | bytes | Mapping[str, "Value"] | Sequence[Mapping[str, "Value
 """uint256 as int, string as str, bytes, address and bytes32 as bytes, a struct as its members by
 name, an array of structs as a sequence of those."""
 
+SIGNATURE_BYTES_MAX = 6 * 1024
+"""A signature of a contract wallet that is deployed with it (ERC-6492) has some kilobytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Struct:

@@ -21,6 +21,7 @@ from gstable_server.chain.orders import (
     RoutedOrder,
     SignedOrder,
 )
+from gstable_server.chain.typed_data import SIGNATURE_BYTES_MAX
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.clock import UnixSeconds, from_unix_seconds, unix_seconds
 from gstable_server.kernel.errors import Code, Refused, invalid_field
@@ -38,8 +39,6 @@ from gstable_server.sessions.operations import Desk, check_email
 
 RELAYS_MAX = 5
 """How many signatures a session takes: the first good one pays, and each costs us work."""
-SIGNATURE_BYTES_MAX = 6 * 1024
-"""A signature of a contract wallet that is deployed with it (ERC-6492) has some kilobytes."""
 
 
 @dataclass(frozen=True, slots=True)

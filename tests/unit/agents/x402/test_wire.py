@@ -24,6 +24,7 @@ from gstable_server.agents.x402.model import (
 )
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.signed_transfers import Method
+from gstable_server.chain.typed_data import SIGNATURE_BYTES_MAX
 from gstable_server.kernel.clock import from_unix_seconds
 from gstable_server.kernel.ids import SessionId
 from gstable_server.sessions.model import Announced
@@ -108,7 +109,7 @@ MALFORMED: list[tuple[str, Any]] = [
     ("payload.signature", "0x"),
     ("payload.signature", "12" * 65),
     ("payload.signature", "0x123"),
-    ("payload.signature", "0x" + "12" * (wire.SIGNATURE_BYTES_MAX + 1)),
+    ("payload.signature", "0x" + "12" * (SIGNATURE_BYTES_MAX + 1)),
     ("payload.authorization", ...),
     ("payload.authorization.from", "somebody"),
     ("payload.authorization.to", ...),

@@ -24,6 +24,7 @@ from gstable_server.agents.x402.model import (
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.networks import Network
 from gstable_server.chain.signed_transfers import Method
+from gstable_server.chain.typed_data import SIGNATURE_BYTES_MAX
 from gstable_server.kernel.address import Address, address_from_hex
 from gstable_server.kernel.clock import from_unix_seconds, unix_seconds
 from gstable_server.kernel.ids import SessionId, id_or_none
@@ -34,7 +35,6 @@ VERSION = 2
 HEADER_CHARACTERS_MAX = 32 * 1024
 """A signature that brings an account's deployment along has some kilobytes, written as
 hexadecimal digits in base64."""
-SIGNATURE_BYTES_MAX = 6 * 1024
 SERVICE_NAME_CHARACTERS_MAX = 32
 IDENTIFIER = "payment-identifier"
 _IDENTIFIER_TEXT = re.compile(r"[A-Za-z0-9_-]{16,128}")
