@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -18,7 +19,7 @@ import msgspec
 
 from gstable_server.kernel.clock import Clock
 from gstable_server.kernel.ids import I, IdMint
-from gstable_server.plumbing import events
+from gstable_server.plumbing import events, tracing
 from gstable_server.plumbing.json_text import encode_json
 
 P = ParamSpec("P")
@@ -52,6 +53,8 @@ class Tx:
 
     def tell(self, event: events.Event) -> None:
         """Stage ``event``; it is written with this transaction, or not at all."""
+        if tracing.is_on():
+            event = replace(event, trace_parent=tracing.current())
         self._events.append(event)
 
     async def flush(self) -> None:

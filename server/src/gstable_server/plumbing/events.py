@@ -28,6 +28,8 @@ class Event:
     business_type: str | None = None
     event_id: EventId | None = None
     """Minted by whoever tells it and must answer with it; by default when it is written."""
+    trace_parent: str | None = None
+    """The span in which it was told (``tracing``); None where nothing is traced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ def stored_event(row: asyncpg.Record) -> StoredEvent:
             payload=row["payload"],
             tenant=tenant,
             business_type=row["business_type"],
+            trace_parent=row["trace_parent"],
         ),
     )
 
@@ -64,8 +67,9 @@ def stored_event(row: asyncpg.Record) -> StoredEvent:
 _INSERT = """
 WITH new AS (
     INSERT INTO events
-        (event_id, type, object_id, merchant_id, mode, business_type, payload, occurred_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        (event_id, type, object_id, merchant_id, mode, business_type, payload, occurred_at,
+         trace_parent)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
     RETURNING sequence, object_id
 )
 INSERT INTO outbox (sequence, object_id, not_before)
@@ -91,4 +95,5 @@ async def write(
             event.business_type,
             event.payload,
             now,
+            event.trace_parent,
         )

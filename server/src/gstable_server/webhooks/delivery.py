@@ -9,6 +9,7 @@ import structlog
 
 from gstable_server.kernel.clock import Clock, unix_seconds
 from gstable_server.kernel.ids import WebhookId
+from gstable_server.plumbing import metrics, tracing
 from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.http_client import FetchFailed, HttpClient, Response
 from gstable_server.webhooks import operations, store, store_queue
@@ -38,11 +39,29 @@ async def send(
 ) -> Attempt:
     """One request, outside any transaction: a slow receiver must not hold a connection. The
     bytes that are signed are the bytes that are sent."""
+    with tracing.span(
+        "webhook attempt",
+        parent=delivery.trace_parent,
+        event_id=delivery.event_id,
+        webhook_id=delivery.webhook_id,
+        attempt=delivery.round_attempts + 1,
+    ) as span:
+        attempt = await _send(http, clock, delivery, timeout_seconds)
+        span.note(status=attempt.status_code or 0, duration_ms=attempt.duration_ms)
+    metrics.webhook_attempt(attempt.duration_ms, delivered=attempt.succeeded)
+    return attempt
+
+
+async def _send(
+    http: HttpClient, clock: Clock, delivery: Delivery, timeout_seconds: float
+) -> Attempt:
     started = clock.now()
     keys = delivery.keys.valid_at(started)
     at = unix_seconds(started)
     headers = signature_headers(keys, delivery.event_id, at, delivery.body)
     headers["content-type"] = "application/json"
+    if (trace_parent := tracing.current()) is not None:
+        headers["traceparent"] = trace_parent
     try:
         response = await http.fetch(
             "POST",

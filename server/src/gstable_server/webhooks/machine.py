@@ -42,9 +42,9 @@ def decide(message_number: int, attempts_before: int, attempt: Attempt) -> Decis
     2xx is success; everything else, redirects included, is a failure (spec 15, Webhooks). A 410
     fails as others do, and its endpoint then holds the message.
     """
-    status = attempt.status_code
-    if status is not None and 200 <= status <= 299:
+    if attempt.succeeded:
         return Decision(MessageState.DELIVERED)
+    status = attempt.status_code
     gone = status == _GONE
     if attempts_before + 1 >= len(WAITS_SECONDS):
         return Decision(MessageState.EXHAUSTED, disables_endpoint=gone)
@@ -57,11 +57,10 @@ def decide(message_number: int, attempts_before: int, attempt: Attempt) -> Decis
 def after_attempt(health: Health, attempt: Attempt, now: datetime) -> tuple[Health, bool]:
     """An endpoint's health after one more try, and whether it is to be paused: after 5 days with
     failures only, or 100 failures in a row over at least a day (spec 15, Webhooks)."""
-    status = attempt.status_code
-    if status is not None and 200 <= status <= 299:
+    if attempt.succeeded:
         return Health(), False
     since = health.since or now
-    unanswered = health.unanswered + 1 if status is None else 0
+    unanswered = health.unanswered + 1 if attempt.status_code is None else 0
     failed = Health(health.failures + 1, since, unanswered)
     lasting = now - since
     many = failed.failures >= PAUSE_AFTER_FAILURES and lasting >= PAUSE_FAILURES_OVER

@@ -148,6 +148,8 @@ class Delivery:
     url: str
     keys: Keys
     leased_until: datetime
+    trace_parent: str | None = None
+    """The span in which the event was told (``plumbing.tracing``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,11 @@ class Attempt:
     retry_after: str | None = None
     error: str | None = None
     response: str | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """2xx is success; everything else, redirects included, is a failure (spec 15)."""
+        return self.status_code is not None and 200 <= self.status_code <= 299
 
 
 class DeliveryStatus(StrEnum):

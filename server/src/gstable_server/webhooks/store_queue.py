@@ -81,7 +81,7 @@ AND e.webhook_id = m.webhook_id AND v.event_id = m.event_id
 RETURNING m.message_number, m.attempts, m.attempts_before_round, m.leased_until,
     m.webhook_id, e.url, e.key, e.previous_key, e.previous_key_until,
     v.event_id, v.sequence, v.type, v.object_id, v.merchant_id, v.mode, v.business_type,
-    v.payload, v.occurred_at
+    v.payload, v.occurred_at, v.trace_parent
 """
 
 
@@ -127,6 +127,7 @@ def _delivery(row: Any) -> Delivery:
         url=row["url"],
         keys=Keys(row["key"], row["previous_key"], row["previous_key_until"]),
         leased_until=row["leased_until"],
+        trace_parent=stored.event.trace_parent,
     )
 
 

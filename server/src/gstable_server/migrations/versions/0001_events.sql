@@ -12,7 +12,9 @@ CREATE TABLE events (
     occurred_at   timestamptz NOT NULL,
     -- The feed is read in the order of (written_by, sequence): `sequence` alone is given out
     -- before the commit, so a reader could pass an event that is not visible yet.
-    written_by    xid8 NOT NULL DEFAULT pg_current_xact_id()
+    written_by    xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    -- The span in which it was told (W3C traceparent); null where nothing is traced.
+    trace_parent  text
 );
 CREATE INDEX events_by_object ON events (object_id, sequence);
 CREATE INDEX events_by_merchant ON events (merchant_id, mode, sequence DESC);
