@@ -2,50 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gstable_server.kernel.ids import TransferId
 from gstable_server.ledger.model import Transfer
 from gstable_server.plumbing.db import Tx
 
-_INSERT_TRANSFER = """
-INSERT INTO ledger_transfers
-    (transfer_id, cause, kind, token_id, merchant_id, mode, session_id, reverses, posted_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7,
-    (SELECT transfer_id FROM ledger_transfers WHERE cause = $8), $9)
-ON CONFLICT (cause) DO NOTHING
+# What is new is also noted for the seal, which a worker sets after the commit (``sealing``).
+_INSERT_TRANSFERS = """
+WITH new AS (
+    INSERT INTO ledger_transfers
+        (transfer_id, cause, kind, token_id, merchant_id, mode, session_id, reverses, posted_at)
+    SELECT leg.transfer_id, leg.cause, leg.kind, leg.token_id, leg.merchant_id, leg.mode,
+        leg.session_id, undone.transfer_id, $9
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+        $7::text[], $8::text[]) WITH ORDINALITY
+        AS leg (transfer_id, cause, kind, token_id, merchant_id, mode, session_id, reverses, turn)
+        LEFT JOIN ledger_transfers undone ON undone.cause = leg.reverses
+    ORDER BY leg.turn
+    ON CONFLICT (cause) DO NOTHING
+    RETURNING transfer_id, cause
+), unsealed AS (
+    INSERT INTO ledger_unsealed (transfer_id) SELECT transfer_id FROM new
+)
+SELECT transfer_id, cause FROM new
 """
 
 _INSERT_ENTRIES = """
 INSERT INTO ledger_entries (transfer_id, account, token_id, amount)
-SELECT $1, account, $2, amount FROM unnest($3::text[], $4::numeric[]) AS leg (account, amount)
+SELECT transfer_id, account, token_id, amount
+FROM unnest($1::text[], $2::text[], $3::text[], $4::numeric[]) WITH ORDINALITY
+    AS leg (transfer_id, account, token_id, amount, turn)
+ORDER BY turn
 """
 
 
-async def insert(tx: Tx, transfer: Transfer) -> bool:
-    """Write ``transfer``; False when its cause has one already."""
-    transfer_id = tx.mint(TransferId)
-    tenant = transfer.tenant
-    done = await tx.execute(
-        _INSERT_TRANSFER,
-        transfer_id,
-        transfer.cause,
-        transfer.kind,
-        transfer.token_id,
-        tenant.merchant_id if tenant else None,
-        tenant.mode if tenant else None,
-        transfer.session_id,
-        transfer.reverses,
+async def insert(tx: Tx, transfers: Sequence[Transfer]) -> dict[str, TransferId]:
+    """Write those of ``transfers`` whose cause has none yet, without their entries; the causes
+    are all different. Returns the new ones' identifiers by cause."""
+    tenants = [transfer.tenant for transfer in transfers]
+    rows = await tx.fetch(
+        _INSERT_TRANSFERS,
+        [tx.mint(TransferId) for _ in transfers],
+        [transfer.cause for transfer in transfers],
+        [transfer.kind.value for transfer in transfers],
+        [transfer.token_id for transfer in transfers],
+        [tenant.merchant_id if tenant else None for tenant in tenants],
+        [tenant.mode.value if tenant else None for tenant in tenants],
+        [transfer.session_id for transfer in transfers],
+        [transfer.reverses for transfer in transfers],
         tx.now,
     )
-    if done == "INSERT 0 0":
-        return False
+    return {row["cause"]: TransferId(row["transfer_id"]) for row in rows}
+
+
+async def insert_entries(tx: Tx, transfers: Sequence[tuple[TransferId, Transfer]]) -> None:
+    """Write the entries of ``transfers``, in their order."""
+    legs = [(name, transfer, entry) for name, transfer in transfers for entry in transfer.entries]
     await tx.execute(
         _INSERT_ENTRIES,
-        transfer_id,
-        transfer.token_id,
-        [entry.account for entry in transfer.entries],
-        [entry.amount for entry in transfer.entries],
+        [name for name, _, _ in legs],
+        [entry.account for _, _, entry in legs],
+        [transfer.token_id for _, transfer, _ in legs],
+        [entry.amount for _, _, entry in legs],
     )
-    return True
 
 
 async def balances(tx: Tx) -> dict[tuple[str, str], int]:

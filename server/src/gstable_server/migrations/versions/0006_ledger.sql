@@ -24,6 +24,19 @@ CREATE TABLE ledger_entries (
 CREATE INDEX ledger_entries_by_account ON ledger_entries (account, token_id);
 CREATE INDEX ledger_entries_by_transfer ON ledger_entries (transfer_id);
 
+-- Transfers that have no seal yet; the seal's transaction removes the row.
+CREATE TABLE ledger_unsealed (
+    number      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    transfer_id text NOT NULL
+);
+
+-- A chain over all transfers: each hash covers a transfer, its entries and the hash before.
+CREATE TABLE ledger_seals (
+    seal_number bigint PRIMARY KEY CHECK (seal_number > 0),
+    transfer_id text NOT NULL UNIQUE REFERENCES ledger_transfers,
+    hash        bytea NOT NULL CHECK (length(hash) = 32)
+);
+
 CREATE TRIGGER ledger_transfers_append_only BEFORE UPDATE OR DELETE ON ledger_transfers
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER ledger_entries_append_only BEFORE UPDATE OR DELETE ON ledger_entries
