@@ -8,6 +8,7 @@ events are rows of the same transaction, so a crash loses both or neither.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -29,6 +30,22 @@ ATTEMPTS = 3
 
 DRIVER_FAILED = (asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What the driver itself raises when a connection ends in the middle of something."""
+
+
+SILENCE_SECONDS = 6
+"""How long a process may keep locks without a sign of life; others take over within 10 seconds.
+No transaction waits for anything outside, so an honest one is never silent for that long."""
+
+# A process that is frozen keeps its connection; of a machine that is cut off nobody hears the end.
+# The server closes both, and what they held is free. Without effect on Unix sockets, all but the
+# first; what waits there to be read is the concern of ``stuck``.
+LETS_GO = {
+    "idle_in_transaction_session_timeout": str(SILENCE_SECONDS * 1000),
+    "tcp_keepalives_idle": str(SILENCE_SECONDS // 2),
+    "tcp_keepalives_interval": "1",
+    "tcp_keepalives_count": str(SILENCE_SECONDS // 2),
+    "tcp_user_timeout": str(SILENCE_SECONDS * 1000),
+}
 
 
 class Tx:
@@ -78,8 +95,27 @@ class Tx:
         return status
 
 
+def _hear_of_the_end(connection: asyncpg.Connection[Any]) -> None:
+    """Have the kernel end a connection whose server is cut off: without this the answer to a
+    statement is waited for as long as the machine runs."""
+    transport: asyncio.Transport = connection._transport
+    line: socket.socket = transport.get_extra_info("socket")
+    if line.family == socket.AF_UNIX:
+        return
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", SILENCE_SECONDS // 2),
+        ("TCP_KEEPINTVL", 1),
+        ("TCP_KEEPCNT", SILENCE_SECONDS // 2),
+        ("TCP_USER_TIMEOUT", SILENCE_SECONDS * 1000),
+    ):
+        if hasattr(socket, name):  # not every system has each of them
+            line.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
 async def _prepare(connection: asyncpg.Connection[Any]) -> None:
     """JSON columns as Python values on both sides."""
+    _hear_of_the_end(connection)
     for name in ("json", "jsonb"):
         await connection.set_type_codec(
             name,
@@ -116,7 +152,7 @@ class Database:
                 "application_name": "gstable",
                 "timezone": "UTC",
                 "statement_timeout": "30000",
-                "idle_in_transaction_session_timeout": "60000",
+                **LETS_GO,
             },
         )
         return cls(pool, clock, ids)

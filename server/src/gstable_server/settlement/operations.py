@@ -34,9 +34,12 @@ from gstable_server.settlement.wire import render
 log = structlog.get_logger(__name__)
 
 BATCH = 100
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(seconds=8)
+RENEW_SECONDS = 3.0
+"""While a rail is asked its lease is prolonged, so that a worker that dies or freezes is replaced
+soon, and a slow rail is asked by one worker all the same."""
 ANSWER_SECONDS = 20
-"""A rail that takes longer is asked again; well within the lease, so that no two workers ask."""
+"""A rail that takes longer is asked again."""
 SEND_WITHIN = timedelta(minutes=5)
 """What could not be signed in that time is asked of the rail anew: it may be done by others."""
 
@@ -209,8 +212,35 @@ async def take_due(tx: Tx, limit: int = BATCH) -> list[Turn]:
 
 async def tend(db: Database, settler: Settler, turn: Turn) -> None:
     """Ask the rail what is next for one crossing, and have it done."""
-    step = await _next_step(settler, turn.known)
-    await db.run(_follow, turn, step)
+    held = _Held(db, turn.lease)
+    renewing = asyncio.create_task(held.renew())
+    try:
+        step = await _next_step(settler, turn.known)
+    finally:
+        renewing.cancel()
+        # One that is cut off in its commit may have taken the lease from us: then this answer is
+        # not used, and the rail is asked again.
+        await asyncio.gather(renewing, return_exceptions=True)
+    await db.run(_follow, replace(turn, lease=held.lease), step)
+
+
+class _Held:
+    """A lease that is prolonged while its worker lives."""
+
+    def __init__(self, db: Database, lease: Lease) -> None:
+        self._db = db
+        self.lease = lease
+
+    async def renew(self) -> None:
+        """Prolong it again and again until cancelled. One that is lost stays lost: what the rail
+        says is then of no use, and ``_follow`` sees it."""
+        while True:  # bounded: ends with the task
+            await asyncio.sleep(RENEW_SECONDS)
+            async with self._db.begin() as tx:
+                renewed = await store.renew(tx, self.lease, tx.now + LEASE)
+            if renewed is None:
+                return
+            self.lease = renewed
 
 
 async def _next_step(settler: Settler, known: Ends) -> Step:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import asyncpg
@@ -145,6 +145,17 @@ async def take_due(tx: Tx, until: datetime, limit: int) -> list[Lease]:
     """Crossings whose rail is to be asked, leased until then; no other worker gets them before."""
     rows = await tx.fetch(_TAKE, tx.now, until, limit)
     return [Lease(_settlement(row), until, row["heard"]) for row in rows]
+
+
+async def renew(tx: Tx, lease: Lease, until: datetime) -> Lease | None:
+    """Prolong the lease; None when it is somebody else's by now."""
+    done = await tx.execute(
+        "UPDATE settlements SET leased_until = $3 WHERE payment = $1 AND leased_until = $2",
+        lease.settlement.name,
+        lease.until,
+        until,
+    )
+    return replace(lease, until=until) if done == "UPDATE 1" else None
 
 
 async def still_leased(tx: Tx, lease: Lease) -> bool:

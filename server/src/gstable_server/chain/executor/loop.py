@@ -21,7 +21,9 @@ log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 0.1
 """How often the queue is looked at: one question for all senders together."""
-IDLE_SECONDS = 30.0
+IDLE_SECONDS = 4.0
+"""How often an executor without work looks for what another one signed and left behind; nothing
+else tells of it, and it is to go on within ten seconds."""
 BACK_OFF_SECONDS = (0.25, 10.0)
 
 
