@@ -17,7 +17,7 @@ from gstable_server.chain import abi
 from gstable_server.chain.checks import contracts_of, number_of
 from gstable_server.chain.deployment import PERMIT2, Actors
 from gstable_server.chain.deployment_script import Script, carry_out
-from gstable_server.chain.devnet import Devnet, DevnetFailed, anvil_path
+from gstable_server.chain.devnet import Devnet, DevnetFailed, anvil_path, keep_copy, mend
 from gstable_server.chain.http_rpc import HttpRpc
 from gstable_server.chain.networks_toml import load_networks
 from gstable_server.kernel.address import Address
@@ -251,3 +251,20 @@ def test_killed_parent_leaves_no_chain_behind(tmp_path: Path, repository: Path) 
 async def test_missing_program_is_named(tmp_path: Path) -> None:
     with pytest.raises(DevnetFailed, match="anvil is not installed"):
         anvil_path(tmp_path)
+
+
+def test_a_chain_that_died_while_it_wrote_goes_on_from_the_last_whole_copy(tmp_path: Path) -> None:
+    file, copied = tmp_path / "base.json", dict[Path, int]()
+    # Given a file that was whole once, and of which only a part was written the next time
+    keep_copy(file, copied)
+    file.write_text('{"blocks": [1]}')
+    keep_copy(file, copied)
+    file.write_text('{"blocks": [1, 2')
+    keep_copy(file, copied)
+    # When the chain is to be started again
+    mend(file)
+    # Then it is what was whole; and what is whole stays
+    assert file.read_text() == '{"blocks": [1]}'
+    file.write_text('{"blocks": [1, 2]}')
+    mend(file)
+    assert file.read_text() == '{"blocks": [1, 2]}'

@@ -124,6 +124,36 @@ def test_a_killed_server_is_started_again_with_what_was_committed(state_dir: Pat
         assert ask(again, "SELECT value FROM kept") == 7
 
 
+def test_ops_02_a_watched_server_that_is_killed_comes_back_at_its_address(state_dir: Path) -> None:
+    # Given a server in use
+    async def killed(server: EmbeddedPostgres) -> Any:
+        watching = asyncio.create_task(server.watch())
+        connection = await asyncpg.connect(server.url)
+        await connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
+        first = server.pid
+        # When it is killed
+        os.kill(first, signal.SIGKILL)
+        while server.pid == first or (found := await _number(server)) is None:
+            await asyncio.sleep(0.02)
+        watching.cancel()
+        return found
+
+    # Then another serves what was committed, at the same address
+    with EmbeddedPostgres.start(state_dir) as server:
+        assert asyncio.run(asyncio.wait_for(killed(server), 60)) == 7
+
+
+async def _number(server: EmbeddedPostgres) -> Any:
+    try:
+        connection = await asyncpg.connect(server.url)
+    except (OSError, asyncpg.PostgresError):
+        return None
+    try:
+        return await connection.fetchval("SELECT number FROM kept")
+    finally:
+        await connection.close()
+
+
 def test_a_pid_file_that_names_a_strangers_process_does_not_stop_the_start(
     state_dir: Path,
 ) -> None:

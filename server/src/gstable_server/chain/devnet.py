@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import platform
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,8 +20,10 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
+import msgspec
 
 from gstable_server.chain import abi
 from gstable_server.chain.checks import check_network
@@ -39,6 +42,7 @@ STOP_SECONDS = 5.0
 BLOCK_GAS_LIMIT = 300_000_000
 CALL_GAS = 1_000_000
 BLOCK_SECONDS = 1
+LOOK_SECONDS = 0.2
 
 
 class DevnetFailed(Exception):
@@ -75,12 +79,15 @@ class Devnet:
         networks: Networks,
         processes: list[subprocess.Popen[bytes]],
         attestation_port: int,
+        *,
+        keep: bool = False,
     ) -> None:
         self.directory = directory
         self.networks = networks
         self.attestation_port = attestation_port
         """Where the networks expect the service that attests transfers between them; free."""
         self._processes = processes
+        self._keep = keep
 
     @property
     def networks_file(self) -> Path:
@@ -99,6 +106,9 @@ class Devnet:
         kept = load_networks(file) if keep and _is_kept(directory) else None
         processes: list[subprocess.Popen[bytes]] = []
         try:
+            if kept is not None:
+                for plan in PLANS:
+                    mend(_state_file(directory, plan))
             attestation_port, *ports = _free_ports(1 + len(PLANS))
             for plan, port in zip(PLANS, ports, strict=True):
                 processes.append(_spawn(plan, port, directory, keep=keep))
@@ -115,7 +125,39 @@ class Devnet:
             _end(processes)
             raise
         file.write_text(networks_toml(networks), encoding="utf-8")
-        return cls(directory, networks, processes, attestation_port)
+        return cls(directory, networks, processes, attestation_port, keep=keep)
+
+    async def watch(self) -> None:
+        """Start a chain that died again, at the same address, until cancelled.
+
+        It goes on from what was written last, about a second before its death: what it mined
+        since and what waited in its pool is gone, which for its readers is a reorganisation. Call
+        it on the main thread. Raises ``DevnetFailed`` for a chain that was not kept.
+        """
+        copied: dict[Path, int] = {}
+        while True:  # bounded: ends with the task
+            for place, plan in enumerate(PLANS):
+                file = _state_file(self.directory, plan)
+                if self._processes[place].poll() is not None:
+                    if not self._keep:
+                        raise DevnetFailed(f"the local chain {plan.name} ended and was not kept")
+                    await asyncio.to_thread(mend, file)
+                    await self._start_again(place)
+                elif self._keep:
+                    await asyncio.to_thread(keep_copy, file, copied)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _start_again(self, place: int) -> None:
+        plan = PLANS[place]
+        port = urlsplit(self.networks.network(plan.name).rpc_urls[0]).port
+        assert port is not None, "our own addresses name a port"
+        self._processes[place] = _spawn(plan, port, self.directory, keep=True)
+        log_file = self.directory / f"{plan.name}.log"
+        await _listening(port, self._processes[place], log_file)
+
+    def pid(self, network: str) -> int:
+        """The process that is the chain now."""
+        return self._processes[[plan.name for plan in PLANS].index(network)].pid
 
     def stop(self) -> None:
         """End the chains and wait until they are gone; calling it again does nothing."""
@@ -221,7 +263,7 @@ def _spawn(plan: _Plan, port: int, directory: Path, *, keep: bool) -> subprocess
         *("--gas-limit", str(BLOCK_GAS_LIMIT), "--silent"),
     ]
     if keep:
-        arguments += ["--state", str(directory / f"{plan.name}.json"), "--state-interval", "1"]
+        arguments += ["--state", str(_state_file(directory, plan)), "--state-interval", "1"]
     with (directory / f"{plan.name}.log").open("ab") as output:
         return subprocess.Popen(
             arguments,
@@ -347,8 +389,48 @@ def _to(account: Address, amount: int) -> tuple[bytes, bytes]:
 
 def _is_kept(directory: Path) -> bool:
     """All files or none: a start that was killed half-way left less, and begins anew."""
-    names = ["networks.toml", *(f"{plan.name}.json" for plan in PLANS)]
-    return all((directory / name).is_file() for name in names)
+    files = [directory / "networks.toml", *(_state_file(directory, plan) for plan in PLANS)]
+    return all(file.is_file() for file in files)
+
+
+def _state_file(directory: Path, plan: _Plan) -> Path:
+    return directory / f"{plan.name}.json"
+
+
+def keep_copy(file: Path, copied: dict[Path, int]) -> None:
+    """Copy what a chain wrote since the last time, if it is whole: the chain writes its file in
+    place, and one that dies meanwhile leaves a part of it. ``copied``: when that was written."""
+    try:
+        written = file.stat().st_mtime_ns
+        if copied.get(file) == written:
+            return
+        content = file.read_bytes()
+    except FileNotFoundError:  # it has not been written yet
+        return
+    if _is_whole(content):
+        unfinished = file.with_suffix(".new")
+        unfinished.write_bytes(content)
+        unfinished.rename(_copy_of(file))
+        copied[file] = written
+
+
+def mend(file: Path) -> None:
+    """Put the last whole copy in the place of a file that is not whole."""
+    copy = _copy_of(file)
+    if copy.is_file() and not (file.is_file() and _is_whole(file.read_bytes())):
+        shutil.copyfile(copy, file)
+
+
+def _copy_of(file: Path) -> Path:
+    return file.with_suffix(".copy")
+
+
+def _is_whole(content: bytes) -> bool:
+    try:
+        msgspec.json.decode(content, type=msgspec.Raw)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def _free_ports(count: int) -> list[int]:

@@ -14,7 +14,11 @@ from gstable_server.cli.stack import Stack, open_stack
 
 
 async def run(port: int, state: Path | None, *, robot: bool, as_json: bool) -> None:
-    """Start, say where everything is, wait for SIGINT or SIGTERM, and leave nothing behind."""
+    """Start, say where everything is, wait for SIGINT or SIGTERM, and leave nothing behind.
+
+    What dies meanwhile is started again. Raises ``DatabaseFailed`` or ``DevnetFailed`` where that
+    cannot be done.
+    """
     this = asyncio.current_task()
     assert this is not None
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -25,7 +29,7 @@ async def run(port: int, state: Path | None, *, robot: bool, as_json: bool) -> N
                 print(json.dumps(stack.description()), flush=True)
             else:
                 _show(stack, robot=robot)
-            await asyncio.Event().wait()
+            await stack.watching
 
 
 def _show(stack: Stack, *, robot: bool) -> None:

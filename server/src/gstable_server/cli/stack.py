@@ -1,8 +1,9 @@
 """A whole installation on this machine for development, the demonstration and the tests.
 
 This process owns the database, the local chains, the service that attests transfers between them
-and the webhook inbox; the server's roles are children of it. A role that dies is started again. If
-this process is killed, the kernel ends everything that it started.
+and the webhook inbox; the server's roles are children of it. What dies is started again: a role,
+the database with its data, and, where the state is kept, a chain with its blocks. If this process
+is killed, the kernel ends everything that it started.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,10 @@ from gstable_server.chain.checks import contracts_of
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.deployment import Actors
 from gstable_server.chain.devnet import Devnet
-from gstable_server.chain.devnet_attester import open_attester
+from gstable_server.chain.devnet_attester import Attester, open_attester
 from gstable_server.chain.keys import address_of_key, private_key_from_hex
+from gstable_server.chain.networks import Networks
+from gstable_server.chain.networks_toml import networks_toml
 from gstable_server.cli.inbox import Inbox, open_inbox
 from gstable_server.cli.seed import Shop, fund, open_shop
 from gstable_server.kernel.address import Address
@@ -159,6 +162,14 @@ class Stack:
     inbox: Inbox
     shop: Shop
     roles: Roles
+    networks: Networks
+    """As the roles are told of them, in ``networks_file``."""
+    networks_file: Path
+    attester: Attester
+    postgres: EmbeddedPostgres | None
+    """None where ``DATABASE_URL`` named a database."""
+    watching: asyncio.Future[Any]
+    """Never done by itself; raises what ended the starting again of what died."""
 
     def description(self) -> dict[str, Any]:
         """What ``./run dev --json`` prints."""
@@ -192,18 +203,33 @@ class Stack:
                         for token in network.tokens
                     ],
                 }
-                for network in self.devnet.networks.all
+                for network in self.networks.all
             ],
             "payerPrivateKeys": [f"0x{key}" for key in self.keys.payer_private_keys],
             "merchantPrivateKey": f"0x{self.keys.merchant_key}",
             "webhookInbox": self.inbox.url,
-            "networksFile": str(self.devnet.networks_file),
+            "networksFile": str(self.networks_file),
         }
+
+
+Front = Callable[[Networks], AbstractAsyncContextManager[Networks]]
+"""Something between the roles and the nodes, and the networks as they are seen through it."""
+
+
+@asynccontextmanager
+async def nothing_between(networks: Networks) -> AsyncIterator[Networks]:
+    """The roles ask the nodes themselves."""
+    yield networks
 
 
 @asynccontextmanager
 async def open_stack(
-    port: int, state: Path | None, roles: tuple[str, ...] = ROLES, *, robot: bool = False
+    port: int,
+    state: Path | None,
+    roles: tuple[str, ...] = ROLES,
+    *,
+    robot: bool = False,
+    front: Front = nothing_between,
 ) -> AsyncIterator[Stack]:
     """Start everything, wait until it answers, and end everything at the end.
 
@@ -212,7 +238,7 @@ async def open_stack(
     ``DevnetFailed`` or ``DatabaseFailed`` with one line that says what is wrong.
     """
     port = _free_port(port)
-    with _database(state) as (database_url, directory):
+    with _database(state) as (postgres, database_url, directory):
         keys = _keys(directory, keep=state is not None)
         migrating = asyncio.create_task(asyncio.to_thread(_migrate, database_url))
         devnet = await Devnet.start(directory / "chains", keys.actors, keep=state is not None)
@@ -221,25 +247,51 @@ async def open_stack(
             attester_key = private_key_from_hex(keys.cctp_attester_key)
             async with (
                 open_inbox() as inbox,
-                open_attester(devnet.networks, attester_key, devnet.attestation_port),
+                open_attester(devnet.networks, attester_key, devnet.attestation_port) as attester,
+                front(devnet.networks) as networks,
             ):
+                networks_file = directory / "networks.toml"
+                networks_file.write_text(networks_toml(networks), encoding="utf-8")
                 base = f"http://127.0.0.1:{port}"
-                environment = _environment(base, port, database_url, devnet, keys)
+                environment = _environment(base, port, database_url, networks_file, keys)
                 server = Roles(environment, directory / "server.log", roles)
-                watching = asyncio.create_task(server.watch())
+                watching = _watching(server, devnet, postgres)
                 try:
                     shop = await _shop(database_url, devnet, keys, inbox, directory)
                     await _ready(base, directory / "server.log")
                     if robot:
                         cursor = str(directory / "robot.cursor")
-                        settings = _robot_environment(base, devnet, keys, shop)
+                        settings = _robot_environment(base, networks_file, keys, shop)
                         server.start("robot", ("robot", "--cursor-file", cursor), settings)
-                    yield Stack(base, database_url, devnet, keys, inbox, shop, server)
+                    yield Stack(
+                        base=base,
+                        database_url=database_url,
+                        devnet=devnet,
+                        keys=keys,
+                        inbox=inbox,
+                        shop=shop,
+                        roles=server,
+                        networks=networks,
+                        networks_file=networks_file,
+                        attester=attester,
+                        postgres=postgres,
+                        watching=watching,
+                    )
                 finally:
                     watching.cancel()
                     await asyncio.to_thread(server.stop)
         finally:
             devnet.stop()
+
+
+def _watching(
+    server: Roles, devnet: Devnet, postgres: EmbeddedPostgres | None
+) -> asyncio.Future[Any]:
+    """Whatever died is started again until this is cancelled."""
+    watches = [server.watch(), devnet.watch()]
+    if postgres is not None:
+        watches.append(postgres.watch())
+    return asyncio.gather(*watches)
 
 
 def _migrate(database_url: str) -> None:
@@ -250,25 +302,25 @@ def _migrate(database_url: str) -> None:
 
 
 @contextmanager
-def _database(state: Path | None) -> Iterator[tuple[str, Path]]:
-    """The database's address and the directory of this installation."""
+def _database(state: Path | None) -> Iterator[tuple[EmbeddedPostgres | None, str, Path]]:
+    """The database, if it is ours, its address and the directory of this installation."""
     given = os.environ.get("DATABASE_URL")
     if state is not None:
         state.mkdir(parents=True, exist_ok=True)
         if given:
-            yield given, state
+            yield None, given, state
             return
         with EmbeddedPostgres.start(state) as server:
-            yield server.url, state
+            yield server, server.url, state
         return
     with tempfile.TemporaryDirectory(prefix="gstable-") as name:
         directory = Path(name)
         directory.chmod(0o711)  # under root the database runs as a user of its own
         if given:
-            yield given, directory
+            yield None, given, directory
             return
         with EmbeddedPostgres.start(directory) as server:
-            yield server.url, directory
+            yield server, server.url, directory
 
 
 def _keys(directory: Path, *, keep: bool) -> Keys:
@@ -298,14 +350,14 @@ async def _shop(
 
 
 def _environment(
-    base: str, port: int, database_url: str, devnet: Devnet, keys: Keys
+    base: str, port: int, database_url: str, networks_file: Path, keys: Keys
 ) -> dict[str, str]:
     return {
         **os.environ,
         "DATABASE_URL": database_url,
         "GSTABLE_PUBLIC_URL": base,
         "GSTABLE_PORT": str(port),
-        "GSTABLE_NETWORKS_FILE": str(devnet.networks_file),
+        "GSTABLE_NETWORKS_FILE": str(networks_file),
         "GSTABLE_ORDER_SIGNING_KEY": keys.order_signing_key,
         "GSTABLE_FEE_RECEIVER": to_checksum(keys.address("fee_receiver_key")),
         "GSTABLE_RELAYER_KEY": keys.relayer_key,
@@ -315,14 +367,14 @@ def _environment(
     }
 
 
-def _robot_environment(base: str, devnet: Devnet, keys: Keys, shop: Shop) -> dict[str, str]:
+def _robot_environment(base: str, networks_file: Path, keys: Keys, shop: Shop) -> dict[str, str]:
     return {
         **os.environ,
         "GSTABLE_API_KEY": shop.api_key,
         "GSTABLE_BASE_URL": f"{base}/api/v1",
         "GSTABLE_PAYER_KEY": keys.robot_key,
         "GSTABLE_MERCHANT_KEY": keys.merchant_key,
-        "GSTABLE_NETWORKS_FILE": str(devnet.networks_file),
+        "GSTABLE_NETWORKS_FILE": str(networks_file),
     }
 
 

@@ -6,7 +6,8 @@ of the server is ours, because it has to end with ours in every way that a proce
 - ``stop()`` asks for a fast shutdown and waits for it.
 - When this process dies, by a signal or by ``kill -9``, the kernel sends the server the same
   request (``PR_SET_PDEATHSIG``, Linux). Elsewhere the next start finds the orphan and ends it.
-- When the server was killed, the next start removes what it left and PostgreSQL replays its log.
+- When the server was killed, the next start removes what it left and PostgreSQL replays its log;
+  ``watch`` makes that start at once.
 
 One process at a time owns a state directory: it holds a lock that the kernel drops at its death.
 
@@ -21,6 +22,7 @@ enter. That is the whole access control, so nothing listens on a network.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import hashlib
 import os
@@ -44,6 +46,7 @@ START_SECONDS = 60.0
 """A start after a crash replays the log first; a usual one takes 0.05 s."""
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.005
+LOOK_SECONDS = 0.1
 SERVER_UID = 61111
 """The server's user and group id under root: in a range that neither Debian nor systemd hands out,
 below 65,536 because containers often map no more."""
@@ -79,10 +82,12 @@ class Home:
 class EmbeddedPostgres:
     """A running server; also a context manager that stops it."""
 
-    def __init__(self, home: Home, lock: IO[str], process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, home: Home, lock: IO[str], programs: Programs, *, fsync: bool) -> None:
         self._home = home
         self._lock = lock
-        self._process = process
+        self._programs = programs
+        self._fsync = fsync
+        self._process = _launch(home, programs, fsync=fsync)
 
     @classmethod
     def start(cls, state_dir: Path, *, fsync: bool = True) -> EmbeddedPostgres:
@@ -107,7 +112,13 @@ class EmbeddedPostgres:
                 programs = reachable_copy(programs, FALLBACK_HOME, is_open_to_all)
             _end_orphan(home)
             _initialize(home, programs)
-            return cls(home, lock, _launch(home, programs, fsync=fsync))
+            postgres = cls(home, lock, programs, fsync=fsync)
+            try:
+                _wait_until_ready(home, postgres._process)
+            except BaseException:
+                _end(postgres._process)
+                raise
+            return postgres
         except BaseException:
             lock.close()
             raise
@@ -120,6 +131,29 @@ class EmbeddedPostgres:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    async def watch(self) -> None:
+        """Start the server again whenever it died, with the same data at the same address, until
+        cancelled. Call it on the main thread, as ``start``. Raises ``DatabaseFailed``."""
+        while True:  # bounded: ends with the task
+            if self._process.poll() is not None:
+                await self._start_again()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _start_again(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while True:  # bounded: by the deadline
+            _end_orphan(self._home)
+            self._process = _launch(self._home, self._programs, fsync=self._fsync)
+            try:
+                await asyncio.to_thread(_wait_until_ready, self._home, self._process)
+                return
+            except DatabaseFailed:
+                # What served the connections of a server that was killed ends some moments later.
+                # Until then its memory is in use, and PostgreSQL refuses to start beside it.
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(LOOK_SECONDS)
 
     def stop(self) -> None:
         """End every connection and shut down cleanly. Calling it again does nothing."""
@@ -255,7 +289,7 @@ def _environment() -> dict[str, str]:
 
 
 def _launch(home: Home, programs: Programs, *, fsync: bool) -> subprocess.Popen[bytes]:
-    """Start the server as our child and wait until it takes connections."""
+    """Start the server as our child; it takes connections some moments later."""
     settings = {
         "listen_addresses": "",
         "unix_socket_directories": str(home.socket),
@@ -270,7 +304,7 @@ def _launch(home: Home, programs: Programs, *, fsync: bool) -> subprocess.Popen[
     command += [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
     keep = home.log.exists() and home.log.stat().st_size < LOG_BYTES_MAX
     with home.log.open("ab" if keep else "wb") as log:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -284,12 +318,6 @@ def _launch(home: Home, programs: Programs, *, fsync: bool) -> subprocess.Popen[
             start_new_session=True,
             preexec_fn=dying_with_parent(signal.SIGINT),
         )
-    try:
-        _wait_until_ready(home, process)
-    except BaseException:
-        _end(process)
-        raise
-    return process
 
 
 def _pid_file(home: Home) -> list[str]:
