@@ -198,12 +198,17 @@ def timed(name: str, command: list[str]) -> bool:
 
 
 def environment() -> dict[str, str]:
-    """What children see: our own tools come first on PATH, and nothing downloads a Python."""
+    """What children see: our own tools come first on PATH, and nothing downloads a Python.
+
+    They keep bytecode also where the caller's environment does not: an installation is six Python
+    processes, each of which would compile a thousand modules again.
+    """
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     found = [VENV / "bin", AUDIT / "bin", NODE_MODULES / ".bin", wheel_node().parent]
     path = os.pathsep.join(
         [str(p) for p in found if p.is_dir()] + [os.environ.get("PATH", os.defpath)]
     )
-    return {**os.environ, "PATH": path, "UV_PYTHON_DOWNLOADS": "never", "VIRTUAL_ENV": str(VENV)}
+    return {**inherited, "PATH": path, "UV_PYTHON_DOWNLOADS": "never", "VIRTUAL_ENV": str(VENV)}
 
 
 def become(arguments: list[str], program: Path = PYTHON) -> NoReturn:
