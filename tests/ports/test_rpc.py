@@ -12,6 +12,13 @@ import pytest
 
 from gstable_server.chain import abi
 from gstable_server.chain.abi.payments import PAID, TRANSFERRED
+from gstable_server.chain.completeness import (
+    LogsIncomplete,
+    bloom_of,
+    logs_of,
+    may_contain,
+    receipts_root,
+)
 from gstable_server.chain.devnet import Devnet
 from gstable_server.chain.networks import Network
 from gstable_server.chain.orders import (
@@ -30,6 +37,7 @@ from gstable_server.kernel.clock import UnixSeconds
 pytestmark = pytest.mark.anyio
 
 NOBODY = Address(b"\x77" * 20)
+STRANGER = Address(b"\x79" * 20)
 UNKNOWN = b"\x88" * 32
 ONE_BYTE = bytes.fromhex("600160005360016000f3")
 """MSTORE8 a one, RETURN it."""
@@ -263,6 +271,50 @@ async def test_chn_16_block_that_left_the_chain_is_unknown(world: World) -> None
     with pytest.raises(UnknownBlock):
         await world.rpc.logs_of_block(old.hash, router_logs(world))
     assert await world.rpc.logs_of_block(new.hash, router_logs(world)) == ()
+
+
+async def test_chn_11_receipts_and_bloom_are_what_the_block_commits_to(world: World) -> None:
+    _, number = await world.pay()
+    [before, block] = await world.rpc.blocks_by_number((number - 1, number))
+    assert before is not None
+    assert block is not None
+    receipts = await world.rpc.receipts_of_block(block.hash)
+    assert receipts_root(receipts) == block.receipts_root
+    logs = logs_of(receipts, block)
+    assert bloom_of(logs) == block.logs_bloom
+    filters = [*router_logs(world), transfers_of(world, world.payer)]
+    asked = await world.rpc.logs_of_block(block.hash, filters)
+    assert tuple(log for log in logs if any(each.admits(log) for each in filters)) == asked
+    assert may_contain(block.logs_bloom, filters)
+    elsewhere = [LogFilter((STRANGER,)), transfers_of(world, STRANGER)]
+    assert not may_contain(block.logs_bloom, elsewhere)
+    cut = [replace(receipt, logs=receipt.logs[:-1]) for receipt in receipts]
+    assert receipts_root(cut) != block.receipts_root
+    with pytest.raises(LogsIncomplete):
+        logs_of(cut, block)
+
+
+async def test_block_without_transactions_has_the_root_of_nothing(world: World) -> None:
+    await world.mine(1)
+    head = await world.rpc.block_number()
+    [block] = await world.rpc.blocks_by_number((head,))
+    assert block is not None
+    assert await world.rpc.receipts_of_block(block.hash) == ()
+    assert logs_of((), block) == ()
+
+
+async def test_chn_12_receipts_of_an_unknown_block_are_refused(world: World) -> None:
+    with pytest.raises(UnknownBlock):
+        await world.rpc.receipts_of_block(UNKNOWN)
+
+
+async def test_logs_of_any_contract_are_found_by_their_topics(world: World) -> None:
+    _, number = await world.pay()
+    anywhere = LogFilter((), transfers_of(world, world.payer).topics)
+    logs = await world.rpc.logs_in_range(number, number, [anywhere])
+    assert [log.address for log in logs] == [world.network.tokens[0].address] * 2
+    with pytest.raises(AssertionError):
+        LogFilter((), ((PAID.topic,),))
 
 
 async def test_code_is_there_or_empty(world: World) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gstable_server.chain.facts import Fact, FactWhat, SessionLog, from_payload
 from gstable_server.chain.indexer import Indexer, Step
 from gstable_server.chain.operations import fact_of, frontier
@@ -43,10 +45,11 @@ async def told(database: Database) -> list[Fact]:
     """What the events say, relayed as flow does it."""
     heard: list[Fact] = []
 
-    async def handle(_tx: Tx, stored: StoredEvent) -> None:
-        assert stored.event.type == fact_of(stored).event_type
-        assert stored.event.object_id == fact_of(stored).log.subject
-        heard.append(fact_of(stored))
+    async def handle(_tx: Tx, batch: Sequence[StoredEvent]) -> None:
+        for stored in batch:
+            assert stored.event.type == fact_of(stored).event_type
+            assert stored.event.object_id == fact_of(stored).log.subject
+            heard.append(fact_of(stored))
 
     while await relay_once(database, handle):
         pass

@@ -45,6 +45,8 @@ def block(number: int, **changes: Any) -> dict[str, Any]:
         "hash": hash_text(number + 1000),
         "parentHash": hash_text(number + 999),
         "timestamp": "0x1",
+        "logsBloom": "0x" + "00" * 256,
+        "receiptsRoot": hash_text(0),
         "transactions": [],
         **changes,
     }

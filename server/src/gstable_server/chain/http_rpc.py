@@ -20,9 +20,11 @@ import structlog
 from gstable_server.chain import rpc_answers as answers
 from gstable_server.chain.networks import Network
 from gstable_server.chain.rpc import (
+    BlockReceipt,
     Header,
     Log,
     LogFilter,
+    NotOffered,
     ProviderFailed,
     ProviderLied,
     UnknownBlock,
@@ -144,6 +146,45 @@ class HttpRpc:
 
         questions = _log_questions(filters, {"fromBlock": hex(first), "toBlock": hex(last)})
         return await self._ask([*questions, ("eth_getBlockByNumber", [hex(last), False])], parse)
+
+    async def receipts_of_block(self, block_hash: bytes) -> tuple[BlockReceipt, ...]:
+        asked_hash = "0x" + block_hash.hex()
+        try:
+            receipts = await self._one("eth_getBlockReceipts", [asked_hash], answers.block_receipts)
+        except NotOffered:
+            receipts = await self._receipts_one_by_one(asked_hash)
+        if receipts is None:
+            raise UnknownBlock(f"the node does not have block {asked_hash}")
+        if any(log.block_hash != block_hash for receipt in receipts for log in receipt.logs):
+            raise ProviderLied(f"a receipt of another block than {asked_hash}")
+        return receipts
+
+    async def _receipts_one_by_one(self, asked_hash: str) -> tuple[BlockReceipt, ...] | None:
+        """For nodes that do not know ``eth_getBlockReceipts``, which came late."""
+        tx_hashes = await self._one("eth_getBlockByHash", [asked_hash, False], answers.tx_hashes)
+        if tx_hashes is None:
+            return None
+        receipts: list[BlockReceipt] = []
+        for start in range(0, len(tx_hashes), BATCH_MAX):
+            part = tx_hashes[start : start + BATCH_MAX]
+            found = await self._ask(
+                [("eth_getTransactionReceipt", ["0x" + tx_hash.hex()]) for tx_hash in part],
+                lambda raws: [answers.block_receipt(raw) for raw in raws],
+            )
+            if [each and each.tx_hash for each in found] != list(part):
+                raise UnknownBlock(f"not every receipt of block {asked_hash} is there")
+            receipts += [each for each in found if each is not None]
+        return tuple(receipts)
+
+    async def finalized_number(self) -> int | None:
+        def parse(raw: msgspec.Raw) -> int | None:
+            header = answers.header(raw)
+            return None if header is None else header.number
+
+        try:
+            return await self._one("eth_getBlockByNumber", ["finalized", False], parse)
+        except (UnknownBlock, NotOffered):  # nodes differ in how they say no
+            return None
 
     async def code(self, address: Address) -> bytes:
         return await self._one("eth_getCode", ["0x" + address.hex(), "latest"], answers.data)
@@ -269,13 +310,20 @@ def _log_questions(filters: Sequence[LogFilter], blocks: dict[str, Any]) -> list
             [
                 {
                     **blocks,
-                    "address": ["0x" + address.hex() for address in each.addresses],
-                    "topics": [["0x" + topic.hex() for topic in place] for place in each.topics],
+                    **_addresses_of(each),
+                    "topics": [
+                        place and ["0x" + topic.hex() for topic in place] for place in each.topics
+                    ],
                 }
             ],
         )
         for each in filters
     ]
+
+
+def _addresses_of(asked: LogFilter) -> dict[str, list[str]]:
+    addresses = ["0x" + address.hex() for address in asked.addresses]
+    return {"address": addresses} if addresses else {}
 
 
 def _asked_for(filters: Sequence[LogFilter], raws: Sequence[msgspec.Raw]) -> tuple[Log, ...]:

@@ -31,6 +31,10 @@ class RangeTooLarge(Passing):
     """The node refuses to search so many blocks, or to send so many logs, at once."""
 
 
+class NotOffered(Passing):
+    """The node does not know the question, or the name of a block in it."""
+
+
 class NodeRefused(Trouble):
     """The node executed the question and refuses it: a revert, a nonce too low, no funds.
 
@@ -44,12 +48,18 @@ class NodeRefused(Trouble):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A block by its own account; ``timestamp`` need not increase (seconds)."""
+    """A block by its own account; ``timestamp`` need not increase (seconds).
+
+    ``logs_bloom`` (256 bytes) tells which contracts and topics surely have no log in the block,
+    ``receipts_root`` (32 bytes) commits to every receipt and log (Yellow Paper, section 4.4).
+    """
 
     number: int
     hash: bytes
     parent_hash: bytes
     timestamp: UnixSeconds
+    logs_bloom: bytes
+    receipts_root: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,27 +76,48 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockReceipt:
+    """The outcome of one transaction as its block commits to it (EIP-2718, EIP-658).
+
+    ``type`` is the transaction's; ``cumulative_gas`` counts the transactions before it, too.
+    ``extra`` is what receipts of some layer-2 chains commit to besides (deposit nonce, version).
+    """
+
+    tx_hash: bytes
+    type: int
+    succeeded: bool
+    cumulative_gas: int
+    bloom: bytes
+    logs: tuple[Log, ...]
+    extra: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LogFilter:
     """Which logs are asked for: those of ``addresses`` whose topics are among the listed ones.
 
-    ``topics`` lists for each place, from the first, what may stand there; places behind the last
-    are free. Nothing may be empty: nodes take an empty list for "any".
+    ``topics`` lists for each place, from the first, what may stand there; places behind the last,
+    and those that are None, are free. No list may be empty: nodes take an empty list for "any".
+    No ``addresses`` means every contract, which is allowed only where the topics name at least
+    two places.
     """
 
     addresses: tuple[Address, ...]
-    topics: tuple[tuple[bytes, ...], ...] = ()
+    topics: tuple[tuple[bytes, ...] | None, ...] = ()
 
     def __post_init__(self) -> None:
-        assert self.addresses, "no address would be every address"
-        assert all(self.topics), "no topic would be every topic"
+        named = [place for place in self.topics if place is not None]
+        assert self.addresses or len(named) >= 2, "this would be nearly every log"
+        assert all(named), "no topic would be every topic"
 
     def admits(self, log: Log) -> bool:
         """Whether ``log`` is one of those asked for."""
         return (
-            log.address in self.addresses
+            (not self.addresses or log.address in self.addresses)
             and len(log.topics) >= len(self.topics)
             and all(
-                topic in allowed for topic, allowed in zip(log.topics, self.topics, strict=False)
+                allowed is None or topic in allowed
+                for topic, allowed in zip(log.topics, self.topics, strict=False)
             )
         )
 
@@ -127,6 +158,17 @@ class Rpc(Protocol):
         Raises ``RangeTooLarge``, ``UnknownBlock`` when the node does not have ``last`` yet, and
         ``ProviderLied`` when a log is from outside the range, or was not asked for.
         """
+
+    async def receipts_of_block(self, block_hash: bytes) -> tuple[BlockReceipt, ...]:
+        """The receipts of every transaction of one block, in order.
+
+        Raises ``UnknownBlock``, ``NotOffered`` when the provider does not offer them, and
+        ``ProviderLied`` when a receipt names another block.
+        """
+
+    async def finalized_number(self) -> int | None:
+        """The number of the newest block that the chain itself calls final (the ``finalized``
+        tag); None where the node does not know the tag."""
 
     async def code(self, address: Address) -> bytes:
         """The runtime code at ``address``; empty when there is no contract."""

@@ -10,9 +10,11 @@ from typing import Any
 import msgspec
 
 from gstable_server.chain.rpc import (
+    BlockReceipt,
     Header,
     Log,
     NodeRefused,
+    NotOffered,
     ProviderFailed,
     ProviderLied,
     RangeTooLarge,
@@ -23,11 +25,11 @@ from gstable_server.kernel.clock import UnixSeconds
 from gstable_server.kernel.errors import Trouble
 
 _NUMBER = re.compile(r"0x[0-9a-fA-F]{1,64}")
-_DATA = re.compile(r"0x([0-9a-fA-F]{2})*")
 _LAST_SECOND = 253_402_300_799  # 9999-12-31 23:59:59 UTC: databases and clocks go no further
 
 # Providers have no common code for these: their texts are all there is to go by.
 _EXECUTED = {"eth_call", "eth_estimateGas", "eth_sendRawTransaction", "eth_sendTransaction"}
+_OPTIONAL = {"eth_getBlockReceipts", "eth_getBlockByNumber"}  # for the tag in the second
 _REFUSAL_CODES = {3, -32000, -32003, -32015}
 _UNKNOWN_BLOCK = re.compile(r"unknown block|block not found|header not found|missing trie", re.I)
 _RANGE_TOO_LARGE = re.compile(
@@ -35,6 +37,8 @@ _RANGE_TOO_LARGE = re.compile(
     r"response size|limit(ed)? to|exceed|max(imum)? (results|block)|timeout",
     re.I,
 )
+_NOT_OFFERED = re.compile(r"method|not (supported|available|allowed)|unsupported|invalid", re.I)
+_NOT_OFFERED_CODES = {-32601, -32602, -32004}
 _RATE_LIMITED = re.compile(r"rate.?limit|too many requests|capacity|throttl", re.I)
 
 
@@ -55,6 +59,8 @@ class _Block(msgspec.Struct, rename="camel"):
     hash: str
     parent_hash: str
     timestamp: str
+    logs_bloom: str
+    receipts_root: str
 
 
 class _Log(msgspec.Struct, rename="camel"):
@@ -66,6 +72,22 @@ class _Log(msgspec.Struct, rename="camel"):
     transaction_hash: str
     log_index: str
     removed: bool = False
+
+
+class _Transactions(msgspec.Struct):
+    transactions: list[str]
+
+
+class _BlockReceipt(msgspec.Struct, rename="camel"):
+    transaction_hash: str
+    block_hash: str
+    cumulative_gas_used: str
+    logs_bloom: str
+    logs: list[_Log]
+    status: str
+    type: str = "0x0"
+    deposit_nonce: str | None = None
+    deposit_receipt_version: str | None = None
 
 
 class _Receipt(msgspec.Struct, rename="camel"):
@@ -126,9 +148,11 @@ def _trouble(method: str, error: _Error) -> Trouble:
         return ProviderFailed(f"{method}: {text}")
     if method in _EXECUTED and error.code in _REFUSAL_CODES:
         returned = error.data if isinstance(error.data, str) else "0x"
-        return NodeRefused(text, bytes.fromhex(returned[2:]) if _DATA.fullmatch(returned) else b"")
+        return NodeRefused(text, _read_bytes(returned) or b"")
     if _UNKNOWN_BLOCK.search(text):
         return UnknownBlock(text)
+    if method in _OPTIONAL and (error.code in _NOT_OFFERED_CODES or _NOT_OFFERED.search(text)):
+        return NotOffered(text)
     if method == "eth_getLogs" and (_RANGE_TOO_LARGE.search(text) or error.code == -32005):
         return RangeTooLarge(text)
     return ProviderFailed(f"{method}: {error.code} {text}")
@@ -157,6 +181,45 @@ def header(raw: msgspec.Raw) -> Header | None:
         hash=_hash(block.hash),
         parent_hash=_hash(block.parent_hash),
         timestamp=UnixSeconds(timestamp),
+        logs_bloom=_bytes(block.logs_bloom, 256),
+        receipts_root=_hash(block.receipts_root),
+    )
+
+
+def tx_hashes(raw: msgspec.Raw) -> tuple[bytes, ...] | None:
+    """The transactions of a block that was asked for without their content; None for ``null``."""
+    block = _decode(raw, _Transactions | None)
+    return None if block is None else tuple(_hash(text) for text in block.transactions)
+
+
+def block_receipts(raw: msgspec.Raw) -> tuple[BlockReceipt, ...] | None:
+    """The receipts of a block; None for ``null``, a block that the node does not know."""
+    receipts = _decode(raw, list[_BlockReceipt] | None)
+    return None if receipts is None else tuple(_block_receipt(each) for each in receipts)
+
+
+def block_receipt(raw: msgspec.Raw) -> BlockReceipt | None:
+    """One receipt of a block, asked for by itself; None for ``null``."""
+    receipt = _decode(raw, _BlockReceipt | None)
+    return None if receipt is None else _block_receipt(receipt)
+
+
+def _block_receipt(receipt: _BlockReceipt) -> BlockReceipt:
+    kind = _number(receipt.type)
+    extra: tuple[int, ...] = ()
+    if receipt.deposit_nonce and receipt.deposit_receipt_version:
+        # The receipts of Optimism's deposits commit to both since its Canyon upgrade.
+        extra = (_number(receipt.deposit_nonce), _number(receipt.deposit_receipt_version))
+    if kind > 0x7F:
+        raise ProviderFailed(f"not a type of transactions (EIP-2718): {kind}")
+    return BlockReceipt(
+        tx_hash=_hash(receipt.transaction_hash),
+        type=kind,
+        succeeded=_number(receipt.status) == 1,
+        cumulative_gas=_number(receipt.cumulative_gas_used),
+        bloom=_bytes(receipt.logs_bloom, 256),
+        logs=tuple(_log(each) for each in receipt.logs),
+        extra=extra,
     )
 
 
@@ -174,6 +237,8 @@ def logs(raws: Sequence[msgspec.Raw]) -> tuple[Log, ...]:
 def _log(entry: _Log) -> Log:
     if entry.removed:
         raise ProviderLied("a log that was removed by a reorganisation")
+    if len(entry.topics) > 4:
+        raise ProviderFailed("a log with more than four topics")
     return Log(
         address=Address(_bytes(entry.address, 20)),
         topics=tuple(_hash(topic) for topic in entry.topics),
@@ -217,9 +282,21 @@ def _number(text: str) -> int:
 
 
 def _bytes(text: str, length: int | None = None) -> bytes:
-    if not _DATA.fullmatch(text) or length not in (None, len(text) // 2 - 1):
+    found = _read_bytes(text)
+    if found is None or length not in (None, len(found)):
         raise ProviderFailed(f"not a byte string of the right length: {text[:80]!r}")
-    return bytes.fromhex(text[2:])
+    return found
+
+
+def _read_bytes(text: str) -> bytes | None:
+    """The byte string that ``text`` writes, None when it writes none: receipts hold so many of
+    them that a pattern would cost more than all the rest."""
+    try:
+        found = bytes.fromhex(text[2:])
+    except ValueError:
+        return None
+    # It would skip white space.
+    return found if text[:2] == "0x" and len(text) == 2 * len(found) + 2 else None
 
 
 def _hash(text: str) -> bytes:

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from gstable_server.chain import abi
 from gstable_server.chain.abi.events import Event
 from gstable_server.chain.abi.payments import PAID, ROUTED
 from gstable_server.chain.checksum import keccak256
+from gstable_server.chain.completeness import bloom_of, receipts_root
 from gstable_server.chain.networks import Network, Token
 from gstable_server.chain.rpc import (
+    BlockReceipt,
     Header,
     Log,
     LogFilter,
     NodeRefused,
+    NotOffered,
     ProviderLied,
     RangeTooLarge,
     UnknownBlock,
@@ -155,9 +158,36 @@ def event_log(event: Event, contract: Address, tx_hash: bytes, *members: bytes |
 
 
 @dataclass(frozen=True, slots=True)
-class _Block:
+class FakeBlock:
+    """A mined block with everything in it."""
+
     header: Header
-    logs: tuple[Log, ...]
+    receipts: tuple[BlockReceipt, ...]
+    logs: tuple[Log, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        logs = tuple(log for receipt in self.receipts for log in receipt.logs)
+        object.__setattr__(self, "logs", logs)
+
+
+DYNAMIC_FEE = 2
+GAS_OF_ONE = 21_000
+
+
+def receipts_over(logs: Sequence[Log]) -> tuple[BlockReceipt, ...]:
+    """The receipts of the transactions that wrote ``logs``, each of them in one piece."""
+    groups = [tuple(group) for _, group in itertools.groupby(logs, lambda log: log.tx_hash)]
+    return tuple(
+        BlockReceipt(
+            tx_hash=group[0].tx_hash,
+            type=DYNAMIC_FEE,
+            succeeded=True,
+            cumulative_gas=GAS_OF_ONE * (at + 1),
+            bloom=bloom_of(group),
+            logs=group,
+        )
+        for at, group in enumerate(groups)
+    )
 
 
 class FakeChain:
@@ -166,7 +196,7 @@ class FakeChain:
     def __init__(self, network: Network) -> None:
         self.network = network
         self._numbers = itertools.count(1)
-        self.blocks: list[_Block] = []
+        self.blocks: list[FakeBlock] = []
         self.codes: dict[Address, bytes] = {network.router: b"router"}
         self.returns: dict[tuple[Address, bytes], bytes] = {}
         self.programs: dict[bytes, bytes] = {}
@@ -182,6 +212,13 @@ class FakeChain:
         self.lying_hash: bytes | None = None
         """When set, logs claim to be of this block."""
         self.hanging = False
+        self.omitted: Callable[[Log], bool] | None = None
+        """When set, the logs of which this is true are left out of answers about logs."""
+        self.omits_receipts = False
+        """Whether what is omitted is missing from receipts, too."""
+        self.gives_receipts = True
+        self.finalized: int | None = None
+        """What the node says is final by the chain's own account; None: it does not know."""
         self.asked: list[str] = []
         self.mine()
 
@@ -198,18 +235,22 @@ class FakeChain:
 
     def mine_logs(self, logs: Sequence[Log], *, timestamp: int | None = None) -> Header:
         """Add a block with these logs, whichever contracts they are of."""
+        return self.mine_receipts(receipts_over(logs), timestamp=timestamp)
+
+    def mine_receipts(
+        self, receipts: Sequence[BlockReceipt], *, timestamp: int | None = None
+    ) -> Header:
+        """Add a block with these receipts, whose logs get their places in it."""
         number = len(self.blocks)
         header = Header(
             number=number,
             hash=keccak256(b"block %d" % next(self._numbers)),
             parent_hash=self.blocks[-1].header.hash if self.blocks else bytes(32),
             timestamp=UnixSeconds(FIRST_SECOND + number if timestamp is None else timestamp),
+            logs_bloom=bloom_of(log for receipt in receipts for log in receipt.logs),
+            receipts_root=receipts_root(receipts),
         )
-        placed = tuple(
-            replace(entry, block_number=number, block_hash=header.hash, log_index=index)
-            for index, entry in enumerate(logs)
-        )
-        self.blocks.append(_Block(header, placed))
+        self.blocks.append(FakeBlock(header, _placed(receipts, header)))
         return header
 
     def mine_empty(self, count: int) -> None:
@@ -252,7 +293,7 @@ class FakeChain:
             raise UnknownBlock("the node does not have the block")
         if self.lying_hash is not None and block.logs:
             raise ProviderLied("a log of another block")
-        return _admitted(filters, block.logs)
+        return _admitted(filters, self._told(block.logs))
 
     async def logs_in_range(
         self, first: int, last: int, filters: Sequence[LogFilter]
@@ -265,11 +306,26 @@ class FakeChain:
         logs = [
             entry
             for block in self.blocks[first : last + 1]
-            for entry in _admitted(filters, block.logs)
+            for entry in _admitted(filters, self._told(block.logs))
         ]
         if self.lying_hash is not None:
             logs = [replace(entry, block_hash=self.lying_hash) for entry in logs]
         return tuple(logs)
+
+    async def receipts_of_block(self, block_hash: bytes) -> tuple[BlockReceipt, ...]:
+        await self._ask("receipts_of_block")
+        if not self.gives_receipts:
+            raise NotOffered("the node does not give receipts")
+        block = self._find(block_hash)
+        if block is None:
+            raise UnknownBlock("the node does not have the block")
+        if not self.omits_receipts:
+            return block.receipts
+        return tuple(replace(each, logs=self._told(each.logs)) for each in block.receipts)
+
+    async def finalized_number(self) -> int | None:
+        await self._ask("finalized_number")
+        return self.finalized
 
     async def code(self, address: Address) -> bytes:
         await self._ask("code")
@@ -300,14 +356,39 @@ class FakeChain:
     def _at(self, number: int) -> Header | None:
         return self.blocks[number].header if number <= self._head() else None
 
-    def _find(self, block_hash: bytes) -> _Block | None:
+    def _find(self, block_hash: bytes) -> FakeBlock | None:
         for block in self.blocks[: self._head() + 1]:
             if block.header.hash == block_hash:
                 return block
         return None
 
+    def _told(self, logs: tuple[Log, ...]) -> tuple[Log, ...]:
+        omitted = self.omitted
+        return logs if omitted is None else tuple(log for log in logs if not omitted(log))
+
     def _hidden_from_logs(self, number: int) -> bool:
         return self.log_lag is not None and number > self.log_lag
+
+
+def _placed(receipts: Sequence[BlockReceipt], header: Header) -> tuple[BlockReceipt, ...]:
+    """``receipts`` with their logs counted over the whole block."""
+    places = itertools.count()
+    return tuple(
+        replace(
+            receipt,
+            logs=tuple(
+                replace(
+                    log,
+                    block_number=header.number,
+                    block_hash=header.hash,
+                    tx_hash=receipt.tx_hash,
+                    log_index=next(places),
+                )
+                for log in receipt.logs
+            ),
+        )
+        for receipt in receipts
+    )
 
 
 def _admitted(filters: Sequence[LogFilter], logs: Sequence[Log]) -> tuple[Log, ...]:

@@ -17,13 +17,14 @@ def rlp(item: Rlp) -> bytes:
         return rlp(item.to_bytes((item.bit_length() + 7) // 8, "big"))
     if isinstance(item, list):
         content = b"".join(rlp(each) for each in item)
-        return _rlp_prefix(len(content), 0xC0) + content
+        return rlp_prefix(len(content), 0xC0) + content
     if len(item) == 1 and item[0] < 0x80:
         return item
-    return _rlp_prefix(len(item), 0x80) + item
+    return rlp_prefix(len(item), 0x80) + item
 
 
-def _rlp_prefix(length: int, offset: int) -> bytes:
+def rlp_prefix(length: int, offset: int) -> bytes:
+    """What stands before ``length`` bytes of a string (``offset`` 0x80) or a list (0xC0)."""
     if length < 56:
         return bytes([offset + length])
     digits = length.to_bytes((length.bit_length() + 7) // 8, "big")

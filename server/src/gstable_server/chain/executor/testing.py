@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from coincurve import PublicKey
 
 from gstable_server.chain.checksum import keccak256
+from gstable_server.chain.completeness import NO_BLOOM, receipts_root
 from gstable_server.chain.executor.node import Account, Spent
 from gstable_server.chain.networks import Network
 from gstable_server.chain.orders import ContractCall
@@ -89,6 +90,8 @@ class FakeNode:
                 hash=keccak256(b"block %d" % next(self._numbers)),
                 parent_hash=self.blocks[-1].header.hash if self.blocks else bytes(32),
                 timestamp=UnixSeconds(FIRST_SECOND + number),
+                logs_bloom=NO_BLOOM,
+                receipts_root=receipts_root(()),
             )
             self.blocks.append(_Block(header, tuple(mined)))
 
