@@ -185,7 +185,7 @@ def pages_of(db: Database, desk: Desk) -> list[BaseRoute]:
 
 
 @asynccontextmanager
-async def world_of(settings: Settings) -> AsyncIterator[flow.World]:
+async def world_of(settings: Settings, role: Role) -> AsyncIterator[flow.World]:
     """The database, the outgoing HTTP client and the desk, closed again at the end."""
     networks = load_networks(settings.networks_file)
     async with AsyncExitStack() as stack:
@@ -194,6 +194,7 @@ async def world_of(settings: Settings) -> AsyncIterator[flow.World]:
             clock=SystemClock(),
             ids=SystemIdMint(),
             size=settings.database_pool,
+            name=f"gstable {role}",
         )
         stack.push_async_callback(db.close)
         http = GuardedClient(allow_loopback=settings.webhook_allow_loopback)
@@ -222,7 +223,7 @@ async def run(settings: Settings, role: Role) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with world_of(settings) as world, asyncio.TaskGroup() as group:
+    async with world_of(settings, role) as world, asyncio.TaskGroup() as group:
         if role in {Role.WORKER, Role.ALL}:
             group.create_task(work(settings, world, stop))
         if role in {Role.INDEXER, Role.ALL}:

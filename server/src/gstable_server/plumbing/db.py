@@ -140,8 +140,11 @@ class Database:
         self.ids = ids
 
     @classmethod
-    async def connect(cls, url: str, *, clock: Clock, ids: IdMint, size: int = 10) -> Database:
-        """Open the pool. Raises the driver's error when the server cannot be reached."""
+    async def connect(
+        cls, url: str, *, clock: Clock, ids: IdMint, size: int = 10, name: str = "gstable"
+    ) -> Database:
+        """Open the pool. ``name`` says in ``pg_stat_activity`` whose connections these are. Raises
+        the driver's error when the server cannot be reached."""
         pool = await asyncpg.create_pool(
             url,
             min_size=1,
@@ -149,7 +152,7 @@ class Database:
             init=_prepare,
             reset=_keep,
             server_settings={
-                "application_name": "gstable",
+                "application_name": name,
                 "timezone": "UTC",
                 "statement_timeout": "30000",
                 **LETS_GO,
