@@ -41,6 +41,8 @@ CREATE TABLE sessions (
 );
 CREATE INDEX sessions_newest ON sessions (merchant_id, mode, sequence DESC);
 CREATE INDEX sessions_newest_by_state ON sessions (merchant_id, mode, state, sequence DESC);
+CREATE INDEX sessions_unsettled ON sessions (state, paid_at)
+    WHERE state IN ('paid', 'settling', 'settlement_pending');
 CREATE INDEX sessions_due_to_expire ON sessions (expires_at) WHERE state = 'initialized';
 
 -- What the platform attested and the payer may pay, append only: each signed order whole.
@@ -66,8 +68,8 @@ CREATE TABLE session_orders (
     signed_at       timestamptz NOT NULL
 );
 CREATE INDEX session_orders_by_session ON session_orders (session_id);
-CREATE TRIGGER session_orders_append_only BEFORE UPDATE OR DELETE ON session_orders
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER session_orders_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
+    ON session_orders FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- Payments that payers signed and we send, by the name that the executor knows them by.
 CREATE TABLE session_authorizations (
@@ -76,8 +78,8 @@ CREATE TABLE session_authorizations (
     authorized_at timestamptz NOT NULL
 );
 CREATE INDEX session_authorizations_by_session ON session_authorizations (session_id);
-CREATE TRIGGER session_authorizations_append_only BEFORE UPDATE OR DELETE ON session_authorizations
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER session_authorizations_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
+    ON session_authorizations FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- Money that reached the chain, whether or not it matches an open session. One row per log,
 -- named by (network, transaction, position among the transaction's logs), which survives a

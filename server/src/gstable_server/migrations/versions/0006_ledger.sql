@@ -37,23 +37,28 @@ CREATE TABLE ledger_seals (
     hash        bytea NOT NULL CHECK (length(hash) = 32)
 );
 
-CREATE TRIGGER ledger_transfers_append_only BEFORE UPDATE OR DELETE ON ledger_transfers
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER ledger_entries_append_only BEFORE UPDATE OR DELETE ON ledger_entries
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER ledger_transfers_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
+    ON ledger_transfers FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER ledger_entries_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
+    ON ledger_entries FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER ledger_seals_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
+    ON ledger_seals FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
--- The database itself refuses a transfer whose entries do not cancel out.
+-- The database itself refuses entries that do not cancel out: whatever one statement adds to a
+-- transfer sums to zero, so the transfer always does.
 CREATE FUNCTION require_balance() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    unbalanced text;
 BEGIN
-    IF EXISTS (
-        SELECT 1 FROM ledger_entries WHERE transfer_id = NEW.transfer_id
-        GROUP BY token_id HAVING sum(amount) <> 0
-    ) THEN
-        RAISE EXCEPTION 'transfer % does not balance', NEW.transfer_id
+    SELECT min(transfer_id) INTO unbalanced FROM (
+        SELECT transfer_id FROM added GROUP BY transfer_id, token_id HAVING sum(amount) <> 0
+    ) wrong;
+    IF unbalanced IS NOT NULL THEN
+        RAISE EXCEPTION 'transfer % does not balance', unbalanced
             USING ERRCODE = 'check_violation';
     END IF;
     RETURN NULL;
 END
 $$;
-CREATE CONSTRAINT TRIGGER ledger_entries_balance AFTER INSERT ON ledger_entries
-    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION require_balance();
+CREATE TRIGGER ledger_entries_balance AFTER INSERT ON ledger_entries
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION require_balance();

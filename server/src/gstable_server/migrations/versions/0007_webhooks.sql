@@ -52,6 +52,8 @@ CREATE INDEX webhook_messages_due ON webhook_messages
     (webhook_id, next_attempt_at, message_number) WHERE next_attempt_at IS NOT NULL;
 CREATE INDEX webhook_messages_held ON webhook_messages (webhook_id, message_number)
     WHERE state = 'pending' AND next_attempt_at IS NULL;
+CREATE INDEX webhook_messages_exhausted ON webhook_messages (message_number)
+    WHERE state = 'exhausted';
 
 -- Every try, append only.
 CREATE TABLE webhook_attempts (
@@ -66,5 +68,5 @@ CREATE TABLE webhook_attempts (
 );
 CREATE INDEX webhook_attempts_by_message ON webhook_attempts (message_number, attempt_number);
 CREATE INDEX webhook_attempts_by_endpoint ON webhook_attempts (webhook_id, attempt_number DESC);
-CREATE TRIGGER webhook_attempts_append_only BEFORE UPDATE OR DELETE ON webhook_attempts
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER webhook_attempts_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
+    ON webhook_attempts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

@@ -46,8 +46,8 @@ CREATE TABLE executor_nonces (
     PRIMARY KEY (network, account, nonce),
     UNIQUE (network, account, nonce, cause)
 );
-CREATE TRIGGER executor_nonces_append_only BEFORE UPDATE OR DELETE ON executor_nonces
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER executor_nonces_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
+    ON executor_nonces FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- Every transaction that was signed, append only. `head` is the newest block at that time; `fee`
 -- and `tip` are per unit of gas, in the smallest native unit.
@@ -69,8 +69,8 @@ CREATE TABLE executor_attempts (
         REFERENCES executor_nonces (network, account, nonce, cause)
 );
 CREATE INDEX executor_attempts_by_cause ON executor_attempts (cause, attempt_number);
-CREATE TRIGGER executor_attempts_append_only BEFORE UPDATE OR DELETE ON executor_attempts
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER executor_attempts_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
+    ON executor_attempts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- Nonces that somebody else's transaction used up, with the block that proves it; append only.
 CREATE TABLE executor_replacements (
@@ -86,8 +86,8 @@ CREATE TABLE executor_replacements (
     FOREIGN KEY (network, account, nonce, cause)
         REFERENCES executor_nonces (network, account, nonce, cause)
 );
-CREATE TRIGGER executor_replacements_append_only BEFORE UPDATE OR DELETE ON executor_replacements
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER executor_replacements_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
+    ON executor_replacements FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- What each sending account had of the native coin when it was last looked at.
 CREATE TABLE executor_funds (

@@ -14,8 +14,8 @@ CREATE TABLE deposits (
     refundable_after    timestamptz NOT NULL,
     created_at          timestamptz NOT NULL
 );
-CREATE TRIGGER deposits_append_only BEFORE UPDATE OR DELETE ON deposits
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER deposits_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
+    ON deposits FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- When each network is to be asked next for what is at the address; null when it is not any more.
 CREATE TABLE deposit_watches (
@@ -39,8 +39,8 @@ CREATE TABLE deposit_sightings (
 );
 CREATE INDEX deposit_sightings_newest
     ON deposit_sightings (session_id, network, token, sequence DESC);
-CREATE TRIGGER deposit_sightings_append_only BEFORE UPDATE OR DELETE ON deposit_sightings
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER deposit_sightings_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
+    ON deposit_sightings FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- What was wanted of the executor, by the name that it knows it by; what became of it is there.
 CREATE TABLE deposit_sweeps (
@@ -54,8 +54,8 @@ CREATE TABLE deposit_sweeps (
     staged_at  timestamptz NOT NULL
 );
 CREATE INDEX deposit_sweeps_newest ON deposit_sweeps (session_id, sequence DESC);
-CREATE TRIGGER deposit_sweeps_append_only BEFORE UPDATE OR DELETE ON deposit_sweeps
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER deposit_sweeps_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
+    ON deposit_sweeps FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 CREATE TABLE deposit_recoveries (
     cause      text PRIMARY KEY,
@@ -67,5 +67,5 @@ CREATE TABLE deposit_recoveries (
     staged_at  timestamptz NOT NULL,
     UNIQUE (session_id, network, token, number)
 );
-CREATE TRIGGER deposit_recoveries_append_only BEFORE UPDATE OR DELETE ON deposit_recoveries
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER deposit_recoveries_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
+    ON deposit_recoveries FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

@@ -14,5 +14,5 @@ CREATE TABLE agent_authorizations (
     PRIMARY KEY (payer, nonce)
 );
 CREATE INDEX agent_authorizations_newest ON agent_authorizations (payer, authorized_at DESC);
-CREATE TRIGGER agent_authorizations_append_only BEFORE UPDATE OR DELETE ON agent_authorizations
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER agent_authorizations_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
+    ON agent_authorizations FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

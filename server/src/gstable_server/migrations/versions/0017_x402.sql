@@ -18,5 +18,5 @@ CREATE TABLE x402_payments (
 );
 CREATE INDEX x402_payments_session ON x402_payments (session_id, sequence);
 CREATE INDEX x402_payments_payer ON x402_payments (payer, sequence);
-CREATE TRIGGER x402_payments_append_only BEFORE UPDATE OR DELETE ON x402_payments
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER x402_payments_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
+    ON x402_payments FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
