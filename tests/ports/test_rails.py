@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import anyio
 import pytest
 
-from gstable_server.chain.decode import decode, wanted
+from gstable_server.chain.decode import Watches, decode, wanted
 from gstable_server.chain.deployment import Actors
 from gstable_server.chain.devnet import Devnet
 from gstable_server.chain.devnet_attester import Attester, open_attester
@@ -174,8 +174,8 @@ class World:
         assert receipt.succeeded
         chain = self.chains[network.name]
         header, _ = await chain.block_and_next(receipt.block_number)
-        logs = await chain.logs_of_block(header.hash, wanted(network, ()))
-        decoded = decode(network, header, logs, self.rails, ())
+        logs = await chain.logs_of_block(header.hash, wanted(network, Watches()))
+        decoded = decode(network, header, logs, self.rails, Watches())
         return [log for log in decoded.logs if log.tx_hash == tx_hash]
 
     def crossing(self, payment: PaymentLog) -> Crossing:

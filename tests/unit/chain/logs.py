@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from gstable_server.chain.abi import rails as rails_abi
-from gstable_server.chain.abi.payments import TRANSFERRED
+from gstable_server.chain.abi.payments import RECOVERED, TRANSFERRED
 from gstable_server.chain.decode import Observer
 from gstable_server.chain.facts import LogKind
 from gstable_server.chain.networks import Contract, Contracts, Networks
@@ -27,6 +27,7 @@ from gstable_server.kernel.address import Address
 
 SWAP, CCTP = Address(b"\x51" * 20), Address(b"\x52" * 20)
 ESCROW, HOLD = Address(b"\x53" * 20), Address(b"\x54" * 20)
+COLLECTOR = Address(b"\x57" * 20)
 SOLVER, SENDER = Address(b"\x05" * 20), Address(b"\x06" * 20)
 SESSION, ORDER = b"\x5e" * 32, b"\x0d" * 32
 ELSEWHERE = 1337002
@@ -38,6 +39,7 @@ NETWORK = replace(
         cctp_rail=Contract(CCTP, None),
         escrow_rail=Contract(ESCROW, None),
         hold_rail=Contract(HOLD, None),
+        deposit_collector=Contract(COLLECTOR, None),
     ),
 )
 RAILS: tuple[Observer, ...] = (
@@ -73,10 +75,27 @@ def transferred(tx_hash: bytes, amount: int = 7, sender: Address = SENDER) -> Lo
     return event_log(TRANSFERRED, TOKEN, tx_hash, sender, PAYER, amount)
 
 
+def arrived(
+    tx_hash: bytes,
+    amount: int = 5_000_000,
+    *,
+    sender: Address = PAYER,
+    receiver: Address = NETWORK.router,
+    token: Address = TOKEN,
+) -> Log:
+    return event_log(TRANSFERRED, token, tx_hash, sender, receiver, amount)
+
+
+def recovered(tx_hash: bytes, amount: int = 5_000_000) -> Log:
+    return event_log(RECOVERED, COLLECTOR, tx_hash, SESSION, PAYER, TOKEN, amount)
+
+
 ONE_OF_EACH: dict[LogKind, Callable[[bytes], Log]] = {
     LogKind.PAYMENT: routed,
     LogKind.DELIVERY: filled,
     LogKind.ESCROW: released,
     LogKind.HOLD: captured,
     LogKind.TRANSFER: transferred,
+    LogKind.INBOUND: arrived,
+    LogKind.RECOVERY: recovered,
 }

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gstable_server.chain.checksum import keccak256
-from gstable_server.chain.decode import Decoded, decode, named_for_good
+from gstable_server.chain.decode import Decoded, Watches, decode, named_for_good
 from gstable_server.chain.facts import ChainLog, PaymentLog
 from gstable_server.chain.rpc import Header, Log
 from gstable_server.chain.testing import FakeChain, fake_network
@@ -27,7 +27,7 @@ def mined(*logs: Log) -> tuple[Header, tuple[Log, ...]]:
 
 
 def decoded(header: Header, logs: Sequence[Log]) -> Decoded:
-    return decode(NETWORK, header, logs, (), ())
+    return decode(NETWORK, header, logs, (), Watches())
 
 
 def a_log() -> Log:

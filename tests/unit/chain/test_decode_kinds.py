@@ -10,13 +10,21 @@ from hypothesis import strategies as st
 
 from gstable_server.chain import abi
 from gstable_server.chain.abi.payments import TRANSFERRED
-from gstable_server.chain.decode import SENDERS_AT_ONCE, Decoded, decode, named_for_good, wanted
+from gstable_server.chain.decode import (
+    SENDERS_AT_ONCE,
+    Decoded,
+    Watches,
+    decode,
+    named_for_good,
+    wanted,
+)
 from gstable_server.chain.facts import (
     ChainLog,
     DeliveryLog,
     EscrowLog,
     HoldLog,
     HoldWhat,
+    InboundLog,
     LogKind,
     PaymentLog,
     RailName,
@@ -31,11 +39,11 @@ from gstable_server.chain.testing import (
     TOKEN,
     FakeChain,
     FakeRouted,
-    fake_network,
 )
 from gstable_server.kernel.address import Address
 from tests.unit.chain.logs import (
     CCTP,
+    COLLECTOR,
     ELSEWHERE,
     ESCROW,
     HOLD,
@@ -59,7 +67,7 @@ TX, STRANGER = b"\x77" * 32, Address(b"\x66" * 20)
 def decoded(*logs: Log, senders: tuple[Address, ...] = (SENDER,)) -> Decoded:
     chain = FakeChain(NETWORK)
     header = chain.mine_logs(logs)
-    return decode(NETWORK, header, chain.blocks[-1].logs, RAILS, senders)
+    return decode(NETWORK, header, chain.blocks[-1].logs, RAILS, Watches(senders))
 
 
 def only(found: Decoded) -> ChainLog:
@@ -208,9 +216,9 @@ def test_chn_01_routed_payment_that_is_not_laid_out_exactly_is_not_read(change: 
 
 def test_rails_tell_what_their_contracts_wrote() -> None:
     found = decoded(*(write(TX) for write in ONE_OF_EACH.values()))
-    payment, delivery, escrow, hold, transfer = found.logs
+    payment, delivery, escrow, hold, transfer, inbound, recovery = found.logs
     assert found.foreign == 0
-    assert {log.session_key for log in (payment, delivery, escrow, hold)} == {SESSION}  # type: ignore[attr-defined]
+    assert {log.session_key for log in (payment, delivery, escrow, hold, recovery)} == {SESSION}  # type: ignore[attr-defined]
     assert isinstance(delivery, DeliveryLog)
     assert (delivery.reference, delivery.solver, delivery.source_chain_id) == (
         ORDER,
@@ -223,10 +231,14 @@ def test_rails_tell_what_their_contracts_wrote() -> None:
     assert (hold.what, hold.amount, hold.remaining) == (HoldWhat.CAPTURED, 4_000_000, 6_000_000)
     assert isinstance(transfer, TransferLog)
     assert (transfer.sender, transfer.receiver, transfer.amount) == (SENDER, PAYER, 7)
+    assert isinstance(inbound, InboundLog)
+    assert (inbound.sender, inbound.receiver) == (PAYER, NETWORK.router)
 
 
 def test_chn_01_logs_of_other_contracts_are_never_asked_of_rails() -> None:
-    logs = [replace(write(TX), address=STRANGER) for write in ONE_OF_EACH.values()]
+    ours = ONE_OF_EACH.items()
+    # A transfer to us is told in any token, because people look for what they sent.
+    logs = [replace(write(TX), address=STRANGER) for kind, write in ours if kind != "inbound"]
     found = decoded(*logs)
     assert (found.logs, found.foreign) == ((), len(logs))
 
@@ -261,20 +273,26 @@ def test_chn_01_only_transfers_of_our_tokens_by_watched_senders_are_told(change:
 def test_one_question_names_every_contract_and_one_more_the_watched_senders() -> None:
     transmitter = Address(b"\x55" * 20)
     network = replace(NETWORK, cctp=Cctp(7, Address(b"\x56" * 20), transmitter, "http://127.0.0.1"))
-    contracts = (network.router, SWAP, CCTP, ESCROW, HOLD, transmitter)
-    assert wanted(network, ()) == (LogFilter(contracts),)
+    contracts = (network.router, SWAP, CCTP, ESCROW, HOLD, transmitter, COLLECTOR)
+    named = (network.router, SWAP, CCTP, ESCROW, HOLD, COLLECTOR)
+    ours = tuple(sorted(map(abi.address_word, named)))
+    to_us = LogFilter((), ((TRANSFERRED.topic,), None, ours))
+    assert wanted(network, Watches()) == (LogFilter(contracts), to_us)
     senders = ((TRANSFERRED.topic,), (abi.address_word(PAYER), abi.address_word(SENDER)))
-    assert wanted(network, {SENDER, PAYER}) == (LogFilter(contracts), LogFilter((TOKEN,), senders))
-    assert wanted(replace(network, tokens=()), {SENDER}) == (LogFilter(contracts),)
-    assert wanted(fake_network(), ()) == (LogFilter((fake_network().router,)),)
+    of_senders = LogFilter((TOKEN,), senders)
+    assert wanted(network, Watches({SENDER, PAYER})) == (LogFilter(contracts), of_senders, to_us)
+    without = replace(network, tokens=())
+    assert wanted(without, Watches({SENDER})) == (LogFilter(contracts), to_us)
 
 
 def test_many_senders_are_asked_for_in_several_questions() -> None:
     senders = [Address(number.to_bytes(20, "big")) for number in range(2 * SENDERS_AT_ONCE + 1)]
-    _, *questions = wanted(NETWORK, senders)
-    asked = [word for question in questions for word in question.topics[1]]
-    assert asked == [abi.address_word(sender) for sender in senders]
-    assert max(len(question.topics[1]) for question in questions) == SENDERS_AT_ONCE
+    _, *questions, _ = wanted(NETWORK, Watches(senders))
+    places = [place for question in questions if (place := question.topics[1]) is not None]
+    assert [word for place in places for word in place] == [
+        abi.address_word(sender) for sender in senders
+    ]
+    assert max(map(len, places)) == SENDERS_AT_ONCE
 
 
 def test_chn_05_repeated_captures_and_transfers_of_one_transaction_are_each_one_log() -> None:
@@ -353,11 +371,19 @@ def test_log_filters_admit_what_nodes_admit() -> None:
     assert not LogFilter((TOKEN,), ((bytes(32),),)).admits(log)
     too_long = tuple((topic,) for topic in (*log.topics, bytes(32)))
     assert not LogFilter((TOKEN,), too_long).admits(log)
+    to_payer = (abi.address_word(PAYER),)
+    assert LogFilter((), ((TRANSFERRED.topic,), None, to_payer)).admits(log)
+    assert not LogFilter((), ((TRANSFERRED.topic,), None, (bytes(32),))).admits(log)
+    assert not LogFilter((), ((TRANSFERRED.topic,), to_payer)).admits(log)
 
 
-@pytest.mark.parametrize("empty", [((), ()), ((TOKEN,), ((),))], ids=["addresses", "topics"])
+@pytest.mark.parametrize(
+    "empty",
+    [((), ()), ((), ((TRANSFERRED.topic,), None)), ((TOKEN,), ((),))],
+    ids=["addresses", "one place", "topics"],
+)
 def test_filter_that_nodes_would_take_for_everything_cannot_be_made(
-    empty: tuple[tuple[Address, ...], tuple[tuple[bytes, ...], ...]],
+    empty: tuple[tuple[Address, ...], tuple[tuple[bytes, ...] | None, ...]],
 ) -> None:
     with pytest.raises(AssertionError):
         LogFilter(*empty)

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from gstable_server.chain import abi
-from gstable_server.chain.abi.payments import PAID, ROUTED, TRANSFERRED
+from gstable_server.chain import abi, inbound
+from gstable_server.chain.abi.payments import PAID, RECOVERED, ROUTED, TRANSFERRED
 from gstable_server.chain.facts import (
     ChainLog,
     DeliveryLog,
@@ -20,14 +20,15 @@ from gstable_server.chain.facts import (
     LogKind,
     PaymentLog,
     RailName,
+    RecoveryLog,
     TransferLog,
 )
 from gstable_server.chain.networks import Network
-from gstable_server.chain.rails.observing import place
+from gstable_server.chain.rails.observing import is_from, place
 from gstable_server.chain.rpc import Header, Log, LogFilter
 from gstable_server.kernel.address import Address
 
-REPEATABLE = frozenset({LogKind.HOLD, LogKind.TRANSFER})
+REPEATABLE = frozenset({LogKind.HOLD, LogKind.TRANSFER, LogKind.INBOUND, LogKind.RECOVERY})
 """Kinds of which one transaction may hold several with the same key."""
 
 SENDERS_AT_ONCE = 500
@@ -61,20 +62,31 @@ class Decoded:
     strays: tuple[Log, ...]
 
 
-def wanted(network: Network, senders: Collection[Address]) -> tuple[LogFilter, ...]:
+@dataclass(frozen=True, slots=True)
+class Watches:
+    """Whose token transfers are told besides: of the network's tokens from ``senders``, and of any
+    token to ``receivers``. Our own contracts are always such receivers."""
+
+    senders: Collection[Address] = ()
+    receivers: Collection[Address] = ()
+
+
+def wanted(network: Network, watches: Watches) -> tuple[LogFilter, ...]:
     """What to ask ``network`` for: the logs of every contract that is followed there, and the
-    transfers of its tokens from ``senders``."""
+    transfers that are watched."""
     contracts = [network.router, *_rails(network)]
     if network.cctp is not None:
         # It mints what was burnt elsewhere: the rail's own contract takes no part in that.
         contracts.append(network.cctp.message_transmitter)
+    if network.contracts.deposit_collector is not None:
+        contracts.append(network.contracts.deposit_collector.address)
     filters = [LogFilter(tuple(contracts))]
     tokens = tuple(token.address for token in network.tokens)
-    words = [abi.address_word(sender) for sender in sorted(senders)] if tokens else []
+    words = [abi.address_word(sender) for sender in sorted(watches.senders)] if tokens else []
     for start in range(0, len(words), SENDERS_AT_ONCE):
         some = tuple(words[start : start + SENDERS_AT_ONCE])
         filters.append(LogFilter(tokens, ((TRANSFERRED.topic,), some)))
-    return tuple(filters)
+    return (*filters, *inbound.filters(network, watches.receivers))
 
 
 def decode(
@@ -82,21 +94,26 @@ def decode(
     header: Header,
     logs: Sequence[Log],
     rails: Sequence[Observer],
-    senders: Collection[Address],
+    watches: Watches,
 ) -> Decoded:
     """What ``logs``, which are in the order of the block, tell; every ``log_position`` is 0.
 
-    ``senders``: whose token transfers are told; those of anybody else are foreign.
+    Transfers that are not watched and not part of a payment are foreign.
     """
     found: list[ChainLog] = []
     strays: list[Log] = []
+    foreign = 0
+    arrivals = inbound.arrivals(network, header, logs, watches.receivers)
     for log in logs:
-        told = _told(network, header, log, rails, senders)
-        if told is not None:
-            found.append(told)
-        elif log.address == network.router and log.topics[:1] in _PAYMENT_TOPICS:
-            strays.append(log)
-    return Decoded(tuple(found), len(logs) - len(found), tuple(strays))
+        told = _told(network, header, log, rails, watches.senders)
+        arrived = arrivals.arrived.get(log.log_index)
+        # One transfer may be both: of a wallet that is watched, to an address of ours.
+        found += [each for each in (told, arrived) if each is not None]
+        if told is None and arrived is None and log.log_index not in arrivals.paid:
+            foreign += 1
+            if log.address == network.router and log.topics[:1] in _PAYMENT_TOPICS:
+                strays.append(log)
+    return Decoded(tuple(found), foreign, tuple(strays))
 
 
 def named_for_good(logs: Iterable[ChainLog], known: Iterable[ChainLog]) -> tuple[ChainLog, ...]:
@@ -169,6 +186,8 @@ def _told(
         return _paid(network, header, log) or _routed(network, header, log)
     if log.address in {token.address for token in network.tokens}:
         return _transfer(network, header, log, senders)
+    if is_from(log, network.contracts.deposit_collector):
+        return _recovered(network, header, log)
     observed = (rail.observe(network, header, log) for rail in rails)
     return next((each for each in observed if each is not None), None)
 
@@ -236,5 +255,19 @@ def _transfer(
         token=log.address,
         sender=sender,
         receiver=receiver,
+        amount=amount,
+    )
+
+
+def _recovered(network: Network, header: Header, log: Log) -> RecoveryLog | None:
+    found = RECOVERED.read(log)
+    if found is None:
+        return None
+    session_key, receiver, token, amount = found
+    return RecoveryLog(
+        **place(network, header, log),
+        session_key=session_key,
+        receiver=receiver,
+        token=token,
         amount=amount,
     )

@@ -1,7 +1,7 @@
 """What is known of the logs that matter, and of what became of each. A fact is added, never
 changed: a reorganisation is one more fact.
 
-Five kinds of logs are followed, and all in the same way (``machine``): seen in a block, final at
+Seven kinds of logs are followed, and all in the same way (``machine``): seen in a block, final at
 its depth, taken back by a reorganisation, lost when it does not come back.
 """
 
@@ -31,6 +31,11 @@ class LogKind(StrEnum):
     """Money left the hold of a payment: to the merchant, or back to the payer."""
     TRANSFER = "transfer"
     """``Transfer`` of a token from a watched sender (``operations.watch_transfer``)."""
+    INBOUND = "inbound"
+    """``Transfer`` of any token to a contract of ours or to a watched receiver
+    (``operations.watch_receiver``), unless it is part of a payment."""
+    RECOVERY = "recovery"
+    """What was at a deposit address went back (``Recovered`` of the deposit collector)."""
 
 
 class FactWhat(StrEnum):
@@ -245,6 +250,49 @@ class TransferLog(ChainLog):
 
 
 @dataclass(frozen=True, slots=True)
+class InboundLog(ChainLog):
+    """``receiver``, an address or contract of ours, got ``amount`` of ``token`` from ``sender``.
+
+    The token may be any contract: what it calls an amount is worth something only where the token
+    is configured.
+    """
+
+    kind: ClassVar[LogKind] = LogKind.INBOUND
+
+    token: Address
+    sender: Address
+    receiver: Address
+    amount: int
+
+    @property
+    def subject(self) -> str:
+        """``network:receiver in hexadecimal``."""
+        return f"{self.network}:0x{self.receiver.hex()}"
+
+    @property
+    def key(self) -> bytes:
+        """Token, sender and receiver; one transaction may transfer twice."""
+        return self.token + self.sender + self.receiver
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryLog(SessionLog):
+    """``amount`` of ``token``, all there was at the session's deposit address, went to
+    ``receiver``. The zero address stands for the network's own coin."""
+
+    kind: ClassVar[LogKind] = LogKind.RECOVERY
+
+    receiver: Address
+    token: Address
+    amount: int
+
+    @property
+    def key(self) -> bytes:
+        """The session and the token; one transaction may do it twice."""
+        return self.session_key + self.token
+
+
+@dataclass(frozen=True, slots=True)
 class Fact:
     """``log`` as it was in its block, and what became of it."""
 
@@ -289,7 +337,15 @@ def log_from_json(value: Mapping[str, Any]) -> ChainLog:
 
 _LOG_TYPES: Mapping[LogKind, type[ChainLog]] = {
     log_type.kind: log_type
-    for log_type in (PaymentLog, DeliveryLog, EscrowLog, HoldLog, TransferLog)
+    for log_type in (
+        PaymentLog,
+        DeliveryLog,
+        EscrowLog,
+        HoldLog,
+        TransferLog,
+        InboundLog,
+        RecoveryLog,
+    )
 }
 _SMALL_NUMBERS = frozenset({"chain_id", "log_position", "block_number"})
 """Numbers of our own and of the chain, which are numbers in JSON; every other has 256 bits."""

@@ -14,15 +14,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from enum import Enum
 
 import structlog
 
 from gstable_server.chain import store
-from gstable_server.chain.decode import Observer, decode, named_for_good, wanted
-from gstable_server.chain.facts import ChainLog, Fact, FactWhat
+from gstable_server.chain.decode import Observer, Watches, decode, named_for_good, wanted
+from gstable_server.chain.facts import ChainLog, Fact, FactWhat, InboundLog
+from gstable_server.chain.inbound import SPAM_A_DAY, is_spam
 from gstable_server.chain.machine import Answer, Happening, decide, is_deep, is_overdue
 from gstable_server.chain.networks import Network
 from gstable_server.chain.rpc import (
@@ -63,7 +66,7 @@ class _Answer:
     """The logs of some blocks, and whose transfers were asked for among them."""
 
     logs: Sequence[Log]
-    senders: Collection[Address]
+    watches: Watches
 
 
 class NetworkHalted(Exception):
@@ -143,11 +146,11 @@ class Indexer:
         return await self._advance(None, (first,), await self._read(first))
 
     async def _read(self, block: Header) -> _Answer:
-        senders = await self._senders()
-        logs = await self._rpc.logs_of_block(block.hash, wanted(self._network, senders))
-        return _Answer(logs, senders)
+        watches = await self._watches()
+        logs = await self._rpc.logs_of_block(block.hash, wanted(self._network, watches))
+        return _Answer(logs, watches)
 
-    async def _senders(self) -> frozenset[Address]:
+    async def _watches(self) -> Watches:
         """Whose transfers are told, asked anew for every block or range, after the provider
         named it.
 
@@ -157,7 +160,9 @@ class Indexer:
         committed before now, too.
         """
         async with self._db.read() as tx:
-            return frozenset(await store.transfer_senders(tx, self._network.name))
+            senders = await store.transfer_senders(tx, self._network.name)
+            receivers = await store.receivers(tx, self._network.name)
+        return Watches(frozenset(senders), frozenset(receivers))
 
     async def _end_of_range(self, tip: store.Block) -> int:
         head = await self._rpc.block_number()
@@ -166,9 +171,9 @@ class Indexer:
     async def _catch_up(self, tip: store.Block, first: int, last: int) -> Step:
         """Read old blocks together. They are deeper than any payment's finality, so that the
         links between them need no proof; their logs are still tied to canonical hashes."""
-        senders = await self._senders()
+        watches = await self._watches()
         try:
-            logs = await self._rpc.logs_in_range(first, last, wanted(self._network, senders))
+            logs = await self._rpc.logs_in_range(first, last, wanted(self._network, watches))
         except (RangeTooLarge, ProviderFailed):
             self._range = max(1, self._range // 2)
             raise
@@ -178,7 +183,7 @@ class Indexer:
             if header is None:
                 raise ProviderLied(f"block {number} has logs or followers, but does not exist")
             headers.append(header)
-        return await self._advance(tip, headers, _Answer(logs, senders))
+        return await self._advance(tip, headers, _Answer(logs, watches))
 
     async def _advance(
         self, tip: store.Block | None, headers: Sequence[Header], answer: _Answer
@@ -237,7 +242,7 @@ class Indexer:
         found: list[ChainLog] = []
         for header in headers:
             group = groups[header.hash]
-            decoded = decode(self._network, header, group, self._rails, answer.senders)
+            decoded = decode(self._network, header, group, self._rails, answer.watches)
             self.foreign_events += decoded.foreign
             for stray in decoded.strays:
                 name, tx_hash = self._network.name, "0x" + stray.tx_hash.hex()
@@ -252,10 +257,29 @@ class Indexer:
         known = await store.known_logs(tx, self._network.name, sorted(tx_hashes))
         states = {each.object_id: what for what, each in known}
         facts: list[Fact] = []
-        for each in named_for_good(logs, [each for _, each in known]):
+        named = named_for_good(logs, [each for _, each in known])
+        new = [each for each in named if each.object_id not in states]
+        left_out = await self._too_many(tx, new)
+        for each in named:
+            if each.object_id in left_out:
+                continue
             facts += _added(states.get(each.object_id), Happening.MINED, each)
             states[each.object_id] = FactWhat.SEEN
         return facts
+
+    async def _too_many(self, tx: Tx, logs: Sequence[ChainLog]) -> frozenset[str]:
+        """The names of those new ``logs`` that are left out, because they are worth nothing and
+        too many came to the same address on the same day."""
+        spam: dict[tuple[Address, date], list[str]] = defaultdict(list)
+        for each in logs:
+            if isinstance(each, InboundLog) and is_spam(self._network, each):
+                spam[each.receiver, each.block_time.date()].append(each.object_id)
+        left_out: set[str] = set()
+        for (receiver, day), names in spam.items():
+            before = await store.count_spam(tx, self._network.name, receiver, day, len(names))
+            left_out |= set(names[max(SPAM_A_DAY - before, 0) :])
+        self.foreign_events += len(left_out)
+        return frozenset(left_out)
 
     async def _matured(self, tx: Tx, tip_number: int) -> list[Fact]:
         confirmations = self._network.confirmations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from gstable_server.chain import store
 from gstable_server.chain.checks import check_network
 from gstable_server.chain.facts import Fact, from_payload
@@ -10,7 +12,14 @@ from gstable_server.kernel.address import Address
 from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.events import StoredEvent
 
-__all__ = ["check_network", "fact_of", "frontier", "unwatch_transfer", "watch_transfer"]
+__all__ = [
+    "check_network",
+    "fact_of",
+    "frontier",
+    "unwatch_transfer",
+    "watch_receiver",
+    "watch_transfer",
+]
 
 
 def fact_of(event: StoredEvent) -> Fact:
@@ -36,3 +45,12 @@ async def unwatch_transfer(tx: Tx, network: str, sender: Address) -> None:
     """Undo one ``watch_transfer``. Facts about what was seen before are told to their end, except
     that what a reorganisation took back is not found again."""
     await store.unwatch_transfer(tx, network, sender)
+
+
+async def watch_receiver(tx: Tx, network: str, receiver: Address, until: datetime) -> None:
+    """Read the transfers of any token to ``receiver`` until then, and tell of them as facts.
+
+    A transfer is told for certain when the watch was committed before the address was handed to
+    anybody. Contracts of ours need no watch.
+    """
+    await store.watch_receiver(tx, network, receiver, until)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from gstable_server.chain.facts import (
@@ -216,6 +216,44 @@ async def unwatch_transfer(tx: Tx, network: str, sender: Address) -> None:
         network,
         sender,
     )
+
+
+async def watch_receiver(tx: Tx, network: str, receiver: Address, until: datetime) -> None:
+    """Read transfers to ``receiver`` at least until then."""
+    await tx.execute(
+        "INSERT INTO chain_receiver_watches AS known (network, receiver, until)"
+        " VALUES ($1, $2, $3) ON CONFLICT (network, receiver)"
+        " DO UPDATE SET until = greatest(known.until, $3)",
+        network,
+        receiver,
+        until,
+    )
+
+
+async def receivers(tx: Tx, network: str) -> list[Address]:
+    """To whom transfers are read besides those to our contracts."""
+    rows = await tx.fetch(
+        "SELECT receiver FROM chain_receiver_watches WHERE network = $1 AND until > $2"
+        " ORDER BY receiver",
+        network,
+        tx.now,
+    )
+    return [Address(row["receiver"]) for row in rows]
+
+
+async def count_spam(tx: Tx, network: str, receiver: Address, day: date, more: int) -> int:
+    """So many transfers more to ``receiver`` that are worth nothing; returns how many there were
+    on that day before."""
+    count: int = await tx.fetchval(
+        "INSERT INTO chain_spam AS known (network, receiver, day, count) VALUES ($1, $2, $3, $4)"
+        " ON CONFLICT (network, receiver, day) DO UPDATE SET count = known.count + $4"
+        " RETURNING count",
+        network,
+        receiver,
+        day,
+        more,
+    )
+    return count - more
 
 
 async def transfer_senders(tx: Tx, network: str) -> list[Address]:

@@ -13,5 +13,8 @@ ROUTED = event(
     "address,uint256,address,uint256,uint256,bytes)"
 )
 
+# DepositCollector.sol
+RECOVERED = event("Recovered(bytes32 indexed,address indexed,address,uint256)")
+
 # ERC-20
 TRANSFERRED = event("Transfer(address indexed,address indexed,uint256)")

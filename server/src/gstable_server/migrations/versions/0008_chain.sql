@@ -14,7 +14,8 @@ CREATE TABLE chain_facts (
     fact_number  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     network      text NOT NULL,
     kind         text NOT NULL
-        CHECK (kind IN ('payment', 'delivery', 'escrow', 'hold', 'transfer')),
+        CHECK (kind IN ('payment', 'delivery', 'escrow', 'hold', 'transfer', 'inbound',
+            'recovery')),
     what         text NOT NULL CHECK (what IN ('seen', 'final', 'reorged', 'lost')),
     tx_hash      bytea NOT NULL CHECK (length(tx_hash) = 32),
     log_position integer NOT NULL,
@@ -25,8 +26,8 @@ CREATE TABLE chain_facts (
 );
 CREATE INDEX chain_facts_by_log ON chain_facts (network, tx_hash, log_position, fact_number);
 CREATE INDEX chain_facts_by_block ON chain_facts (network, block_number);
-CREATE TRIGGER chain_facts_append_only BEFORE UPDATE OR DELETE ON chain_facts
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER chain_facts_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
+    ON chain_facts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- Logs that were seen and are not final yet: what the indexer still watches.
 CREATE TABLE chain_watched (
@@ -38,6 +39,25 @@ CREATE TABLE chain_watched (
     state        text NOT NULL CHECK (state IN ('seen', 'reorged')),
     body         jsonb NOT NULL,
     PRIMARY KEY (network, tx_hash, log_position)
+);
+
+-- To whose addresses transfers of any token are read besides, and until when.
+CREATE TABLE chain_receiver_watches (
+    network  text NOT NULL,
+    receiver bytea NOT NULL CHECK (length(receiver) = 20),
+    until    timestamptz NOT NULL,
+    PRIMARY KEY (network, receiver)
+);
+CREATE INDEX chain_receiver_watches_until ON chain_receiver_watches (network, until);
+
+-- How many transfers of dust or of unknown tokens were told of an address on one day: anybody can
+-- make them without end.
+CREATE TABLE chain_spam (
+    network  text NOT NULL,
+    receiver bytea NOT NULL CHECK (length(receiver) = 20),
+    day      date NOT NULL,
+    count    integer NOT NULL,
+    PRIMARY KEY (network, receiver, day)
 );
 
 -- Whose token transfers are read besides, and for how many reasons: refunds leave from wallets.
