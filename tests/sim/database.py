@@ -1,0 +1,283 @@
+"""The database as the application sees it: a real PostgreSQL behind connections that fail.
+
+``SimPool`` stands where ``Database`` keeps asyncpg's pool, so that ``Database`` itself, with its
+BEGIN, COMMIT and second attempts, is under test too. The functions of PostgreSQL that tell the
+time are shadowed by functions that tell the simulation's.
+
+Every history begins with an empty database, on one connection. One transaction runs at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from random import Random
+from types import TracebackType
+from typing import Any
+
+import asyncpg
+
+from gstable_server.plumbing.db import Database, _prepare
+from tests.sim.kernel import Crash, Kernel, Process
+
+SHADOWS = """
+CREATE SCHEMA IF NOT EXISTS sim;
+CREATE OR REPLACE FUNCTION sim.now() RETURNS timestamptz LANGUAGE sql STABLE
+    AS $$ SELECT current_setting('sim.now')::timestamptz $$;
+CREATE OR REPLACE FUNCTION sim.statement_timestamp() RETURNS timestamptz LANGUAGE sql STABLE
+    AS $$ SELECT current_setting('sim.now')::timestamptz $$;
+CREATE OR REPLACE FUNCTION sim.clock_timestamp() RETURNS timestamptz LANGUAGE sql STABLE
+    AS $$ SELECT current_setting('sim.now')::timestamptz $$;
+"""
+TABLES = """
+SELECT string_agg(format('%I', relname), ', ' ORDER BY relname) FROM pg_class
+WHERE relkind = 'r' AND relname <> 'alembic_version' AND relnamespace = 'public'::regnamespace
+"""
+FAILED_STATEMENTS = ("crash", "lost", "deadlock", "serialization")
+FAILED_COMMITS = ("crash", "crash after", "lost", "lost after", "serialization")
+
+
+@dataclass
+class DatabaseFaults:
+    """How often the database fails: one of so many statements, and one of so many commits.
+
+    0 is never. ``crashes`` says whether a process may die there too.
+    """
+
+    chance: Random
+    statements: int = 0
+    commits: int = 0
+    crashes: bool = True
+
+    def at_statement(self) -> str | None:
+        return self._draw(self.statements, FAILED_STATEMENTS)
+
+    def at_commit(self) -> str | None:
+        return self._draw(self.commits, FAILED_COMMITS)
+
+    def _draw(self, one_of: int, kinds: tuple[str, ...]) -> str | None:
+        if not one_of or self.chance.randrange(one_of):
+            return None
+        kind = self.chance.choice(kinds)
+        return kind if self.crashes or not kind.startswith("crash") else None
+
+
+class Server:
+    """The one real connection, and what all processes share of it."""
+
+    def __init__(self, kernel: Kernel, connection: Any, faults: DatabaseFaults) -> None:
+        self.kernel = kernel
+        self.connection = connection
+        self.faults = faults
+        self._told: str | None = None
+
+    @property
+    def setting(self) -> str:
+        """The statement that tells the server the time, empty when it knows."""
+        wanted = self.kernel.now.isoformat()
+        if wanted == self._told:
+            return ""
+        self._told = wanted
+        return f"SET sim.now = '{wanted}';"
+
+    def forget_setting(self) -> None:
+        """A rollback undoes settings too."""
+        self._told = None
+
+
+async def open_server(url: str, kernel: Kernel, faults: DatabaseFaults) -> Server:
+    """Connect, and empty the database."""
+    connection = await asyncpg.connect(
+        url,
+        server_settings={
+            "application_name": "gstable-sim",
+            "timezone": "UTC",
+            "search_path": "sim, pg_catalog, public",
+            "synchronous_commit": "off",
+            "jit": "off",
+        },
+    )
+    await _prepare(connection)
+    tables = await connection.fetchval(TABLES)
+    # The triggers of append-only tables do not fire for a replica.
+    await connection.execute(
+        "SET session_replication_role = replica;"
+        f"TRUNCATE {tables} RESTART IDENTITY;"
+        "SET session_replication_role = origin"
+    )
+    return Server(kernel, connection, faults)
+
+
+def database_of(server: Server, process: Process, ids: Any) -> Database:
+    """The application's own ``Database``, over the failing pool."""
+    return Database(SimPool(server, process), process.clock, ids)  # type: ignore[arg-type]
+
+
+class SimPool:
+    """What ``Database`` asks of asyncpg's pool."""
+
+    def __init__(self, server: Server, process: Process) -> None:
+        self._server = server
+        self._process = process
+
+    def acquire(self) -> _Lease:
+        return _Lease(self._server, self._process)
+
+
+class _Lease:
+    """A connection of the pool for a while; waits for its turn to get one."""
+
+    def __init__(self, server: Server, process: Process) -> None:
+        self._server = server
+        self._process = process
+        self._nested = False
+
+    async def __aenter__(self) -> SimConnection:
+        kernel = self._server.kernel
+        self._nested = kernel.holder is not None and kernel.holder is asyncio.current_task()
+        if self._nested:
+            kernel.report("S4", f"{self._process.name} opens a connection inside a transaction")
+            raise Crash
+        await kernel.park(self._process, "database")
+        kernel.enter_database()
+        return SimConnection(self._server, self._process)
+
+    async def __aexit__(self, *_: object) -> None:
+        if not self._nested:
+            self._server.kernel.leave_database()
+
+
+class SimConnection:
+    """A connection that may end, and a process that may die, at any statement."""
+
+    def __init__(self, server: Server, process: Process) -> None:
+        self._server = server
+        self._process = process
+        self._real = server.connection
+        self._in_transaction = False
+        self._lost = False
+        self._failed = False
+        self._statements = 0
+
+    # What the application calls.
+
+    async def fetch(self, sql: str, *values: Any) -> Any:
+        return await self._do(self._real.fetch, sql, values)
+
+    async def fetchrow(self, sql: str, *values: Any) -> Any:
+        return await self._do(self._real.fetchrow, sql, values)
+
+    async def fetchval(self, sql: str, *values: Any) -> Any:
+        return await self._do(self._real.fetchval, sql, values)
+
+    async def execute(self, sql: str, *values: Any) -> Any:
+        return await self._do(self._real.execute, sql, values)
+
+    def transaction(self) -> SimTransaction:
+        return SimTransaction(self)
+
+    def is_closed(self) -> bool:
+        return self._lost
+
+    async def _do(self, ask: Any, sql: str, values: tuple[Any, ...]) -> Any:
+        self._statements += 1
+        self._check()
+        if not self._in_transaction and (setting := self._server.setting):
+            await self._real.execute(setting)
+        fault = self._server.faults.at_statement()
+        if fault is None:
+            return await self._ask(ask, sql, values)
+        if not self._in_transaction and self._server.faults.chance.random() < 0.5:
+            # Without a transaction nobody knows whether the statement was still done.
+            await self._ask(ask, sql, values)
+            self._server.kernel.note("done all the same")
+        return self._fail(fault, f"statement {self._statements}")
+
+    async def _ask(self, ask: Any, sql: str, values: tuple[Any, ...]) -> Any:
+        try:
+            return await ask(sql, *values)
+        except asyncpg.PostgresError:
+            self._failed = True
+            raise
+
+    def _check(self) -> None:
+        if self._process.dead:
+            raise Crash
+        if self._lost:
+            raise asyncpg.InterfaceError("connection is closed")
+        if self._failed and self._in_transaction:
+            raise asyncpg.InFailedSQLTransactionError("current transaction is aborted")
+
+    def _fail(self, fault: str, where: str) -> None:
+        kernel = self._server.kernel
+        kernel.note(f"{fault} at {where}")
+        self._failed = True
+        match fault.split()[0]:
+            case "crash":
+                kernel.kill(self._process)
+                raise Crash
+            case "lost":
+                self._lost = True
+                raise asyncpg.ConnectionDoesNotExistError("connection was closed")
+            case "deadlock":
+                raise asyncpg.DeadlockDetectedError("deadlock detected")
+            case _:
+                raise asyncpg.SerializationError("could not serialize access")
+
+    # What a transaction calls.
+
+    async def begin(self) -> None:
+        self._check()
+        await self._real.execute(f"BEGIN;{self._server.setting}")
+        self._in_transaction = True
+
+    async def commit(self) -> None:
+        if self._lost:
+            await self.roll_back()
+            raise asyncpg.InterfaceError("connection is closed")
+        if self._failed or self._process.dead:
+            # PostgreSQL answers the COMMIT of a failed transaction with a rollback.
+            await self.roll_back()
+            return
+        fault = self._server.faults.at_commit()
+        if fault is None or fault.endswith("after"):
+            try:
+                await self._real.execute("COMMIT")
+            except asyncpg.PostgresError:
+                self._end("not committed")
+                raise
+            self._end("committed")
+        else:
+            await self.roll_back()
+        if fault is not None:
+            self._fail(fault, "the commit")
+
+    async def roll_back(self) -> None:
+        await self._real.execute("ROLLBACK")
+        self._server.forget_setting()
+        self._end("rolled back")
+
+    def _end(self, outcome: str) -> None:
+        self._in_transaction = False
+        self._server.kernel.note(f"{self._statements} statements {outcome}")
+
+
+class SimTransaction:
+    """BEGIN, and COMMIT or ROLLBACK."""
+
+    def __init__(self, connection: SimConnection) -> None:
+        self._connection = connection
+
+    async def __aenter__(self) -> None:
+        await self._connection.begin()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            await self._connection.commit()
+        else:
+            await self._connection.roll_back()

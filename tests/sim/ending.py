@@ -1,0 +1,107 @@
+"""The end of a history: faults stop, everything must come to rest, and then the whole is judged."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tests.sim.invariants import Watch
+from tests.sim.judgement import judge
+from tests.sim.kernel import Violation
+from tests.sim.machines import Machine
+
+if TYPE_CHECKING:
+    from tests.sim.simulation import Simulation
+
+ROUNDS_MAX = 80
+ROUND_SECONDS = 61.0
+
+_OPEN = """
+SELECT
+    (SELECT count(*) FROM outbox) AS events,
+    (SELECT count(*) FROM chain_watched) AS logs,
+    (SELECT count(*) FROM sessions WHERE state IN
+        ('initialized', 'paid', 'settling', 'settlement_pending')) AS sessions,
+    (SELECT count(*) FROM webhook_messages WHERE next_attempt_at IS NOT NULL) AS letters,
+    (SELECT min(next_attempt_at) FROM webhook_messages WHERE next_attempt_at > $1) AS next_letter
+"""
+
+
+class Ending:
+    """Plays a history to its end, with nothing in its way."""
+
+    def __init__(self, simulation: Simulation, watch: Watch) -> None:
+        self._simulation = simulation
+        self._kernel = simulation.kernel
+        self._watch = watch
+        self._connection = simulation.all.server.connection
+
+    async def come_to_rest(self) -> None:
+        """Raises ``Violation`` I12 when something is still under way in the end."""
+        self._heal()
+        await self._finish_what_is_under_way()
+        still = ""
+        for _ in range(ROUNDS_MAX):
+            await self._round()
+            still = await self._still_open()
+            if not still:
+                break
+        else:
+            raise Violation("I12", f"still open: {still}")
+        await self._watch.look()
+        await judge(self._connection, self._simulation.world)
+
+    def _heal(self) -> None:
+        simulation, everything = self._simulation, self._simulation.all
+        everything.server.faults.statements = everything.server.faults.commits = 0
+        everything.receivers.hostility = 0.0
+        for faults in everything.rpc_faults.values():
+            faults.errors = faults.omissions = 0.0
+            faults.lag = 0
+        for machine in simulation.machines.values():
+            self._kernel.kill(machine.process)
+        simulation.restart()
+
+    async def _finish_what_is_under_way(self) -> None:
+        await self._kernel.end_step()
+        while self._kernel.parked:
+            self._kernel.resume(self._kernel.parked[0])
+            await self._kernel.end_step()
+
+    async def _round(self) -> None:
+        """Blocks are mined, every role takes every turn once, and a minute passes."""
+        simulation = self._simulation
+        for chain in simulation.world.chains.values():
+            chain.mine_pool(len(chain.pool))
+        for role in ("indexer", "worker"):
+            some = [one for one in simulation.machines.values() if one.role == role]
+            await self._take_turns(simulation.chance.choice(some))
+        seconds = ROUND_SECONDS
+        row = await self._connection.fetchrow(_OPEN, self._kernel.now)
+        if row["next_letter"] is not None:
+            seconds = max(seconds, (row["next_letter"] - self._kernel.now) / timedelta(seconds=1))
+        self._kernel.pass_time(seconds)
+
+    async def _take_turns(self, machine: Machine) -> None:
+        for name in machine.turns:
+            tips = 1 if machine.role == "worker" else 0
+            while True:
+                self._kernel.note(f"{machine.process.name} {name}")
+                before = await self._frontier(name)
+                self._simulation.all.take_turn(machine, name)
+                await self._finish_what_is_under_way()
+                if tips or await self._frontier(name) == before:
+                    break
+
+    async def _frontier(self, network: str) -> object:
+        return await self._connection.fetchval(
+            "SELECT hash FROM chain_blocks WHERE network = $1 ORDER BY number DESC LIMIT 1", network
+        )
+
+    async def _still_open(self) -> str:
+        row = await self._connection.fetchrow(_OPEN, self._kernel.now)
+        pools = sum(len(chain.pool) for chain in self._simulation.world.chains.values())
+        still = {name: row[name] for name in ("events", "logs", "sessions", "letters") if row[name]}
+        if pools:
+            still["pool"] = pools
+        return ", ".join(f"{count} {name}" for name, count in still.items())

@@ -1,0 +1,222 @@
+"""The scheduler: one task goes on at a time, and a seed decides which.
+
+Application code runs as asyncio tasks on a loop whose time stands still. A task *parks* before
+each transaction and each call to the outside; when every task is parked, the scheduler chooses
+what happens next and lets it go on. Between two parks nothing else runs, so that the choices alone
+decide the history: the same seed has the same trace.
+
+A process may die at any await. Its tasks then get ``Crash``, which nothing catches, and whatever
+they still try on their way out fails: a dead process has no effects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+STEPS_SHOWN = 30
+
+
+class Crash(BaseException):
+    """The process is dead. No ``Exception``, so that no handler takes it for a failure."""
+
+
+class Violation(Exception):
+    """An invariant does not hold; ``invariant`` is its name in the list of invariants."""
+
+    def __init__(self, invariant: str, detail: str) -> None:
+        self.invariant = invariant
+        super().__init__(f"{invariant}: {detail}")
+
+
+class SimLoop(asyncio.SelectorEventLoop):
+    """An event loop on the kernel's time: timers are due when the scheduler lets time pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds = 0.0
+
+    def time(self) -> float:
+        return self.seconds
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no callback is ready; sockets and timers may still wake some."""
+        return not self._ready  # type: ignore[attr-defined]
+
+
+class SimClock:
+    """A machine's clock: the kernel's time, and how far it is wrong."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self.wrong_by = timedelta(0)
+
+    def now(self) -> datetime:
+        return self._kernel.now + self.wrong_by
+
+
+@dataclass(eq=False)
+class Process:
+    """A program of ours that runs and may die. ``running`` names its turns under way."""
+
+    name: str
+    clock: SimClock
+    dead: bool = False
+    running: set[str] = field(default_factory=set)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parked:
+    """A task that waits to be chosen."""
+
+    process: Process
+    label: str
+    goes_on: asyncio.Future[None]
+
+
+PROCESS: ContextVar[Process] = ContextVar("PROCESS")
+
+
+class Kernel:
+    """Tasks, time and the trace of one simulated history."""
+
+    def __init__(self, seed: int, loop: SimLoop) -> None:
+        self.seed = seed
+        self.loop = loop
+        self.chance = Random(f"schedule {seed}")
+        self.now = START
+        self.parked: list[Parked] = []
+        self.steps = 0
+        self.last_steps: deque[str] = deque(maxlen=STEPS_SHOWN)
+        self.problems: list[Violation] = []
+        """What was noticed inside a task, to be raised by the scheduler."""
+        self.holder: asyncio.Task[object] | None = None
+        """The task that is inside the database."""
+        self._freed: asyncio.Event = asyncio.Event()
+        self._line: list[str] = []
+        self._hash = hashlib.sha256(b"%d" % seed)
+
+    # --- what tasks do --------------------------------------------------------------------------
+
+    async def park(self, process: Process, label: str) -> None:
+        """Wait until the scheduler chooses this task. Raises ``Crash`` in a dead process."""
+        if process.dead:
+            raise Crash
+        if self.holder is not None and self.holder is asyncio.current_task():
+            raise Violation("S3", f"{process.name} waits for {label} inside a transaction")
+        waiting = Parked(process, label, self.loop.create_future())
+        self.parked.append(waiting)
+        await waiting.goes_on
+        if process.dead:
+            raise Crash
+
+    def enter_database(self) -> None:
+        """The current task goes into the database; all others stand still until it leaves."""
+        assert self.holder is None, "two tasks would be in the database at once"
+        self.holder = asyncio.current_task()
+        self._freed.clear()
+
+    def leave_database(self) -> None:
+        self.holder = None
+        self._freed.set()
+
+    def note(self, text: str) -> None:
+        """Add ``text`` to the trace of the present step."""
+        self._line.append(text)
+
+    def report(self, invariant: str, detail: str) -> None:
+        """Fail the run at the end of this step."""
+        self.problems.append(Violation(invariant, detail))
+
+    # --- what the scheduler does ----------------------------------------------------------------
+
+    def start(self, process: Process, name: str, work: Callable[[], Awaitable[object]]) -> None:
+        """Begin ``work`` as a turn of ``process``; it runs until its first park by itself."""
+        process.running.add(name)
+
+        async def run() -> None:
+            PROCESS.set(process)
+            try:
+                await work()
+            except BaseException as failure:
+                if not is_crash(failure) and not process.dead:
+                    raise
+            finally:
+                process.running.discard(name)
+
+        task = self.loop.create_task(run())
+        process.tasks.add(task)
+        task.add_done_callback(process.tasks.discard)
+        task.add_done_callback(self._note_failure)
+
+    def _note_failure(self, task: asyncio.Task[None]) -> None:
+        failure = None if task.cancelled() else task.exception()
+        if isinstance(failure, Violation):
+            self.problems.append(failure)
+        elif failure is not None:
+            self.report("S1", f"a turn ended with {failure!r}")
+
+    def kill(self, process: Process) -> None:
+        """The process dies where it stands."""
+        process.dead = True
+        self.note(f"{process.name} dies")
+        for each in [one for one in self.parked if one.process is process]:
+            self.parked.remove(each)
+            if not each.goes_on.done():
+                each.goes_on.set_exception(Crash())
+        for task in process.tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
+
+    def resume(self, chosen: Parked) -> None:
+        """Let a parked task go on."""
+        self.parked.remove(chosen)
+        self.note(f"{chosen.process.name} {chosen.label}")
+        chosen.goes_on.set_result(None)
+
+    def pass_time(self, seconds: float) -> None:
+        """Move all clocks."""
+        self.now += timedelta(seconds=seconds)
+        self.loop.seconds += seconds
+
+    async def settle(self) -> None:
+        """Wait until every task is parked, asleep or done."""
+        while self.holder is not None or not self.loop.is_quiet:
+            if self.holder is not None:
+                await self._freed.wait()
+            else:
+                await asyncio.sleep(0)
+
+    async def end_step(self) -> None:
+        """Let what was chosen run to its next park; then judge it and keep its trace."""
+        await asyncio.sleep(0)
+        await self.settle()
+        self.steps += 1
+        line = f"{self.steps} {self.now:%H:%M:%S} " + "; ".join(self._line)
+        self._line.clear()
+        self.last_steps.append(line)
+        self._hash.update(line.encode() + b"\n")
+        if self.problems:
+            raise self.problems[0]
+
+    def digest(self, more: bytes = b"") -> str:
+        """The hash of everything that happened, and of ``more``."""
+        final = self._hash.copy()
+        final.update(more)
+        return final.hexdigest()
+
+
+def is_crash(failure: BaseException) -> bool:
+    """Whether a task ended because its process died; groups may carry several."""
+    if isinstance(failure, BaseExceptionGroup):
+        return all(is_crash(each) for each in failure.exceptions)
+    return isinstance(failure, Crash | asyncio.CancelledError)

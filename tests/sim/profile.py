@@ -1,0 +1,56 @@
+"""What kind of a world a seed makes: how many of everything, and how much of it fails.
+
+Every seed draws its own rates, because faults that always come together hide each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from tests.sim.chain import RpcFaults
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Weights are relative; ``statement_faults`` and ``commit_faults`` say one of how many."""
+
+    confirmations: dict[str, int]
+    sales: int
+    instances: int
+    block_size: int
+    mining: float
+    eagerness: float
+    reorganisations: float
+    reorganisation_depth: int
+    crashes: float
+    hostility: float
+    statement_faults: int
+    commit_faults: int
+    rpc_errors: float
+    omissions: float
+    lag: int
+
+    def rpc_faults(self, chance: Random) -> RpcFaults:
+        return RpcFaults(chance, self.rpc_errors, self.omissions, self.lag)
+
+
+def profile_of(seed: int) -> Profile:
+    chance = Random(f"profile {seed}")
+    return Profile(
+        confirmations={"north": chance.choice((3, 4, 6)), "south": chance.choice((2, 3, 5))},
+        sales=105,
+        instances=chance.choice((1, 2, 2, 3)),
+        block_size=chance.choice((5, 10, 20)),
+        mining=chance.choice((1, 2, 3)),
+        eagerness=chance.choice((0.6, 0.8, 0.9)),
+        reorganisations=chance.choice((0, 0.1, 0.3)),
+        reorganisation_depth=6,
+        crashes=chance.choice((0, 0.1, 0.3)),
+        hostility=chance.choice((0, 0.2, 0.5)),
+        statement_faults=chance.choice((0, 300, 1000)),
+        commit_faults=chance.choice((0, 100, 300)),
+        rpc_errors=chance.choice((0, 0.05, 0.2)),
+        omissions=0.0,
+        lag=chance.choice((0, 0, 3)),
+    )
