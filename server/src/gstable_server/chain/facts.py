@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any, ClassVar, get_args, get_type_hints
 
 from gstable_server.kernel.address import Address, address_from_hex
@@ -327,12 +328,26 @@ def log_to_json(log: ChainLog) -> dict[str, Any]:
 def log_from_json(value: Mapping[str, Any]) -> ChainLog:
     """What ``log_to_json`` wrote."""
     log_type = _LOG_TYPES[LogKind(value["kind"])]
-    types = get_type_hints(log_type)
     members: dict[str, Any] = {
-        member.name: _from_json(types[member.name], value[_camel(member.name)])
-        for member in fields(log_type)
+        name: _from_json(held, value[key]) for name, key, held in _members(log_type)
     }
     return log_type(**members)
+
+
+@cache
+def _members(log_type: type[ChainLog]) -> tuple[tuple[str, str, Any], ...]:
+    """Each member's name, its key in JSON and what it holds; found once, because every fact that
+    is handed over is read by it."""
+    types = get_type_hints(log_type)
+    return tuple(
+        (member.name, _camel(member.name), _held(types[member.name])) for member in fields(log_type)
+    )
+
+
+def _held(expected: Any) -> Any:
+    # ``Address`` and ``X | None`` name what they hold in another way than a class does.
+    [held] = [each for each in get_args(expected) or (expected,) if each is not type(None)]
+    return held
 
 
 _LOG_TYPES: Mapping[LogKind, type[ChainLog]] = {
@@ -373,11 +388,9 @@ def _to_json(name: str, value: object) -> str | int | None:
     raise TypeError(f"{name} has no JSON form")
 
 
-def _from_json(expected: Any, value: Any) -> Any:
+def _from_json(held: Any, value: Any) -> Any:
     if value is None:
         return None
-    # ``Address`` and ``X | None`` name what they hold in another way than a class does.
-    [held] = [each for each in get_args(expected) or (expected,) if each is not type(None)]
     if held is bytes:
         return bytes.fromhex(value[2:])
     if held is Address:
