@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from enum import StrEnum
+from importlib.metadata import version
 
 import structlog
 import uvicorn
@@ -20,7 +22,7 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
-from gstable_server import flow
+from gstable_server import flow, monitoring
 from gstable_server.accounts import routes as account_routes
 from gstable_server.agents import routes as agent_routes
 from gstable_server.agents.model import OFFICIAL_DOMAIN
@@ -30,6 +32,7 @@ from gstable_server.agents.x402 import routes as x402_routes
 from gstable_server.agents.x402.operations import Till
 from gstable_server.api import request_log as log_routes
 from gstable_server.api.app import ApiLimits, create_app
+from gstable_server.api.monitor import monitor_app
 from gstable_server.catalog import routes as catalog_routes
 from gstable_server.chain.checksum import address_from_text
 from gstable_server.chain.executor.loop import Executor
@@ -52,9 +55,11 @@ from gstable_server.kernel.address import ZERO_ADDRESS, Address
 from gstable_server.kernel.errors import Passing
 from gstable_server.kernel.tenant import Mode
 from gstable_server.links import routes as link_routes
-from gstable_server.plumbing import jobs
-from gstable_server.plumbing.config import Settings
+from gstable_server.plumbing import jobs, tracing
+from gstable_server.plumbing.config import Settings, SettingsInvalid
 from gstable_server.plumbing.db import Database
+from gstable_server.plumbing.fitness import problems_in_live_mode
+from gstable_server.plumbing.health import Health
 from gstable_server.plumbing.http_client import GuardedClient, HttpClient
 from gstable_server.plumbing.request_log import RequestLog
 from gstable_server.plumbing.route import Route
@@ -158,6 +163,7 @@ def api_of(
             body_bytes_max=settings.body_bytes_max,
         ),
         capabilities=lambda: matrix,
+        health=Health(monitoring.checks(db, desk.networks, world.chains)),
         public_url=desk.public_url,
         agent_routes=agent_routes.routes(agency_of(settings, world)),
         agent_host=settings.ai_host,
@@ -186,8 +192,14 @@ def pages_of(db: Database, desk: Desk) -> list[BaseRoute]:
 
 @asynccontextmanager
 async def world_of(settings: Settings, role: Role) -> AsyncIterator[flow.World]:
-    """The database, the outgoing HTTP client and the desk, closed again at the end."""
+    """The database, the outgoing HTTP client and the desk, closed again at the end.
+
+    Raises ``SettingsInvalid`` for settings that are not fit for the networks' mode.
+    """
     networks = load_networks(settings.networks_file)
+    problems = problems_in_live_mode(settings) if networks.of(Mode.LIVE) else []
+    if problems:
+        raise SettingsInvalid("; ".join(problems))
     async with AsyncExitStack() as stack:
         db = await Database.connect(
             settings.database_url,
@@ -223,7 +235,18 @@ async def run(settings: Settings, role: Role) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    if tracing.start(role, version("gstable-server")):
+        log.info("traces are sent", role=role)
+    try:
+        await _run_roles(settings, role, stop)
+    finally:
+        await asyncio.to_thread(tracing.stop)
+
+
+async def _run_roles(settings: Settings, role: Role, stop: asyncio.Event) -> None:
     async with world_of(settings, role) as world, asyncio.TaskGroup() as group:
+        if settings.metrics_port is not None:
+            group.create_task(show(settings, settings.metrics_port, world, stop))
         if role in {Role.WORKER, Role.ALL}:
             group.create_task(work(settings, world, stop))
         if role in {Role.INDEXER, Role.ALL}:
@@ -256,17 +279,38 @@ async def answer(settings: Settings, world: flow.World, stop: asyncio.Event) -> 
         timeout_graceful_shutdown=5,
         proxy_headers=False,
     )
-    server = _Server(config)
     # What was made up to here stays for good; without this every full collection looks at it all.
     gc.freeze()
     async with request_log.kept():
-        serving = asyncio.create_task(server.serve())
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        server.should_exit = True
-        stop.set()
-        await serving
-        await stopping
+        await _serve(_Server(config), stop)
+
+
+async def _serve(
+    server: uvicorn.Server, stop: asyncio.Event, sockets: list[socket.socket] | None = None
+) -> None:
+    serving = asyncio.create_task(server.serve(sockets))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    stop.set()
+    await serving
+    await stopping
+
+
+async def show(settings: Settings, port: int, world: flow.World, stop: asyncio.Event) -> None:
+    """Metrics and health for operators, on a port of their own, until ``stop``."""
+    health = Health(monitoring.checks(world.db, world.desk.networks, world.chains))
+    listening = socket.create_server((settings.metrics_host, port))
+    log.info("metrics are shown", port=listening.getsockname()[1])
+    config = uvicorn.Config(
+        monitor_app(health, monitoring.Gauges(world.db).readings),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        proxy_headers=False,
+    )
+    await _serve(_Server(config), stop, [listening])
 
 
 async def work(settings: Settings, world: flow.World, stop: asyncio.Event) -> None:

@@ -21,21 +21,20 @@ from gstable_server.api.edge import Edge
 from gstable_server.api.envelope import (
     HEADERS_OF_ALL,
     Answer,
-    internal,
     refused,
     success,
     success_body,
+    unready,
 )
 from gstable_server.api.exchange import Receive, Scope, Send, exchange_of, respond
 from gstable_server.api.merchant import PREFIXES, MerchantApi
 from gstable_server.api.open import AGENT_PREFIX, OpenDoor, OwnHost
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.plumbing.db import Database
+from gstable_server.plumbing.health import Health, database_check
 from gstable_server.plumbing.limits import RateLimiter
 from gstable_server.plumbing.request_log import RequestLog
 from gstable_server.plumbing.route import Json, OpenRoute, Route
-
-READY_WITHIN_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +75,7 @@ def create_app(
     route_lists: Sequence[Sequence[Route]],
     *,
     capabilities: Callable[[], Json],
+    health: Health | None = None,
     limits: ApiLimits | None = None,
     public_url: str = "",
     agent_routes: Sequence[OpenRoute] = (),
@@ -85,8 +85,10 @@ def create_app(
 ) -> Starlette:
     """The ASGI application of the ``api`` process.
 
-    ``capabilities`` gives the data of the public capability matrix (spec 8); ``agent_routes`` are
-    the AI payment protocol, which has a host name of its own in ``agent_host`` (spec 15, Hosts);
+    ``capabilities`` gives the data of the public capability matrix (spec 8); ``health`` says
+    whether this process can do its work, by default whether the database answers;
+    ``agent_routes`` are the AI payment protocol, which has a host name of its own in
+    ``agent_host`` (spec 15, Hosts);
     ``extra_routes`` are mounted behind everything of the API, for example the pages;
     ``request_log`` gets a row for each request with a good key.
     """
@@ -108,8 +110,7 @@ def create_app(
             *(_Door(prefix, app=merchant) for prefix in PREFIXES),
             _Door(AGENT_PREFIX, app=agents),
             _get("/public/api/v1/capabilities/all", lambda: _answered(capabilities())),
-            _get("/health/live", lambda: _answered({"status": "ok"})),
-            _get("/health/ready", lambda: _ready(db)),
+            *health_routes(health or Health([database_check(db)])),
             *docs.routes(document),
             *extra_routes,
         ],
@@ -131,11 +132,18 @@ async def _answered(data: Json) -> Answer:
     return success(success_body(data))
 
 
-async def _ready(db: Database) -> Answer:
-    """200 while the database answers, else 503, which takes this server out of a balancer."""
-    if await db.answers(within_seconds=READY_WITHIN_SECONDS):
-        return await _answered({"status": "ok"})
-    return internal(status=503)
+def health_routes(health: Health) -> list[WebRoute]:
+    """Is this process alive, which any answer proves, and can it do its work."""
+    return [
+        _get("/health/live", lambda: _answered({"status": "ok"})),
+        _get("/health/ready", lambda: _ready(health)),
+    ]
+
+
+async def _ready(health: Health) -> Answer:
+    """200 while it can do its work, else 503, which takes this server out of a balancer."""
+    report = await health.report()
+    return await _answered(report.as_json()) if report.is_ready else unready(report.as_json())
 
 
 async def _not_served(request: Request, problem: Exception) -> Response:

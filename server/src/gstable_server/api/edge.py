@@ -19,6 +19,7 @@ from gstable_server.api.exchange import (
 )
 from gstable_server.kernel.errors import Passing, Refused
 from gstable_server.kernel.ids import IdMint
+from gstable_server.plumbing import metrics, tracing
 from gstable_server.plumbing.limits import RateLimiter, address_subject
 from gstable_server.plumbing.request_log import LoggedRequest, RequestLog
 
@@ -72,9 +73,14 @@ class Edge:
         structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
         sending = _Sending(send, exchange.request_id)
         try:
-            await self._serve(scope, receive, sending)
+            with tracing.span("request") as span:
+                await self._serve(scope, receive, sending)
+                if exchange.route:
+                    span.rename(exchange.route)
+                span.note(request_id=exchange.request_id, status=sending.status or 0)
         finally:
             milliseconds = (time.perf_counter() - started) * 1000
+            metrics.request_answered(sending.status, milliseconds / 1000)
             _log(scope, exchange, sending.status, milliseconds)
             if self._request_log is not None:
                 _keep(self._request_log, scope, exchange, sending.status, milliseconds)

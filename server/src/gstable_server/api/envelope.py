@@ -53,6 +53,13 @@ def refused(refusal: Refused, headers: tuple[Header, ...] = ()) -> Answer:
     return Answer(code.status, code.number, body, headers)
 
 
+def unready(data: Any) -> Answer:
+    """503 with what is wrong: the one answer of ours that has both a fault's code and data."""
+    code = Code.INTERNAL
+    body = encode_json({"code": code.number, "message": code.message, "data": data})
+    return Answer(503, code.number, body)
+
+
 def internal(status: int = 500, retry_after: int | None = None) -> Answer:
     """Our own fault: 999999 and never a word of the cause, which is in the log."""
     refusal = Refused(Code.INTERNAL, retry_after=retry_after)

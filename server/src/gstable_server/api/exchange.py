@@ -21,12 +21,14 @@ _EXCHANGE = "gstable.exchange"
 class Exchange:
     """What the log of a request says beside what HTTP knows; filled on the way.
 
-    ``logged_path``: what the merchant's log shows; empty for what is not kept there.
+    ``logged_path``: what the merchant's log shows; empty for what is not kept there. ``route``:
+    method and path as they are declared, without what the request put into them.
     """
 
     request_id: str
     caller: Caller | None = None
     logged_path: str = ""
+    route: str = ""
     code: int | None = None
 
 

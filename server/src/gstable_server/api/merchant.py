@@ -144,6 +144,7 @@ class MerchantApi:
         route, values, allowed = self._table.find(scope["method"], path)
         if route is None:
             return unknown(scope["method"], allowed)
+        exchange_of(scope).route = f"{route.method} {route.path}"
         caller = await self._admit(scope, route, values)
         if route.method == "GET":
             async with self._db.read() as tx:

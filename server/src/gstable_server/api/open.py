@@ -15,6 +15,7 @@ from gstable_server.api.exchange import (
     Scope,
     Send,
     client_address,
+    exchange_of,
     read_body,
     respond,
     wire_path,
@@ -50,6 +51,7 @@ class OpenDoor:
         route, values, allowed = self._table.find(scope["method"], path)
         if route is None:
             return unknown(scope["method"], allowed)
+        exchange_of(scope).route = f"{route.method} {route.path}"
         body = None
         if route.method == "POST":
             body = parsed(route.body, await read_body(scope, receive, self._body_bytes_max))

@@ -42,6 +42,10 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = 8000
     database_pool: int = 10
+    metrics_port: int | None = None
+    """Where ``/metrics`` and the health of this process are shown, in every role; never on the
+    public port. Off without it; 0 takes a free one, which the log names."""
+    metrics_host: str = "127.0.0.1"
     log_level: str = "info"
 
     session_seconds: int = 1800

@@ -19,6 +19,7 @@ import asyncpg
 import msgspec
 
 from gstable_server.kernel.clock import Clock
+from gstable_server.kernel.errors import Passing
 from gstable_server.kernel.ids import I, IdMint
 from gstable_server.plumbing import events, tracing
 from gstable_server.plumbing.json_text import encode_json
@@ -27,9 +28,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 ATTEMPTS = 3
+FREE_WITHIN_SECONDS = 10.0
 
 DRIVER_FAILED = (asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What the driver itself raises when a connection ends in the middle of something."""
+
+DATABASE_FAILED = (OSError, asyncpg.PostgresError, *DRIVER_FAILED)
+"""What a lost, late or refusing database raises; a ``TimeoutError`` is an ``OSError``."""
 
 
 SILENCE_SECONDS = 6
@@ -168,14 +173,28 @@ class Database:
         try:
             async with asyncio.timeout(within_seconds), self.pool.acquire() as connection:
                 await connection.fetchval("SELECT 1")
-        except (OSError, asyncpg.PostgresError, *DRIVER_FAILED):
+        except DATABASE_FAILED:
             return False
         return True
 
     @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncpg.Connection[Any]]:
+        """One of the pool. Raises ``Passing`` when none is free for ``FREE_WITHIN_SECONDS``: who
+        waits longer is better told to come again."""
+        try:
+            async with asyncio.timeout(FREE_WITHIN_SECONDS):
+                connection = await self.pool.acquire()
+        except TimeoutError:
+            raise Passing("no database connection is free", retry_after=1) from None
+        try:
+            yield connection
+        finally:
+            await self.pool.release(connection)
+
+    @asynccontextmanager
     async def begin(self) -> AsyncIterator[Tx]:
         """A transaction: committed with its events at the end, rolled back on any exception."""
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with self._connection() as connection, connection.transaction():
             tx = Tx(connection, self.clock.now(), self.ids)
             yield tx
             await tx.flush()
@@ -183,7 +202,7 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:
         """A connection for single reads: no BEGIN and COMMIT to pay for, and nothing to tell."""
-        async with self.pool.acquire() as connection:
+        async with self._connection() as connection:
             yield Tx(connection, self.clock.now(), self.ids)
 
     async def run(

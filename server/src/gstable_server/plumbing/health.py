@@ -13,11 +13,13 @@ from dataclasses import dataclass
 
 import structlog
 
+from gstable_server.plumbing.db import Database
+
 log = structlog.get_logger(__name__)
 
 WITHIN_SECONDS = 2.0
 KEPT_SECONDS = 1.0
-"""An answer is given again for so long: the question is open to everybody and costs a query."""
+"""A finding is told again for so long: the question is open to everybody and costs a query."""
 
 Probe = Callable[[], Awaitable[str | None]]
 """Answers None when all is well, else a few words that anybody may read."""
@@ -32,6 +34,7 @@ class Check:
     probe: Probe
     any_of: str | None = None
     is_advice: bool = False
+    kept_seconds: float = KEPT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +70,36 @@ class Report:
         }
 
 
+def database_check(db: Database) -> Check:
+    """Whether the database answers."""
+
+    async def probe() -> str | None:
+        return None if await db.answers(within_seconds=WITHIN_SECONDS) else "does not answer"
+
+    return Check("database", probe)
+
+
 class Health:
-    """Looks when it is asked, at most once in ``KEPT_SECONDS`` and never twice at a time."""
+    """Looks when it is asked, at nothing more often than it says and never twice at a time."""
 
     def __init__(self, checks: Sequence[Check]) -> None:
         self._checks = tuple(checks)
         self._lock = asyncio.Lock()
-        self._report: Report | None = None
-        self._looked_at = 0.0
+        self._found: dict[str, tuple[float, Finding]] = {}
 
     async def report(self) -> Report:
         """What the checks find; each has ``WITHIN_SECONDS``, and none can fail the whole."""
         async with self._lock:
-            now = asyncio.get_running_loop().time()
-            if self._report is None or now - self._looked_at >= KEPT_SECONDS:
-                findings = await asyncio.gather(*(_look(check) for check in self._checks))
-                self._report = judged(self._checks, findings)
-                self._looked_at = asyncio.get_running_loop().time()
-            return self._report
+            findings = await asyncio.gather(*(self._finding(check) for check in self._checks))
+        return judged(self._checks, findings)
+
+    async def _finding(self, check: Check) -> Finding:
+        loop = asyncio.get_running_loop()
+        at, finding = self._found.get(check.name, (0.0, None))
+        if finding is None or loop.time() - at >= check.kept_seconds:
+            finding = await _look(check)
+            self._found[check.name] = loop.time(), finding
+        return finding
 
 
 def judged(checks: Sequence[Check], findings: Sequence[Finding]) -> Report:

@@ -61,6 +61,10 @@ _attempt_seconds = Histogram(
     buckets=ATTEMPT_BUCKETS,
     registry=REGISTRY,
 )
+_lines_dropped = Counter(
+    "gstable_log_lines_dropped_total", "Lines that could not be written to the log.",
+    registry=REGISTRY,
+)  # fmt: skip
 ProcessCollector(registry=REGISTRY)
 GCCollector(registry=REGISTRY)
 
@@ -97,6 +101,11 @@ def turn_failed(what: str) -> None:
     _turn_failures.labels(what).inc()
 
 
+def log_line_dropped() -> None:
+    """Count a line that the log did not take."""
+    _lines_dropped.inc()
+
+
 # --- the state of the database --------------------------------------------------------------------
 
 STATE: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -116,6 +125,9 @@ STATE: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "gstable_network_lag_blocks": ("Blocks that were seen and not read.", ("network",)),
     "gstable_network_age_seconds": ("Since the indexer last said where it is.", ("network",)),
     "gstable_network_halted": ("1 while the network is halted, for an operator.", ("network",)),
+    "gstable_sessions_oldest_unsettled_seconds": (
+        "Since the oldest of them was paid, by status.", ("status",)
+    ),
     "gstable_sessions_unsettled": (
         "Sessions that are paid and not settled, by status.", ("status",)
     ),

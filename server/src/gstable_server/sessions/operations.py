@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
@@ -49,7 +49,7 @@ from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.events import Event
 from gstable_server.routing import operations as routing
 from gstable_server.routing.model import FeeModel, Market, Schedule
-from gstable_server.sessions import store
+from gstable_server.sessions import store, store_payments
 from gstable_server.sessions.machine import Fact, Refuse, decide
 from gstable_server.sessions.model import (
     Announced,
@@ -348,7 +348,7 @@ async def list_sessions(
 ) -> tuple[int, list[SessionView]]:
     """How many sessions there are in ``state`` (None: in any), and one page of them."""
     count, sessions = await store.page(tx, tenant, state, page.size, page.offset)
-    payments = await store.payments_of(tx, [session.session_id for session in sessions])
+    payments = await store_payments.of_sessions(tx, [session.session_id for session in sessions])
     return count, [
         SessionView(session, tuple(payments[session.session_id])) for session in sessions
     ]
@@ -360,11 +360,17 @@ async def count_by_state(tx: Tx, tenant: Tenant) -> dict[SessionState, int]:
     return {state: counts.get(state, 0) for state in SessionState}
 
 
+async def unsettled(tx: Tx) -> list[tuple[SessionState, int, datetime | None]]:
+    """Of every merchant, for operators: how many sessions are paid and not settled, by state, and
+    since when the oldest has been paid."""
+    return await store.unsettled(tx)
+
+
 async def exceptional(
     tx: Tx, tenant: Tenant, wallets: Sequence[Address], limit: int = 100
 ) -> list[Payment]:
     """Late, short, surplus, repeated and unclaimed money of a merchant, newest first."""
-    return await store.exceptional(tx, tenant, wallets, limit)
+    return await store_payments.exceptional(tx, tenant, wallets, limit)
 
 
 async def view(tx: Tx, session_id: SessionId) -> SessionView:
@@ -372,7 +378,7 @@ async def view(tx: Tx, session_id: SessionId) -> SessionView:
     session = await store.find(tx, session_id)
     if session is None:
         raise Refused(Code.SESSION_NOT_FOUND)
-    payments = await store.payments_of(tx, [session_id])
+    payments = await store_payments.of_sessions(tx, [session_id])
     return SessionView(session, tuple(payments[session_id]))
 
 

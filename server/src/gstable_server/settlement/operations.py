@@ -319,3 +319,8 @@ def _resumed(tx: Tx, known: Ends, sent: Settlement) -> Settlement:
 async def list_open(tx: Tx, limit: int = BATCH) -> list[tuple[Settlement, Stage]]:
     """Crossings that are not at their end, the slowest first: for pages and the doctor."""
     return await store.list_open(tx, limit)
+
+
+async def count_open(tx: Tx) -> tuple[int, int]:
+    """How many crossings are not at their end, and how many of them hang."""
+    return await store.count_open(tx)

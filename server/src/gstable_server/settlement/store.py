@@ -216,3 +216,13 @@ async def list_open(tx: Tx, limit: int) -> list[tuple[Settlement, Stage]]:
         "SELECT * FROM settlements WHERE due_at IS NOT NULL ORDER BY progress_at LIMIT $1", limit
     )
     return [(_settlement(row), Stage(row["stage"])) for row in rows]
+
+
+async def count_open(tx: Tx) -> tuple[int, int]:
+    """How many crossings are not at their end, and how many of them hang."""
+    row = await tx.fetchrow(
+        "SELECT count(*) AS open, count(stalled_at) AS stalled"
+        " FROM settlements WHERE due_at IS NOT NULL"
+    )
+    assert row is not None, "aggregates always answer"
+    return row["open"], row["stalled"]

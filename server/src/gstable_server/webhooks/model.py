@@ -205,3 +205,14 @@ class Delivered:
     status: DeliveryStatus
     next_attempt_at: datetime | None
     attempts: tuple[RecordedAttempt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits to be delivered, for operators: letters due to endpoints that answer, and since
+    when the oldest has been; letters given up; endpoints that the platform closed."""
+
+    due: int
+    due_since: datetime | None
+    exhausted: int
+    closed: int

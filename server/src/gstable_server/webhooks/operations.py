@@ -5,6 +5,7 @@ Nothing here knows what a letter says: the noun rendered it at the moment of tru
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -24,6 +25,7 @@ from gstable_server.webhooks.model import (
     KEY_RANDOM_LENGTH,
     TEST_EVENT,
     Audience,
+    Backlog,
     Delivered,
     Endpoint,
     EndpointStatus,
@@ -137,15 +139,16 @@ async def _save(tx: Tx, endpoint: Endpoint) -> Endpoint:
 # --- posting -------------------------------------------------------------------------------
 
 
-async def post(tx: Tx, stored: StoredEvent) -> None:
-    """Write one message to each endpoint that is to get the event, in ``tx``: rolled back,
-    nothing was ever posted. The row is its own place in the queue; workers are woken by the
-    commit."""
-    tenant = stored.event.tenant
-    if tenant is None:
-        return
-    audience = AUDIENCES.get(stored.event.type, Audience.SUBSCRIBED)
-    if await store.insert_messages(tx, tenant, stored, audience):
+async def post_all(tx: Tx, batch: Sequence[StoredEvent]) -> None:
+    """Write one message to each endpoint that is to get one of these events, in ``tx``: rolled
+    back, nothing was ever posted. The row is its own place in the queue; workers are woken by the
+    commit. Internal events have no tenant and are for nobody."""
+    letters = [
+        (stored, AUDIENCES.get(stored.event.type, Audience.SUBSCRIBED))
+        for stored in batch
+        if stored.event.tenant is not None
+    ]
+    if letters and await store.insert_messages(tx, letters):
         await store_queue.wake(tx)
 
 
@@ -220,3 +223,8 @@ async def settle_stranded(tx: Tx) -> None:
     """Hold, stop or release messages that were posted in the very moment in which their endpoint
     was disabled, removed or enabled, or whose sender died then; for the timetable."""
     await store_queue.settle_stranded(tx, SPACING)
+
+
+async def backlog(tx: Tx, at_most: int) -> Backlog:
+    """What waits to be delivered, counted up to ``at_most``."""
+    return await store_queue.backlog(tx, at_most)

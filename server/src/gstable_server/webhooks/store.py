@@ -153,25 +153,34 @@ async def clear_health(tx: Tx, webhook_id: WebhookId) -> None:
     )
 
 
-async def insert_messages(tx: Tx, tenant: Tenant, stored: StoredEvent, audience: Audience) -> bool:
-    """One message to each endpoint of the audience; whether there was one. A paused endpoint's
-    are held."""
+_INSERT_MESSAGES = """
+INSERT INTO webhook_messages (webhook_id, event_id, state, next_attempt_at, created_at)
+SELECT e.webhook_id, v.event_id, 'pending',
+    CASE WHEN e.status = 'active' THEN $7::timestamptz END, $7::timestamptz
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
+    WITH ORDINALITY AS v (event_id, type, merchant_id, mode, object_id, audience, place)
+JOIN webhook_endpoints e ON e.merchant_id = v.merchant_id AND e.mode = v.mode
+    AND e.removed_at IS NULL
+    AND CASE v.audience WHEN 'itself' THEN e.webhook_id = v.object_id
+        WHEN 'others' THEN e.webhook_id <> v.object_id AND e.status = 'active'
+        ELSE e.status IN ('active', 'paused') AND v.type = ANY(e.events) END
+ORDER BY v.place, e.sequence ON CONFLICT (webhook_id, event_id) DO NOTHING
+"""
+
+
+async def insert_messages(tx: Tx, letters: Sequence[tuple[StoredEvent, Audience]]) -> bool:
+    """One message for each event and each endpoint of its audience; whether there was one. A
+    paused endpoint's are held."""
+    tenants = [stored.event.tenant for stored, _ in letters]
     done = await tx.execute(
-        "INSERT INTO webhook_messages (webhook_id, event_id, state, next_attempt_at, created_at)"
-        " SELECT webhook_id, $4, 'pending', CASE WHEN status = 'active' THEN $5::timestamptz END,"
-        " $5::timestamptz"
-        " FROM webhook_endpoints WHERE merchant_id = $1 AND mode = $2 AND removed_at IS NULL"
-        " AND CASE $7 WHEN 'itself' THEN webhook_id = $6"
-        " WHEN 'others' THEN webhook_id <> $6 AND status = 'active'"
-        " ELSE status IN ('active', 'paused') AND $3 = ANY(events) END"
-        " ORDER BY sequence ON CONFLICT (webhook_id, event_id) DO NOTHING",
-        tenant.merchant_id,
-        tenant.mode,
-        stored.event.type,
-        stored.event_id,
+        _INSERT_MESSAGES,
+        [stored.event_id for stored, _ in letters],
+        [stored.event.type for stored, _ in letters],
+        [tenant.merchant_id if tenant else None for tenant in tenants],
+        [tenant.mode if tenant else None for tenant in tenants],
+        [stored.event.object_id for stored, _ in letters],
+        [audience for _, audience in letters],
         tx.now,
-        stored.event.object_id,
-        audience,
     )
     return done != "INSERT 0 0"
 

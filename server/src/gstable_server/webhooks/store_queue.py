@@ -20,6 +20,7 @@ from gstable_server.webhooks import wire
 from gstable_server.webhooks.letters import letter
 from gstable_server.webhooks.model import (
     Attempt,
+    Backlog,
     Delivery,
     EndpointStatus,
     Health,
@@ -369,3 +370,22 @@ async def settle_stranded(tx: Tx, spacing: timedelta) -> None:
             await release(tx, row["webhook_id"], spacing, only_held=True)
         else:
             await hold(tx, row["webhook_id"])
+
+
+# Counted up to a bound: how much more than that it is changes nothing.
+_BACKLOG = """
+SELECT (SELECT count(*) FROM webhook_messages WHERE state = 'exhausted') AS exhausted,
+(SELECT count(*) FROM webhook_endpoints
+ WHERE removed_at IS NULL AND status <> 'active' AND failures > 0) AS closed, late.*
+FROM (SELECT count(*) AS due, min(next_attempt_at) AS due_since FROM (
+    SELECT m.next_attempt_at FROM webhook_endpoints e JOIN webhook_messages m USING (webhook_id)
+    WHERE e.status = 'active' AND e.removed_at IS NULL AND e.failures = 0
+    AND m.next_attempt_at <= $1 LIMIT $2) some) late
+"""
+
+
+async def backlog(tx: Tx, at_most: int) -> Backlog:
+    """What waits now, counted up to ``at_most``."""
+    row = await tx.fetchrow(_BACKLOG, tx.now, at_most)
+    assert row is not None, "aggregates always answer"
+    return Backlog(row["due"], row["due_since"], row["exhausted"], row["closed"])

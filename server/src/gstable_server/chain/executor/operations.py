@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from gstable_server.chain.executor import moves, store
 from gstable_server.chain.executor.model import Funds, Intent, IntentView
 from gstable_server.plumbing.db import Tx
@@ -36,3 +38,9 @@ async def list_open(tx: Tx, limit: int = 100) -> list[IntentView]:
 async def funds(tx: Tx) -> list[Funds]:
     """The sending accounts and what they had when they were last looked at."""
     return await store.list_funds(tx)
+
+
+async def backlog(tx: Tx) -> list[tuple[str, str, int, datetime]]:
+    """By network and sender: how many intents are without an outcome, and since when the oldest
+    has been wanted."""
+    return await store.backlog(tx)

@@ -130,6 +130,19 @@ async def _attempts(tx: Tx, causes: list[str]) -> dict[tuple[str, int], list[Att
     return found
 
 
+async def backlog(tx: Tx) -> list[tuple[str, str, int, datetime]]:
+    """By network and sender: how many intents are without an outcome, and since when the oldest
+    has been wanted."""
+    rows = await tx.fetch(
+        "SELECT network, sender, count(*) AS open, min(created_at) AS since FROM ("
+        "SELECT network, sender, created_at FROM executor_intents WHERE state = 'queued'"
+        " UNION ALL SELECT network, sender, created_at FROM executor_intents"
+        " WHERE state IN ('signed', 'sent', 'repriced', 'mined')) each"
+        " GROUP BY network, sender ORDER BY network, sender"
+    )
+    return [(row["network"], row["sender"], row["open"], row["since"]) for row in rows]
+
+
 # --- nonces and attempts -------------------------------------------------------------------
 
 

@@ -1,0 +1,151 @@
+"""What an operator wants to know: whether this process can work, and the installation's state.
+
+The state is asked of every slice at a scrape. Every process gives the same answer, because it is
+the database's; it is kept for ``KEPT_SECONDS``, so that many scrapers cost as much as one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+import structlog
+
+from gstable_server.chain.executor import operations as executor
+from gstable_server.chain.networks import Networks
+from gstable_server.chain.rpc import NodeRefused, Rpc
+from gstable_server.kernel.errors import Passing
+from gstable_server.plumbing import queues
+from gstable_server.plumbing.db import DATABASE_FAILED, Database, Tx
+from gstable_server.plumbing.health import Check, Probe, database_check
+from gstable_server.plumbing.metrics import Reading
+from gstable_server.sessions import operations as sessions
+from gstable_server.settlement import operations as settlement
+from gstable_server.webhooks import operations as webhooks
+from gstable_server.webhooks.model import Backlog
+
+log = structlog.get_logger(__name__)
+
+KEPT_SECONDS = 5.0
+NODE_KEPT_SECONDS = 5.0
+WITHIN_SECONDS = 5.0
+COUNTED = 100_000
+"""A queue that is longer is told to be so long: counting on would only add to its trouble."""
+
+
+def checks(db: Database, networks: Networks, chains: Mapping[str, Rpc]) -> list[Check]:
+    """What this process needs: the database, and of the networks of each mode at least one node
+    that answers. One network less is no reason to refuse the payers of all others."""
+    nodes = [
+        Check(
+            name=f"network {network.name}",
+            probe=_node_probe(chains[network.name]),
+            any_of=network.mode.value,
+            kept_seconds=NODE_KEPT_SECONDS,
+        )
+        for network in networks.all
+        if network.name in chains
+    ]
+    return [database_check(db), *nodes]
+
+
+def _node_probe(rpc: Rpc) -> Probe:
+    async def probe() -> str | None:
+        try:
+            await rpc.block_number()
+        except (Passing, NodeRefused):  # their text may name a provider's address
+            return "no node answers"
+        return None
+
+    return probe
+
+
+class Gauges:
+    """The state of the database, looked at when it is asked for."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._lock = asyncio.Lock()
+        self._readings: tuple[Reading, ...] = ()
+        self._read_at: float | None = None
+
+    async def readings(self) -> tuple[Reading, ...]:
+        """Every number there is; of a lost database only that it is lost."""
+        async with self._lock:
+            loop = asyncio.get_running_loop()
+            if self._read_at is None or loop.time() - self._read_at >= KEPT_SECONDS:
+                self._readings = await self._look()
+                self._read_at = loop.time()
+            return self._readings
+
+    async def _look(self) -> tuple[Reading, ...]:
+        try:
+            async with asyncio.timeout(WITHIN_SECONDS), self._db.read() as tx:
+                found = tuple(await read(tx))
+        except DATABASE_FAILED as failure:
+            log.warning("state not read", reason=str(failure))
+            return (Reading("gstable_database_up", 0),)
+        return (Reading("gstable_database_up", 1), *found)
+
+
+async def read(tx: Tx) -> list[Reading]:
+    """The state, slice by slice."""
+    return [
+        *_queues(tx.now, await queues.look(tx, COUNTED)),
+        *_letters(tx.now, await webhooks.backlog(tx, COUNTED)),
+        *await _money_on_its_way(tx),
+        *await _senders(tx),
+    ]
+
+
+def _age(now: datetime, since: datetime | None) -> float:
+    """Seconds; 0 where nothing waits, or where another machine's clock is ahead."""
+    return max(0.0, (now - since).total_seconds()) if since else 0.0
+
+
+def _queues(now: datetime, found: queues.Queues) -> Iterator[Reading]:
+    yield Reading("gstable_outbox_events", found.events)
+    yield Reading("gstable_outbox_oldest_seconds", _age(now, found.events_since))
+    yield Reading("gstable_jobs_waiting", found.jobs)
+    yield Reading("gstable_jobs_failed", found.jobs_failed)
+
+
+def _letters(now: datetime, found: Backlog) -> Iterator[Reading]:
+    yield Reading("gstable_webhook_messages_due", found.due)
+    yield Reading("gstable_webhook_oldest_due_seconds", _age(now, found.due_since))
+    yield Reading("gstable_webhook_messages_exhausted", found.exhausted)
+    yield Reading("gstable_webhook_endpoints_paused", found.closed)
+
+
+async def _money_on_its_way(tx: Tx) -> list[Reading]:
+    found = []
+    for state, number, since in await sessions.unsettled(tx):
+        labels = (state.value,)
+        found += [
+            Reading("gstable_sessions_unsettled", number, labels),
+            Reading("gstable_sessions_oldest_unsettled_seconds", _age(tx.now, since), labels),
+        ]
+    going, stalled = await settlement.count_open(tx)
+    return [
+        *found,
+        Reading("gstable_settlements_open", going),
+        Reading("gstable_settlements_stalled", stalled),
+    ]
+
+
+async def _senders(tx: Tx) -> list[Reading]:
+    found = []
+    for network, sender, number, since in await executor.backlog(tx):
+        labels = (network, sender)
+        found += [
+            Reading("gstable_executor_intents_open", number, labels),
+            Reading("gstable_executor_oldest_seconds", _age(tx.now, since), labels),
+        ]
+    for funds in await executor.funds(tx):
+        labels = (funds.network, funds.sender.value)
+        found += [
+            Reading("gstable_executor_balance_native_units", funds.balance, labels),
+            Reading("gstable_executor_funds_enough", int(funds.enough), labels),
+        ]
+    return found
