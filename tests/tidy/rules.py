@@ -236,6 +236,7 @@ _WIDER = {
     "refunds": "sessions",
     "holds": "sessions",
     "deposits": "sessions",
+    "unmatched": "sessions",
     "x402": "agents",
 }
 """The package of a migration's tables where it has another name."""

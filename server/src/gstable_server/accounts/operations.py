@@ -25,7 +25,7 @@ from gstable_server.chain.networks import Networks
 from gstable_server.kernel.address import ZERO_ADDRESS, Address
 from gstable_server.kernel.errors import Code, Refused, invalid_field
 from gstable_server.kernel.ids import AccountId, ApiKeyId, MerchantId, VersionId
-from gstable_server.kernel.tenant import Access, Caller, Tenant
+from gstable_server.kernel.tenant import Access, Caller, Mode, Tenant
 from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.events import Event
 
@@ -102,6 +102,11 @@ def _tell(tx: Tx, event_type: str, account: ReceivingAccount, networks: Networks
 async def list_accounts(tx: Tx, tenant: Tenant) -> list[ReceivingAccount]:
     """The accounts that were not removed, newest first."""
     return await store.list_accounts(tx, tenant)
+
+
+async def owners_of(tx: Tx, address: Address, mode: Mode) -> list[MerchantId]:
+    """The merchants that are, or were, paid to that wallet in that mode."""
+    return await store.owners_of(tx, address, mode)
 
 
 async def require_account(tx: Tx, tenant: Tenant, account_id: AccountId) -> ReceivingAccount:

@@ -83,6 +83,17 @@ async def find_account(
     return _account(row) if row else None
 
 
+async def owners_of(tx: Tx, address: Address, mode: Mode) -> list[MerchantId]:
+    """Whose receiving accounts, removed ones too, have that address."""
+    rows = await tx.fetch(
+        "SELECT DISTINCT merchant_id FROM receiving_accounts WHERE address = $1 AND mode = $2"
+        " ORDER BY merchant_id",
+        address,
+        mode,
+    )
+    return [MerchantId(row["merchant_id"]) for row in rows]
+
+
 async def list_accounts(tx: Tx, tenant: Tenant) -> list[ReceivingAccount]:
     rows = await tx.fetch(
         "SELECT * FROM receiving_accounts WHERE merchant_id = $1 AND mode = $2"

@@ -42,6 +42,8 @@ class Code(Enum):
     REFUND_IMPOSSIBLE = (100502, "Refund is not possible", 200)
     CAPTURE_IMPOSSIBLE = (100601, "Capture is not possible", 200)
     VOID_IMPOSSIBLE = (100602, "Void is not possible", 200)
+    INFLOW_NOT_FOUND = (100701, "Unmatched money not found", 200)
+    RESOLUTION_IMPOSSIBLE = (100702, "Resolution is not possible", 200)
     KEY_INVALID = (200101, "API key is invalid", 401)
     KEY_LACKS_PERMISSION = (200102, "API key lacks permission", 403)
     KEY_REVOKED = (200103, "API key is revoked", 401)

@@ -91,6 +91,13 @@ class RefundId(Id):
     random_length = 24
 
 
+class InflowId(Id):
+    """Money that came in and pays nothing as asked."""
+
+    prefix = "inf_"
+    random_length = 24
+
+
 class HoldInstructionId(Id):
     """What the platform was asked to do with a held payment."""
 

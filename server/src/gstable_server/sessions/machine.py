@@ -32,6 +32,7 @@ class Fact(Enum):
     CREDIT_WITHDRAWN = "it does not reach the merchant, or not in full"
     HOLD_CAPTURED = "nothing is held any more, and some of it was captured for good"
     HOLD_RETURNED = "all that was held went back to the payer for good"
+    ACCEPTED = "the merchant takes final money, which did not pay it, as its payment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,8 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         Fact.CREDIT_WITHDRAWN: IMPOSSIBLE,
         Fact.HOLD_CAPTURED: IMPOSSIBLE,
         Fact.HOLD_RETURNED: IMPOSSIBLE,
+        # What was given back is never taken as payment: that is asked before this.
+        Fact.ACCEPTED: Move(S.COMPLETED, "session.completed"),
     },
     S.PAID: {
         Fact.ORDER_REQUESTED: Refuse(Code.SESSION_PAID),
@@ -99,6 +102,7 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         Fact.CREDIT_WITHDRAWN: Move(S.INITIALIZED, "session.payment_reverted"),
         Fact.HOLD_CAPTURED: Move(S.COMPLETED, "session.completed"),
         Fact.HOLD_RETURNED: Move(S.CANCELLED, "session.cancelled"),
+        Fact.ACCEPTED: STAY,
     },
     S.SETTLEMENT_PENDING: {
         Fact.ORDER_REQUESTED: Refuse(Code.SESSION_SETTLING),
@@ -116,6 +120,7 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         Fact.CREDIT_WITHDRAWN: Move(S.INITIALIZED, "session.payment_reverted"),
         Fact.HOLD_CAPTURED: IMPOSSIBLE,
         Fact.HOLD_RETURNED: IMPOSSIBLE,
+        Fact.ACCEPTED: STAY,
     },
     S.SETTLING: {
         Fact.ORDER_REQUESTED: Refuse(Code.SESSION_SETTLING),
@@ -132,6 +137,7 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         Fact.CREDIT_WITHDRAWN: Move(S.INITIALIZED, "session.payment_reverted"),
         Fact.HOLD_CAPTURED: Move(S.COMPLETED, "session.completed"),
         Fact.HOLD_RETURNED: Move(S.CANCELLED, "session.cancelled"),
+        Fact.ACCEPTED: STAY,
     },
     S.COMPLETED: {
         Fact.ORDER_REQUESTED: Refuse(Code.SESSION_PAID),
@@ -149,6 +155,7 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         Fact.CREDIT_WITHDRAWN: IMPOSSIBLE,
         Fact.HOLD_CAPTURED: STAY,
         Fact.HOLD_RETURNED: IMPOSSIBLE,
+        Fact.ACCEPTED: STAY,
     },
     S.EXPIRED: {
         Fact.ORDER_REQUESTED: Refuse(Code.SESSION_EXPIRED),
@@ -166,6 +173,7 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         Fact.CREDIT_WITHDRAWN: IMPOSSIBLE,
         Fact.HOLD_CAPTURED: IMPOSSIBLE,
         Fact.HOLD_RETURNED: IMPOSSIBLE,
+        Fact.ACCEPTED: Move(S.COMPLETED, "session.completed"),
     },
     S.CANCELLED: {
         Fact.ORDER_REQUESTED: Refuse(Code.SESSION_CANCELLED),
@@ -182,6 +190,8 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         Fact.CREDIT_WITHDRAWN: IMPOSSIBLE,
         Fact.HOLD_CAPTURED: IMPOSSIBLE,
         Fact.HOLD_RETURNED: STAY,
+        # The money is booked as the merchant's; what was called off stays called off.
+        Fact.ACCEPTED: STAY,
     },
 }
 

@@ -17,6 +17,8 @@ CREATE TABLE deposits (
 CREATE TRIGGER deposits_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
     ON deposits FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
+CREATE INDEX deposits_by_key ON deposits (session_key);
+
 -- When each network is to be asked next for what is at the address; null when it is not any more.
 CREATE TABLE deposit_watches (
     session_id text NOT NULL REFERENCES deposits,

@@ -14,21 +14,23 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from gstable_server.chain import operations as chain
 from gstable_server.chain import orders
-from gstable_server.chain.deposits import DepositTerms, deposit_address, recover_call
+from gstable_server.chain.deposits import NATIVE, DepositTerms, deposit_address, recover_call
 from gstable_server.chain.executor import operations as executor
-from gstable_server.chain.executor.model import Intent, IntentView, Sender
+from gstable_server.chain.executor.model import Intent, IntentView, Sender, State
 from gstable_server.chain.networks import Network
 from gstable_server.kernel.address import ZERO_ADDRESS, Address
 from gstable_server.kernel.clock import from_unix_seconds, unix_seconds
 from gstable_server.kernel.errors import Refused, invalid_field
 from gstable_server.kernel.ids import SessionId
 from gstable_server.plumbing.db import Tx
+from gstable_server.plumbing.events import Event
 from gstable_server.routing import operations as routing
 from gstable_server.routing.model import RouteOption, Way
 from gstable_server.routing.ways import takes_deposits
 from gstable_server.sessions import operations as sessions
-from gstable_server.sessions import paying
+from gstable_server.sessions import paying, store_payments
 from gstable_server.sessions import store as session_store
 from gstable_server.sessions.deposits import machine, store
 from gstable_server.sessions.deposits.machine import Step
@@ -37,8 +39,10 @@ from gstable_server.sessions.deposits.model import (
     RECOVERIES_MAX,
     SIGHTINGS_MAX,
     SWEEPS_MAX,
+    WATCHED_FOR,
     Deposit,
     DepositView,
+    Place,
     Recovery,
     Sweep,
     covered,
@@ -99,6 +103,9 @@ async def _open(
     _check_refund_to(desk, session, deposit.terms.refund_to)
     watched = networks_of(desk.networks, session.tenant.mode, deposit.collector)
     await store.insert(tx, deposit, [network.name for network in watched])
+    for network in watched:
+        until = deposit.refundable_after + WATCHED_FOR
+        await chain.watch_receiver(tx, network.name, deposit.address, until)
     return deposit
 
 
@@ -158,6 +165,27 @@ def _options_of(
         return ()
     usable = networks_of(desk.networks, session.tenant.mode, deposit.collector)
     return tuple(option for option in found if option.network in usable)
+
+
+def asked_for(desk: Desk, session: Session, deposit: Deposit, now: datetime) -> Mapping[Place, int]:
+    """What each token pays the session with, by network and token, in its atomic units."""
+    found = _options_of(desk, session, deposit, now)
+    return {place_of(option): option.quote.payer_pays.atomic for option in found}
+
+
+async def of_session(tx: Tx, session_id: SessionId) -> Deposit | None:
+    """The session's deposit; None where no address was asked for."""
+    return await store.find(tx, session_id)
+
+
+async def at_address(tx: Tx, address: Address) -> Deposit | None:
+    """The deposit whose address this is; None for any other."""
+    return await store.at_address(tx, address)
+
+
+async def of_key(tx: Tx, session_key: bytes) -> Deposit | None:
+    """The deposit of the session that the chain knows by ``session_key``."""
+    return await store.of_key(tx, session_key)
 
 
 async def view(tx: Tx, desk: Desk, session: Session) -> DepositView | None:
@@ -257,6 +285,9 @@ async def _record(
         if balance == before[-1] or (len(before) >= SIGHTINGS_MAX and balance):
             continue
         await store.insert_sighting(tx, deposit.session_id, place, balance)
+        if token == NATIVE:
+            payload = {"network": network.name, "balance": str(balance)}
+            tx.tell(Event("deposit.coin_seen", deposit.session_id, payload))
         if balance > max(before):
             grown.add(token)
         log.info("deposit seen", session=deposit.session_id, place=network.name, balance=balance)
@@ -265,7 +296,7 @@ async def _record(
 
 async def _is_unpaid(tx: Tx, session: Session) -> bool:
     """Whether the merchant has no money for this session, not even such as does not pay it."""
-    payments = (await session_store.payments_of(tx, [session.session_id]))[session.session_id]
+    payments = (await store_payments.of_sessions(tx, [session.session_id]))[session.session_id]
     stands = any(payment.state in STANDING for payment in payments)
     return not stands and session.state in {SessionState.INITIALIZED, SessionState.EXPIRED}
 
@@ -345,6 +376,26 @@ async def _sweep(
     assert staged, "the number makes every cause a new one"
 
 
+async def on_its_way_back(tx: Tx, session_id: SessionId, place: Place) -> str | None:
+    """The executor's name of the return that is staged, None where none is."""
+    last = await store.last_recovery(tx, session_id, place)
+    sent = await executor.find(tx, last.cause) if last else None
+    if last is None or sent is None or sent.state in {*machine.OVER, State.FINAL}:
+        return None
+    return last.cause
+
+
+async def send_back(tx: Tx, network: Network, deposit: Deposit, token: Address) -> str:
+    """Stage the return of everything of ``token`` at the address, because a person asked for it:
+    whatever it is, and however often it went back before. Returns the executor's name of it.
+
+    For a deposit whose time is over, and that is not on its way back. The executor rehearses the
+    call: where there is nothing, nothing is sent.
+    """
+    last = await store.last_recovery(tx, deposit.session_id, (network.name, token))
+    return await _stage_return(tx, network, deposit, token, last.number + 1 if last else 1)
+
+
 async def _return(tx: Tx, network: Network, deposit: Deposit, token: Address, balance: int) -> None:
     """Send back what is at the address after the deadline, if it is worth its gas."""
     place = network.name, token
@@ -357,6 +408,13 @@ async def _return(tx: Tx, network: Network, deposit: Deposit, token: Address, ba
         await executor.withdraw(tx, last.cause)
     if step is not Step.SEND or number > RECOVERIES_MAX:
         return
+    await _stage_return(tx, network, deposit, token, number)
+
+
+async def _stage_return(
+    tx: Tx, network: Network, deposit: Deposit, token: Address, number: int
+) -> str:
+    place = network.name, token
     cause = f"recover:{network.name}:0x{deposit.address.hex()}:0x{token.hex()}:{number}"
     await store.insert_recovery(tx, deposit.session_id, Recovery(cause, place, number))
     intent = Intent(
@@ -369,3 +427,4 @@ async def _return(tx: Tx, network: Network, deposit: Deposit, token: Address, ba
         deadline=tx.now + RECOVER_WITHIN,
     )
     await executor.intend(tx, intent)
+    return cause

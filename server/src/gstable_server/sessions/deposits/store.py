@@ -65,6 +65,18 @@ async def find(tx: Tx, session_id: SessionId) -> Deposit | None:
     return _deposit(row) if row else None
 
 
+async def at_address(tx: Tx, address: Address) -> Deposit | None:
+    """The deposit whose address this is, on every network."""
+    row = await tx.fetchrow("SELECT * FROM deposits WHERE address = $1", address)
+    return _deposit(row) if row else None
+
+
+async def of_key(tx: Tx, session_key: bytes) -> Deposit | None:
+    """The deposit of the session that the chain knows by ``session_key``."""
+    row = await tx.fetchrow("SELECT * FROM deposits WHERE session_key = $1", session_key)
+    return _deposit(row) if row else None
+
+
 async def lock_due(tx: Tx, network: str, limit: int) -> list[Deposit]:
     """The deposits that ``network`` is to be asked about; those that another worker holds are
     left to it."""
