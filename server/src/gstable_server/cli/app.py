@@ -23,6 +23,8 @@ app = typer.Typer(
 
 doctor = typer.Typer(no_args_is_help=True, help="Look at what a server is configured with.")
 app.add_typer(doctor, name="doctor")
+ledger = typer.Typer(no_args_is_help=True, help="Look at the book as it stands in the database.")
+app.add_typer(ledger, name="ledger")
 verbs.mount(app)
 
 
@@ -61,11 +63,7 @@ def migrate() -> None:
     """Bring the database of DATABASE_URL to the newest revision."""
     from gstable_server import migrations
 
-    url = os.environ.get("DATABASE_URL")
-    if not url:
-        _complain("set DATABASE_URL to the address of a PostgreSQL database")
-    else:
-        migrations.upgrade(url)
+    migrations.upgrade(_database_url())
 
 
 @app.command()
@@ -174,6 +172,33 @@ def network(
 
     if not _run(command.network(name, networks_file, holder or [], as_json=json)):
         raise typer.Exit(1)
+
+
+@ledger.command()
+def verify(
+    head: Annotated[
+        str | None, typer.Option(help="NUMBER:HASH that an earlier run printed and you kept")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="one object instead of a table")] = False,
+) -> None:
+    """Compare the book with its hash chain; exit code 1 when a row was tampered with."""
+    from gstable_server.cli import ledger as command
+    from gstable_server.ledger.seals import seal_from_text
+
+    try:
+        kept = seal_from_text(head) if head else None
+    except ValueError as failure:
+        raise typer.BadParameter(str(failure), param_hint="--head") from None
+    if not _run(command.verify(_database_url(), kept, as_json=json)):
+        raise typer.Exit(1)
+
+
+def _database_url() -> str:
+    """The setting that needs no others. What is missing is one line on standard error."""
+    url = os.environ.get("DATABASE_URL")
+    if not url:
+        _complain("set DATABASE_URL to the address of a PostgreSQL database")
+    return url
 
 
 def _run(coroutine: Coroutine[Any, Any, R]) -> R:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from gstable_server.kernel.ids import TransferId
-from gstable_server.ledger import store
+from gstable_server.ledger import store, store_seals
 from gstable_server.ledger.model import Transfer
+from gstable_server.ledger.seals import Seal, TransferRow, next_seal
+from gstable_server.ledger.verification import verify as verify
 from gstable_server.plumbing.db import Tx
+
+SEALS_AT_ONCE = 5000
 
 
 async def post(tx: Tx, transfer: Transfer) -> bool:
@@ -46,6 +50,27 @@ def _turns(transfers: Iterable[Transfer]) -> list[list[Transfer]]:
             turns.append([])
         turns[turn].append(transfer)
     return turns
+
+
+async def seal(tx: Tx) -> int:
+    """Seal transfers that were committed without one; returns how many, 0 also while another
+    process does it.
+
+    After the commit, so that those who book never wait for each other. What this process has not
+    committed when it dies, the next one seals.
+    """
+    if not await store_seals.lock(tx):
+        return 0
+    waiting = await store_seals.unsealed(tx, SEALS_AT_ONCE)
+    if not waiting:
+        return 0
+    head = await store_seals.newest(tx)
+    sealed: list[tuple[Seal, TransferRow]] = []
+    for transfer in waiting:
+        head = next_seal(head, transfer)
+        sealed.append((head, transfer))
+    await store_seals.insert(tx, sealed)
+    return len(sealed)
 
 
 async def balances(tx: Tx) -> dict[tuple[str, str], int]:

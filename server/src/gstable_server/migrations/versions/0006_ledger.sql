@@ -26,8 +26,8 @@ CREATE INDEX ledger_entries_by_transfer ON ledger_entries (transfer_id);
 
 -- Transfers that have no seal yet; the seal's transaction removes the row.
 CREATE TABLE ledger_unsealed (
-    number      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    transfer_id text NOT NULL
+    transfer_id text PRIMARY KEY,
+    number      bigint GENERATED ALWAYS AS IDENTITY
 );
 
 -- A chain over all transfers: each hash covers a transfer, its entries and the hash before.
