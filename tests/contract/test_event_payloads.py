@@ -6,7 +6,7 @@ read back when the object has changed: an event tells what was.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -375,9 +375,10 @@ async def test_the_api_shows_the_bytes_of_the_letter(stage: Stage) -> None:
     await stage.caller.data("/product/create", body)
     letters: list[tuple[str, bytes]] = []
 
-    async def seal(_tx: Tx, stored: StoredEvent) -> None:
-        if stored.event.tenant == stage.world.tenant:
-            letters.append((stored.event_id, wire.seal(letter(stored))))
+    async def seal(_tx: Tx, batch: Sequence[StoredEvent]) -> None:
+        for stored in batch:
+            if stored.event.tenant == stage.world.tenant:
+                letters.append((stored.event_id, wire.seal(letter(stored))))
 
     while await relay_once(stage.world.db, seal):
         pass

@@ -20,6 +20,12 @@ START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 T = TypeVar("T")
 
 
+def emptying(*tables: str) -> str:
+    """The statements that empty a test's own database. Tables that are append only refuse it, so
+    their triggers do not look until the transaction ends."""
+    return f"SET LOCAL session_replication_role = replica; TRUNCATE {', '.join(tables)} CASCADE"
+
+
 @dataclass
 class Bench(Generic[T]):
     """``run`` waits for one coroutine; ``world`` is what the rules act on."""

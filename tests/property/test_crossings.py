@@ -23,16 +23,22 @@ from hypothesis.stateful import (
 
 from gstable_server.chain.facts import DeliveryLog, EscrowLog, EscrowWhat, PaymentLog, RailName
 from gstable_server.sessions.model import SessionView
-from tests.property.bench import START, Bench, bench_at, play
+from tests.property.bench import START, Bench, bench_at, emptying, play
 from tests.property.crossing_oracle import STANDS, Crossing, Expected, Place
 from tests.unit.settlement.crossings import SOLVER, Crossings, new_crossings
 
 # One a network: a router takes each session once.
 PAYING = ("polygon::usdc", "arbitrumone::usdt", "ethereum::usdc")
-EMPTY = """
-TRUNCATE sessions, payments, ledger_transfers, events, outbox, settlements, settlement_legs,
-    executor_intents CASCADE
-"""
+EMPTY = emptying(
+    "sessions",
+    "payments",
+    "ledger_transfers",
+    "events",
+    "outbox",
+    "settlements",
+    "settlement_legs",
+    "executor_intents",
+)
 MOVES = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 11)), min_size=1, max_size=8)
 
 

@@ -24,13 +24,19 @@ from gstable_server.sessions.holds import operations, store
 from gstable_server.sessions.holds.model import free, held_payment, in_flight
 from gstable_server.sessions.holds.wire import CaptureSession, VoidSession
 from gstable_server.sessions.model import SessionView
+from tests.property.bench import emptying
 from tests.unit.sessions.holding import CAPTURE_SECONDS, PRICE, Holder, with_holds
 from tests.unit.sessions.world import World, new_world
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
-EMPTY = (
-    "TRUNCATE sessions, payments, ledger_transfers, events, executor_intents, hold_instructions, "
-    "hold_moves CASCADE"
+EMPTY = emptying(
+    "sessions",
+    "payments",
+    "ledger_transfers",
+    "events",
+    "executor_intents",
+    "hold_instructions",
+    "hold_moves",
 )
 STEPS = st.lists(
     st.one_of(

@@ -31,7 +31,7 @@ from gstable_server.kernel.errors import Refused
 from gstable_server.kernel.ids import SessionId
 from gstable_server.sessions import hearing, operations
 from gstable_server.sessions.model import PaymentState, SessionState
-from tests.property.bench import START, Bench, bench_at, play
+from tests.property.bench import START, Bench, bench_at, emptying, play
 from tests.property.session_oracle import Expected, Money, Place, add_to_book
 from tests.unit.sessions.world import USDC, USDT, World, new_world
 
@@ -59,7 +59,7 @@ LEGAL = {
     ("settlement_pending", "settling"),
     ("settlement_pending", "initialized"),
 }
-EMPTY = "TRUNCATE sessions, payments, ledger_transfers, events CASCADE"
+EMPTY = emptying("sessions", "payments", "ledger_transfers", "events")
 ORDERED = st.sampled_from([True, True, True, False])
 
 

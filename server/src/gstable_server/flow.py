@@ -4,7 +4,7 @@ happens by the clock. Imports run one way; this is where the circle of data is c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
@@ -16,7 +16,8 @@ from gstable_server.catalog import operations as catalog
 from gstable_server.chain.networks import Network
 from gstable_server.chain.rpc import Rpc
 from gstable_server.kernel.ids import ProductId
-from gstable_server.plumbing import idempotency, jobs, request_log
+from gstable_server.ledger import operations as ledger
+from gstable_server.plumbing import idempotency, jobs, request_log, stuck, tracing
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.plumbing.events import StoredEvent
 from gstable_server.plumbing.http_client import HttpClient
@@ -28,6 +29,8 @@ from gstable_server.sessions.holds import hearing as hold_hearing
 from gstable_server.sessions.holds import operations as holds
 from gstable_server.sessions.operations import Desk
 from gstable_server.sessions.refunds import operations as refunds
+from gstable_server.sessions.unmatched import judging as unmatched_judging
+from gstable_server.sessions.unmatched import operations as unmatched
 from gstable_server.settlement import operations as settlement
 from gstable_server.settlement.operations import Settler
 from gstable_server.webhooks import dispatch
@@ -59,59 +62,111 @@ class World:
         return Settler(self.desk.networks, self.desk.rails, self.stall_after)
 
 
-Handler = Callable[[Tx, World, StoredEvent], Awaitable[None]]
+Batch = Sequence[StoredEvent]
+"""Events of different objects, the oldest first."""
+Handler = Callable[[Tx, World, Batch], Awaitable[None]]
 
 
-async def hear_payment(tx: Tx, world: World, stored: StoredEvent) -> None:
-    """A fact of the chain reaches the session that it is about."""
-    await hearing.hear(tx, world.desk, stored)
+def _each(handle: Callable[[Tx, World, StoredEvent], Awaitable[None]]) -> Handler:
+    """The handler of what is too rare to be handled together."""
+
+    async def handle_each(tx: Tx, world: World, batch: Batch) -> None:
+        for stored in batch:
+            with tracing.span(stored.event.type, parent=stored.event.trace_parent):
+                await handle(tx, world, stored)
+
+    return handle_each
 
 
+async def hear_payment(tx: Tx, world: World, batch: Batch) -> None:
+    """Facts of the chain reach the sessions that they are about."""
+    await hearing.hear_all(tx, world.desk, batch)
+
+
+@_each
 async def settle(tx: Tx, world: World, stored: StoredEvent) -> None:
     """A fact of either end of a crossing reaches what is known of it."""
     await settlement.hear(tx, world.settler, stored)
 
 
+@_each
 async def settle_step(tx: Tx, world: World, stored: StoredEvent) -> None:
     """What became of a transaction of ours reaches the crossing that it was sent for."""
     await settlement.hear_executor(tx, stored)
 
 
-async def hear_settlement(tx: Tx, world: World, stored: StoredEvent) -> None:
-    """What is told of a crossing reaches the session that was paid by it."""
-    await settling.hear(tx, world.desk, stored)
+async def hear_settlement(tx: Tx, world: World, batch: Batch) -> None:
+    """What is told of crossings reaches the sessions that were paid by them."""
+    await settling.hear_all(tx, world.desk, batch)
 
 
+@_each
 async def hear_hold(tx: Tx, world: World, stored: StoredEvent) -> None:
     """Money that left a hold reaches the session that was paid into it."""
     await hold_hearing.hear(tx, world.desk, stored)
 
 
+@_each
 async def hold_step(tx: Tx, world: World, stored: StoredEvent) -> None:
     """What became of a transaction of ours reaches the hold that it was sent for."""
     await hold_hearing.hear_executor(tx, world.desk, stored)
 
 
+@_each
 async def hear_transfer(tx: Tx, world: World, stored: StoredEvent) -> None:
     """A transfer of a merchant's wallet reaches the refund that it proves."""
     await refunds.hear(tx, world.desk, stored)
 
 
-async def post_letter(tx: Tx, world: World, stored: StoredEvent) -> None:
-    """An event of a merchant's object goes to the merchant's webhook endpoints."""
-    await webhooks.post(tx, stored)
+async def note_payments(tx: Tx, world: World, batch: Batch) -> None:
+    """Facts about sessions reach what is known of money that pays nothing as asked."""
+    await unmatched_judging.note_payments(tx, world.desk, batch)
 
 
+async def note_settlements(tx: Tx, world: World, batch: Batch) -> None:
+    """What became of crossings reaches it, too."""
+    await unmatched_judging.note_settlements(tx, world.desk, batch)
+
+
+async def note_sessions(tx: Tx, world: World, batch: Batch) -> None:
+    """The end of a session, or of a refund, reaches what came for it."""
+    await unmatched_judging.note_sessions(tx, world.desk, batch)
+
+
+@_each
+async def note_inbound(tx: Tx, world: World, stored: StoredEvent) -> None:
+    """Money that came to an address or a contract of ours is written down."""
+    await unmatched_judging.note_inbound(tx, world.desk, stored)
+
+
+@_each
+async def note_recovery(tx: Tx, world: World, stored: StoredEvent) -> None:
+    """What went back from a deposit address reaches what had come there."""
+    await unmatched_judging.note_recovery(tx, world.desk, stored)
+
+
+@_each
+async def note_coin(tx: Tx, world: World, stored: StoredEvent) -> None:
+    """Coins at a deposit address, of which no log tells, are written down."""
+    await unmatched_judging.note_coin(tx, world.desk, stored)
+
+
+async def post_letter(tx: Tx, world: World, batch: Batch) -> None:
+    """Events of merchants' objects go to the merchants' webhook endpoints."""
+    await webhooks.post_all(tx, batch)
+
+
+@_each
 async def queue_picture(tx: Tx, world: World, stored: StoredEvent) -> None:
     """A product's picture is fetched by a job, because it takes an outgoing request."""
     await QUEUE.enqueue(tx, REHOST_IMAGE, stored.event.object_id)
 
 
 NEXT: Mapping[str, tuple[Handler, ...]] = {
-    "chain.payment_seen": (hear_payment, settle),
-    "chain.payment_final": (hear_payment, settle),
-    "chain.payment_reorged": (hear_payment, settle),
-    "chain.payment_lost": (hear_payment, settle),
+    "chain.payment_seen": (hear_payment, settle, note_payments),
+    "chain.payment_final": (hear_payment, settle, note_payments),
+    "chain.payment_reorged": (hear_payment, settle, note_payments),
+    "chain.payment_lost": (hear_payment, settle, note_payments),
     "chain.delivery_seen": (settle,),
     "chain.delivery_final": (settle,),
     "chain.delivery_reorged": (settle,),
@@ -120,25 +175,34 @@ NEXT: Mapping[str, tuple[Handler, ...]] = {
     "chain.escrow_final": (settle,),
     "chain.escrow_reorged": (settle,),
     "chain.escrow_lost": (settle,),
-    "chain.hold_seen": (hear_hold,),
-    "chain.hold_final": (hear_hold,),
-    "chain.hold_reorged": (hear_hold,),
-    "chain.hold_lost": (hear_hold,),
+    "chain.hold_seen": (hear_hold, note_payments),
+    "chain.hold_final": (hear_hold, note_payments),
+    "chain.hold_reorged": (hear_hold, note_payments),
+    "chain.hold_lost": (hear_hold, note_payments),
     "chain.transfer_seen": (hear_transfer,),
     "chain.transfer_final": (hear_transfer,),
     "chain.transfer_reorged": (hear_transfer,),
     "chain.transfer_lost": (hear_transfer,),
+    "chain.inbound_seen": (note_inbound,),
+    "chain.inbound_final": (note_inbound,),
+    "chain.inbound_reorged": (note_inbound,),
+    "chain.inbound_lost": (note_inbound,),
+    "chain.recovery_seen": (note_recovery,),
+    "chain.recovery_final": (note_recovery,),
+    "chain.recovery_reorged": (note_recovery,),
+    "chain.recovery_lost": (note_recovery,),
+    "deposit.coin_seen": (note_coin,),
     "executor.mined": (settle_step, hold_step),
     "executor.final": (settle_step, hold_step),
     "executor.failed": (settle_step, hold_step),
     "executor.refused": (settle_step, hold_step),
     "settlement.started": (),
-    "settlement.delivered": (hear_settlement,),
-    "settlement.delivery_reverted": (hear_settlement,),
-    "settlement.completed": (hear_settlement,),
-    "settlement.stalled": (hear_settlement,),
-    "settlement.resumed": (hear_settlement,),
-    "settlement.returned": (hear_settlement,),
+    "settlement.delivered": (hear_settlement, note_settlements),
+    "settlement.delivery_reverted": (hear_settlement, note_settlements),
+    "settlement.completed": (hear_settlement, note_settlements),
+    "settlement.stalled": (hear_settlement, note_settlements),
+    "settlement.resumed": (hear_settlement, note_settlements),
+    "settlement.returned": (hear_settlement, note_settlements),
     "account.created": (post_letter,),
     "account.updated": (post_letter,),
     "account.removed": (post_letter,),
@@ -156,13 +220,13 @@ NEXT: Mapping[str, tuple[Handler, ...]] = {
     "session.settling": (post_letter,),
     "session.settlement_pending": (post_letter,),
     "session.completed": (post_letter,),
-    "session.expired": (post_letter,),
-    "session.cancelled": (post_letter,),
+    "session.expired": (post_letter, note_sessions),
+    "session.cancelled": (post_letter, note_sessions),
     "session.underpaid": (post_letter,),
     "session.overpaid": (post_letter,),
     "session.paid_late": (post_letter,),
     "session.payment_reverted": (post_letter,),
-    "session.refunded": (post_letter,),
+    "session.refunded": (post_letter, note_sessions),
     "session.captured": (post_letter,),
     "session.voided": (post_letter,),
     "webhook.test": (post_letter,),
@@ -182,6 +246,10 @@ class Appointment:
 
 async def _expire_sessions(tx: Tx, world: World) -> None:
     await hearing.expire_due(tx, world.desk)
+
+
+async def _follow_up_unmatched(tx: Tx, world: World) -> None:
+    await unmatched.follow_up(tx, world.desk)
 
 
 async def _expire_refunds(tx: Tx, world: World) -> None:
@@ -205,8 +273,16 @@ async def _settle_stranded_letters(tx: Tx, world: World) -> None:
     await webhooks.settle_stranded(tx)
 
 
+async def _end_stuck_connections(tx: Tx, world: World) -> None:
+    await stuck.end(tx)
+
+
 async def _forget_idempotency_keys(tx: Tx, world: World) -> None:
     await idempotency.purge(tx)
+
+
+async def _seal_book(tx: Tx, world: World) -> None:
+    await ledger.seal(tx)
 
 
 async def _forget_job_log(tx: Tx, world: World) -> None:
@@ -224,9 +300,12 @@ async def _forget_logins(tx: Tx, world: World) -> None:
 TIMETABLE = (
     Appointment("expire sessions", 0.5, _expire_sessions),
     Appointment("watch settlements", 0.5, _watch_settlements),
+    Appointment("seal the book", 1, _seal_book),
     Appointment("reclaim holds", 1, _reclaim_holds),
     Appointment("expire refunds", 5, _expire_refunds),
+    Appointment("follow up unmatched money", 5, _follow_up_unmatched),
     Appointment("settle stranded letters", 5, _settle_stranded_letters),
+    Appointment("end stuck connections", 2, _end_stuck_connections),
     Appointment("forget lapsed refunds", 600, _unwatch_refunds),
     Appointment("forget idempotency keys", 600, _forget_idempotency_keys),
     Appointment("forget logins", 600, _forget_logins),
@@ -244,20 +323,25 @@ def job_handlers(world: World) -> Mapping[str, JobHandler]:
     return {REHOST_IMAGE: rehost_image}
 
 
-async def handle(tx: Tx, world: World, stored: StoredEvent) -> None:
-    """Run the handlers of one event, all in the transaction that takes it from the outbox."""
-    for handler in NEXT[stored.event.type]:
-        await handler(tx, world, stored)
+async def handle(tx: Tx, world: World, batch: Batch) -> None:
+    """Run the handlers of a batch's events, all in the transaction that takes them from the
+    outbox. Those of other objects need not be in order, so each handler gets all that is its."""
+    together: dict[tuple[Handler, ...], list[StoredEvent]] = {}
+    for stored in batch:
+        together.setdefault(NEXT[stored.event.type], []).append(stored)
+    for handlers, events in together.items():
+        for handler in handlers:
+            await handler(tx, world, events)
 
 
 async def relay(world: World, stop: asyncio.Event) -> None:
     """Hand events to their handlers until ``stop``; a lost database is tried again."""
 
-    async def handle_one(tx: Tx, stored: StoredEvent) -> None:
-        await handle(tx, world, stored)
+    async def handle_batch(tx: Tx, batch: Batch) -> None:
+        await handle(tx, world, batch)
 
     while not stop.is_set():
-        handled = await _tolerate("relay", relay_once(world.db, handle_one))
+        handled = await _tolerate("relay", relay_once(world.db, handle_batch))
         if not handled:
             await pause(stop, RELAY_PAUSE_SECONDS)
 

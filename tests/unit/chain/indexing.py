@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gstable_server.chain.facts import Fact, FactWhat, SessionLog, from_payload
 from gstable_server.chain.indexer import Indexer, Step
-from gstable_server.chain.operations import fact_of, frontier
+from gstable_server.chain.operations import fact_of, frontier, network_states
 from gstable_server.chain.testing import FakePayment, fake_network
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.plumbing.events import StoredEvent
@@ -60,6 +60,13 @@ async def tip_of(database: Database, network: str = "fake") -> int:
     async with database.read() as tx:
         block = await frontier(tx, network)
     return -1 if block is None else block.number
+
+
+async def halted_reason(database: Database, network: str = "fake") -> str | None:
+    """Why the network stands still; None also when nothing is known of it."""
+    async with database.read() as tx:
+        known = {state.network: state.halted_reason for state in await network_states(tx)}
+    return known.get(network)
 
 
 async def hashes_kept(database: Database) -> list[bytes]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from gstable_server.plumbing.db import Database, Tx
@@ -23,10 +25,11 @@ class Recorder:
         self.heard: list[str] = []
         self.failing = failing
 
-    async def __call__(self, tx: Tx, stored: StoredEvent) -> None:
-        if stored.event.type == self.failing:
+    async def __call__(self, tx: Tx, batch: Sequence[StoredEvent]) -> None:
+        types = [stored.event.type for stored in batch]
+        if self.failing in types:
             raise RuntimeError("handler failed on purpose")
-        self.heard.append(stored.event.type)
+        self.heard += types
 
 
 async def relay_all(db: Database, recorder: Recorder) -> None:
@@ -68,7 +71,7 @@ async def test_a_failing_event_holds_back_its_own_object_only(
 async def test_the_work_of_a_failed_turn_is_rolled_back(database: Database) -> None:
     await tell(database, "bad")
 
-    async def writes_then_fails(tx: Tx, stored: StoredEvent) -> None:
+    async def writes_then_fails(tx: Tx, batch: Sequence[StoredEvent]) -> None:
         await tx.execute("CREATE TABLE left_behind ()")
         raise RuntimeError("after the write")
 
@@ -112,10 +115,11 @@ async def test_an_event_whose_consequence_cannot_be_written_holds_back_itself_on
     await tell(database, "good", object_id="two")
     heard: list[str] = []
 
-    async def tells_what_has_no_json_form(tx: Tx, stored: StoredEvent) -> None:
-        if stored.event.type == "bad":
-            tx.tell(Event("never", "one", {"value": object()}))
-        heard.append(stored.event.type)
+    async def tells_what_has_no_json_form(tx: Tx, batch: Sequence[StoredEvent]) -> None:
+        for stored in batch:
+            if stored.event.type == "bad":
+                tx.tell(Event("never", "one", {"value": object()}))
+            heard.append(stored.event.type)
 
     for _ in range(3):
         await relay_once(database, tells_what_has_no_json_form)

@@ -81,7 +81,8 @@ class Holder:
             merchant_received=0,
         )
         chain_fact = Fact(FactWhat(fact), held)
-        await self._tell(chain_fact, session_hearing)
+        stored = self._stored(chain_fact)
+        await self.world.db.run(session_hearing.hear_all, self.world.desk, [stored])
 
     def log(self, view: SessionView, what: str, amount: int, **changes: Any) -> HoldLog:
         """The log of the next transaction at the hold's contract."""
@@ -110,12 +111,12 @@ class Holder:
     async def hear(self, *facts: str, log: HoldLog) -> None:
         """What the indexer would tell of ``log``."""
         for what in facts:
-            await self._tell(Fact(FactWhat(what), log), hearing)
+            stored = self._stored(Fact(FactWhat(what), log))
+            await self.world.db.run(hearing.hear, self.world.desk, stored)
 
-    async def _tell(self, fact: Fact, slice_: Any) -> None:
+    def _stored(self, fact: Fact) -> StoredEvent:
         event = Event(fact.event_type, fact.log.subject, to_payload(fact))
-        stored = StoredEvent(EventId("evt_fact"), 1, self.world.db.clock.now(), event)
-        await self.world.db.run(slice_.hear, self.world.desk, stored)
+        return StoredEvent(EventId("evt_fact"), 1, self.world.db.clock.now(), event)
 
     async def executed(self, what: str, cause: str, log: HoldLog | None = None) -> None:
         """What the executor would tell of the intent ``cause``."""

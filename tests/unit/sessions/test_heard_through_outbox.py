@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from gstable_server.chain import store as chain_store
@@ -27,10 +29,13 @@ async def tell(world: World, *facts: Fact) -> None:
             await chain_store.add_facts(tx, [fact])
 
 
+def facts_of(batch: Sequence[StoredEvent]) -> list[StoredEvent]:
+    return [stored for stored in batch if stored.event.type.startswith("chain.")]
+
+
 async def relay_all(world: World) -> None:
-    async def handle(tx: Tx, stored: StoredEvent) -> None:
-        if stored.event.type.startswith("chain."):
-            await hearing.hear(tx, world.desk, stored)
+    async def handle(tx: Tx, batch: Sequence[StoredEvent]) -> None:
+        await hearing.hear_all(tx, world.desk, facts_of(batch))
 
     while await relay_once(world.db, handle):
         pass
@@ -66,12 +71,11 @@ async def test_payments_of_different_sessions_do_not_wait_for_each_other(world: 
     logs = [world.log(view, tx=number) for number, view in enumerate(views)]
     await tell(world, *(Fact(FactWhat.SEEN, log) for log in logs))
 
-    async def refuses_the_first(tx: Tx, stored: StoredEvent) -> None:
-        if not stored.event.type.startswith("chain."):
-            return
-        if stored.event.payload["log"]["txHash"] == "0x" + logs[0].tx_hash.hex():
+    async def refuses_the_first(tx: Tx, batch: Sequence[StoredEvent]) -> None:
+        facts = facts_of(batch)
+        if any(one.event.payload["log"]["txHash"] == "0x" + logs[0].tx_hash.hex() for one in facts):
             raise AssertionError("a fact that cannot be handled")
-        await hearing.hear(tx, world.desk, stored)
+        await hearing.hear_all(tx, world.desk, facts)
 
     for _ in range(3):
         await relay_once(world.db, refuses_the_first)

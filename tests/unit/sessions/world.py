@@ -140,7 +140,7 @@ class World:
         event = Event(fact.event_type, log.tx_hash.hex(), to_payload(fact))
         async with self.db.begin() as tx:
             stored = StoredEvent(EventId("evt_fact"), 1, tx.now, event)
-            await hearing.hear(tx, self.desk, stored)
+            await hearing.hear_all(tx, self.desk, [stored])
 
     async def told(self, view: SessionView) -> list[str]:
         """The event types of a session, in order."""

@@ -5,6 +5,7 @@ Facts go the whole way: through the outbox and every handler of ``flow``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -184,8 +185,8 @@ class Crossings:
     async def relay(self) -> None:
         """Handle all events, and what they tell, until nothing waits."""
 
-        async def handle(tx: Tx, stored: StoredEvent) -> None:
-            await flow.handle(tx, self.flow, stored)
+        async def handle(tx: Tx, batch: Sequence[StoredEvent]) -> None:
+            await flow.handle(tx, self.flow, batch)
 
         while await relay_once(self.db, handle):
             pass

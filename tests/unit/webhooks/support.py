@@ -112,7 +112,7 @@ async def tell(
     body = payload if payload is not None else {"sessionData": {"amount": 20_000}}
     async with db.begin() as tx:
         tx.tell(Event(kind, "sess_1", body, tenant=tenant, business_type="session"))
-    assert await relay_once(db, operations.post) >= 1
+    assert await relay_once(db, operations.post_all) >= 1
 
 
 @dataclass(frozen=True)

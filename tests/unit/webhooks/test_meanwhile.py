@@ -144,6 +144,6 @@ async def test_whk_17_the_letters_of_all_do_not_wait_for_one_merchants_long_rang
         async with database.begin() as tx:
             await operations.redeliver_range(tx, tenant, endpoint.webhook_id, now - day, now + day)
             async with asyncio.timeout(5):
-                assert await relay_once(database, operations.post) == 1
+                assert await relay_once(database, operations.post_all) == 1
         assert await deliver_due(database, http) == 1
     assert len(receiver.letters) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -83,7 +84,7 @@ async def test_only_the_tenants_own_subscribed_endpoints_get_a_letter(
 async def test_internal_events_post_nothing(database: Database) -> None:
     async with database.begin() as tx:
         tx.tell(Event("chain.payment_seen", "net:1", {}))
-    assert await relay_once(database, operations.post) == 1
+    assert await relay_once(database, operations.post_all) == 1
     assert await messages(database) == []
 
 
@@ -93,8 +94,8 @@ async def test_whk_11_a_rolled_back_post_leaves_no_message(
     tenant = await new_tenant(database)
     await new_endpoint(database, tenant, URL)
 
-    async def fails_after_posting(tx: Tx, stored: StoredEvent) -> None:
-        await operations.post(tx, stored)
+    async def fails_after_posting(tx: Tx, batch: Sequence[StoredEvent]) -> None:
+        await operations.post_all(tx, batch)
         assert await tx.fetchval("SELECT count(*) FROM webhook_messages") == 1
         raise RuntimeError("failed on purpose")
 
@@ -109,9 +110,9 @@ async def test_an_event_posted_twice_makes_one_message(database: Database) -> No
     tenant = await new_tenant(database)
     await new_endpoint(database, tenant, URL)
 
-    async def twice(tx: Tx, stored: StoredEvent) -> None:
-        await operations.post(tx, stored)
-        await operations.post(tx, stored)
+    async def twice(tx: Tx, batch: Sequence[StoredEvent]) -> None:
+        await operations.post_all(tx, batch)
+        await operations.post_all(tx, batch)
 
     async with database.begin() as tx:
         tx.tell(Event("session.paid", "sess_1", {}, tenant=tenant, business_type="session"))

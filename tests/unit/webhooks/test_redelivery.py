@@ -216,7 +216,7 @@ async def test_a_test_event_goes_to_its_endpoint_only(
         endpoint = await new_endpoint(database, tenant, receiver.url)
         await new_endpoint(database, tenant, other.url)
         event_id = await database.run(operations.send_test, tenant, endpoint.webhook_id)
-        assert await relay_once(database, operations.post) == 1
+        assert await relay_once(database, operations.post_all) == 1
         assert await deliver_due(database, http) == 1
         assert other.letters == []
         [letter] = receiver.letters

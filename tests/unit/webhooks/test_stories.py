@@ -101,7 +101,7 @@ async def test_whk_09_a_paused_endpoint_gets_all_it_missed_paced_after_enable(
         await deliver_due(database, http)
         assert await endpoint_status(database, tenant, endpoint.webhook_id) == "paused"
         await new_endpoint(database, tenant, other.url, "product.created")
-        assert await relay_once(database, operations.post) == 1
+        assert await relay_once(database, operations.post_all) == 1
         assert await deliver_due(database, http) == 1
         for _ in range(5):
             await tell(database, tenant)
@@ -153,7 +153,7 @@ async def test_whk_07_others_are_told_that_an_endpoint_is_gone(
         await tell(database, tenant)
         await new_endpoint(database, tenant, other.url, "product.created")
         assert await deliver_due(database, http) == 2
-        assert await relay_once(database, operations.post) == 1
+        assert await relay_once(database, operations.post_all) == 1
         assert await deliver_due(database, http) == 1
         assert json.loads(other.letters[0].body)["eventType"] == "webhook.disabled"
         assert await endpoint_status(database, tenant, endpoint.webhook_id) == "inactive"

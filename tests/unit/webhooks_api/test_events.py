@@ -52,7 +52,7 @@ class Post:
         return [event["eventId"] for event in reversed(listed["events"])]
 
     async def deliver(self) -> None:
-        while await relay_once(self.api.db, operations.post):
+        while await relay_once(self.api.db, operations.post_all):
             pass
         while await self.dispatcher.deliver_due():
             pass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -63,13 +63,18 @@ def stored_event(row: asyncpg.Record) -> StoredEvent:
     )
 
 
-# Due at once, whatever the clock says: it may have been ahead when the event was told.
+# Due at once, whatever the clock says: it may have been ahead when the event was told. Sorted,
+# because `sequence` is given out in the order of the rows.
 _INSERT = """
 WITH new AS (
-    INSERT INTO events
-        (event_id, type, object_id, merchant_id, mode, business_type, payload, occurred_at,
-         trace_parent)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    INSERT INTO events (event_id, type, object_id, merchant_id, mode, business_type, payload,
+        trace_parent, occurred_at)
+    SELECT event_id, type, object_id, merchant_id, mode, business_type, payload, trace_parent, $9
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+        $7::jsonb[], $8::text[]) WITH ORDINALITY
+        AS told (event_id, type, object_id, merchant_id, mode, business_type, payload,
+            trace_parent, place)
+    ORDER BY place
     RETURNING sequence, object_id
 )
 INSERT INTO outbox (sequence, object_id, not_before)
@@ -78,22 +83,19 @@ SELECT sequence, object_id, '-infinity' FROM new
 
 
 async def write(
-    connection: asyncpg.Connection[Any], events: list[Event], now: datetime, ids: IdMint
+    connection: asyncpg.Connection[Any], events: Sequence[Event], now: datetime, ids: IdMint
 ) -> None:
-    """Store ``events`` and mark them as not yet handled, in the open transaction.
-
-    One statement an event: nearly every transaction has one, and arrays for many cost more.
-    """
-    for event in events:
-        await connection.execute(
-            _INSERT,
-            event.event_id or ids.mint(EventId),
-            event.type,
-            event.object_id,
-            event.tenant.merchant_id if event.tenant else None,
-            event.tenant.mode.value if event.tenant else None,
-            event.business_type,
-            event.payload,
-            now,
-            event.trace_parent,
-        )
+    """Store ``events`` and mark them as not yet handled, in the open transaction."""
+    tenants = [event.tenant for event in events]
+    await connection.execute(
+        _INSERT,
+        [event.event_id or ids.mint(EventId) for event in events],
+        [event.type for event in events],
+        [event.object_id for event in events],
+        [tenant.merchant_id if tenant else None for tenant in tenants],
+        [tenant.mode.value if tenant else None for tenant in tenants],
+        [event.business_type for event in events],
+        [event.payload for event in events],
+        [event.trace_parent for event in events],
+        now,
+    )

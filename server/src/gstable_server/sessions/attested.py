@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -33,3 +34,10 @@ class AttestedOrder:
     fee_ppm: int
     deadline: datetime
     payer: Address
+
+
+AttestedFor = tuple[str, str, RailName | None]
+"""The network and the token that pay, and the rail that brings it."""
+AttestedAmounts = Mapping[AttestedFor, frozenset[int]]
+"""The merchant's amounts of all orders that were signed for a session, in atomic units of the
+settlement token: a payer may hold any of them."""

@@ -1,4 +1,5 @@
-"""The book's rows of payments: what each fact about a payment moves, by asset.
+"""The book's rows of payments: what each fact about a payment moves, by asset. Pure: nothing is
+booked here.
 
 A direct payment has one asset, and its rows stand in one transfer. Through a rail there are two:
 the payer's, which ends at the rail, and the merchant's, which begins there. What happens between
@@ -9,24 +10,13 @@ from __future__ import annotations
 
 from gstable_server.chain.facts import RailName
 from gstable_server.ledger import model as book
-from gstable_server.ledger import operations as ledger
-from gstable_server.plumbing.db import Tx
 from gstable_server.sessions.model import Payment, Session
 
+Transfers = tuple[book.Transfer, ...]
 
-async def book_seen(tx: Tx, session: Session | None, payment: Payment) -> None:
+
+def seen(session: Session | None, payment: Payment) -> Transfers:
     """The payment stands in a block."""
-    for transfer in _seen(session, payment):
-        await ledger.post(tx, transfer)
-
-
-async def reverse_seen(tx: Tx, session: Session | None, payment: Payment) -> None:
-    """The payment's block left the chain."""
-    for transfer in _seen(session, payment):
-        await ledger.post(tx, transfer.reversed_by(f"reverted:{_suffix(transfer.cause)}"))
-
-
-def _seen(session: Session | None, payment: Payment) -> tuple[book.Transfer, ...]:
     merchant = merchant_account(session, payment)
     rail = payment.rail.value if payment.rail else ""
     if payment.rail is None:
@@ -59,11 +49,19 @@ def _seen(session: Session | None, payment: Payment) -> tuple[book.Transfer, ...
     return (given, got)
 
 
+def unseen(session: Session | None, payment: Payment) -> Transfers:
+    """The payment's block left the chain."""
+    return tuple(
+        transfer.reversed_by(f"reverted:{_suffix(transfer.cause)}")
+        for transfer in seen(session, payment)
+    )
+
+
 def _suffix(cause: str) -> str:
     return cause.partition(":")[2]
 
 
-async def book_final(tx: Tx, session: Session | None, payment: Payment) -> None:
+def final(session: Session | None, payment: Payment) -> Transfers:
     """The payment is deep enough to stay: its fee, and what reached the merchant by it."""
     fee = book.fee_settled(
         f"final:{payment.cause}",
@@ -72,19 +70,16 @@ async def book_final(tx: Tx, session: Session | None, payment: Payment) -> None:
         tenant=session.tenant if session else None,
         session_id=payment.session_id,
     )
-    await ledger.post(tx, fee)
-    if payment.merchant_received:
-        await _book_settled(
-            tx, session, payment, f"final:{payment.cause}:merchant", payment.merchant_received
-        )
+    if not payment.merchant_received:
+        return (fee,)
+    cause = f"final:{payment.cause}:merchant"
+    return (fee, *_settled(session, payment, cause, payment.merchant_received))
 
 
-async def _book_settled(
-    tx: Tx, session: Session | None, payment: Payment, cause: str, amount: int
-) -> None:
+def _settled(session: Session | None, payment: Payment, cause: str, amount: int) -> Transfers:
     """Money of the merchant's is not taken back any more."""
     if session is None or not payment.pays:
-        return
+        return ()
     merchant_id = session.tenant.merchant_id
     settled = book.settled(
         cause,
@@ -95,24 +90,14 @@ async def _book_settled(
         tenant=session.tenant,
         session_id=payment.session_id,
     )
-    await ledger.post(tx, settled)
+    return (settled,)
 
 
-async def book_delivered(tx: Tx, session: Session | None, payment: Payment) -> None:
+def delivered(session: Session | None, payment: Payment) -> Transfers:
     """The rail's money came to the merchant, in another transaction."""
-    await ledger.post(tx, _delivered(session, payment))
-
-
-async def reverse_delivered(tx: Tx, session: Session | None, payment: Payment) -> None:
-    """That transaction's block left the chain, or the money is booked elsewhere."""
-    transfer = _delivered(session, payment)
-    await ledger.post(tx, transfer.reversed_by(f"undelivered:{_suffix(transfer.cause)}"))
-
-
-def _delivered(session: Session | None, payment: Payment) -> book.Transfer:
     assert payment.delivery is not None
     assert payment.rail is not None
-    return book.delivery(
+    delivery = book.delivery(
         f"delivered:{_delivery_cause(payment)}",
         payment.settlement_token,
         giver=book.in_rail(payment.rail.value),
@@ -122,13 +107,22 @@ def _delivered(session: Session | None, payment: Payment) -> book.Transfer:
         tenant=session.tenant if session else None,
         session_id=payment.session_id,
     )
+    return (delivery,)
 
 
-async def book_completed(tx: Tx, session: Session | None, payment: Payment) -> None:
+def undelivered(session: Session | None, payment: Payment) -> Transfers:
+    """That transaction's block left the chain, or the money is booked elsewhere."""
+    return tuple(
+        transfer.reversed_by(f"undelivered:{_suffix(transfer.cause)}")
+        for transfer in delivered(session, payment)
+    )
+
+
+def completed(session: Session | None, payment: Payment) -> Transfers:
     """Both ends of a crossing are deep enough to stay."""
     assert payment.delivery is not None
     cause = f"completed:{_delivery_cause(payment)}"
-    await _book_settled(tx, session, payment, cause, payment.delivery.received)
+    return _settled(session, payment, cause, payment.delivery.received)
 
 
 def _delivery_cause(payment: Payment) -> str:

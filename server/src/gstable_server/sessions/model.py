@@ -183,6 +183,8 @@ class Flag(StrEnum):
     WRONG_TOKEN = "wrong_token"  # noqa: S105
     WRONG_RECIPIENT = "wrong_recipient"
     UNMATCHED = "unmatched"
+    ACCEPTED = "accepted"
+    """Unusual in the ways above, and the merchant took it all the same."""
 
 
 CROSSING = frozenset({RailName.CCTP, RailName.ESCROW})
@@ -219,6 +221,10 @@ class Hold:
     fee: int = 0
     capture_tx: bytes | None = None
     captured_at: datetime | None = None
+
+
+PaymentName = tuple[str, bytes, int]
+"""Network, transaction hash and position among the transaction's logs: one log for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +289,11 @@ class Payment:
     def crosses(self) -> bool:
         """Whether the merchant is paid by another transaction, on another network."""
         return self.rail in CROSSING
+
+    @property
+    def name(self) -> PaymentName:
+        """Which log it is."""
+        return self.network, self.tx_hash, self.log_position
 
     @property
     def cause(self) -> str:

@@ -335,7 +335,7 @@ async def _relay(
 ) -> str:
     """Stage the payment with the executor, which sends it whatever becomes of this process; the
     name that it has there."""
-    causes = await store.authorizations(tx, session.session_id)
+    causes = await store.authorizations(tx, [session.session_id])
     signature, turn = cause, 0
     while cause in causes:  # bounded: by RELAYS_MAX
         staged = await executor.find(tx, cause)
@@ -363,7 +363,7 @@ async def send_for_payer(tx: Tx, session_id: SessionId, intent: Intent) -> None:
 
     Refuses with 400205 more than ``RELAYS_MAX`` for one session.
     """
-    if len(await store.authorizations(tx, session_id)) >= RELAYS_MAX:
+    if len(await store.authorizations(tx, [session_id])) >= RELAYS_MAX:
         raise Refused(Code.ROUTE_UNAVAILABLE, "too many signatures for this session")
     await store.insert_authorization(tx, session_id, intent.cause)
     staged = await executor.intend(tx, intent)
@@ -372,6 +372,6 @@ async def send_for_payer(tx: Tx, session_id: SessionId, intent: Intent) -> None:
 
 async def relayed(tx: Tx, session_id: SessionId, cause: str) -> IntentView | None:
     """Where a payment stands that we send for the session's payer; None for any other name."""
-    if cause not in await store.authorizations(tx, session_id):
+    if cause not in await store.authorizations(tx, [session_id]):
         return None
     return await executor.find(tx, cause)

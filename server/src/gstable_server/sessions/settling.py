@@ -1,49 +1,60 @@
 """What is told of payments that cross to another network, and what it makes of their sessions.
 
-``settlement`` follows both ends and tells; sessions only know the words. As in ``hearing``, each
-function handles one event in one transaction.
+``settlement`` follows both ends and tells; sessions only know the words. As in ``hearing``, a batch
+of events is handled in one transaction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from gstable_server.kernel.clock import from_unix_seconds
+from gstable_server.plumbing import tracing
 from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.events import StoredEvent
-from gstable_server.sessions import booking, machine, matching, store
-from gstable_server.sessions.hearing import advance, awaited, stop_waiting, tell_of_flags
+from gstable_server.sessions import booking, machine, matching
+from gstable_server.sessions.cases import Case, Cases
+from gstable_server.sessions.hearing import advance, stop_waiting, tell_of_flags
 from gstable_server.sessions.model import (
     STANDING,
     Delivery,
     Flag,
     Payment,
+    PaymentName,
     PaymentState,
-    Session,
     SessionState,
 )
 from gstable_server.sessions.operations import Desk
 
+Told = Mapping[str, Any]
 
-async def hear(tx: Tx, desk: Desk, stored: StoredEvent) -> None:
-    """A crossing was delivered, completed, hangs, goes on, or went back to its payer."""
-    told = stored.event.payload
+
+async def hear_all(tx: Tx, desk: Desk, batch: Sequence[StoredEvent]) -> None:
+    """Crossings were delivered, completed, hang, go on, or went back to their payers."""
+    about = [_about(stored.event.payload) for stored in batch]
+    cases = await Cases.about(tx, [key for key, _ in about], [name for _, name in about])
+    for stored, (session_key, name) in zip(batch, about, strict=True):
+        case = cases.case(session_key, name)
+        payment = case.payment(name)
+        assert payment is not None, "the payment itself is heard of before its settlement"
+        with tracing.span(stored.event.type, parent=stored.event.trace_parent):
+            _HEARD[stored.event.type](tx, desk, case, payment, stored.event.payload)
+    await cases.write(tx)
+
+
+def _about(told: Told) -> tuple[bytes, PaymentName]:
     name = told["payment"]
-    session = await store.lock_by_key(tx, _bytes(told["sessionKey"]))
-    payment = await store.lock_payment(
-        tx, name["network"], _bytes(name["txHash"]), name["logPosition"]
-    )
-    assert payment is not None, "the payment itself is heard of before its settlement"
-    await _HEARD[stored.event.type](tx, desk, session, payment, told)
+    payment = name["network"], _bytes(name["txHash"]), name["logPosition"]
+    return _bytes(told["sessionKey"]), payment
 
 
 def _bytes(text: str) -> bytes:
     return bytes.fromhex(text.removeprefix("0x"))
 
 
-def delivery_of(told: Mapping[str, Any]) -> Delivery:
+def delivery_of(told: Told) -> Delivery:
     """The delivery that an event tells of."""
     delivery = told["delivery"]
     return Delivery(
@@ -55,9 +66,7 @@ def delivery_of(told: Mapping[str, Any]) -> Delivery:
     )
 
 
-async def _delivered(
-    tx: Tx, desk: Desk, session: Session | None, payment: Payment, told: Mapping[str, Any]
-) -> None:
+def _delivered(tx: Tx, desk: Desk, case: Case, payment: Payment, told: Told) -> None:
     delivery = delivery_of(told)
     if payment.delivery is not None:
         return
@@ -70,16 +79,16 @@ async def _delivered(
         flags=flags,
         pays=payment.pays and matching.pays(flags),
     )
-    await store.update_payment(tx, delivered)
-    await booking.book_delivered(tx, session, delivered)
-    if session is None:
+    case.put(delivered)
+    case.post(booking.delivered(case.session, delivered))
+    if case.session is None:
         return
     if _carries(delivered):
-        await advance(tx, desk, session, machine.Fact.CROSSING_RESUMED)
+        advance(tx, desk, case, machine.Fact.CROSSING_RESUMED)
     elif payment.pays and not delivered.pays:
-        await _withdraw_credit(tx, desk, session, payment)
+        _withdraw_credit(tx, desk, case, payment)
     if news := flags - payment.flags:
-        await tell_of_flags(tx, desk, session.session_id, news)
+        tell_of_flags(tx, desk, case, news)
 
 
 def _carries(payment: Payment) -> bool:
@@ -87,69 +96,55 @@ def _carries(payment: Payment) -> bool:
     return payment.pays and payment.state in STANDING
 
 
-async def _withdraw_credit(tx: Tx, desk: Desk, session: Session, before: Payment) -> None:
+def _withdraw_credit(tx: Tx, desk: Desk, case: Case, before: Payment) -> None:
     """What paid the session does so no more."""
     if _carries(before):
         # Another payment that was taken back may still return: the session goes on waiting.
-        waits = await awaited(tx, session)
-        fact = machine.Fact.CROSSING_INTERRUPTED if waits else machine.Fact.CREDIT_WITHDRAWN
-        await advance(tx, desk, session, fact)
-    elif session.state is SessionState.SETTLEMENT_PENDING:
-        await stop_waiting(tx, desk, session)
+        interrupted, withdrawn = machine.Fact.CROSSING_INTERRUPTED, machine.Fact.CREDIT_WITHDRAWN
+        advance(tx, desk, case, interrupted if case.awaits_one else withdrawn)
+    elif case.view.session.state is SessionState.SETTLEMENT_PENDING:
+        stop_waiting(tx, desk, case)
 
 
-async def _delivery_reverted(
-    tx: Tx, desk: Desk, session: Session | None, payment: Payment, _told: Mapping[str, Any]
-) -> None:
+def _delivery_reverted(tx: Tx, desk: Desk, case: Case, payment: Payment, told: Told) -> None:
     if payment.delivery is None:
         return
-    await booking.reverse_delivered(tx, session, payment)
-    await store.update_payment(tx, replace(payment, delivery=None))
-    await _interrupted(tx, desk, session, payment, _told)
+    case.post(booking.undelivered(case.session, payment))
+    case.put(replace(payment, delivery=None))
+    _interrupted(tx, desk, case, payment, told)
 
 
-async def _interrupted(
-    tx: Tx, desk: Desk, session: Session | None, payment: Payment, _told: Mapping[str, Any]
-) -> None:
-    if session is not None and _carries(payment):
-        await advance(tx, desk, session, machine.Fact.CROSSING_INTERRUPTED)
+def _interrupted(tx: Tx, desk: Desk, case: Case, payment: Payment, _told: Told) -> None:
+    if case.session is not None and _carries(payment):
+        advance(tx, desk, case, machine.Fact.CROSSING_INTERRUPTED)
 
 
-async def _resumed(
-    tx: Tx, desk: Desk, session: Session | None, payment: Payment, _told: Mapping[str, Any]
-) -> None:
-    if session is not None and _carries(payment):
-        await advance(tx, desk, session, machine.Fact.CROSSING_RESUMED)
+def _resumed(tx: Tx, desk: Desk, case: Case, payment: Payment, _told: Told) -> None:
+    if case.session is not None and _carries(payment):
+        advance(tx, desk, case, machine.Fact.CROSSING_RESUMED)
 
 
-async def _completed(
-    tx: Tx, desk: Desk, session: Session | None, payment: Payment, _told: Mapping[str, Any]
-) -> None:
+def _completed(tx: Tx, desk: Desk, case: Case, payment: Payment, _told: Told) -> None:
     assert payment.delivery is not None, "told as delivered before"
     if payment.delivery.final_at is not None:
         return
     final = replace(payment, delivery=replace(payment.delivery, final_at=tx.now))
-    await store.update_payment(tx, final)
-    await booking.book_completed(tx, session, final)
-    if session is not None and _carries(final):
-        await advance(tx, desk, session, machine.Fact.SETTLED)
+    case.put(final)
+    case.post(booking.completed(case.session, final))
+    if case.session is not None and _carries(final):
+        advance(tx, desk, case, machine.Fact.SETTLED)
 
 
-async def _returned(
-    tx: Tx, desk: Desk, session: Session | None, payment: Payment, _told: Mapping[str, Any]
-) -> None:
+def _returned(tx: Tx, desk: Desk, case: Case, payment: Payment, _told: Told) -> None:
     """The payer has the money again. The session is open, until the clock closes it."""
     if payment.state is PaymentState.RETURNED:
         return
-    returned = replace(payment, state=PaymentState.RETURNED, pays=False)
-    await store.update_payment(tx, returned)
-    if session is not None and payment.pays:
-        await _withdraw_credit(tx, desk, session, payment)
+    case.put(replace(payment, state=PaymentState.RETURNED, pays=False))
+    if case.session is not None and payment.pays:
+        _withdraw_credit(tx, desk, case, payment)
 
 
-_HEARD: Mapping[
-    str, Callable[[Tx, Desk, Session | None, Payment, Mapping[str, Any]], Awaitable[None]]
-] = {
+_HEARD: Mapping[str, Callable[[Tx, Desk, Case, Payment, Told], None]] = {
     "settlement.delivered": _delivered,
     "settlement.delivery_reverted": _delivery_reverted,
     "settlement.completed": _completed,

@@ -1,8 +1,10 @@
-"""SQL of sessions, their orders and their payments."""
+"""SQL of sessions and their orders."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -14,7 +16,6 @@ from gstable_server.kernel.ids import (
     AccountId,
     ClientCode,
     MerchantId,
-    PaymentId,
     ReceiptId,
     SessionId,
 )
@@ -22,15 +23,10 @@ from gstable_server.kernel.money import MicroUsd
 from gstable_server.kernel.tenant import Mode, Tenant
 from gstable_server.plumbing.db import Tx
 from gstable_server.routing.model import FeeModel, Way
-from gstable_server.sessions.attested import AttestedOrder
+from gstable_server.sessions.attested import AttestedAmounts, AttestedFor, AttestedOrder
 from gstable_server.sessions.model import (
     BusinessType,
     CaptureMethod,
-    Delivery,
-    Flag,
-    Hold,
-    Payment,
-    PaymentState,
     Preset,
     Session,
     SessionState,
@@ -125,10 +121,14 @@ async def lock(tx: Tx, session_id: str) -> Session | None:
     return _session(row) if row else None
 
 
-async def lock_by_key(tx: Tx, session_key: bytes) -> Session | None:
-    """The session that the chain knows by ``session_key``, held until the transaction ends."""
-    row = await tx.fetchrow("SELECT * FROM sessions WHERE session_key = $1 FOR UPDATE", session_key)
-    return _session(row) if row else None
+async def lock_by_keys(tx: Tx, session_keys: Sequence[bytes]) -> list[Session]:
+    """The sessions that the chain knows by ``session_keys``, held until the transaction ends.
+    Locked in one order, so that no two transactions wait for each other."""
+    rows = await tx.fetch(
+        "SELECT * FROM sessions WHERE session_key = ANY($1) ORDER BY session_id FOR UPDATE",
+        list(session_keys),
+    )
+    return [_session(row) for row in rows]
 
 
 async def lock_due(tx: Tx, limit: int) -> list[Session]:
@@ -169,21 +169,47 @@ async def count_by_state(tx: Tx, tenant: Tenant) -> dict[SessionState, int]:
     return {SessionState(row["state"]): row["many"] for row in rows}
 
 
+_MOVE = """
+UPDATE sessions SET state = moved.state, signed_once = moved.signed_once,
+    payer_email = moved.payer_email, receipt_id = moved.receipt_id, paid_at = moved.paid_at,
+    completed_at = moved.completed_at
+FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::text[], $6::text[],
+    $7::timestamptz[], $8::timestamptz[])
+    AS moved (session_id, before, state, signed_once, payer_email, receipt_id, paid_at,
+        completed_at)
+WHERE sessions.session_id = moved.session_id AND sessions.state = moved.before
+"""
+
+
+async def unsettled(tx: Tx) -> list[tuple[SessionState, int, datetime | None]]:
+    """Of every merchant: how many sessions are paid and not settled, by state, and since when the
+    oldest has been paid."""
+    rows = await tx.fetch(
+        "SELECT state, count(*) AS number, min(paid_at) AS since FROM sessions"
+        " WHERE state IN ('paid', 'settling', 'settlement_pending') GROUP BY state"
+    )
+    return [(SessionState(row["state"]), row["number"], row["since"]) for row in rows]
+
+
 async def move(tx: Tx, old: Session, new: Session) -> None:
     """Write what may change of a session, if it still is in the state that was decided on."""
+    await move_all(tx, [(old, new)])
+
+
+async def move_all(tx: Tx, moves: Sequence[tuple[Session, Session]]) -> None:
+    """The same of several, each as it was and as it is to be."""
     done = await tx.execute(
-        "UPDATE sessions SET state = $3, signed_once = $4, payer_email = $5, receipt_id = $6, "
-        "paid_at = $7, completed_at = $8 WHERE session_id = $1 AND state = $2",
-        old.session_id,
-        old.state,
-        new.state,
-        new.signed_once,
-        new.payer_email,
-        new.receipt_id,
-        new.paid_at,
-        new.completed_at,
+        _MOVE,
+        [old.session_id for old, _ in moves],
+        [old.state for old, _ in moves],
+        [new.state for _, new in moves],
+        [new.signed_once for _, new in moves],
+        [new.payer_email for _, new in moves],
+        [new.receipt_id for _, new in moves],
+        [new.paid_at for _, new in moves],
+        [new.completed_at for _, new in moves],
     )
-    assert done == "UPDATE 1", f"{old.session_id} moved under its lock"
+    assert done == f"UPDATE {len(moves)}", "a session moved under its lock"
 
 
 async def reschedule(tx: Tx, session: Session) -> None:
@@ -273,221 +299,30 @@ async def insert_authorization(tx: Tx, session_id: SessionId, cause: str) -> Non
     )
 
 
-async def authorizations(tx: Tx, session_id: SessionId) -> frozenset[str]:
-    """The names of the payments that are sent for payers of that session."""
+async def authorizations(tx: Tx, session_ids: Sequence[SessionId]) -> frozenset[str]:
+    """The names of the payments that are sent for payers of those sessions."""
     rows = await tx.fetch(
-        "SELECT cause FROM session_authorizations WHERE session_id = $1", session_id
+        "SELECT cause FROM session_authorizations WHERE session_id = ANY($1)", list(session_ids)
     )
     return frozenset(row["cause"] for row in rows)
 
 
 async def attested_amounts(
-    tx: Tx, session_id: SessionId, network: str, token_id: str, rail: RailName | None
-) -> frozenset[int]:
-    """The merchant's amounts, in atomic units of the settlement token, of all orders signed to be
-    paid with that token and brought by that rail."""
+    tx: Tx, session_ids: Sequence[SessionId]
+) -> dict[SessionId, AttestedAmounts]:
+    """What was attested for each of those sessions, if anything was."""
     rows = await tx.fetch(
-        "SELECT DISTINCT merchant_amount FROM session_orders WHERE session_id = $1 "
-        "AND network = $2 AND token_id = $3 AND rail IS NOT DISTINCT FROM $4",
-        session_id,
-        network,
-        token_id,
-        rail,
+        "SELECT DISTINCT session_id, network, token_id, rail, merchant_amount"
+        " FROM session_orders WHERE session_id = ANY($1)",
+        list(session_ids),
     )
-    return frozenset(int(row["merchant_amount"]) for row in rows)
-
-
-def _payment(row: asyncpg.Record) -> Payment:
-    return Payment(
-        payment_id=PaymentId(row["payment_id"]),
-        session_id=SessionId(row["session_id"]) if row["session_id"] else None,
-        network=row["network"],
-        chain_id=row["chain_id"],
-        tx_hash=row["tx_hash"],
-        log_position=row["log_position"],
-        block_number=row["block_number"],
-        block_hash=row["block_hash"],
-        block_time=row["block_time"],
-        payer=Address(row["payer"]),
-        merchant=Address(row["merchant"]),
-        token_id=row["token_id"],
-        decimals=row["decimals"],
-        amount=int(row["amount"]),
-        fee_received=int(row["fee_received"]),
-        rail=RailName(row["rail"]) if row["rail"] else None,
-        settlement_token=row["settlement_token"],
-        settlement_decimals=row["settlement_decimals"],
-        promised=int(row["promised"]),
-        merchant_received=int(row["merchant_received"]),
-        state=PaymentState(row["state"]),
-        flags=frozenset(Flag(flag) for flag in row["flags"]),
-        pays=row["pays"],
-        seen_at=row["seen_at"],
-        final_at=row["final_at"],
-        times_mined=row["times_mined"],
-        delivery=_delivery(row),
-        times_delivered=row["times_delivered"],
-        hold=_hold(row),
-    )
-
-
-def _hold(row: asyncpg.Record) -> Hold | None:
-    if row["hold_capture_before"] is None:
-        return None
-    return Hold(
-        capture_before=row["hold_capture_before"],
-        captured=int(row["hold_captured"]),
-        returned=int(row["hold_returned"]),
-        received=int(row["hold_received"]),
-        fee=int(row["hold_fee"]),
-        capture_tx=row["hold_capture_tx"],
-        captured_at=row["hold_captured_at"],
-    )
-
-
-def _delivery(row: asyncpg.Record) -> Delivery | None:
-    if row["delivery_tx"] is None:
-        return None
-    return Delivery(
-        network=row["delivery_network"],
-        tx_hash=row["delivery_tx"],
-        log_position=row["delivery_position"],
-        received=int(row["delivery_received"]),
-        delivered_at=row["delivered_at"],
-        final_at=row["delivery_final_at"],
-    )
-
-
-async def insert_payment(tx: Tx, payment: Payment) -> None:
-    await tx.execute(
-        "INSERT INTO payments (payment_id, session_id, network, chain_id, tx_hash, log_position, "
-        "block_number, block_hash, block_time, payer, merchant, token_id, decimals, amount, "
-        "fee_received, rail, settlement_token, settlement_decimals, promised, merchant_received, "
-        "state, flags, pays, seen_at, hold_capture_before) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, "
-        "$9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)",
-        payment.payment_id,
-        payment.session_id,
-        payment.network,
-        payment.chain_id,
-        payment.tx_hash,
-        payment.log_position,
-        payment.block_number,
-        payment.block_hash,
-        payment.block_time,
-        payment.payer,
-        payment.merchant,
-        payment.token_id,
-        payment.decimals,
-        payment.amount,
-        payment.fee_received,
-        payment.rail,
-        payment.settlement_token,
-        payment.settlement_decimals,
-        payment.promised,
-        payment.merchant_received,
-        payment.state,
-        sorted(payment.flags),
-        payment.pays,
-        payment.seen_at,
-        payment.hold.capture_before if payment.hold else None,
-    )
-
-
-async def update_payment(tx: Tx, payment: Payment) -> None:
-    """Write where a payment stands now, and what it moved there."""
-    await tx.execute(
-        "UPDATE payments SET state = $2, block_number = $3, block_hash = $4, block_time = $5, "
-        "pays = $6, flags = $7, final_at = $8, times_mined = $9, payer = $10, "
-        "merchant_received = $11, fee_received = $12, amount = $13 WHERE payment_id = $1",
-        payment.payment_id,
-        payment.state,
-        payment.block_number,
-        payment.block_hash,
-        payment.block_time,
-        payment.pays,
-        sorted(payment.flags),
-        payment.final_at,
-        payment.times_mined,
-        payment.payer,
-        payment.merchant_received,
-        payment.fee_received,
-        payment.amount,
-    )
-    if payment.times_delivered:
-        await _update_delivery(tx, payment)
-
-
-async def _update_delivery(tx: Tx, payment: Payment) -> None:
-    """Its far end, also when that was taken back."""
-    delivery = payment.delivery
-    await tx.execute(
-        "UPDATE payments SET delivery_network = $2, delivery_tx = $3, delivery_position = $4, "
-        "delivery_received = $5, delivered_at = $6, delivery_final_at = $7, times_delivered = $8 "
-        "WHERE payment_id = $1",
-        payment.payment_id,
-        delivery.network if delivery else None,
-        delivery.tx_hash if delivery else None,
-        delivery.log_position if delivery else None,
-        delivery.received if delivery else None,
-        delivery.delivered_at if delivery else None,
-        delivery.final_at if delivery else None,
-        payment.times_delivered,
-    )
-
-
-async def update_hold(tx: Tx, payment: Payment) -> None:
-    """Write what became of a payment that is held."""
-    hold = payment.hold
-    assert hold is not None, "only what is held leaves a hold"
-    await tx.execute(
-        "UPDATE payments SET hold_captured = $2, hold_returned = $3, hold_received = $4, "
-        "hold_fee = $5, hold_capture_tx = $6, hold_captured_at = $7 WHERE payment_id = $1",
-        payment.payment_id,
-        hold.captured,
-        hold.returned,
-        hold.received,
-        hold.fee,
-        hold.capture_tx,
-        hold.captured_at,
-    )
-
-
-async def lock_payment(tx: Tx, network: str, tx_hash: bytes, log_position: int) -> Payment | None:
-    row = await tx.fetchrow(
-        "SELECT * FROM payments WHERE network = $1 AND tx_hash = $2 AND log_position = $3 "
-        "FOR UPDATE",
-        network,
-        tx_hash,
-        log_position,
-    )
-    return _payment(row) if row else None
-
-
-async def payments_of(tx: Tx, session_ids: Sequence[SessionId]) -> dict[SessionId, list[Payment]]:
-    """The payments of each session, oldest first."""
-    rows = await tx.fetch(
-        "SELECT * FROM payments WHERE session_id = ANY($1) ORDER BY sequence", list(session_ids)
-    )
-    found: dict[SessionId, list[Payment]] = {session_id: [] for session_id in session_ids}
+    found: dict[SessionId, dict[AttestedFor, set[int]]] = {}
     for row in rows:
-        payment = _payment(row)
-        assert payment.session_id is not None
-        found[payment.session_id].append(payment)
-    return found
-
-
-async def exceptional(
-    tx: Tx, tenant: Tenant, wallets: Sequence[Address], limit: int
-) -> list[Payment]:
-    """The tenant's payments with anything unusual about them, newest first: those of its
-    sessions, and those that no session claims but one of its ``wallets`` received."""
-    rows = await tx.fetch(
-        "SELECT p.* FROM payments p LEFT JOIN sessions s USING (session_id) "
-        "WHERE p.flags <> '{}' AND ((s.merchant_id = $1 AND s.mode = $2) "
-        "OR (p.session_id IS NULL AND p.merchant = ANY($3))) ORDER BY p.sequence DESC LIMIT $4",
-        tenant.merchant_id,
-        tenant.mode,
-        list(wallets),
-        limit,
-    )
-    return [_payment(row) for row in rows]
+        rail = RailName(row["rail"]) if row["rail"] else None
+        amounts = found.setdefault(SessionId(row["session_id"]), {})
+        of_them = amounts.setdefault((row["network"], row["token_id"], rail), set())
+        of_them.add(int(row["merchant_amount"]))
+    return {
+        session_id: {which: frozenset(values) for which, values in amounts.items()}
+        for session_id, amounts in found.items()
+    }

@@ -20,6 +20,7 @@ from gstable_server.plumbing.events import Event, StoredEvent
 from gstable_server.sessions import operations as sessions
 from gstable_server.sessions import store as session_store
 from gstable_server.sessions.booking import merchant_account
+from gstable_server.sessions.cases import Case, Cases
 from gstable_server.sessions.hearing import advance
 from gstable_server.sessions.holds import booking, machine, store
 from gstable_server.sessions.holds.machine import Told
@@ -36,7 +37,7 @@ from gstable_server.sessions.holds.model import (
 )
 from gstable_server.sessions.holds.operations import find_network, send
 from gstable_server.sessions.holds.wire import render_letter
-from gstable_server.sessions.model import Payment, Session, SessionView
+from gstable_server.sessions.model import Payment, Session
 from gstable_server.sessions.operations import Desk
 
 log = structlog.get_logger(__name__)
@@ -56,23 +57,26 @@ async def hear(tx: Tx, desk: Desk, stored: StoredEvent) -> None:
     fact = fact_of(stored)
     seen = fact.log
     assert isinstance(seen, HoldLog), "flow hands over nothing else"
-    session = await session_store.lock_by_key(tx, seen.session_key)
+    cases = await Cases.about(tx, [seen.session_key])
+    case = cases.of_session(seen.session_key)
+    session = case.session if case else None
     known = await store.find_move(tx, seen)
     state = machine.decide_move(known.state if known else None, fact.what)
     if state is None:
         return
-    move = await _moved(tx, session, known, seen, state)
+    move = _moved(case, known, seen, state)
     await store.put_move(tx, move)
     token_id = desk.networks.token_id_at(seen.network, seen.token)
     await _book(tx, session, token_id, move)
-    if session is None:
+    if case is None or session is None:
         log.warning("a hold of no session", network=seen.network, tx=seen.tx_hash.hex())
         return
     if state is MoveState.SEEN:
         await _recognise(tx, session, seen)
-    view = await _recount(tx, session, seen.network)
+    await _recount(tx, case, seen.network)
     if state is MoveState.FINAL:
-        await _final(tx, desk, view, move)
+        await _final(tx, desk, case, move)
+    await cases.write(tx)
 
 
 async def _recognise(tx: Tx, session: Session, seen: HoldLog) -> None:
@@ -85,27 +89,23 @@ async def _recognise(tx: Tx, session: Session, seen: HoldLog) -> None:
                 await store.move(tx, one, replace(one, tx_hash=seen.tx_hash))
 
 
-async def _moved(
-    tx: Tx, session: Session | None, known: Move | None, seen: HoldLog, state: MoveState
-) -> Move:
+def _moved(case: Case | None, known: Move | None, seen: HoldLog, state: MoveState) -> Move:
     if known is not None and state is not MoveState.SEEN:
         return replace(known, state=state)
     times = known.times_mined + 1 if known else 1
-    account = await _account(tx, session, seen)
-    session_id = session.session_id if session else None
-    return Move(seen, session_id, state, account, times)
+    session_id = case.view.session.session_id if case else None
+    return Move(seen, session_id, state, _account(case, seen), times)
 
 
-async def _account(tx: Tx, session: Session | None, seen: HoldLog) -> str:
+def _account(case: Case | None, seen: HoldLog) -> str:
     """Where what left the hold goes in the book."""
     if seen.what is not HoldWhat.CAPTURED:
         return book.PAYERS
-    if session is None:
+    if case is None:
         return book.UNMATCHED
-    view = await sessions.view(tx, session.session_id)
-    payment = held_payment(view.payments, seen.network)
+    payment = held_payment(case.view.payments, seen.network)
     assert payment is not None, "the payment is told before what leaves its hold"
-    return merchant_account(session, payment)
+    return merchant_account(case.session, payment)
 
 
 async def _book(tx: Tx, session: Session | None, token_id: str, move: Move) -> None:
@@ -121,28 +121,27 @@ async def _book(tx: Tx, session: Session | None, token_id: str, move: Move) -> N
             pass
 
 
-async def _recount(tx: Tx, session: Session, network: str) -> SessionView:
-    """Write what left the hold to its payment; what is off the chain holds nothing."""
-    view = await sessions.view(tx, session.session_id)
+async def _recount(tx: Tx, case: Case, network: str) -> None:
+    """Keep what left the hold with its payment; what is off the chain holds nothing."""
+    view = case.view
     moves = [
-        move for move in await store.moves_of(tx, session.session_id) if move.log.network == network
+        move
+        for move in await store.moves_of(tx, view.session.session_id)
+        if move.log.network == network
     ]
     standing = held_payment(view.payments, network)
-    payments = []
     for payment in view.payments:
         if payment.hold is not None and payment.network == network:
             # A hold of the same session may have been begun by another transaction before a
             # reorganisation: there is one on the chain, and all moves are its.
             now = counted(payment.hold, moves if payment == standing else ())
             if now != payment.hold:
-                payment = replace(payment, hold=now)
-                await session_store.update_hold(tx, payment)
-        payments.append(payment)
-    return SessionView(session, tuple(payments))
+                case.put(replace(payment, hold=now))
 
 
-async def _final(tx: Tx, desk: Desk, view: SessionView, move: Move) -> None:
+async def _final(tx: Tx, desk: Desk, case: Case, move: Move) -> None:
     """Tell of it, give up what can no longer be done, and close the session if that was all."""
+    view = case.view
     session = view.session
     payment = held_payment(view.payments, move.log.network)
     assert payment is not None, "what left it is final, so its hold is"
@@ -163,7 +162,7 @@ async def _final(tx: Tx, desk: Desk, view: SessionView, move: Move) -> None:
             log.warning("too little is held for it", instruction=instruction.cause)
     outcome = machine.outcome(payment, moves)
     if outcome is not None:
-        await advance(tx, desk, session, outcome)
+        advance(tx, desk, case, outcome)
 
 
 async def _unsigned(tx: Tx, flying: Sequence[Instruction]) -> list[Instruction]:

@@ -34,7 +34,8 @@ from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.events import Event, StoredEvent
 from gstable_server.sessions import operations as sessions
 from gstable_server.sessions import store as session_store
-from gstable_server.sessions.model import Payment, Session, SessionView
+from gstable_server.sessions import store_payments
+from gstable_server.sessions.model import Flag, Payment, Session, SessionView
 from gstable_server.sessions.operations import Desk
 from gstable_server.sessions.refunds import machine, store
 from gstable_server.sessions.refunds.model import (
@@ -65,7 +66,7 @@ async def prepare(tx: Tx, desk: Desk, tenant: Tenant, request: PrepareRefund) ->
     100201, 100502 when no money can be given back, 400101 naming the field.
     """
     session = await _lock_session(tx, tenant, request.session_id)
-    payments = (await session_store.payments_of(tx, [session.session_id]))[session.session_id]
+    payments = (await store_payments.of_sessions(tx, [session.session_id]))[session.session_id]
     known = await _hold_all(tx, session.session_id)
     payment = _chosen(payments, known, request.payment_id)
     token = desk.networks.find_token(payment.settlement_token, tenant.mode)
@@ -131,7 +132,12 @@ async def of_session(tx: Tx, tenant: Tenant, session_id: SessionId) -> list[Refu
 
 async def of_view(tx: Tx, view: SessionView) -> list[Refund]:
     """The refunds of a session that the caller may see, oldest first."""
-    return await store.of_session(tx, view.session.session_id)
+    return await of_session_id(tx, view.session.session_id)
+
+
+async def of_session_id(tx: Tx, session_id: SessionId) -> list[Refund]:
+    """The refunds of any session, for those who were let in to it, oldest first."""
+    return await store.of_session(tx, session_id)
 
 
 def refundable(view: SessionView, refunds: Sequence[Refund]) -> Mapping[str, int]:
@@ -319,7 +325,7 @@ async def _complete(tx: Tx, desk: Desk, refund_id: RefundId) -> None:
 async def _book(tx: Tx, view: SessionView, refund: Refund) -> None:
     [payment] = [one for one in view.payments if one.payment_id == refund.payment_id]
     merchant_id = view.session.tenant.merchant_id
-    if payment.pays:
+    if payment.pays or Flag.ACCEPTED in payment.flags:
         giver = book.merchant_settled(merchant_id)
     else:
         giver = book.merchant_exceptional(merchant_id)
