@@ -39,7 +39,9 @@ from gstable_server.chain.executor.loop import Executor
 from gstable_server.chain.executor.model import Sender
 from gstable_server.chain.executor.node import open_node
 from gstable_server.chain.executor.runner import Limits
-from gstable_server.chain.http_rpc import HttpRpc, open_rpc
+from gstable_server.chain.finality import warn_of_finality
+from gstable_server.chain.heads import watch_heads
+from gstable_server.chain.http_rpc import HttpRpc, open_rpc, open_rpcs
 from gstable_server.chain.indexer import Indexer
 from gstable_server.chain.keys import address_of_key, private_key_from_hex
 from gstable_server.chain.networks import Network, Networks
@@ -335,7 +337,12 @@ async def _follow(world: flow.World, network: Network, stop: asyncio.Event) -> N
     async with open_rpc(network) as rpc:
         while not stop.is_set() and not await _usable(rpc, network, world.desk.signer.address):
             await flow.pause(stop, RECHECK_SECONDS)
-        await Indexer(world.db, network, rpc, world.desk.rails).run(stop)
+        await warn_of_finality(rpc, network)
+    async with open_rpcs(network) as rpcs, asyncio.TaskGroup() as group:
+        indexer = Indexer(world.db, network, rpcs, world.desk.rails)
+        if network.ws_url:
+            group.create_task(watch_heads(network.ws_url, indexer.wake, stop))
+        group.create_task(indexer.run(stop))
 
 
 async def execute(settings: Settings, world: flow.World, stop: asyncio.Event) -> None:

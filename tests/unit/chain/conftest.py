@@ -17,4 +17,4 @@ def chain() -> FakeChain:
 
 @pytest.fixture
 def indexer(database: Database, chain: FakeChain) -> Indexer:
-    return Indexer(database, chain.network, chain, ())
+    return Indexer(database, chain.network, [chain], ())

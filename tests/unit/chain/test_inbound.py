@@ -176,7 +176,7 @@ async def test_an_address_is_watched_until_its_time_is_over(
     database: Database, clock: FakeClock
 ) -> None:
     chain = FakeChain(NETWORK)
-    indexer = Indexer(database, NETWORK, chain, RAILS)
+    indexer = Indexer(database, NETWORK, [chain], RAILS)
     await drain(indexer)
     chain.mine_logs([arrived(b"\x01" * 32, 100_000, receiver=DEPOSIT)])
     await drain(indexer)
@@ -192,7 +192,7 @@ async def test_an_address_is_watched_until_its_time_is_over(
 
 async def test_chn_22_spam_is_told_so_often_and_money_always(database: Database) -> None:
     chain = FakeChain(NETWORK)
-    indexer = Indexer(database, NETWORK, chain, RAILS)
+    indexer = Indexer(database, NETWORK, [chain], RAILS)
     await drain(indexer)
     spam = [
         arrived(number.to_bytes(32, "big"), 10**30, token=UNKNOWN)

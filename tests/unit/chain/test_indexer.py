@@ -21,6 +21,7 @@ from tests.unit.chain.indexing import (
     SEEN,
     drain,
     facts_of,
+    halted_reason,
     hashes_kept,
     kinds,
     tip_of,
@@ -50,7 +51,7 @@ async def test_one_confirmation_is_seen_and_final_in_one_step(database: Database
     chain = FakeChain(fake_network(confirmations=1))
     payment = chain.payment()
     chain.mine(payment)
-    await drain(Indexer(database, chain.network, chain, ()))
+    await drain(Indexer(database, chain.network, [chain], ()))
     assert await kinds(database, payment) == [SEEN, FINAL]
 
 
@@ -59,8 +60,8 @@ async def test_restart_continues_from_the_frontier(database: Database, chain: Fa
     for payment in payments:
         chain.mine(payment)
         # A new process each time: nothing is kept but the database.
-        await Indexer(database, NETWORK, chain, ()).converge()
-    await drain(Indexer(database, NETWORK, chain, ()))
+        await Indexer(database, NETWORK, [chain], ()).converge()
+    await drain(Indexer(database, NETWORK, [chain], ()))
     for payment in payments[:4]:
         assert await kinds(database, payment) == [SEEN, FINAL]
     assert await hashes_kept(database) == [block.header.hash for block in chain.blocks]
@@ -72,12 +73,12 @@ async def test_two_indexers_at_once_do_no_harm(database: Database, chain: FakeCh
         chain.mine(payment)
 
     async def work() -> None:
-        worker = Indexer(database, NETWORK, chain, ())
+        worker = Indexer(database, NETWORK, [chain], ())
         for _ in range(60):
             await worker.converge()
 
     await asyncio.gather(work(), work(), work())
-    await drain(Indexer(database, NETWORK, chain, ()))
+    await drain(Indexer(database, NETWORK, [chain], ()))
     for payment in payments[:-2]:
         assert await kinds(database, payment) == [SEEN, FINAL]
 
@@ -85,7 +86,7 @@ async def test_two_indexers_at_once_do_no_harm(database: Database, chain: FakeCh
 async def test_crash_before_the_commit_leaves_nothing(
     database: Database, chain: FakeChain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    indexer = Indexer(database, NETWORK, chain, ())
+    indexer = Indexer(database, NETWORK, [chain], ())
     await drain(indexer)
     payment = chain.payment()
     chain.mine(payment)
@@ -129,7 +130,7 @@ async def test_chn_19_every_block_of_a_gap_is_processed_in_order(
     for payment in payments:
         chain.mine_empty(9)
         chain.mine(payment)
-    indexer = Indexer(database, network, chain, ())
+    indexer = Indexer(database, network, [chain], ())
     for _ in range(3000):
         with contextlib.suppress(Passing):
             if await indexer.converge() is Step.NOTHING_NEW:
@@ -175,7 +176,7 @@ async def test_chn_20_poison_block_stops_its_own_network_and_is_never_skipped(
     with monkeypatch.context() as patched:
         patched.setattr(store, "known_logs", known)
         tasks = [
-            asyncio.create_task(Indexer(database, chain.network, chain, ()).run(stop))
+            asyncio.create_task(Indexer(database, chain.network, [chain], ()).run(stop))
             for chain in (poisoned, other)
         ]
         async with asyncio.timeout(20):
@@ -183,6 +184,8 @@ async def test_chn_20_poison_block_stops_its_own_network_and_is_never_skipped(
                 await asyncio.sleep(0.02)
     assert await tip_of(database) == 1
     assert await facts_of(database) == []
+    assert await halted_reason(database) == "stopped at a block: ZeroDivisionError"
+    assert await halted_reason(database, "other") is None
     async with asyncio.timeout(20):
         while not await facts_of(database):
             await asyncio.sleep(0.02)
@@ -209,7 +212,7 @@ async def test_chn_15_run_goes_on_after_trouble_and_stops_when_told(
         await task
 
 
-async def test_run_reports_a_halt_and_goes_on_when_the_provider_was_wrong(
+async def test_chn_16_run_reports_a_halt_and_goes_on_when_the_provider_was_wrong(
     database: Database, chain: FakeChain, indexer: Indexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gstable_server.chain.indexer.HALT_SECONDS", 0.02)
@@ -222,8 +225,11 @@ async def test_run_reports_a_halt_and_goes_on_when_the_provider_was_wrong(
     chain.mine_empty(8)
     stop = asyncio.Event()
     task = asyncio.create_task(indexer.run(stop))
-    await asyncio.sleep(0.3)
-    assert await tip_of(database) == 1
+    async with asyncio.timeout(20):
+        while (reason := await halted_reason(database)) is None:
+            await asyncio.sleep(0.02)
+    assert "final log" in reason
+    assert await tip_of(database) == 6
     chain.blocks = right
     chain.mine_empty(2)
     async with asyncio.timeout(20):
@@ -232,6 +238,7 @@ async def test_run_reports_a_halt_and_goes_on_when_the_provider_was_wrong(
     stop.set()
     await task
     assert await kinds(database, payment) == [SEEN, FINAL]
+    assert await halted_reason(database) is None
 
 
 async def test_chn_21_time_that_jumps_about_changes_nothing(
@@ -251,7 +258,7 @@ async def test_chain_that_has_not_reached_the_start_block_is_waited_for(
 ) -> None:
     network = replace(NETWORK, start_block=10)
     chain = FakeChain(network)
-    indexer = Indexer(database, network, chain, ())
+    indexer = Indexer(database, network, [chain], ())
     assert await indexer.converge() is Step.NOTHING_NEW
     chain.mine_empty(12)
     await drain(indexer)
@@ -263,6 +270,6 @@ async def test_networks_are_read_apart(database: Database) -> None:
     chains = [FakeChain(network) for network in networks]
     for chain in chains:
         chain.mine(chain.payment())
-        await drain(Indexer(database, chain.network, chain, ()))
+        await drain(Indexer(database, chain.network, [chain], ()))
     for network in networks:
         assert len(await facts_of(database, network.name)) == 1

@@ -183,12 +183,12 @@ async def test_payment_on_a_real_chain_is_seen_and_final(
     payer: Payer,
     symbol: str,
 ) -> None:
-    indexer = Indexer(database, network, rpc, ())
+    indexer = Indexer(database, network, [rpc], ())
     key, _ = await payer.pay(symbol)
     await drain(indexer)
     assert await kinds(database, key) == [FactWhat.SEEN]
     await devnet.mine("polygon", 12)
-    await drain(Indexer(database, network, rpc, ()))
+    await drain(Indexer(database, network, [rpc], ()))
     assert await kinds(database, key) == [FactWhat.SEEN, FactWhat.FINAL]
     async with database.read() as tx:
         body = await tx.fetchval("SELECT body FROM chain_facts LIMIT 1")
@@ -199,7 +199,7 @@ async def test_payment_on_a_real_chain_is_seen_and_final(
 async def test_chn_16_reorganised_payment_comes_back_when_it_is_mined_again(
     database: Database, devnet: Devnet, network: Network, rpc: HttpRpc, payer: Payer
 ) -> None:
-    indexer = Indexer(database, network, rpc, ())
+    indexer = Indexer(database, network, [rpc], ())
     key, raw = await payer.pay("USDC")
     await drain(indexer)
     await devnet.reorganise("polygon", 1)
@@ -219,7 +219,7 @@ async def test_chn_16_reorganised_payment_comes_back_when_it_is_mined_again(
 async def test_chn_16_deep_reorganisation_drops_payments_that_are_lost_in_time(
     database: Database, devnet: Devnet, network: Network, rpc: HttpRpc, payer: Payer
 ) -> None:
-    indexer = Indexer(database, network, rpc, ())
+    indexer = Indexer(database, network, [rpc], ())
     key, _ = await payer.pay("USDT")
     await devnet.mine("polygon", 5)
     await drain(indexer)
@@ -241,7 +241,7 @@ async def test_chn_15_node_that_hangs_is_waited_for(
     async with open_rpc(network, timeout_seconds=0.5) as impatient:
         stop = asyncio.Event()
         key, _ = await payer.pay("USDC")
-        task = asyncio.create_task(Indexer(database, network, impatient, ()).run(stop))
+        task = asyncio.create_task(Indexer(database, network, [impatient], ()).run(stop))
         devnet.pause("polygon", paused=True)
         try:
             await asyncio.sleep(1.2)
@@ -262,7 +262,7 @@ async def test_chn_19_catching_up_a_long_gap_reads_it_in_ranges(
     await devnet.mine("polygon", 150)
     second, _ = await payer.pay("USDC")
     await devnet.mine("polygon", 150)
-    indexer = Indexer(database, replace(network, log_range=100), rpc, ())
+    indexer = Indexer(database, replace(network, log_range=100), [rpc], ())
     await drain(indexer)
     for key in (first, second):
         assert await kinds(database, key) == [FactWhat.SEEN, FactWhat.FINAL]
@@ -272,7 +272,7 @@ async def test_hold_on_a_real_chain_is_told_from_the_authorization_to_the_rest(
     database: Database, devnet: Devnet, network: Network, rpc: HttpRpc, payer: Payer
 ) -> None:
     rail = HoldRail(fee_ppm=2000, fee_receiver=FEE_RECEIVER, operator=payer.address)
-    indexer = Indexer(database, network, rpc, (rail,))
+    indexer = Indexer(database, network, [rpc], (rail,))
     head, _ = await rpc.block_and_next(await rpc.block_number())
     key = await payer.hold("USDC", rail, UnixSeconds(head.timestamp + 3600))
     await payer.call(capture_call(network, key, 4_000_000))
@@ -313,14 +313,14 @@ async def test_transfer_of_a_watched_sender_on_a_real_chain_is_told(
     payer: Payer,
     symbol: str,
 ) -> None:
-    indexer = Indexer(database, network, rpc, ())
+    indexer = Indexer(database, network, [rpc], ())
     await payer.transfer(symbol, 3)
     await drain(indexer)
     async with database.begin() as tx:
         await watch_transfer(tx, "polygon", payer.address)
     await payer.transfer(symbol, 5)
     await devnet.mine("polygon", 120)
-    await drain(Indexer(database, network, rpc, ()))
+    await drain(Indexer(database, network, [rpc], ()))
     facts = await told(database, LogKind.TRANSFER)
     assert [fact.what for fact in facts] == [FactWhat.SEEN, FactWhat.FINAL]
     log = facts[0].log

@@ -64,12 +64,12 @@ async def test_chn_16_payment_mined_again_in_the_same_height_and_another_place(
     assert await kinds(database, other) == [SEEN, FINAL]
 
 
-async def test_chn_16_deep_reorganisation_of_unfinal_blocks_steps_back_block_by_block(
+async def test_chn_16_deep_reorganisation_of_unfinal_blocks_is_taken_back_at_once(
     database: Database,
 ) -> None:
     network = fake_network(confirmations=350)
     chain = FakeChain(network)
-    indexer = Indexer(database, network, chain, ())
+    indexer = Indexer(database, network, [chain], ())
     payments = [chain.payment() for _ in range(30)]
     for payment in payments:
         chain.mine(payment)
@@ -164,7 +164,7 @@ async def test_chn_16_chain_that_turns_back_below_what_is_kept_halts(
 ) -> None:
     monkeypatch.setattr("gstable_server.chain.indexer.KEEP_BLOCKS", 5)
     chain = FakeChain(NETWORK)
-    indexer = Indexer(database, NETWORK, chain, ())
+    indexer = Indexer(database, NETWORK, [chain], ())
     chain.mine_empty(20)
     await drain(indexer)
     assert len(await hashes_kept(database)) == 6
@@ -180,7 +180,7 @@ async def test_reorganised_first_block_is_read_anew(database: Database) -> None:
     payment = chain.payment()
     chain.mine_empty(3)
     chain.mine(payment)
-    indexer = Indexer(database, network, chain, ())
+    indexer = Indexer(database, network, [chain], ())
     await drain(indexer)
     chain.take_back(1)
     chain.mine_empty(1)
@@ -202,7 +202,7 @@ async def test_chn_05_same_log_handed_over_again_and_again_is_one_payment(
     payment = repeating.payment()
     repeating.mine(payment)
     repeating.mine_empty(3)
-    indexer = Indexer(database, NETWORK, repeating, ())
+    indexer = Indexer(database, NETWORK, [repeating], ())
     with pytest.raises(ProviderLied):
         await drain(indexer)
     assert await facts_of(database) == []
@@ -232,7 +232,7 @@ async def test_chn_01_foreign_events_are_counted_and_nothing_else(
 
     unfiltered = Unfiltered(NETWORK)
     unfiltered.mine_logs([unfiltered.payment().log(Address(b"\x66" * 20)) for _ in range(7)])
-    indexer = Indexer(database, NETWORK, unfiltered, ())
+    indexer = Indexer(database, NETWORK, [unfiltered], ())
     await drain(indexer)
     assert indexer.foreign_events == 7
     assert await facts_of(database) == []
@@ -280,7 +280,7 @@ async def test_chn_12_next_block_of_another_branch_is_not_believed(
 
     torn = Torn(NETWORK)
     torn.mine()
-    indexer = Indexer(database, NETWORK, torn, ())
+    indexer = Indexer(database, NETWORK, [torn], ())
     await indexer.converge()
     with pytest.raises(ProviderLied, match="does not follow"):
         await indexer.converge()
@@ -309,7 +309,7 @@ async def test_chn_19_lie_in_a_range_is_not_recorded(database: Database) -> None
     chain.mine(payment)
     chain.mine_empty(200)
     chain.lying_hash = b"\x99" * 32
-    indexer = Indexer(database, NETWORK, chain, ())
+    indexer = Indexer(database, NETWORK, [chain], ())
     await indexer.converge()
     with pytest.raises(ProviderLied):
         await indexer.converge()
@@ -320,7 +320,7 @@ async def test_chn_19_lagging_logs_in_a_range_are_waited_for(database: Database)
     chain = FakeChain(NETWORK)
     chain.mine_empty(200)
     chain.log_lag = 50
-    indexer = Indexer(database, NETWORK, chain, ())
+    indexer = Indexer(database, NETWORK, [chain], ())
     await indexer.converge()
     with pytest.raises(UnknownBlock):
         await indexer.converge()

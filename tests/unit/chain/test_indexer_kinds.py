@@ -43,7 +43,7 @@ def chain() -> FakeChain:
 @pytest.fixture
 async def indexer(database: Database, chain: FakeChain) -> Indexer:
     await watch(database)
-    return Indexer(database, NETWORK, chain, RAILS)
+    return Indexer(database, NETWORK, [chain], RAILS)
 
 
 async def watch(database: Database, network: str = "fake", sender: Address = SENDER) -> None:
@@ -156,7 +156,7 @@ async def test_chn_05_a_log_handed_over_twice_is_a_lie_where_repetition_would_co
     chain = Repeating(NETWORK)
     chain.mine_logs([captured(TX)])
     with pytest.raises(ProviderLied, match="twice"):
-        await drain(Indexer(database, NETWORK, chain, RAILS))
+        await drain(Indexer(database, NETWORK, [chain], RAILS))
     assert await facts_of(database) == []
 
 
@@ -170,9 +170,9 @@ async def test_chn_26_delivery_is_told_although_its_payment_was_not_read_yet(
     here.mine_empty(2)
     there.mine_logs([filled(b"\x78" * 32)])
     there.mine_empty(2)
-    await drain(Indexer(database, there.network, there, RAILS))
+    await drain(Indexer(database, there.network, [there], RAILS))
     delivery = await told(database)
-    await drain(Indexer(database, here.network, here, RAILS))
+    await drain(Indexer(database, here.network, [here], RAILS))
     payment = await told(database)
     types = [fact.event_type for fact in (*delivery, *payment)]
     assert types[:2] == ["chain.delivery_seen", "chain.delivery_final"]
@@ -198,7 +198,7 @@ async def test_chn_02_payment_over_an_unknown_rail_is_logged_critical_and_not_cr
 async def test_transfers_are_told_only_while_their_sender_is_watched(
     database: Database, chain: FakeChain
 ) -> None:
-    indexer = Indexer(database, NETWORK, chain, RAILS)
+    indexer = Indexer(database, NETWORK, [chain], RAILS)
 
     async def transfer() -> int:
         chain.mine_logs([transferred(chain.payment().tx_hash)])
@@ -271,7 +271,7 @@ async def test_transfer_prepared_while_its_block_is_asked_for_is_not_missed(
     database: Database,
 ) -> None:
     chain = Hurried(database)
-    indexer = Indexer(database, NETWORK, chain, RAILS)
+    indexer = Indexer(database, NETWORK, [chain], RAILS)
     await drain(indexer)
     chain.hurry_in = "block_and_next"
     assert await indexer.converge() is Step.ADVANCED
@@ -282,7 +282,7 @@ async def test_chn_19_transfer_prepared_while_the_head_is_asked_for_is_not_misse
     database: Database,
 ) -> None:
     chain = Hurried(database)
-    indexer = Indexer(database, NETWORK, chain, RAILS)
+    indexer = Indexer(database, NETWORK, [chain], RAILS)
     await drain(indexer)
     chain.mine()
     chain.hurry_in, chain.blocks_behind = "block_number", 200
@@ -297,7 +297,7 @@ async def test_transfer_prepared_while_the_first_block_is_asked_for_is_not_misse
     chain = Hurried(database)
     chain.blocks.clear()
     chain.hurry_in = "blocks_by_number"
-    await drain(Indexer(database, NETWORK, chain, RAILS))
+    await drain(Indexer(database, NETWORK, [chain], RAILS))
     assert await whats(database, LogKind.TRANSFER) == [SEEN]
 
 
@@ -310,7 +310,7 @@ async def test_chn_19_watched_transfers_are_told_while_catching_up_in_ranges(
         chain.mine_empty(9)
         chain.mine_logs([transferred(chain.payment().tx_hash, amount)])
     await watch(database)
-    indexer = Indexer(database, network, chain, RAILS)
+    indexer = Indexer(database, network, [chain], RAILS)
     await drain(indexer)
     assert "logs_in_range" in chain.asked
     found = [fact.log for fact in await facts_of(database) if fact.what is SEEN]
@@ -332,7 +332,7 @@ async def test_chn_15_range_with_too_many_transfers_is_made_smaller(database: Da
         chain.mine_logs([transferred(chain.payment().tx_hash)])
     chain.mine_empty(70)
     await watch(database)
-    indexer = Indexer(database, NETWORK, chain, RAILS)
+    indexer = Indexer(database, NETWORK, [chain], RAILS)
     for _ in range(1000):
         try:
             if await indexer.converge() is Step.NOTHING_NEW:

@@ -46,6 +46,15 @@ def web_address(field: str, url: str) -> str:
     return url
 
 
+def socket_address(field: str, url: str) -> str:
+    """``url`` if it is an absolute ws or wss URL."""
+    scheme, separator, rest = url.partition("://")
+    problem = url_problem("https://" + rest)
+    if scheme not in ("ws", "wss") or not separator or problem:
+        raise ConfigurationError(f"{field} must be an absolute ws or wss URL")
+    return url
+
+
 def address(field: str, text: str) -> Address:
     """The address that ``text`` writes; not the zero address."""
     try:

@@ -67,6 +67,18 @@ async def open_rpc(
         yield HttpRpc(session, network.rpc_urls, network.chain_id)
 
 
+@asynccontextmanager
+async def open_rpcs(
+    network: Network, *, timeout_seconds: float = TIMEOUT_SECONDS
+) -> AsyncIterator[list[HttpRpc]]:
+    """One ``HttpRpc`` for each provider of ``network``, for callers that compare them."""
+    async with aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=timeout_seconds),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    ) as session:
+        yield [HttpRpc(session, [url], network.chain_id) for url in network.rpc_urls]
+
+
 class HttpRpc:
     """The port ``Rpc`` and what a wallet needs besides. ``chain_id`` is the one expected."""
 

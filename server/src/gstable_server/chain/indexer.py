@@ -13,43 +13,42 @@ network's lock and gives way if the frontier moved meanwhile.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from enum import Enum
 
 import structlog
 
-from gstable_server.chain import store
+from gstable_server.chain import states, store
 from gstable_server.chain.decode import Observer, Watches, decode, named_for_good, wanted
 from gstable_server.chain.facts import ChainLog, Fact, FactWhat, InboundLog
+from gstable_server.chain.finality import Judge, Verdict
 from gstable_server.chain.inbound import SPAM_A_DAY, is_spam
 from gstable_server.chain.machine import Answer, Happening, decide, is_deep, is_overdue
-from gstable_server.chain.networks import Network
-from gstable_server.chain.rpc import (
-    Header,
-    Log,
-    ProviderFailed,
-    ProviderLied,
-    RangeTooLarge,
-    Rpc,
-)
+from gstable_server.chain.networks import KEEP_BLOCKS, Finality, Network
+from gstable_server.chain.providers import Provider, Providers
+from gstable_server.chain.reading import Reader
+from gstable_server.chain.rpc import Header, Log, ProviderFailed, ProviderLied, RangeTooLarge, Rpc
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.errors import Passing
 from gstable_server.plumbing.db import Database, Tx
 
 log = structlog.get_logger(__name__)
 
-KEEP_BLOCKS = 4096
-"""How many blocks below the frontier are remembered; more than twice ``CONFIRMATIONS_MAX``."""
+NEAR_HEAD = 16
+"""The newest blocks are read one by one, so that a payment is told as soon as it is there."""
 
-NEAR_HEAD = 64
-"""Within ``confirmations`` plus this many blocks of the head, every parent link is proven."""
+LOOK_BACK = 8, 512
+"""How many blocks are compared at once for where a chain turned back: first, and at most."""
 
 BACK_OFF_SECONDS = (0.5, 15.0)
 HALT_SECONDS = 60.0
+ALARM_TRIES = 20
+"""A network that fails so often in a row is told of as standing still."""
+
+RECORD_EVERY = timedelta(seconds=1)
 
 
 class Step(Enum):
@@ -73,26 +72,36 @@ class NetworkHalted(Exception):
     """The chain contradicts what was told as final, or turned back below what is kept.
 
     Nothing is changed. Every further try checks again: if it was the provider who was wrong, the
-    network goes on by itself, else a person has to decide (docs/guide/networks.md).
+    network goes on by itself, else a person has to decide (docs/operations/reorganisation.md).
     """
 
 
 class Indexer:
-    """Reads one network into the database."""
+    """Reads one network into the database, from one provider or several (``rpcs``)."""
 
-    def __init__(self, db: Database, network: Network, rpc: Rpc, rails: Sequence[Observer]) -> None:
+    def __init__(
+        self, db: Database, network: Network, rpcs: Sequence[Rpc], rails: Sequence[Observer]
+    ) -> None:
         self._db = db
         self._network = network
-        self._rpc = rpc
         self._rails = rails
-        self._range = network.log_range
+        self._providers = Providers(network, rpcs)
+        self._reader = Reader(network.name, self._providers)
+        self._judge = Judge(network, self._providers, self._reader, rails)
+        self._woken = asyncio.Event()
+        self._recorded_at: datetime | None = None
         self.foreign_events = 0
         """Logs handed over by the provider that told nothing of ours."""
+
+    def wake(self) -> None:
+        """There may be a new block: look now instead of after the pause."""
+        self._woken.set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow the network until ``stop``; trouble here never reaches another network."""
         failures = 0
         while not stop.is_set():
+            self._woken.clear()
             try:
                 step = await self.converge()
             except asyncio.CancelledError:
@@ -100,55 +109,74 @@ class Indexer:
             except Passing as failure:
                 failures += 1
                 log.warning("network not read", network=self._network.name, reason=str(failure))
-                await _pause(stop, max(_back_off(failures), failure.retry_after or 0))
+                if failures % ALARM_TRIES == 0:
+                    await self._report(str(failure))
+                await self._pause(stop, max(_back_off(failures), failure.retry_after or 0))
             except NetworkHalted as halt:
                 failures += 1
                 log.critical("network halted", network=self._network.name, reason=str(halt))
-                await _pause(stop, HALT_SECONDS)
-            except Exception:  # the edge: a bug or a lost database must not end the process
+                await self._pause(stop, HALT_SECONDS)
+            except Exception as bug:  # the edge: a bug or a lost database must not end the process
                 # The block that causes this is tried again, never skipped: payments behind it
                 # wait, but none is lost.
                 failures += 1
                 log.exception("network stopped at a block", network=self._network.name)
-                await _pause(stop, _back_off(failures))
+                await self._report(f"stopped at a block: {type(bug).__name__}")
+                await self._pause(stop, _back_off(failures))
             else:
                 failures = 0
                 if step in (Step.NOTHING_NEW, Step.GAVE_WAY):
-                    await _pause(stop, self._network.poll_milliseconds / 1000)
+                    seconds = self._network.poll_milliseconds / 1000
+                    await self._pause(stop, seconds, self._woken)
 
     async def converge(self) -> Step:
-        """One step towards the provider's chain: a block, a range of old blocks, or one back.
+        """One step towards the providers' chain: a block, a range of blocks, or as far back as
+        the chain turned.
 
-        Raises ``Passing`` when the provider gives no usable answer, ``NetworkHalted``.
+        Raises ``Passing`` when no provider gives a usable answer, ``NetworkHalted``.
         """
         async with self._db.read() as tx:
             tip = await store.tip(tx, self._network.name)
+        try:
+            return await self._providers.ask(lambda provider: self._step(provider, tip))
+        except NetworkHalted as halt:
+            await self._record(tip, 0, str(halt))
+            raise
+
+    async def _step(self, provider: Provider, tip: store.Block | None) -> Step:
         if tip is None:
-            return await self._begin()
-        here, following = await self._rpc.block_and_next(tip.number)
+            return await self._begin(provider)
+        here, following = await provider.rpc.block_and_next(tip.number)
         if here.hash != tip.hash:
-            return await self._step_back(tip)
+            return await self._turn_back(provider, tip)
+        self._providers.heard(provider, news=following is not None)
         if following is None:
+            provider.head = tip.number
+            await self._record(tip, tip.number, None)
             return Step.NOTHING_NEW
         if following.parent_hash != tip.hash:
             # The two answers are not of one chain: a reorganisation came between them, and the
             # next question shows it at `here`.
             raise ProviderLied(f"block {following.number} does not follow block {tip.number}")
-        last = await self._end_of_range(tip)
+        provider.head = await provider.rpc.block_number()
+        last = min(tip.number + provider.log_range, provider.head - NEAR_HEAD)
         if last > following.number:
-            return await self._catch_up(tip, following.number, last)
-        return await self._advance(tip, (following,), await self._read(following))
+            return await self._catch_up(provider, tip, last)
+        return await self._advance(
+            provider, tip, (following,), await self._read(provider, following)
+        )
 
-    async def _begin(self) -> Step:
-        [first] = await self._rpc.blocks_by_number((self._network.start_block,))
+    async def _begin(self, provider: Provider) -> Step:
+        [first] = await provider.rpc.blocks_by_number((self._network.start_block,))
         if first is None:
             return Step.NOTHING_NEW
-        return await self._advance(None, (first,), await self._read(first))
+        provider.head = await provider.rpc.block_number()
+        return await self._advance(provider, None, (first,), await self._read(provider, first))
 
-    async def _read(self, block: Header) -> _Answer:
+    async def _read(self, provider: Provider, block: Header) -> _Answer:
         watches = await self._watches()
-        logs = await self._rpc.logs_of_block(block.hash, wanted(self._network, watches))
-        return _Answer(logs, watches)
+        filters = wanted(self._network, watches)
+        return _Answer(await self._reader.block(provider, block, filters), watches)
 
     async def _watches(self) -> Watches:
         """Whose transfers are told, asked anew for every block or range, after the provider
@@ -164,65 +192,110 @@ class Indexer:
             receivers = await store.receivers(tx, self._network.name)
         return Watches(frozenset(senders), frozenset(receivers))
 
-    async def _end_of_range(self, tip: store.Block) -> int:
-        head = await self._rpc.block_number()
-        return min(tip.number + self._range, head - self._network.confirmations - NEAR_HEAD)
-
-    async def _catch_up(self, tip: store.Block, first: int, last: int) -> Step:
-        """Read old blocks together. They are deeper than any payment's finality, so that the
-        links between them need no proof; their logs are still tied to canonical hashes."""
+    async def _catch_up(self, provider: Provider, tip: store.Block, last: int) -> Step:
+        """Read many blocks together, each of them proven as a single one is."""
         watches = await self._watches()
+        filters = wanted(self._network, watches)
         try:
-            logs = await self._rpc.logs_in_range(first, last, wanted(self._network, watches))
+            headers, logs = await self._reader.range(provider, tip.number + 1, last, filters)
         except (RangeTooLarge, ProviderFailed):
-            self._range = max(1, self._range // 2)
+            provider.log_range = max(1, provider.log_range // 2)
             raise
-        numbers = sorted({entry.block_number for entry in logs} | {last})
-        headers: list[Header] = []
-        for number, header in zip(numbers, await self._rpc.blocks_by_number(numbers), strict=True):
-            if header is None:
-                raise ProviderLied(f"block {number} has logs or followers, but does not exist")
-            headers.append(header)
-        return await self._advance(tip, headers, _Answer(logs, watches))
+        if headers[0].parent_hash != tip.hash:
+            raise ProviderLied(f"block {headers[0].number} does not follow block {tip.number}")
+        step = await self._advance(provider, tip, headers, _Answer(logs, watches))
+        provider.log_range = min(provider.log_range * 2, self._network.log_range)
+        return step
 
     async def _advance(
-        self, tip: store.Block | None, headers: Sequence[Header], answer: _Answer
+        self,
+        provider: Provider,
+        tip: store.Block | None,
+        headers: Sequence[Header],
+        answer: _Answer,
     ) -> Step:
         """Blocks, facts and events in one transaction: a crash leaves all of them or none."""
         decoded = self._decoded(headers, answer)
+        newest = headers[-1].number
+        verdict = await self._judge.verdict(provider, await self._deep(decoded, newest))
         async with self._db.begin() as tx:
             if not await self._is_ours(tx, tip):
                 return Step.GAVE_WAY
             await store.add_blocks(tx, self._network.name, headers, KEEP_BLOCKS)
-            mined = await self._mined(tx, decoded)
-            await store.add_facts(tx, mined)
-            matured = await self._matured(tx, headers[-1].number)
-            await store.add_facts(tx, matured)
-        _log_facts([*mined, *matured])
-        self._range = min(self._range * 2, self._network.log_range)
+            facts = await self._mined(tx, decoded, newest, verdict)
+            mined = {fact.log.object_id for fact in facts}
+            matured = await self._matured(tx, newest, verdict)
+            facts += [fact for fact in matured if fact.log.object_id not in mined]
+            await store.add_facts(tx, facts)
+            if self._is_time_to_record(tx.now):
+                head = max(provider.head, newest)
+                await states.put_state(tx, self._network.name, newest, head, None)
+        _log_facts(facts)
         return Step.ADVANCED
 
-    async def _step_back(self, tip: store.Block) -> Step:
-        """Take the newest block back: its payments are told as reorganised, none is forgotten."""
+    async def _deep(self, decoded: Sequence[ChainLog], newest: int) -> list[ChainLog]:
+        """The logs that are deep enough with block ``newest``, where more than that is asked."""
+        trust = self._network.trust
+        if trust.quorum_above is None and trust.finality is Finality.DEPTH:
+            return []
+        deep = newest - self._network.confirmations + 1
+        async with self._db.read() as tx:
+            waiting = await store.watched(tx, self._network.name, 0, deep)
+        seen = [each for state, each in waiting if state is FactWhat.SEEN]
+        return [*seen, *(each for each in decoded if each.block_number <= deep)]
+
+    async def _turn_back(self, provider: Provider, tip: store.Block) -> Step:
+        """Take all blocks back that left the chain: their payments are told as reorganised, none
+        is forgotten."""
         name = self._network.name
+        await self._providers.require_turn(provider, tip.number, tip.hash)
+        ancestor = await self._ancestor(provider, tip)
         async with self._db.begin() as tx:
             if not await self._is_ours(tx, tip):
                 return Step.GAVE_WAY
-            at_start = tip.number == self._network.start_block
-            if not at_start and not await store.has_block(tx, name, tip.number - 1):
-                raise NetworkHalted(f"{name} turned back below block {tip.number}, the last kept")
-            if await store.final_logs(tx, name, tip.hash, tip.number):
-                raise NetworkHalted(f"{name} took back block {tip.number} with a final log")
+            if await store.has_final(tx, name, ancestor):
+                raise NetworkHalted(
+                    f"{name} took back blocks {ancestor + 1} to {tip.number} with a final log"
+                )
             facts: list[Fact] = []
-            for state, each in await store.watched(tx, name, tip.number, tip.number):
+            kept = await store.hashes(tx, name, range(ancestor + 1, tip.number + 1))
+            # The newest first, as if each had been taken back by itself.
+            taken = await store.watched(tx, name, ancestor + 1, tip.number)
+            for state, each in sorted(taken, key=lambda one: -one[1].block_number):
                 # One that was taken back from another block of this number waits on.
-                if each.block_hash == tip.hash:
+                if each.block_hash == kept.get(each.block_number):
                     facts += _added(state, Happening.UNMINED, each)
             await store.add_facts(tx, facts)
-            await store.drop_block(tx, name, tip.number)
-        log.warning("block left the chain", network=name, block=tip.number)
+            await store.drop_blocks(tx, name, ancestor)
+            await states.put_state(tx, name, ancestor, provider.head, None)
+        count = tip.number - ancestor
+        log.warning("blocks left the chain", network=name, blocks=count, down_to=ancestor + 1)
         _log_facts(facts)
         return Step.STEPPED_BACK
+
+    async def _ancestor(self, provider: Provider, tip: store.Block) -> int:
+        """The newest block that the provider's chain and ours have in common; one below the first
+        when even that was replaced. Raises ``NetworkHalted`` when it is too far down."""
+        network = self._network
+        async with self._db.read() as tx:
+            bottom = await store.lowest(tx, network.name)
+        assert bottom is not None, "there is a newest block, so there is an oldest"
+        below, count = tip.number, LOOK_BACK[0]
+        floor = max(bottom, tip.number - network.trust.reorg_limit)
+        while below > floor:
+            numbers = range(below - 1, max(floor, below - count) - 1, -1)
+            async with self._db.read() as tx:
+                ours = await store.hashes(tx, network.name, numbers)
+            for header in await provider.rpc.blocks_by_number(numbers):
+                if header is not None and ours.get(header.number) == header.hash:
+                    return header.number
+            below, count = numbers[-1], min(count * 4, LOOK_BACK[1])
+        if below == network.start_block:
+            return below - 1
+        if below == bottom:
+            raise NetworkHalted(f"{network.name} turned back below block {below}, the last kept")
+        limit = network.trust.reorg_limit
+        raise NetworkHalted(f"{network.name} turned back by more than {limit} blocks")
 
     async def _is_ours(self, tx: Tx, tip: store.Block | None) -> bool:
         name = self._network.name
@@ -250,22 +323,30 @@ class Indexer:
             found += decoded.logs
         return found
 
-    async def _mined(self, tx: Tx, logs: Sequence[ChainLog]) -> list[Fact]:
+    async def _mined(
+        self, tx: Tx, logs: Sequence[ChainLog], newest: int, verdict: Verdict
+    ) -> list[Fact]:
         if not logs:
             return []
         tx_hashes = {each.tx_hash for each in logs}
         known = await store.known_logs(tx, self._network.name, sorted(tx_hashes))
-        states = {each.object_id: what for what, each in known}
+        told = {each.object_id: what for what, each in known}
         facts: list[Fact] = []
         named = named_for_good(logs, [each for _, each in known])
-        new = [each for each in named if each.object_id not in states]
+        new = [each for each in named if each.object_id not in told]
         left_out = await self._too_many(tx, new)
         for each in named:
             if each.object_id in left_out:
                 continue
-            facts += _added(states.get(each.object_id), Happening.MINED, each)
-            states[each.object_id] = FactWhat.SEEN
+            facts += _added(told.get(each.object_id), Happening.MINED, each)
+            told[each.object_id] = FactWhat.SEEN
+            if self._is_final(each, newest, verdict):
+                facts += _added(FactWhat.SEEN, Happening.DEEP, each)
         return facts
+
+    def _is_final(self, each: ChainLog, newest: int, verdict: Verdict) -> bool:
+        deep = is_deep(each.block_number, newest, self._network.confirmations)
+        return deep and verdict.admits(each)
 
     async def _too_many(self, tx: Tx, logs: Sequence[ChainLog]) -> frozenset[str]:
         """The names of those new ``logs`` that are left out, because they are worth nothing and
@@ -281,16 +362,52 @@ class Indexer:
         self.foreign_events += len(left_out)
         return frozenset(left_out)
 
-    async def _matured(self, tx: Tx, tip_number: int) -> list[Fact]:
+    async def _matured(self, tx: Tx, newest: int, verdict: Verdict) -> list[Fact]:
         confirmations = self._network.confirmations
         facts: list[Fact] = []
-        deep = tip_number - confirmations + 1  # nothing above can be deep, or overdue
+        deep = newest - confirmations + 1  # nothing above can be deep, or overdue
         for state, each in await store.watched(tx, self._network.name, 0, deep):
-            if is_deep(each.block_number, tip_number, confirmations):
+            if self._is_final(each, newest, verdict):
                 facts += _added(state, Happening.DEEP, each)
-            if is_overdue(each.block_number, tip_number, confirmations):
+            if is_overdue(each.block_number, newest, confirmations):
                 facts += _added(state, Happening.OVERDUE, each)
         return facts
+
+    async def _record(self, tip: store.Block | None, head: int, reason: str | None) -> None:
+        """Say how the network is read: of what halts it at once, else once a second."""
+        if reason is None and not self._is_time_to_record(self._db.clock.now()):
+            return
+        frontier = -1 if tip is None else tip.number
+        if reason is not None:
+            self._recorded_at = None  # its end is told at once, too
+        async with self._db.begin() as tx:
+            await states.put_state(tx, self._network.name, frontier, head, reason)
+
+    def _is_time_to_record(self, now: datetime) -> bool:
+        if self._recorded_at is not None and now - self._recorded_at < RECORD_EVERY:
+            return False
+        self._recorded_at = now
+        return True
+
+    async def _report(self, reason: str) -> None:
+        """Say why the network stands still, if the database can be told."""
+        try:
+            async with self._db.read() as tx:
+                tip = await store.tip(tx, self._network.name)
+            await self._record(tip, 0, reason)
+        except Exception:  # the edge: what cannot be recorded was logged
+            log.exception("state not recorded", network=self._network.name)
+
+    async def _pause(
+        self, stop: asyncio.Event, seconds: float, woken: asyncio.Event | None = None
+    ) -> None:
+        """Wait so long, or until ``stop`` or ``woken``."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (stop, woken) if event]
+        try:
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
 
 def _added(state: FactWhat | None, happening: Happening, about: ChainLog) -> list[Fact]:
@@ -314,8 +431,3 @@ def _log_facts(facts: Sequence[Fact]) -> None:
 def _back_off(failures: int) -> float:
     least, most = BACK_OFF_SECONDS
     return min(least * 2.0 ** min(failures - 1, 10), most)
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)

@@ -6,11 +6,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from enum import StrEnum
 
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.errors import Code, Refused
-from gstable_server.kernel.money import Asset
+from gstable_server.kernel.money import Asset, MicroUsd
 from gstable_server.kernel.tenant import Mode
+
+KEEP_BLOCKS = 4096
+"""How many blocks below the newest are remembered; more than twice the most confirmations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,29 @@ class X402:
     amount_min: int = 10_000
 
 
+class Finality(StrEnum):
+    """When a block is not taken back any more."""
+
+    DEPTH = "depth"
+    """When ``confirmations`` blocks were mined, itself counted."""
+    FINALIZED = "finalized"
+    """When the chain's own ``finalized`` tag is at it or above, besides that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How far the providers of one network are believed, and the chain itself.
+
+    ``quorum_above``: value in Micro-USD above which a payment is final only when a second provider
+    knows the same block and receipt; None asks no second one. ``reorg_limit``: how many blocks the
+    chain may take back at once; beyond it the network halts.
+    """
+
+    finality: Finality = Finality.DEPTH
+    quorum_above: MicroUsd | None = None
+    reorg_limit: int = KEEP_BLOCKS
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """One chain and our router on it.
@@ -161,6 +188,9 @@ class Network:
     permit2_code_hash: bytes | None = None
     swap_pool_fee: int = 0
     x402: X402 = field(default_factory=X402)
+    trust: Trust = field(default_factory=Trust)
+    ws_url: str = ""
+    """Where new blocks are announced; only a reason to look at once. Empty: nowhere."""
 
 
 class Networks:

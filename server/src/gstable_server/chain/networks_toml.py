@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -18,17 +19,21 @@ from gstable_server.chain import configuration as check
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.configuration import ConfigurationError
 from gstable_server.chain.networks import (
+    KEEP_BLOCKS,
     X402,
     Cctp,
     Contract,
     Contracts,
+    Finality,
     Gas,
     Network,
     Networks,
     Token,
     TokenSigning,
+    Trust,
 )
 from gstable_server.kernel.address import Address
+from gstable_server.kernel.money import MicroUsd
 from gstable_server.kernel.tenant import Mode
 
 CONFIRMATIONS_MAX = 1024
@@ -42,6 +47,7 @@ POOL_FEE_MAX = 999_999
 GAS_PRICE_MAX = 10**15
 FUNDS_MAX = 10**24
 AMOUNT_MIN_MAX = 10**12
+VALUE_MAX = 10**18
 _NAME = re.compile(r"[a-z][a-z0-9]{0,31}")
 _SYMBOL = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,15}")
 _ROUTE_GROUP = re.compile(r"[A-Z][A-Z0-9]{1,11}")
@@ -128,6 +134,10 @@ class _NetworkEntry(_Entry):
     cctp: _CctpEntry | None = None
     gas: _GasEntry = msgspec.field(default_factory=_GasEntry)
     x402: _X402Entry = msgspec.field(default_factory=_X402Entry)
+    ws_url: str = ""
+    finality: str = Finality.DEPTH.value
+    quorum_above_micro_usd: int | None = None
+    reorg_limit: int = KEEP_BLOCKS
 
 
 class _File(_Entry):
@@ -228,11 +238,30 @@ def _network(entry: _NetworkEntry, at: str) -> Network:
         ),
         swap_pool_fee=check.within(f"{at}.swap_pool_fee", entry.swap_pool_fee, 0, POOL_FEE_MAX),
         x402=_x402(entry.x402, mode, f"{at}.x402"),
+        trust=_trust(entry, at),
+        ws_url=check.socket_address(f"{at}.ws_url", entry.ws_url) if entry.ws_url else "",
     )
     check.require_distinct(f"{at}.token", [token.token_id for token in network.tokens], "symbol")
     check.require_distinct(f"{at}.token", _addresses(network), "address")
     _require_complete(network, at)
     return network
+
+
+def _trust(entry: _NetworkEntry, at: str) -> Trust:
+    if entry.finality not in set(Finality):
+        raise ConfigurationError(f'{at}.finality must be "depth" or "finalized"')
+    quorum_above = entry.quorum_above_micro_usd
+    if quorum_above is not None:
+        check.within(f"{at}.quorum_above_micro_usd", quorum_above, 0, VALUE_MAX)
+        if len({urlsplit(url).netloc for url in entry.rpc_urls}) < 2:
+            raise ConfigurationError(
+                f"{at}.rpc_urls must name two providers for quorum_above_micro_usd"
+            )
+    return Trust(
+        finality=Finality(entry.finality),
+        quorum_above=None if quorum_above is None else MicroUsd(quorum_above),
+        reorg_limit=check.within(f"{at}.reorg_limit", entry.reorg_limit, 1, KEEP_BLOCKS),
+    )
 
 
 def _explorer_url(field: str, url: str) -> str:
@@ -374,6 +403,8 @@ def _network_section(network: Network) -> str:
 
 
 def _network_pairs(network: Network) -> Mapping[str, str | int | list[str]]:
+    trust = network.trust
+    quorum = {} if trust.quorum_above is None else {"quorum_above_micro_usd": trust.quorum_above}
     return {
         "name": network.name,
         "title": network.title,
@@ -392,6 +423,10 @@ def _network_pairs(network: Network) -> Mapping[str, str | int | list[str]]:
         "permit2": to_checksum(network.permit2) if network.permit2 else "",
         "permit2_code_hash": _hash(network.permit2_code_hash),
         "swap_pool_fee": network.swap_pool_fee,
+        "ws_url": network.ws_url,
+        "finality": trust.finality.value,
+        "reorg_limit": trust.reorg_limit,
+        **quorum,
     }
 
 

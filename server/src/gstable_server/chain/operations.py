@@ -7,15 +7,18 @@ from datetime import datetime
 from gstable_server.chain import store
 from gstable_server.chain.checks import check_network
 from gstable_server.chain.facts import Fact, from_payload
+from gstable_server.chain.states import NetworkState, states
 from gstable_server.chain.store import Block
 from gstable_server.kernel.address import Address
 from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.events import StoredEvent
 
 __all__ = [
+    "NetworkState",
     "check_network",
     "fact_of",
     "frontier",
+    "network_states",
     "unwatch_transfer",
     "watch_receiver",
     "watch_transfer",
@@ -30,6 +33,11 @@ def fact_of(event: StoredEvent) -> Fact:
 async def frontier(tx: Tx, network: str) -> Block | None:
     """How far ``network`` was read; None before its first block."""
     return await store.tip(tx, network)
+
+
+async def network_states(tx: Tx) -> list[NetworkState]:
+    """How each network is read, by name; at most a second old while its indexer lives."""
+    return await states(tx)
 
 
 async def watch_transfer(tx: Tx, network: str, sender: Address) -> None:

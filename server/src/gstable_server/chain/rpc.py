@@ -7,7 +7,7 @@ Every answer was checked for belonging to its question before it is handed out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from gstable_server.kernel.address import Address
@@ -104,22 +104,24 @@ class LogFilter:
 
     addresses: tuple[Address, ...]
     topics: tuple[tuple[bytes, ...] | None, ...] = ()
+    _addresses: frozenset[bytes] = field(init=False, repr=False, compare=False)
+    _places: tuple[tuple[int, frozenset[bytes]], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        named = [place for place in self.topics if place is not None]
+        named = [(at, place) for at, place in enumerate(self.topics) if place is not None]
         assert self.addresses or len(named) >= 2, "this would be nearly every log"
-        assert all(named), "no topic would be every topic"
+        assert all(place for _, place in named), "no topic would be every topic"
+        places = tuple((at, frozenset(place)) for at, place in named)
+        object.__setattr__(self, "_addresses", frozenset(self.addresses))
+        object.__setattr__(self, "_places", places)
 
     def admits(self, log: Log) -> bool:
         """Whether ``log`` is one of those asked for."""
-        return (
-            (not self.addresses or log.address in self.addresses)
-            and len(log.topics) >= len(self.topics)
-            and all(
-                allowed is None or topic in allowed
-                for topic, allowed in zip(log.topics, self.topics, strict=False)
-            )
-        )
+        if self._addresses and log.address not in self._addresses:
+            return False
+        if len(log.topics) < len(self.topics):
+            return False
+        return all(log.topics[at] in allowed for at, allowed in self._places)
 
 
 class Rpc(Protocol):

@@ -51,15 +51,22 @@ async def tip(tx: Tx, network: str) -> Block | None:
     return Block(*row) if row else None
 
 
-async def has_block(tx: Tx, network: str, number: int) -> bool:
-    """Whether the block at ``number`` is kept."""
-    return bool(
-        await tx.fetchval(
-            "SELECT EXISTS (SELECT 1 FROM chain_blocks WHERE network = $1 AND number = $2)",
-            network,
-            number,
-        )
+async def lowest(tx: Tx, network: str) -> int | None:
+    """The number of the oldest block that is kept."""
+    number: int | None = await tx.fetchval(
+        "SELECT min(number) FROM chain_blocks WHERE network = $1", network
     )
+    return number
+
+
+async def hashes(tx: Tx, network: str, numbers: Sequence[int]) -> dict[int, bytes]:
+    """The hashes of those of ``numbers`` that are kept."""
+    rows = await tx.fetch(
+        "SELECT number, hash FROM chain_blocks WHERE network = $1 AND number = ANY($2)",
+        network,
+        list(numbers),
+    )
+    return {row["number"]: row["hash"] for row in rows}
 
 
 async def add_blocks(tx: Tx, network: str, headers: Sequence[Header], keep: int) -> None:
@@ -80,9 +87,9 @@ async def add_blocks(tx: Tx, network: str, headers: Sequence[Header], keep: int)
     )
 
 
-async def drop_block(tx: Tx, network: str, number: int) -> None:
-    """Move the frontier back by the newest block, which left the chain."""
-    await tx.execute("DELETE FROM chain_blocks WHERE network = $1 AND number = $2", network, number)
+async def drop_blocks(tx: Tx, network: str, above: int) -> None:
+    """Move the frontier back to block ``above``: those after it left the chain."""
+    await tx.execute("DELETE FROM chain_blocks WHERE network = $1 AND number > $2", network, above)
 
 
 async def known_logs(
@@ -99,17 +106,19 @@ async def known_logs(
     return [(FactWhat(row["what"]), log_from_json(row["body"])) for row in rows]
 
 
-async def final_logs(tx: Tx, network: str, block_hash: bytes, number: int) -> int:
-    """How many logs of this block were told as final."""
-    count: int = await tx.fetchval(
-        "SELECT count(*) FROM chain_facts"
-        " WHERE network = $1 AND block_number = $2 AND block_hash = $3 AND what = $4",
-        network,
-        number,
-        block_hash,
-        FactWhat.FINAL.value,
+async def has_final(tx: Tx, network: str, above: int) -> bool:
+    """Whether a log of a block that was read after block ``above`` was told as final."""
+    return bool(
+        await tx.fetchval(
+            "SELECT EXISTS (SELECT 1 FROM chain_facts AS fact JOIN chain_blocks AS block"
+            " ON block.network = fact.network AND block.number = fact.block_number"
+            " AND block.hash = fact.block_hash"
+            " WHERE fact.network = $1 AND fact.block_number > $2 AND fact.what = $3)",
+            network,
+            above,
+            FactWhat.FINAL.value,
+        )
     )
-    return count
 
 
 async def watched(tx: Tx, network: str, first: int, last: int) -> list[tuple[FactWhat, ChainLog]]:
@@ -130,12 +139,11 @@ async def add_facts(tx: Tx, facts: Sequence[Fact]) -> None:
     if not facts:
         return
     await _insert_facts(tx, facts)
+    newest = {_name(fact.log): fact for fact in facts}.values()
+    waiting = FactWhat.SEEN, FactWhat.REORGED
+    await _watch(tx, [fact for fact in newest if fact.what in waiting])
+    await _unwatch(tx, [fact.log for fact in newest if fact.what not in waiting])
     for fact in facts:
-        match fact.what:
-            case FactWhat.SEEN | FactWhat.REORGED:
-                await _watch(tx, fact)
-            case FactWhat.FINAL | FactWhat.LOST:
-                await _unwatch(tx, fact.log)
         tx.tell(Event(fact.event_type, fact.log.subject, to_payload(fact)))
 
 
@@ -165,27 +173,39 @@ async def _insert_facts(tx: Tx, facts: Sequence[Fact]) -> None:
     )
 
 
-async def _watch(tx: Tx, fact: Fact) -> None:
-    log = fact.log
+async def _watch(tx: Tx, facts: Sequence[Fact]) -> None:
+    if not facts:
+        return
     await tx.execute(
         "INSERT INTO chain_watched"
         " (network, tx_hash, log_position, block_number, block_hash, state, body)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7)"
-        " ON CONFLICT (network, tx_hash, log_position) DO UPDATE SET"
-        " block_number = $4, block_hash = $5, state = $6, body = $7",
-        *_name(log),
-        log.block_number,
-        log.block_hash,
-        fact.what.value,
-        log_to_json(log),
+        " SELECT * FROM unnest($1::text[], $2::bytea[], $3::integer[], $4::bigint[], $5::bytea[],"
+        " $6::text[], $7::jsonb[])"
+        " ON CONFLICT (network, tx_hash, log_position) DO UPDATE SET block_number ="
+        " excluded.block_number, block_hash = excluded.block_hash, state = excluded.state,"
+        " body = excluded.body",
+        *_names([fact.log for fact in facts]),
+        [fact.log.block_number for fact in facts],
+        [fact.log.block_hash for fact in facts],
+        [fact.what.value for fact in facts],
+        [log_to_json(fact.log) for fact in facts],
     )
 
 
-async def _unwatch(tx: Tx, log: ChainLog) -> None:
+async def _unwatch(tx: Tx, logs: Sequence[ChainLog]) -> None:
+    if not logs:
+        return
     await tx.execute(
-        "DELETE FROM chain_watched WHERE network = $1 AND tx_hash = $2 AND log_position = $3",
-        *_name(log),
+        "DELETE FROM chain_watched WHERE (network, tx_hash, log_position) IN"
+        " (SELECT * FROM unnest($1::text[], $2::bytea[], $3::integer[]))",
+        *_names(logs),
     )
+
+
+def _names(logs: Sequence[ChainLog]) -> tuple[list[Any], ...]:
+    """The three columns that name ``logs``, one list each."""
+    networks, tx_hashes, positions = zip(*(_name(log) for log in logs), strict=True)
+    return list(networks), list(tx_hashes), list(positions)
 
 
 def _name(log: ChainLog) -> tuple[Any, ...]:

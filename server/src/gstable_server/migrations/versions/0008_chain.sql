@@ -67,3 +67,12 @@ CREATE TABLE chain_transfer_watches (
     count   integer NOT NULL CHECK (count >= 0),
     PRIMARY KEY (network, sender)
 );
+
+-- How each network is read, for people and alarms: one row a network, written by the indexer.
+CREATE TABLE chain_states (
+    network       text PRIMARY KEY,
+    frontier      bigint NOT NULL,
+    head          bigint NOT NULL,
+    halted_reason text,
+    updated_at    timestamptz NOT NULL
+);
