@@ -279,6 +279,7 @@ async def open_stack(
                     )
                 finally:
                     watching.cancel()
+                    await asyncio.gather(watching, return_exceptions=True)
                     await asyncio.to_thread(server.stop)
         finally:
             devnet.stop()
