@@ -19,10 +19,11 @@ from gstable_server.kernel.ids import ProductId
 from gstable_server.ledger import operations as ledger
 from gstable_server.plumbing import idempotency, jobs, request_log, stuck, tracing
 from gstable_server.plumbing.db import Database, Tx
-from gstable_server.plumbing.events import StoredEvent
+from gstable_server.plumbing.events import CHANNEL, StoredEvent
 from gstable_server.plumbing.http_client import HttpClient
 from gstable_server.plumbing.jobs import QUEUE, JobHandler
 from gstable_server.plumbing.outbox import relay_once
+from gstable_server.plumbing.wakeups import listen
 from gstable_server.sessions import hearing, settling
 from gstable_server.sessions.deposits import watching as deposits
 from gstable_server.sessions.holds import hearing as hold_hearing
@@ -335,15 +336,23 @@ async def handle(tx: Tx, world: World, batch: Batch) -> None:
 
 
 async def relay(world: World, stop: asyncio.Event) -> None:
-    """Hand events to their handlers until ``stop``; a lost database is tried again."""
+    """Hand events to their handlers until ``stop``; a lost database is tried again. What is told
+    of a chain is heard of at once, the rest at the latest after a pause."""
 
     async def handle_batch(tx: Tx, batch: Batch) -> None:
         await handle(tx, world, batch)
 
-    while not stop.is_set():
-        handled = await _tolerate("relay", relay_once(world.db, handle_batch))
-        if not handled:
-            await pause(stop, RELAY_PAUSE_SECONDS)
+    told = asyncio.Event()
+    listening = asyncio.create_task(listen(world.db, CHANNEL, told.set))
+    try:
+        while not stop.is_set():
+            told.clear()
+            handled = await _tolerate("relay", relay_once(world.db, handle_batch))
+            if not handled:
+                await pause(told, RELAY_PAUSE_SECONDS)
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
 
 
 async def deliver_messages(world: World, stop: asyncio.Event) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
 
+from gstable_server.kernel.tenant import Mode, Tenant
 from gstable_server.plumbing.db import Database, Tx
-from gstable_server.plumbing.events import Event, StoredEvent
+from gstable_server.plumbing.events import CHANNEL, Event, StoredEvent
 from gstable_server.plumbing.outbox import relay_once
 from gstable_server.plumbing.testing import FakeClock
 
@@ -124,3 +126,79 @@ async def test_an_event_whose_consequence_cannot_be_written_holds_back_itself_on
     for _ in range(3):
         await relay_once(database, tells_what_has_no_json_form)
     assert heard[-1] == "good"
+
+
+async def test_a_batch_with_poison_in_it_is_handled_but_for_the_poison(
+    database: Database, clock: FakeClock
+) -> None:
+    """Whatever was written for the others together with it is written once."""
+    for number in range(11):
+        await tell(database, "bad" if number in (3, 7) else "good", object_id=f"thing {number}")
+    async with database.begin() as tx:
+        await tx.execute("CREATE TABLE written (object_id text)")
+
+    async def writes_all(tx: Tx, batch: Sequence[StoredEvent]) -> None:
+        for stored in batch:
+            await tx.execute("INSERT INTO written VALUES ($1)", stored.event.object_id)
+        if any(stored.event.type == "bad" for stored in batch):
+            raise RuntimeError("handler failed on purpose")
+
+    assert await relay_once(database, writes_all) == 9
+    assert await relay_once(database, writes_all) == 0
+    async with database.begin() as tx:
+        written = [row["object_id"] for row in await tx.fetch("SELECT object_id FROM written")]
+        waiting = await tx.fetch("SELECT object_id, attempts FROM outbox ORDER BY sequence")
+    assert sorted(written) == sorted(f"thing {n}" for n in range(11) if n not in (3, 7))
+    assert [tuple(row) for row in waiting] == [("thing 3", 1), ("thing 7", 1)]
+    clock.advance(2)
+    assert await relay_once(database, Recorder()) == 2
+
+
+async def test_a_deadlock_is_tried_again_and_delays_nothing(database: Database) -> None:
+    await tell(database, "first")
+    tries: list[int] = []
+
+    async def is_the_victim_once(tx: Tx, batch: Sequence[StoredEvent]) -> None:
+        tries.append(len(batch))
+        if len(tries) == 1:
+            await tx.execute("DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '40P01'; END $$")
+
+    assert await relay_once(database, is_the_victim_once) == 1
+    assert tries == [1, 1]
+
+
+async def test_two_relays_share_what_waits_and_keep_each_objects_order(
+    database: Database,
+) -> None:
+    for number in range(30):
+        await tell(database, f"{number:02}", object_id=f"thing {number % 10}")
+    heard: dict[str, list[str]] = {}
+
+    async def slowly(tx: Tx, batch: Sequence[StoredEvent]) -> None:
+        await tx.execute("SELECT pg_sleep(0.002)")
+        for stored in batch:
+            heard.setdefault(stored.event.object_id, []).append(stored.event.type)
+
+    async def relay() -> None:
+        for _ in range(20):
+            await relay_once(database, slowly, limit=4)
+
+    await asyncio.gather(relay(), relay())
+    assert sorted(one for all_of in heard.values() for one in all_of) == [
+        f"{number:02}" for number in range(30)
+    ]
+    assert all(all_of == sorted(all_of) for all_of in heard.values())
+
+
+async def test_only_what_is_told_to_ourselves_wakes_the_relay(database: Database) -> None:
+    woken: asyncio.Queue[str] = asyncio.Queue()
+    tenant = Tenant(database.ids.merchant_id(), Mode.TEST)
+    async with database.pool.acquire() as connection:
+        await connection.add_listener(CHANNEL, lambda *told: woken.put_nowait(told[2]))
+        async with database.begin() as tx:
+            tx.tell(Event("session.created", "sess_1", {}, tenant=tenant))
+        await tell(database, "chain.payment_seen")
+        async with asyncio.timeout(5):
+            await woken.get()
+        assert woken.empty()
+        await connection.reset()

@@ -63,6 +63,9 @@ def stored_event(row: asyncpg.Record) -> StoredEvent:
     )
 
 
+CHANNEL = "gstable_events"
+"""What is notified when a transaction that told of something internal is committed."""
+
 # Due at once, whatever the clock says: it may have been ahead when the event was told. Sorted,
 # because `sequence` is given out in the order of the rows.
 _INSERT = """
@@ -76,16 +79,23 @@ WITH new AS (
             trace_parent, place)
     ORDER BY place
     RETURNING sequence, object_id
+), waiting AS (
+    INSERT INTO outbox (sequence, object_id, not_before)
+    SELECT sequence, object_id, '-infinity' FROM new
 )
-INSERT INTO outbox (sequence, object_id, not_before)
-SELECT sequence, object_id, '-infinity' FROM new
+SELECT pg_notify($10, '') WHERE $11
 """
 
 
 async def write(
     connection: asyncpg.Connection[Any], events: Sequence[Event], now: datetime, ids: IdMint
 ) -> None:
-    """Store ``events`` and mark them as not yet handled, in the open transaction."""
+    """Store ``events`` and mark them as not yet handled, in the open transaction.
+
+    Those that only we hear, who have a payment to bring further, wake the relay at the commit.
+    Not those that are told to merchants alone: commits that notify wait for each other, and
+    requests make many.
+    """
     tenants = [event.tenant for event in events]
     await connection.execute(
         _INSERT,
@@ -98,4 +108,6 @@ async def write(
         [event.payload for event in events],
         [event.trace_parent for event in events],
         now,
+        CHANNEL,
+        None in tenants,
     )
