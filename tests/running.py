@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,3 +168,16 @@ def eventually(condition: Callable[[], Any], what: str, seconds: float = WAIT_SE
             return value
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
         time.sleep(LOOK_SECONDS)
+
+
+async def eventually_async(
+    condition: Callable[[], Awaitable[Any]], what: str, seconds: float = WAIT_SECONDS
+) -> Any:
+    """``eventually`` for what has to be awaited."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = await condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        await asyncio.sleep(LOOK_SECONDS / 10)
