@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
+from gstable_server.cli import unmatched
 from gstable_server.cli.merchant import verbs
 
 R = TypeVar("R")
@@ -25,6 +26,7 @@ doctor = typer.Typer(no_args_is_help=True, help="Look at what a server is config
 app.add_typer(doctor, name="doctor")
 ledger = typer.Typer(no_args_is_help=True, help="Look at the book as it stands in the database.")
 app.add_typer(ledger, name="ledger")
+app.add_typer(unmatched.app, name="unmatched")
 verbs.mount(app)
 
 

@@ -6,13 +6,16 @@ token ``NATIVE``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from gstable_server.chain.orders import ContractCall
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.ids import InflowId, MerchantId, PaymentId, RefundId, SessionId
 from gstable_server.kernel.tenant import Mode
+from gstable_server.sessions.refunds.model import Refund
 
 REASON_MAX = 500
 
@@ -139,6 +142,19 @@ class Decision:
     before: State
     after: State
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class InflowView:
+    """An inflow with what can be done about it (None: possible, else why not), what was done, and
+    the call that anybody may send to return it, where there is one."""
+
+    inflow: Inflow
+    resolutions: Mapping[Act, str | None]
+    decisions: Sequence[Decision]
+    refund: Refund | None
+    call: ContractCall | None
+    chain_id: int | None
 
 
 @dataclass(frozen=True, slots=True)

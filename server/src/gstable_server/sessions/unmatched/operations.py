@@ -7,7 +7,7 @@ commits to. Each is written down with who did it and why, in the transaction tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,6 +16,7 @@ from gstable_server.chain.executor import operations as executor
 from gstable_server.chain.executor.model import State as SendingState
 from gstable_server.chain.orders import ContractCall
 from gstable_server.kernel.errors import Code, Refused, invalid_field
+from gstable_server.kernel.fields import TOTAL_MAX
 from gstable_server.kernel.ids import InflowId, ReceiptId, id_or_none
 from gstable_server.kernel.tenant import Tenant
 from gstable_server.ledger import model as book
@@ -44,9 +45,9 @@ from gstable_server.sessions.unmatched.model import (
     REASON_MAX,
     WAITING,
     Act,
-    Decision,
     How,
     Inflow,
+    InflowView,
     State,
     Total,
     Why,
@@ -54,20 +55,9 @@ from gstable_server.sessions.unmatched.model import (
 from gstable_server.sessions.unmatched.rules import Circumstances
 
 BATCH = 100
+TO_MAX = 64
+"""No address is longer: a longer text is none either when it is cut."""
 _FAILED = frozenset({SendingState.FAILED, SendingState.REFUSED, SendingState.WITHDRAWN})
-
-
-@dataclass(frozen=True, slots=True)
-class InflowView:
-    """An inflow with what can be done about it (None: possible, else why not), what was done, and
-    the call that anybody may send to return it, where there is one."""
-
-    inflow: Inflow
-    resolutions: Mapping[Act, str | None]
-    decisions: Sequence[Decision]
-    refund: Refund | None
-    call: ContractCall | None
-    chain_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +91,12 @@ async def list_inflows(
     states: Sequence[State] | None = WAITING,
     flag: Why | None = None,
     tenant: Tenant | None = None,
-    owned: bool = False,
     limit: int = 100,
     offset: int = 0,
 ) -> list[Inflow]:
     """Newest first; ``states`` None for any. ``tenant``: only what is theirs in that mode and what
-    is nobody's; ``owned``: without what is nobody's."""
-    return await store.page(
-        tx, states=states, flag=flag, tenant=tenant, owned=owned, limit=limit, offset=offset
-    )
+    is nobody's."""
+    return await store.page(tx, states=states, flag=flag, tenant=tenant, limit=limit, offset=offset)
 
 
 async def summary(tx: Tx) -> list[Total]:
@@ -284,12 +271,16 @@ async def refund(
     known = await _take(tx, inflow_id, tenant, Act.REFUND, reason)
     assert known.session is not None, "that was asked before"
     assert known.payment is not None, "that was asked before"
-    request = PrepareRefund(
-        session_id=known.session.session_id,
-        payment_id=known.payment.payment_id,
-        amount=amount,
-        to=to,
-        reason=reason,
+    if amount is not None and not 1 <= amount <= TOTAL_MAX:
+        raise invalid_field("amount", f"must be between 1 and {TOTAL_MAX} Micro-USD")
+    request = PrepareRefund.model_validate(
+        {
+            "sessionId": known.session.session_id,
+            "paymentId": known.payment.payment_id,
+            "amount": amount,
+            "to": to and to[:TO_MAX],
+            "reason": reason,
+        }
     )
     prepared = await refunds.prepare(tx, desk, known.session.tenant, request)
     after = replace(moved(tx, known.inflow, State.RESOLVING, None), refund_id=prepared.refund_id)

@@ -166,7 +166,7 @@ _PAGE = """
 SELECT * FROM inflows WHERE ($1::text[] IS NULL OR state = ANY($1))
 AND ($2::text IS NULL OR $2 = ANY(flags)) AND ($3::text IS NULL OR mode = $3)
 AND ($4::text IS NULL OR merchant_id IS NULL OR merchant_id = $4)
-AND (NOT $5 OR merchant_id IS NOT NULL) ORDER BY sequence DESC LIMIT $6 OFFSET $7
+ORDER BY sequence DESC LIMIT $5 OFFSET $6
 """
 
 
@@ -176,19 +176,16 @@ async def page(
     states: Sequence[State] | None,
     flag: Why | None,
     tenant: Tenant | None,
-    owned: bool,
     limit: int,
     offset: int,
 ) -> list[Inflow]:
-    """One page, newest first. ``tenant``: only theirs and what is nobody's; ``owned``: without
-    what is nobody's."""
+    """One page, newest first. ``tenant``: only theirs and what is nobody's."""
     rows = await tx.fetch(
         _PAGE,
         list(states) if states else None,
         flag,
         tenant.mode if tenant else None,
         tenant.merchant_id if tenant else None,
-        owned,
         limit,
         offset,
     )

@@ -75,6 +75,7 @@ FLAGS = {
     Flag.WRONG_TOKEN: "Other token",
     Flag.WRONG_RECIPIENT: "Other recipient",
     Flag.UNMATCHED: "No session",
+    Flag.ACCEPTED: "Accepted",
 }
 PAYMENT_STATES = {
     PaymentState.SEEN: "Not final yet",
