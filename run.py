@@ -27,6 +27,8 @@ from run_setup import (
 )
 
 OLDEST_PYTHON = (3, 11)
+TYPED = ("run.py", "run_setup.py", "tests/chaos")
+"""What is checked for types besides what is shipped: programs, as opposed to tests."""
 
 HELP = """\
 usage: ./run COMMAND [ARGUMENTS]     (or: python3 run.py COMMAND)
@@ -40,6 +42,8 @@ usage: ./run COMMAND [ARGUMENTS]     (or: python3 run.py COMMAND)
   contracts   recompile, compare with the committed artifacts, run forge; arguments go to forge
                                     [--deep] proofs, slither and coverage too, half an hour
   bench       measure; arguments go to `python -m bench`
+  chaos       kill real processes at random while payments run
+                                    [--payments N] [--kills K] [--reorgs R] [--seed S] [--json]
   help        this text
 """
 
@@ -101,6 +105,12 @@ def bench(arguments: list[str]) -> int:
     become(["-m", "bench", *arguments])
 
 
+def chaos(arguments: list[str]) -> int:
+    """Payments under kill -9, cut connections and reorganisations; exit code 1 if one is lost."""
+    prepare(dev=True)
+    become(["-m", "tests.chaos", *arguments])
+
+
 def check(arguments: list[str]) -> int:
     """Everything that judges the code without running it."""
     refuse_arguments("check", arguments)
@@ -135,6 +145,7 @@ COMMANDS = {
     "test": test,
     "check": check,
     "bench": bench,
+    "chaos": chaos,
     "contracts": contracts,
 }
 
@@ -151,7 +162,7 @@ def run_checks() -> int:
     checks: list[tuple[str, list[str]]] = [
         ("ruff check", [str(binaries / "ruff"), "check", "--quiet", "."]),
         ("ruff format", [str(binaries / "ruff"), "format", "--check", "--quiet", "."]),
-        ("mypy --strict", [str(binaries / "mypy"), *sources, "run.py", "run_setup.py"]),
+        ("mypy --strict", [str(binaries / "mypy"), *sources, *TYPED]),
         ("import contracts", [str(binaries / "lint-imports"), "--no-logo"]),
         ("generated SDK code", [str(PYTHON), "sdk/scripts/unasync.py", "--check"]),
         ("types of the page modules", ["tsc", "-p", "web"]),

@@ -21,6 +21,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=10, help="processes ended with -9")
     parser.add_argument("--reorgs", type=int, default=4, help="how often a chain turns back")
     parser.add_argument("--seed", type=int, help="of the plan; another one each time by default")
+    parser.add_argument("--seconds", type=float, help="in which all of it begins")
     parser.add_argument("--confirmations", type=int, default=CONFIRMATIONS, help="of each network")
     parser.add_argument("--state", type=Path, help="keep the installation's files here")
     parser.add_argument("--json", action="store_true", help="one object instead of tables")
@@ -28,10 +29,10 @@ def main() -> int:
     seed = secrets.randbelow(1_000_000) if asked.seed is None else asked.seed
     command = (
         f"./run chaos --payments {asked.payments} --kills {asked.kills} --reorgs {asked.reorgs} "
-        f"--seed {seed}"
+        f"--seed {seed}{f' --seconds {asked.seconds}' if asked.seconds else ''}"
     )
     print(command, file=sys.stderr, flush=True)
-    plan = make_plan(asked.payments, asked.kills, asked.reorgs, seed)
+    plan = make_plan(asked.payments, asked.kills, asked.reorgs, seed, asked.seconds)
     outcome = asyncio.run(run(plan, asked.confirmations, asked.state))
     if asked.json:
         print(json.dumps(as_object(outcome)), flush=True)

@@ -111,10 +111,14 @@ class Plan:
     faults: tuple[Fault, ...]
 
 
-def make_plan(payments: int, kills: int, reorgs: int, seed: int) -> Plan:
-    """The plan of ``seed`` for so many payments, kills and reorganisations."""
+def make_plan(
+    payments: int, kills: int, reorgs: int, seed: int, seconds: float | None = None
+) -> Plan:
+    """The plan of ``seed`` for so many payments, kills and reorganisations, in as many seconds as
+    leave each its time unless ``seconds`` says how many."""
     chance = random.Random(seed)
-    seconds = max(payments / PAYMENTS_A_SECOND, kills * SECONDS_A_KILL, SHORTEST_SECONDS)
+    if seconds is None:
+        seconds = max(payments / PAYMENTS_A_SECOND, kills * SECONDS_A_KILL, SHORTEST_SECONDS)
     faults = [
         *_kills(chance, kills, seconds),
         *_reorganisations(chance, reorgs, seconds),
