@@ -7,20 +7,25 @@ the database's; it is kept for ``KEPT_SECONDS``, so that many scrapers cost as m
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 import structlog
 
+from gstable_server.chain import operations as chain
 from gstable_server.chain.executor import operations as executor
 from gstable_server.chain.networks import Networks
 from gstable_server.chain.rpc import NodeRefused, Rpc
+from gstable_server.chain.states import NetworkState
 from gstable_server.kernel.errors import Passing
+from gstable_server.ledger import operations as ledger
 from gstable_server.plumbing import queues
 from gstable_server.plumbing.db import DATABASE_FAILED, Database, Tx
 from gstable_server.plumbing.health import Check, Probe, database_check
 from gstable_server.plumbing.metrics import Reading
 from gstable_server.sessions import operations as sessions
+from gstable_server.sessions.unmatched import operations as unmatched
+from gstable_server.sessions.unmatched.model import Total
 from gstable_server.settlement import operations as settlement
 from gstable_server.webhooks import operations as webhooks
 from gstable_server.webhooks.model import Backlog
@@ -30,6 +35,7 @@ log = structlog.get_logger(__name__)
 KEPT_SECONDS = 5.0
 NODE_KEPT_SECONDS = 5.0
 WITHIN_SECONDS = 5.0
+SILENT_SECONDS = 30.0
 COUNTED = 100_000
 """A queue that is longer is told to be so long: counting on would only add to its trouble."""
 
@@ -47,7 +53,25 @@ def checks(db: Database, networks: Networks, chains: Mapping[str, Rpc]) -> list[
         for network in networks.all
         if network.name in chains
     ]
-    return [database_check(db), *nodes]
+    return [database_check(db), *nodes, Check("indexer", _indexer_probe(db), is_advice=True)]
+
+
+def _indexer_probe(db: Database) -> Probe:
+    """Its trouble is told to everybody, and is no reason for others to stop."""
+
+    async def probe() -> str | None:
+        try:
+            async with db.read() as tx:
+                states = await chain.network_states(tx)
+        except (Passing, *DATABASE_FAILED):
+            return "not known"
+        halted = [state.network for state in states if state.halted_reason is not None]
+        silent = [one.network for one in states if _age(tx.now, one.updated_at) > SILENT_SECONDS]
+        problems = [f"{name} is halted" for name in halted]
+        problems += [f"{name} is not read" for name in silent if name not in halted]
+        return ", ".join(problems) or None
+
+    return probe
 
 
 def _node_probe(rpc: Rpc) -> Probe:
@@ -94,7 +118,10 @@ async def read(tx: Tx) -> list[Reading]:
     return [
         *_queues(tx.now, await queues.look(tx, COUNTED)),
         *_letters(tx.now, await webhooks.backlog(tx, COUNTED)),
+        *_networks(tx.now, await chain.network_states(tx)),
         *await _money_on_its_way(tx),
+        *_book(tx.now, await ledger.unsealed(tx)),
+        *[_unmatched(total) for total in await unmatched.summary(tx)],
         *await _senders(tx),
     ]
 
@@ -116,6 +143,26 @@ def _letters(now: datetime, found: Backlog) -> Iterator[Reading]:
     yield Reading("gstable_webhook_oldest_due_seconds", _age(now, found.due_since))
     yield Reading("gstable_webhook_messages_exhausted", found.exhausted)
     yield Reading("gstable_webhook_endpoints_paused", found.closed)
+
+
+def _networks(now: datetime, states: Sequence[NetworkState]) -> Iterator[Reading]:
+    for state in states:
+        labels = (state.network,)
+        yield Reading("gstable_network_head_blocks", state.head, labels)
+        yield Reading("gstable_network_frontier_blocks", state.frontier, labels)
+        yield Reading("gstable_network_lag_blocks", max(0, state.head - state.frontier), labels)
+        yield Reading("gstable_network_age_seconds", _age(now, state.updated_at), labels)
+        yield Reading("gstable_network_halted", int(state.halted_reason is not None), labels)
+
+
+def _book(now: datetime, unsealed: tuple[int, datetime | None]) -> Iterator[Reading]:
+    number, since = unsealed
+    yield Reading("gstable_ledger_unsealed_transfers", number)
+    yield Reading("gstable_ledger_oldest_unsealed_seconds", _age(now, since))
+
+
+def _unmatched(total: Total) -> Reading:
+    return Reading("gstable_unmatched_deposits", total.count, (total.network, total.token_id))
 
 
 async def _money_on_its_way(tx: Tx) -> list[Reading]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from gstable_server.kernel.ids import TransferId
 from gstable_server.ledger import store, store_seals
-from gstable_server.ledger.model import Transfer
+from gstable_server.ledger.model import Standing, Transfer
 from gstable_server.ledger.seals import Seal, TransferRow, next_seal
 from gstable_server.ledger.verification import verify as verify
 from gstable_server.plumbing.db import Tx
@@ -73,6 +74,17 @@ async def seal(tx: Tx) -> int:
     return len(sealed)
 
 
+async def unsealed(tx: Tx) -> tuple[int, datetime | None]:
+    """How many transfers are booked and not sealed, and since when the oldest is."""
+    waiting = await store_seals.waiting(tx)
+    return (waiting.count, waiting.posted_at) if waiting else (0, None)
+
+
 async def balances(tx: Tx) -> dict[tuple[str, str], int]:
     """Every account's balance in atomic units, by (token id, account)."""
     return await store.balances(tx)
+
+
+async def standing(tx: Tx) -> list[Standing]:
+    """What the book adds up to, for comparing it with the chains; nothing that is 0."""
+    return await store.standing(tx)

@@ -9,6 +9,7 @@ Backup in docs/guide/operate.md.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gstable_server.kernel.ids import EventId
@@ -92,6 +93,16 @@ async def end(tx: Tx) -> Position:
     younger ones have committed is not shown yet, so it comes after this position."""
     oldest: str = await tx.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")
     return Position(int(oldest), 0)
+
+
+async def origins(tx: Tx, object_ids: Sequence[str]) -> dict[str, str]:
+    """Of each object that has one, the ``traceparent`` in which it was first told of."""
+    rows = await tx.fetch(
+        "SELECT DISTINCT ON (object_id) object_id, trace_parent FROM events"
+        " WHERE object_id = ANY($1) ORDER BY object_id, sequence",
+        object_ids,
+    )
+    return {row["object_id"]: row["trace_parent"] for row in rows if row["trace_parent"]}
 
 
 async def is_given(tx: Tx, position: Position) -> bool:

@@ -148,8 +148,8 @@ STATE: Mapping[str, tuple[str, tuple[str, ...]]] = {
                                            ("network",)),
     "gstable_ledger_unsealed_transfers": ("Transfers not yet in the book's hash chain.", ()),
     "gstable_ledger_oldest_unsealed_seconds": ("Age of the oldest of them.", ()),
-    "gstable_unmatched_deposits": ("Inbound money that nobody has resolved.", ()),
-    "gstable_unmatched_oldest_seconds": ("Age of the oldest of them.", ()),
+    "gstable_unmatched_deposits": ("Inbound money that waits for a person.",
+                                   ("network", "token")),
 }  # fmt: skip
 """Every gauge of the state: its text and its labels."""
 

@@ -103,3 +103,8 @@ async def _put_back(tx: Tx, failure: BatchFailed) -> None:
         failure.sequences,
         tx.now + timedelta(seconds=wait),
     )
+
+
+async def waiting_objects(tx: Tx) -> set[str]:
+    """The objects of all events whose handlers have not run yet."""
+    return {row["object_id"] for row in await tx.fetch("SELECT DISTINCT object_id FROM outbox")}

@@ -20,7 +20,7 @@ class Queues:
 
 
 _LOOK = """
-SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT $1) some) AS events,
+SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT $1) counted) AS events,
 (SELECT occurred_at FROM outbox JOIN events USING (sequence) ORDER BY sequence LIMIT 1)
     AS events_since,
 (SELECT count(*) FROM pgqueuer WHERE status IN ('queued', 'picked')) AS jobs,

@@ -20,7 +20,8 @@ _END = """
 SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
 AND application_name LIKE 'gstable%'
-AND state = 'active' AND wait_event = 'ClientWrite' AND query_start < clock_timestamp() - $1::interval
+AND state = 'active' AND wait_event = 'ClientWrite'
+AND query_start < clock_timestamp() - $1::interval
 """
 
 

@@ -19,7 +19,7 @@ from gstable_server.chain.operations import fact_of
 from gstable_server.chain.rails.hold import hold_terms
 from gstable_server.kernel.clock import from_unix_seconds
 from gstable_server.kernel.ids import PaymentId, ReceiptId
-from gstable_server.plumbing import tracing
+from gstable_server.plumbing import event_log, tracing
 from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.events import StoredEvent
 from gstable_server.sessions import booking, machine, matching, store
@@ -55,10 +55,20 @@ async def hear_all(tx: Tx, desk: Desk, batch: Sequence[StoredEvent]) -> None:
         [_name(seen) for seen in logs],
         orders=any(fact.what is FactWhat.SEEN for fact in facts),
     )
+    origins = await _origins(tx, cases, logs) if tracing.is_on() else {}
     for stored, fact, seen in zip(batch, facts, logs, strict=True):
         with tracing.span(stored.event.type, parent=stored.event.trace_parent):
+            tracing.link(origins.get(seen.session_key))
             _hear(tx, desk, cases.case(seen.session_key, _name(seen)), fact, seen)
     await cases.write(tx)
+
+
+async def _origins(tx: Tx, cases: Cases, logs: Sequence[PaymentLog]) -> dict[bytes, str]:
+    """By session key the trace in which the session was opened: no chain hands it on."""
+    found = {seen.session_key: cases.case(seen.session_key, _name(seen)).session for seen in logs}
+    ids = {key: session.session_id for key, session in found.items() if session}
+    traces = await event_log.origins(tx, list(ids.values()))
+    return {key: traces[name] for key, name in ids.items() if name in traces}
 
 
 def _payment_log(fact: Fact) -> PaymentLog:

@@ -380,7 +380,7 @@ SELECT (SELECT count(*) FROM webhook_messages WHERE state = 'exhausted') AS exha
 FROM (SELECT count(*) AS due, min(next_attempt_at) AS due_since FROM (
     SELECT m.next_attempt_at FROM webhook_endpoints e JOIN webhook_messages m USING (webhook_id)
     WHERE e.status = 'active' AND e.removed_at IS NULL AND e.failures = 0
-    AND m.next_attempt_at <= $1 LIMIT $2) some) late
+    AND m.next_attempt_at <= $1 LIMIT $2) counted) late
 """
 
 
