@@ -11,19 +11,21 @@ from typing import TypeVar
 
 import structlog
 
+from gstable_server import reconciling
 from gstable_server.accounts.members import operations as members
 from gstable_server.catalog import operations as catalog
 from gstable_server.chain.networks import Network
 from gstable_server.chain.rpc import Rpc
 from gstable_server.kernel.ids import ProductId
 from gstable_server.ledger import operations as ledger
-from gstable_server.plumbing import idempotency, jobs, request_log, stuck, tracing
-from gstable_server.plumbing.db import Database, Tx
+from gstable_server.plumbing import idempotency, jobs, metrics, request_log, stuck, tracing
+from gstable_server.plumbing.db import DATABASE_FAILED, Database, Tx
 from gstable_server.plumbing.events import CHANNEL, StoredEvent
 from gstable_server.plumbing.http_client import HttpClient
 from gstable_server.plumbing.jobs import QUEUE, JobHandler
 from gstable_server.plumbing.outbox import relay_once
 from gstable_server.plumbing.wakeups import listen
+from gstable_server.reconciliation import operations as reconciliation
 from gstable_server.sessions import hearing, settling
 from gstable_server.sessions.deposits import watching as deposits
 from gstable_server.sessions.holds import hearing as hold_hearing
@@ -43,6 +45,7 @@ T = TypeVar("T")
 
 RELAY_PAUSE_SECONDS = 0.1
 SETTLE_PAUSE_SECONDS = 0.1
+RECONCILE_PAUSE_SECONDS = 10
 REHOST_IMAGE = "catalog.rehost_image"
 
 
@@ -55,6 +58,7 @@ class World:
     http: HttpClient
     deliveries: Pace = field(default_factory=Pace)
     stall_after: timedelta = timedelta(seconds=120)
+    reconcile_after: timedelta = timedelta(hours=1)
     chains: Mapping[str, Rpc] = field(default_factory=dict)
 
     @property
@@ -388,6 +392,22 @@ async def _watch_deposits(world: World, network: Network, stop: asyncio.Event) -
         await pause(stop, network.poll_milliseconds / 1000)
 
 
+async def reconcile(world: World, stop: asyncio.Event) -> None:
+    """Compare the book with the chains when the last time is long enough ago, until ``stop``. It
+    asks nodes, so it is no appointment, which is one transaction. Workers that do so at the same
+    time only do it twice."""
+    while not stop.is_set():
+        if await _tolerate("reconciliation", world.db.run(_is_to_reconcile, world)):
+            comparing = reconciling.reconcile(world.db, world.desk.networks)
+            await _tolerate("reconciliation", comparing)
+        await pause(stop, RECONCILE_PAUSE_SECONDS)
+
+
+async def _is_to_reconcile(tx: Tx, world: World) -> bool:
+    last = await reconciliation.last(tx)
+    return last is None or tx.now - last.at >= world.reconcile_after
+
+
 async def keep_timetable(world: World, stop: asyncio.Event) -> None:
     """Keep every appointment until ``stop``."""
     async with asyncio.TaskGroup() as group:
@@ -405,9 +425,12 @@ async def _tolerate(what: str, work: Awaitable[T]) -> T | None:
     """The edge of the worker: what fails is logged and tried again at the next turn."""
     try:
         return await work
+    except DATABASE_FAILED as failure:  # every loop says so: one line of each is enough
+        log.warning("worker turn failed", what=what, reason=str(failure))
     except Exception:
         log.exception("worker turn failed", what=what)
-        return None
+    metrics.turn_failed(what)
+    return None
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:

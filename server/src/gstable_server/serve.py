@@ -209,6 +209,9 @@ async def world_of(settings: Settings, role: Role) -> AsyncIterator[flow.World]:
             ids=SystemIdMint(),
             size=settings.database_pool,
             name=f"gstable {role}",
+            # A server that starts while its database is away is alive, and ready later: ending
+            # would only have it started again and again.
+            at_once=False,
         )
         stack.push_async_callback(db.close)
         http = GuardedClient(allow_loopback=settings.webhook_allow_loopback)
@@ -227,6 +230,7 @@ async def world_of(settings: Settings, role: Role) -> AsyncIterator[flow.World]:
                 timeout_seconds=settings.webhook_timeout_seconds,
             ),
             stall_after=timedelta(seconds=settings.stall_seconds),
+            reconcile_after=timedelta(seconds=settings.reconcile_seconds),
             chains=chains,
         )
 
@@ -323,6 +327,7 @@ async def work(settings: Settings, world: flow.World, stop: asyncio.Event) -> No
         group.create_task(flow.keep_timetable(world, stop))
         group.create_task(flow.finish_settlements(world, stop))
         group.create_task(flow.watch_deposits(world, stop))
+        group.create_task(flow.reconcile(world, stop))
         group.create_task(jobs.run_worker(settings.database_url, flow.job_handlers(world), stop))
 
 

@@ -195,6 +195,23 @@ def verify(
         raise typer.Exit(1)
 
 
+@app.command()
+def reconcile(
+    networks_file: Annotated[
+        Path | None, typer.Option(help="instead of GSTABLE_NETWORKS_FILE")
+    ] = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="read every block again, also what was final before")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="one object instead of tables")] = False,
+) -> None:
+    """Compare the book with the networks; exit code 1 when they differ."""
+    from gstable_server.cli import reconcile as command
+
+    if not _run(command.run(_database_url(), networks_file, anew=anew, as_json=json)):
+        raise typer.Exit(1)
+
+
 def _database_url() -> str:
     """The setting that needs no others. What is missing is one line on standard error."""
     url = os.environ.get("DATABASE_URL")

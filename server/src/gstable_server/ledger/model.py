@@ -107,6 +107,22 @@ class Transfer:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What transfers about one session added to ``account``, in atomic units; where they name no
+    session, those about one transaction, which ``about`` names as ``network:hash``.
+
+    ``by_hand``: an operator moved it, and no chain knows of it.
+    """
+
+    session_id: str | None
+    about: str | None
+    token_id: str
+    account: str
+    amount: int
+    by_hand: bool
+
+
 def moved(
     cause: str,
     kind: Kind,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gstable_server.kernel.ids import TransferId
-from gstable_server.ledger.model import Transfer
+from gstable_server.ledger.model import Standing, Transfer
 from gstable_server.plumbing.db import Tx
 
 # What is new is also noted for the seal, which a worker sets after the commit (``sealing``).
@@ -74,3 +74,32 @@ async def balances(tx: Tx) -> dict[tuple[str, str], int]:
         "SELECT token_id, account, sum(amount) AS balance FROM ledger_entries GROUP BY 1, 2"
     )
     return {(row["token_id"], row["account"]): int(row["balance"]) for row in rows}
+
+
+# Names of logs in causes: ``network:transaction hash:…``, with or without 0x.
+_STANDING = """
+SELECT session_id, about, token_id, account, by_hand, sum(amount) AS amount
+FROM (
+    SELECT t.session_id, e.token_id, e.account, e.amount,
+        CASE WHEN t.session_id IS NULL
+            THEN substring(t.cause FROM '[^:]+:(?:0x)?[0-9a-f]{64}') END AS about,
+        starts_with(t.cause, 'accepted:') AS by_hand
+    FROM ledger_entries e JOIN ledger_transfers t USING (transfer_id)
+) entries
+GROUP BY 1, 2, 3, 4, 5 HAVING sum(amount) <> 0
+"""
+
+
+async def standing(tx: Tx) -> list[Standing]:
+    """What the book adds up to, by session or else by transaction."""
+    return [
+        Standing(
+            session_id=row["session_id"],
+            about=row["about"],
+            token_id=row["token_id"],
+            account=row["account"],
+            by_hand=row["by_hand"],
+            amount=int(row["amount"]),
+        )
+        for row in await tx.fetch(_STANDING)
+    ]

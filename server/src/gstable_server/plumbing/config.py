@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     stall_seconds: int = 120
     """How long a rail may take to deliver a final payment to another network before it is told to
     hang: the session is then ``settlement_pending`` until it goes on."""
+    reconcile_seconds: int = 3600
+    """How often the book is compared with the networks (docs/operations/reconcile.md)."""
     capture_seconds: int = 7 * 24 * 3600
     """How long after the last second in which it may be paid a merchant can capture a held payment;
     then the payer gets it back. At most 89 days: the contract refuses a hold of more than 90."""

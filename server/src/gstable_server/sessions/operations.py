@@ -36,6 +36,7 @@ from gstable_server.kernel.ids import (
     AccountId,
     ClientCode,
     LineItemId,
+    MerchantId,
     ProductId,
     SessionId,
     id_or_none,
@@ -56,7 +57,6 @@ from gstable_server.sessions.model import (
     BusinessType,
     CaptureMethod,
     Draft,
-    Payment,
     Preset,
     Session,
     SessionState,
@@ -360,17 +360,18 @@ async def count_by_state(tx: Tx, tenant: Tenant) -> dict[SessionState, int]:
     return {state: counts.get(state, 0) for state in SessionState}
 
 
+async def owners(
+    tx: Tx, session_keys: Sequence[bytes], session_ids: Sequence[str]
+) -> list[tuple[SessionId, bytes, MerchantId]]:
+    """Identifier, key and merchant of the sessions that the chain or the book names so; what is
+    no session of ours is left out."""
+    return await store.owners(tx, session_keys, session_ids)
+
+
 async def unsettled(tx: Tx) -> list[tuple[SessionState, int, datetime | None]]:
     """Of every merchant, for operators: how many sessions are paid and not settled, by state, and
     since when the oldest has been paid."""
     return await store.unsettled(tx)
-
-
-async def exceptional(
-    tx: Tx, tenant: Tenant, wallets: Sequence[Address], limit: int = 100
-) -> list[Payment]:
-    """Late, short, surplus, repeated and unclaimed money of a merchant, newest first."""
-    return await store_payments.exceptional(tx, tenant, wallets, limit)
 
 
 async def view(tx: Tx, session_id: SessionId) -> SessionView:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -179,6 +178,22 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::text[], $6::t
         completed_at)
 WHERE sessions.session_id = moved.session_id AND sessions.state = moved.before
 """
+
+
+async def owners(
+    tx: Tx, session_keys: Sequence[bytes], session_ids: Sequence[str]
+) -> list[tuple[SessionId, bytes, MerchantId]]:
+    """Identifier, key and merchant of these sessions."""
+    rows = await tx.fetch(
+        "SELECT session_id, session_key, merchant_id FROM sessions"
+        " WHERE session_key = ANY($1) OR session_id = ANY($2)",
+        session_keys,
+        session_ids,
+    )
+    return [
+        (SessionId(row["session_id"]), row["session_key"], MerchantId(row["merchant_id"]))
+        for row in rows
+    ]
 
 
 async def unsettled(tx: Tx) -> list[tuple[SessionState, int, datetime | None]]:

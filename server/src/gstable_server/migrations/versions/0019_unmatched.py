@@ -3,7 +3,7 @@
 from gstable_server.migrations import run_sql
 
 revision = "0019_unmatched"
-down_revision = "0017_x402"
+down_revision = "0018_reconciliation"
 
 
 def upgrade() -> None:

@@ -130,6 +130,11 @@ async def of_session(tx: Tx, tenant: Tenant, session_id: SessionId) -> list[Refu
     return await of_view(tx, await sessions.detail(tx, tenant, session_id))
 
 
+async def completed(tx: Tx) -> list[tuple[SessionId, Terms, bytes]]:
+    """Of every refund that is done: whose it is, its terms, and the transaction that proves it."""
+    return await store.completed(tx)
+
+
 async def of_view(tx: Tx, view: SessionView) -> list[Refund]:
     """The refunds of a session that the caller may see, oldest first."""
     return await of_session_id(tx, view.session.session_id)

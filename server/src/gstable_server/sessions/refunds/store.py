@@ -113,6 +113,12 @@ async def find_unproven(tx: Tx, log: TransferLog) -> RefundId | None:
     return RefundId(found) if found else None
 
 
+async def completed(tx: Tx) -> list[tuple[SessionId, Terms, bytes]]:
+    """Of every refund that is done: whose it is, its terms, and the transaction that proves it."""
+    rows = await tx.fetch("SELECT * FROM refunds WHERE state = 'completed' ORDER BY sequence")
+    return [(SessionId(row["session_id"]), _refund(row).terms, row["tx_hash"]) for row in rows]
+
+
 async def find_proven(tx: Tx, log: TransferLog) -> RefundId | None:
     """The refund that this transfer proved, while it does."""
     found: str | None = await tx.fetchval(
