@@ -132,7 +132,7 @@ class Providers:
         return order
 
     def _by_health(self) -> list[Provider]:
-        return sorted(self.all, key=lambda each: (each.rests, each.failures > 0, each.place))
+        return sorted(self.all, key=lambda each: (each.rests, each.place))
 
     def _failed(self, provider: Provider, failure: Passing) -> None:
         provider.failures += 1

@@ -222,6 +222,13 @@ class FakeChain:
         self.asked: list[str] = []
         self.mine()
 
+    def beside(self) -> FakeChain:
+        """Another provider of the same chain, with faults of its own. Give it other ``blocks`` to
+        have it follow another branch."""
+        other = FakeChain(self.network)
+        other.blocks, other._numbers = self.blocks, self._numbers
+        return other
+
     def payment(self, session_key: bytes | None = None) -> FakePayment:
         """A new payment, not mined yet."""
         number = next(self._numbers)
