@@ -14,6 +14,7 @@ from gstable_server.kernel.ids import AccountId
 from gstable_server.kernel.tenant import Access, Mode, Tenant
 from gstable_server.plumbing.db import Database
 from gstable_server.sessions.model import SessionState
+from gstable_server.sessions.unmatched.judging import judge_session
 from tests.unit.web.console import Browser, Reader, browser_on, reader, registered
 from tests.unit.web.shop import Merchant, add_payment, new_desk, set_state
 
@@ -286,14 +287,18 @@ async def test_unusual_money_is_listed_with_its_transaction(
         owner.db, session, flags=("duplicate",), pays=False, tx_hash=b"\x0c" * 32,
         given=(99_800_001, 0),
     )  # fmt: skip
-    page = reader(await browser.get("/dashboard/test/unusual"))
+    await owner.db.run(judge_session, owner.desk, session.session_id)
+    listed = reader(await browser.get("/dashboard/test/unusual"))
+    [link] = [one for one in listed.links() if one.startswith("/dashboard/test/unusual/inf_")]
+    assert "99.800001" in listed.text
+    page = reader(await browser.get(link))
     assert "0x" + "0c" * 32 in page.text
     assert "0x" + "ab" * 32 not in page.text
     assert "99.800001" in page.text
     assert "chain 1337137" in page.text
     assert "Paid again" in page.text
     assert f"/dashboard/test/sessions/{session.session_id}" in page.links()
-    assert "One payment" in (await browser.get("/dashboard/test")).text
+    assert "One sum" in (await browser.get("/dashboard/test")).text
 
 
 async def test_products_and_links_lead_to_the_payers_page(

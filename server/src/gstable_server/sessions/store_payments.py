@@ -8,7 +8,6 @@ from typing import Any
 from gstable_server.chain.facts import RailName
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.ids import PaymentId, SessionId
-from gstable_server.kernel.tenant import Tenant
 from gstable_server.plumbing.db import Tx
 from gstable_server.sessions.model import (
     STANDING,
@@ -246,20 +245,3 @@ async def of_sessions(tx: Tx, session_ids: Sequence[SessionId]) -> dict[SessionI
         assert payment.session_id is not None
         found[payment.session_id].append(payment)
     return found
-
-
-async def exceptional(
-    tx: Tx, tenant: Tenant, wallets: Sequence[Address], limit: int
-) -> list[Payment]:
-    """The tenant's payments with anything unusual about them, newest first: those of its
-    sessions, and those that no session claims but one of its ``wallets`` received."""
-    rows = await tx.fetch(
-        "SELECT p.* FROM payments p LEFT JOIN sessions s USING (session_id) "
-        "WHERE p.flags <> '{}' AND ((s.merchant_id = $1 AND s.mode = $2) "
-        "OR (p.session_id IS NULL AND p.merchant = ANY($3))) ORDER BY p.sequence DESC LIMIT $4",
-        tenant.merchant_id,
-        tenant.mode,
-        list(wallets),
-        limit,
-    )
-    return [_payment(row) for row in rows]

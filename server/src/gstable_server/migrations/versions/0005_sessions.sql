@@ -131,8 +131,8 @@ CREATE TABLE payments (
     -- Returned: it is final, and the payer took the money back from the rail.
     state             text NOT NULL
         CHECK (state IN ('seen', 'final', 'reverted', 'lost', 'returned')),
-    -- under, over, late, duplicate, wrong_token, wrong_recipient, unmatched: a set, since one
-    -- payment can be several of these.
+    -- under, over, late, duplicate, wrong_token, wrong_recipient, unmatched, accepted: a set, since
+    -- one payment can be several of these.
     flags             text[] NOT NULL,
     -- This payment pays its session: in time, enough, the right token to the right wallet, first.
     pays              boolean NOT NULL,
@@ -148,4 +148,3 @@ CREATE UNIQUE INDEX payments_credited_once ON payments (session_id)
     WHERE pays AND state IN ('seen', 'final');
 CREATE INDEX payments_held ON payments (hold_capture_before)
     WHERE state IN ('seen', 'final') AND hold_captured + hold_returned < amount;
-CREATE INDEX payments_exceptional ON payments (sequence DESC) WHERE flags <> '{}';

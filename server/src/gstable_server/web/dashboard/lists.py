@@ -10,15 +10,14 @@ from gstable_server.kernel.errors import Refused
 from gstable_server.kernel.paging import Page, page_from_path
 from gstable_server.links import operations as links
 from gstable_server.links.operations import Shop
-from gstable_server.plumbing.db import Tx
 from gstable_server.sessions import operations as sessions
-from gstable_server.sessions.model import Payment, SessionState
+from gstable_server.sessions.model import SessionState
+from gstable_server.sessions.unmatched import operations as unmatched
 from gstable_server.web.dashboard.guard import Guard, Visit
 from gstable_server.web.dashboard.presenter import (
     SESSION_BADGES,
     link_row,
     pager,
-    payment_row,
     product_row,
     session_row,
 )
@@ -39,7 +38,7 @@ class Lists:
         async with self.db.read() as tx:
             counts = await sessions.count_by_state(tx, visit.tenant)
             _, latest = await sessions.list_sessions(tx, visit.tenant, None, Page(1, LATEST))
-            unusual = await self._unusual(tx, visit)
+            unusual = await unmatched.list_inflows(tx, tenant=visit.tenant)
             held = await accounts.list_accounts(tx, visit.tenant)
             keys = await accounts.list_keys(tx, visit.tenant)
         return self.guard.show(
@@ -66,28 +65,6 @@ class Lists:
             state=state.value if state else "",
             pager=pager(page.number, page.size, len(views), count),
         )
-
-    async def unusual(self, visit: Visit) -> Response:
-        async with self.db.read() as tx:
-            payments = await self._unusual(tx, visit)
-        networks, mode = self.desk.networks, visit.tenant.mode
-        return self.guard.show(
-            visit,
-            "unusual.html",
-            "unusual",
-            payments=[payment_row(payment, networks, mode) for payment in payments],
-        )
-
-    async def _unusual(self, tx: Tx, visit: Visit) -> list[Payment]:
-        """A wallet may serve both modes, so what no session claims is sorted by its network."""
-        held = await accounts.list_accounts(tx, visit.tenant)
-        wallets = [account.address for account in held]
-        names = {network.name for network in self.desk.networks.of(visit.tenant.mode)}
-        return [
-            payment
-            for payment in await sessions.exceptional(tx, visit.tenant, wallets)
-            if payment.session_id or payment.network in names
-        ]
 
     async def products(self, visit: Visit) -> Response:
         page = _page(visit)

@@ -19,6 +19,7 @@ from gstable_server.web.dashboard.holds import Holds
 from gstable_server.web.dashboard.lists import Lists
 from gstable_server.web.dashboard.refunds import Sessions
 from gstable_server.web.dashboard.settings import Accounts, Keys
+from gstable_server.web.dashboard.unmatched import Unmatched
 
 IN_MODE = f"{HOME}/{{mode}}"
 
@@ -29,6 +30,7 @@ def routes(db: Database, desk: Desk, pages: Pages) -> list[BaseRoute]:
     doors, lists, accounts, keys = Doors(guard), Lists(guard), Accounts(guard), Keys(guard)
     sessions = Sessions(guard)
     holds = Holds(guard, sessions)
+    unmatched = Unmatched(guard)
 
     async def missing(_request: Request) -> Response:
         return guard.missing()
@@ -56,7 +58,10 @@ def routes(db: Database, desk: Desk, pages: Pages) -> list[BaseRoute]:
         look("/refunds/{refund_id}", sessions.refund),
         look("/refunds/{refund_id}/status", sessions.refund_status),
         act("/refunds/{refund_id}/cancel", sessions.cancel_refund),
-        look("/unusual", lists.unusual),
+        look("/unusual", unmatched.list),
+        look("/unusual/{inflow_id}", unmatched.show),
+        look("/unusual/{inflow_id}/{act}", unmatched.confirm),
+        act("/unusual/{inflow_id}/{act}", unmatched.act),
         look("/links", lists.links),
         look("/products", lists.products),
         look("/accounts", accounts.list),

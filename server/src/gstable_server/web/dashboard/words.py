@@ -12,6 +12,7 @@ NOT_FOUND = frozenset(
         Code.ACCOUNT_REMOVED,
         Code.SESSION_NOT_FOUND,
         Code.REFUND_NOT_FOUND,
+        Code.INFLOW_NOT_FOUND,
         Code.ROUTE_UNKNOWN,
     }
 )
@@ -35,6 +36,9 @@ DONE = {
     "account-removed": "The account was removed. Open sessions still pay its address.",
     "capture-asked": "The capture is on its way. It counts once it is in a block.",
     "void-asked": "The payer gets back what was still held. It counts once it is in a block.",
+    "unmatched-accepted": "It was accepted.",
+    "unmatched-sweep": "It is on its way back. It counts once it is in a block.",
+    "unmatched-dismissed": "It was dismissed.",
     "refund-cancelled": "The refund was given up. Do not send its transfer any more.",
     "key-revoked": "The key was revoked. It does not work any more.",
 }

@@ -1,0 +1,217 @@
+"""What the pages of unusual money show; no input, output or clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gstable_server.chain.checksum import to_checksum
+from gstable_server.chain.networks import Networks
+from gstable_server.kernel.clock import wire_time
+from gstable_server.sessions.unmatched.model import (
+    Act,
+    Decision,
+    How,
+    Inflow,
+    InflowView,
+    Source,
+    State,
+    Why,
+)
+from gstable_server.sessions.unmatched.wire import amount_text
+from gstable_server.web.dashboard.presenter import Badge
+
+WHY = {
+    Why.UNDER: "Too little",
+    Why.OVER: "Too much",
+    Why.LATE: "Late",
+    Why.DUPLICATE: "Paid again",
+    Why.WRONG_TOKEN: "Other token",
+    Why.WRONG_CHAIN: "Other network",
+    Why.WRONG_RECIPIENT: "Other recipient",
+    Why.UNMATCHED: "No session",
+    Why.STRAY: "Sent to a contract",
+    Why.COIN: "Network's coin",
+    Why.UNKNOWN_TOKEN: "Unknown token",
+    Why.DUST: "Dust",
+}
+STATE_BADGES = {
+    State.OPEN: Badge("To be decided", "bad"),
+    State.RESOLVING: Badge("On its way", "busy"),
+    State.RESOLVED: Badge("Resolved", "good"),
+    State.DISMISSED: Badge("Dismissed", "quiet"),
+    State.EXPECTED: Badge("Waited for", "busy"),
+    State.GONE: Badge("Taken back by its chain", "quiet"),
+}
+HOW = {
+    How.COLLECTED: "Collected as payment",
+    How.ACCEPTED: "Accepted as payment",
+    How.REFUNDED: "Given back by your wallet",
+    How.RETURNED: "Went back",
+}
+PLACES = {
+    Source.PAYMENT: "In the merchant's wallet, or on its way there",
+    Source.TRANSFER: "At the address below",
+    Source.COIN: "At the address below",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ActWords:
+    """``button`` on the page of one, ``title`` and ``text`` of the question back."""
+
+    button: str
+    title: str
+    text: str
+    is_grave: bool = False
+
+
+ACTS = {
+    Act.ACCEPT: ActWords(
+        "Accept it",
+        "Accept it as payment?",
+        "The money counts as the merchant's own. If its session is open or expired, it is "
+        "completed by it, and your shop is told so. This cannot be undone, but the money can be "
+        "given back.",
+    ),
+    Act.REFUND: ActWords(
+        "Give it back",
+        "Give it back?",
+        "The money is in your wallet, so your wallet sends it back. The next page shows the one "
+        "transfer that it has to make.",
+    ),
+    Act.SWEEP: ActWords(
+        "Send it back",
+        "Send it back?",
+        "Everything of this token at the deposit address goes to the address that the payer named "
+        "for this; nobody can send it elsewhere. It costs this server the network's fee.",
+    ),
+    Act.DISMISS: ActWords(
+        "Dismiss it",
+        "Dismiss it?",
+        "It leaves the list of what waits for a decision. The money stays where it is, and what "
+        "was dismissed can still be found.",
+        is_grave=True,
+    ),
+}
+DONE_WORDS = {
+    Act.ACCEPT: "unmatched-accepted",
+    Act.SWEEP: "unmatched-sweep",
+    Act.DISMISS: "unmatched-dismissed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class InflowRow:
+    """Money in the list. ``amount`` is what is left of it, exact, with its token."""
+
+    inflow_id: str
+    amount: str
+    network: str
+    flags: tuple[str, ...]
+    badge: Badge
+    arrived_at: str
+    session_id: str
+
+
+def inflow_row(inflow: Inflow, networks: Networks) -> InflowRow:
+    network = networks.find_network(inflow.network)
+    return InflowRow(
+        inflow_id=inflow.inflow_id,
+        amount=_amount(inflow, inflow.left or inflow.amount, networks),
+        network=network.title if network else inflow.network,
+        flags=tuple(WHY[flag] for flag in Why if flag in inflow.flags),
+        badge=STATE_BADGES[inflow.state],
+        arrived_at=wire_time(inflow.arrived_at),
+        session_id=inflow.session_id or "",
+    )
+
+
+def _amount(inflow: Inflow, amount: int, networks: Networks) -> str:
+    token = networks.find_token(inflow.token_id, inflow.mode)
+    network = networks.find_network(inflow.network)
+    if token is not None:
+        return f"{amount_text(inflow, amount)} {token.symbol}"
+    if inflow.source is Source.COIN and network is not None:
+        return f"{amount} smallest units of {network.native_symbol}"
+    return f"{amount_text(inflow, amount)} smallest units"
+
+
+@dataclass(frozen=True, slots=True)
+class ActRow:
+    """Something to do; ``obstacle`` is empty where it can be done."""
+
+    act: str
+    words: ActWords
+    obstacle: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow:
+    what: str
+    actor: str
+    reason: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class InflowPage:
+    """One inflow with all that is known of it; texts that do not apply are empty."""
+
+    row: InflowRow
+    arrived: str
+    collected: str
+    returned: str
+    how: str
+    place: str
+    chain_id: str
+    sender: str
+    receiver: str
+    transaction_hash: str
+    transaction_url: str
+    token: str
+    is_final: bool
+    refund_id: str
+    call_to: str
+    call_data: str
+    acts: tuple[ActRow, ...]
+    decisions: tuple[DecisionRow, ...]
+
+
+def inflow_page(view: InflowView, networks: Networks) -> InflowPage:
+    inflow = view.inflow
+    network = networks.find_network(inflow.network)
+    transaction_hash = f"0x{inflow.tx_hash.hex()}" if inflow.tx_hash else ""
+    explorer = network.explorer_url if network else ""
+    return InflowPage(
+        row=inflow_row(inflow, networks),
+        arrived=_amount(inflow, inflow.amount, networks),
+        collected=_amount(inflow, inflow.collected, networks) if inflow.collected else "",
+        returned=_amount(inflow, inflow.returned, networks) if inflow.returned else "",
+        how=HOW[inflow.how] if inflow.how else "",
+        place=PLACES[inflow.source],
+        chain_id=str(view.chain_id or ""),
+        sender=to_checksum(inflow.sender) if inflow.sender else "",
+        receiver=to_checksum(inflow.receiver),
+        transaction_hash=transaction_hash,
+        transaction_url=f"{explorer}/tx/{transaction_hash}" if explorer and inflow.tx_hash else "",
+        token=to_checksum(inflow.token) if inflow.token and any(inflow.token) else "",
+        is_final=inflow.final,
+        refund_id=inflow.refund_id or "",
+        call_to=to_checksum(view.call.to) if view.call else "",
+        call_data=f"0x{view.call.data.hex()}" if view.call else "",
+        acts=tuple(
+            ActRow(act.value, ACTS[act], f"It {problem}." if problem else "")
+            for act, problem in view.resolutions.items()
+        ),
+        decisions=tuple(_decision(one) for one in view.decisions),
+    )
+
+
+def _decision(decision: Decision) -> DecisionRow:
+    before, after = STATE_BADGES[decision.before].text, STATE_BADGES[decision.after].text
+    return DecisionRow(
+        what=f"{before} → {after}",
+        actor=decision.actor,
+        reason=decision.reason,
+        at=wire_time(decision.at),
+    )

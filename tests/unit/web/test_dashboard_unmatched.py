@@ -1,0 +1,158 @@
+"""Unusual money in the dashboard: found by what is unusual, decided after a question back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from gstable_server.kernel.tenant import Mode
+from gstable_server.plumbing.db import Database
+from gstable_server.sessions.model import Session, SessionState
+from gstable_server.sessions.unmatched import operations
+from gstable_server.sessions.unmatched.judging import judge_session
+from gstable_server.sessions.unmatched.model import Act, State, Why
+from gstable_server.web.dashboard.unmatched_presenter import ACTS, DONE_WORDS, STATE_BADGES, WHY
+from gstable_server.web.dashboard.words import DONE
+from tests.unit.web.console import EMAIL, Browser, browser_on, reader, registered
+from tests.unit.web.shop import Merchant, add_payment, new_desk, set_state
+
+pytestmark = pytest.mark.anyio
+
+HERE = "/dashboard/test/unusual"
+
+
+@pytest.fixture
+async def browser(database: Database) -> AsyncIterator[Browser]:
+    async with browser_on(database, new_desk()) as one:
+        yield one
+
+
+@pytest.fixture
+async def owner(database: Database, browser: Browser) -> Merchant:
+    return await registered(database, new_desk(), browser)
+
+
+async def late(owner: Merchant, *, final: bool = True) -> tuple[Session, str]:
+    """An expired session that was paid late, and the address of what came in."""
+    merchant = replace(owner, tenant=owner.tenant)
+    other = await Merchant.open(owner.db, owner.desk, "Blue Door Books")
+    seller = replace(other, tenant=merchant.tenant)
+    async with owner.db.begin() as tx:
+        await tx.execute(
+            "UPDATE receiving_accounts SET merchant_id = $1", merchant.tenant.merchant_id
+        )
+    session = await set_state(owner.db, await seller.session(), SessionState.EXPIRED)
+    await add_payment(owner.db, session, flags=("late",), pays=False)
+    if final:
+        async with owner.db.begin() as tx:
+            await tx.execute("UPDATE payments SET state = 'final', final_at = seen_at")
+    await owner.db.run(judge_session, owner.desk, session.session_id)
+    async with owner.db.read() as tx:
+        [found] = await operations.list_inflows(tx)
+    return session, f"{HERE}/{found.inflow_id}"
+
+
+async def test_the_list_is_filtered_by_flag_and_state(browser: Browser, owner: Merchant) -> None:
+    _, one = await late(owner)
+    for query, shown in {
+        "": True, "?flag=late": True, "?state=open": True, "?flag=late&state=open": True,
+        "?flag=stray": False, "?state=resolved": False, "?flag=nonsense&state=nonsense": True,
+    }.items():  # fmt: skip
+        page = reader(await browser.get(HERE + query))
+        assert (one in page.links()) is shown, query
+        assert ("Nothing like that" in page.text) is not shown, query
+    assert one not in reader(await browser.get("/dashboard/live/unusual")).links()
+    assert (await browser.get(one.replace("/test/", "/live/"))).status_code == 404
+
+
+async def test_money_is_accepted_after_a_question_back(browser: Browser, owner: Merchant) -> None:
+    session, one = await late(owner)
+    page = reader(await browser.get(one))
+    assert [link for link in page.links() if link.startswith(f"{one}/")] == [
+        f"{one}/accept", f"{one}/refund", f"{one}/dismiss",
+    ]  # fmt: skip
+    assert "It is not at a deposit address." in page.text
+    question = reader(await browser.get(f"{one}/accept"))
+    assert "Accept it as payment?" in question.text
+    # Without a reason nothing is done, and the question stands with what is wrong.
+    refused = await browser.post(f"{one}/accept", reason="")
+    assert refused.status_code == 422
+    assert "Must have 1 to 500 characters." in refused.text
+    answer = await browser.post(f"{one}/accept", reason="<b>agreed</b> by phone")
+    assert answer.headers["location"] == f"{one}?done=unmatched-accepted"
+    after = await browser.get(answer.headers["location"])
+    assert "It was accepted." in after.text
+    assert "&lt;b&gt;agreed&lt;/b&gt; by phone" in after.text
+    assert EMAIL in after.text
+    assert "Accepted as payment" in after.text
+    shown = await browser.get(f"/dashboard/test/sessions/{session.session_id}")
+    assert "Completed" in shown.text
+    again = await browser.post(f"{one}/accept", reason="again")
+    assert again.status_code == 422
+    assert "it is resolved" in again.text
+
+
+async def test_money_is_given_back_from_the_refunds_own_page(
+    browser: Browser, owner: Merchant
+) -> None:
+    _, one = await late(owner)
+    await browser.get(f"{one}/refund")
+    wallet = "0x70997970C51812dc3A010C7d01b50e0d17dc79C9"
+    for wrong, field in (({"amount": "x"}, "amount"), ({"to": wallet}, "to")):
+        answer = await browser.post(f"{one}/refund", reason="late", **wrong)
+        assert answer.status_code == 422, field
+        assert reader(answer).field(field)["aria-invalid"] == "true"
+    good = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"
+    answer = await browser.post(f"{one}/refund", reason="late", to=good, amount="1.50")
+    assert answer.status_code == 303
+    refund = await browser.get(answer.headers["location"])
+    assert "Give back" in refund.text
+    assert "1.50 USDC" in refund.text
+    page = reader(await browser.get(one))
+    assert "On its way" in page.text
+    assert answer.headers["location"] in page.links()
+
+
+async def test_what_is_not_final_can_only_be_dismissed(browser: Browser, owner: Merchant) -> None:
+    _, one = await late(owner, final=False)
+    page = reader(await browser.get(one))
+    assert [link for link in page.links() if link.startswith(f"{one}/")] == [f"{one}/dismiss"]
+    await browser.get(f"{one}/dismiss")
+    answer = await browser.post(f"{one}/dismiss", reason="dust")
+    assert "It was dismissed." in (await browser.get(answer.headers["location"])).text
+
+
+async def test_aut_09_a_foreign_form_decides_nothing(browser: Browser, owner: Merchant) -> None:
+    _, one = await late(owner)
+    foreign = {"sec-fetch-site": "cross-site"}
+    assert (await browser.post(f"{one}/dismiss", foreign, reason="x")).status_code == 403
+    browser.form_token = "0" * 64
+    assert (await browser.post(f"{one}/dismiss", reason="x")).status_code == 403
+    async with owner.db.read() as tx:
+        [found] = await operations.list_inflows(tx)
+    assert found.state is State.OPEN
+
+
+async def test_what_there_is_not_has_no_page(browser: Browser, owner: Merchant) -> None:
+    _, one = await late(owner)
+    for path in (f"{HERE}/inf_{'A' * 24}", f"{HERE}/x", f"{one}/x"):
+        assert (await browser.get(path)).status_code == 404, path
+
+
+async def test_another_merchants_money_is_not_shown(browser: Browser, owner: Merchant) -> None:
+    _, one = await late(owner)
+    other = await Merchant.open(owner.db, owner.desk, "Somebody else")
+    async with owner.db.begin() as tx:
+        await tx.execute("UPDATE inflows SET merchant_id = $1", other.tenant.merchant_id)
+    assert one not in reader(await browser.get(HERE)).links()
+    assert (await browser.get(one)).status_code == 404
+    assert other.tenant.mode is Mode.TEST
+
+
+def test_every_word_is_there() -> None:
+    assert set(WHY) == set(Why)
+    assert set(STATE_BADGES) == set(State)
+    assert set(ACTS) == set(Act)
+    assert set(DONE_WORDS.values()) <= set(DONE)
