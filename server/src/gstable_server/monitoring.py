@@ -63,7 +63,7 @@ def _indexer_probe(db: Database) -> Probe:
         try:
             async with db.read() as tx:
                 states = await chain.network_states(tx)
-        except (Passing, *DATABASE_FAILED):
+        except DATABASE_FAILED:
             return "not known"
         halted = [state.network for state in states if state.halted_reason is not None]
         silent = [one.network for one in states if _age(tx.now, one.updated_at) > SILENT_SECONDS]

@@ -21,7 +21,7 @@ ANVIL = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"  # kn
 
 
 def problems(**changes: Any) -> list[str]:
-    return problems_in_live_mode(Settings(_env_file=None, **{**GOOD, **changes}))  # type: ignore[call-arg]
+    return problems_in_live_mode(Settings(_env_file=None, **{**GOOD, **changes}))
 
 
 def test_ops_12_good_settings_have_no_problem() -> None:

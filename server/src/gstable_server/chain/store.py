@@ -18,6 +18,7 @@ from gstable_server.chain.facts import (
 from gstable_server.chain.rpc import Header
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.clock import from_unix_seconds
+from gstable_server.plumbing import tracing
 from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.events import Event
 
@@ -144,7 +145,9 @@ async def add_facts(tx: Tx, facts: Sequence[Fact]) -> None:
     await _watch(tx, [fact for fact in newest if fact.what in waiting])
     await _unwatch(tx, [fact.log for fact in newest if fact.what not in waiting])
     for fact in facts:
-        tx.tell(Event(fact.event_type, fact.log.subject, to_payload(fact)))
+        log = fact.log
+        with tracing.span(f"index {fact.event_type}", network=log.network, block=log.block_number):
+            tx.tell(Event(fact.event_type, log.subject, to_payload(fact)))
 
 
 _INSERT_FACTS = """

@@ -33,7 +33,12 @@ FREE_WITHIN_SECONDS = 10.0
 DRIVER_FAILED = (asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What the driver itself raises when a connection ends in the middle of something."""
 
-DATABASE_FAILED = (OSError, asyncpg.PostgresError, *DRIVER_FAILED)
+
+class DatabaseBusy(Passing):
+    """No connection became free in time."""
+
+
+DATABASE_FAILED = (OSError, asyncpg.PostgresError, DatabaseBusy, *DRIVER_FAILED)
 """What a lost, late or refusing database raises; a ``TimeoutError`` is an ``OSError``."""
 
 
@@ -146,13 +151,21 @@ class Database:
 
     @classmethod
     async def connect(
-        cls, url: str, *, clock: Clock, ids: IdMint, size: int = 10, name: str = "gstable"
+        cls,
+        url: str,
+        *,
+        clock: Clock,
+        ids: IdMint,
+        size: int = 10,
+        name: str = "gstable",
+        at_once: bool = True,
     ) -> Database:
         """Open the pool. ``name`` says in ``pg_stat_activity`` whose connections these are. Raises
-        the driver's error when the server cannot be reached."""
+        the driver's error when the server cannot be reached; without ``at_once`` whoever first
+        needs a connection finds out."""
         pool = await asyncpg.create_pool(
             url,
-            min_size=1,
+            min_size=1 if at_once else 0,
             max_size=size,
             init=_prepare,
             reset=_keep,
@@ -179,13 +192,13 @@ class Database:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection[Any]]:
-        """One of the pool. Raises ``Passing`` when none is free for ``FREE_WITHIN_SECONDS``: who
-        waits longer is better told to come again."""
+        """One of the pool. Raises ``DatabaseBusy`` when none is free for ``FREE_WITHIN_SECONDS``:
+        who waits longer is better told to come again."""
         try:
             async with asyncio.timeout(FREE_WITHIN_SECONDS):
                 connection = await self.pool.acquire()
         except TimeoutError:
-            raise Passing("no database connection is free", retry_after=1) from None
+            raise DatabaseBusy("no database connection is free", retry_after=1) from None
         try:
             yield connection
         finally:

@@ -20,7 +20,7 @@ import structlog
 
 from gstable_server.kernel.ids import ApiKeyId
 from gstable_server.kernel.tenant import Tenant
-from gstable_server.plumbing.db import DRIVER_FAILED, Database, Tx
+from gstable_server.plumbing.db import DATABASE_FAILED, Database, Tx
 
 log = structlog.get_logger(__name__)
 
@@ -145,7 +145,7 @@ class RequestLog:
                 await tx.connection.copy_records_to_table(
                     "request_log", records=rows, columns=_COLUMNS
                 )
-        except (OSError, asyncpg.PostgresError, *DRIVER_FAILED) as failure:
+        except DATABASE_FAILED as failure:
             log.warning("request log not written", rows=len(batch), reason=str(failure))
             return False
         return True
