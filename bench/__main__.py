@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from bench import hooks, latency, sdk, sessions
+from bench import hooks, latency, mix, sdk, sessions
 from bench.hooks import run as hooks_run
 from bench.latency import run as latency_run
+from bench.mix import run as mix_run
 from bench.sdk import run as sdk_run
 from bench.sessions import run as sessions_run
 
@@ -15,6 +16,7 @@ BENCHES = {
     "latency": (latency.__doc__, latency_run.main),
     "sdk": (sdk.__doc__, sdk_run.main),
     "hooks": (hooks.__doc__, hooks_run.main),
+    "mix": (mix.__doc__, mix_run.main),
 }
 
 

@@ -1,0 +1,1 @@
+"""Complete payments per second, held: create, pay on chain, index, book, webhook, read."""

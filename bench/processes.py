@@ -1,0 +1,44 @@
+"""How much processor time processes used, as the kernel counts it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+PROCESSES = Path("/proc")
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid: int) -> float:
+    """Seconds in the kernel's and its own code so far; 0 for a process that is gone."""
+    fields = _stat(pid)
+    return (int(fields[11]) + int(fields[12])) / _TICKS if fields else 0.0
+
+
+def family_cpu_seconds(pid: int) -> float:
+    """The same of a process, its children and those of its children that ended."""
+    fields = _stat(pid)
+    ended = (int(fields[13]) + int(fields[14])) / _TICKS if fields else 0.0
+    return cpu_seconds(pid) + ended + sum(cpu_seconds(child) for child in _children(pid))
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for entry in PROCESSES.iterdir():
+        if entry.name.isdigit() and (fields := _stat(int(entry.name))) and int(fields[1]) == pid:
+            found.append(int(entry.name))
+    return found
+
+
+def _stat(pid: int) -> list[str]:
+    """What stands behind the name in ``/proc/<pid>/stat``: the state comes first."""
+    try:
+        return (PROCESSES / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def spent(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
+    """What each used in between."""
+    return {name: after[name] - before[name] for name in after}
