@@ -10,6 +10,7 @@ Every history begins with an empty database, on one connection. One transaction 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from random import Random
 from types import TracebackType
@@ -18,7 +19,7 @@ from typing import Any
 import asyncpg
 
 from gstable_server.plumbing.db import Database, _prepare
-from tests.sim.kernel import Crash, Kernel, Process
+from tests.sim.kernel import Crash, Kernel, Process, Violation
 
 SHADOWS = """
 CREATE SCHEMA IF NOT EXISTS sim;
@@ -69,7 +70,22 @@ class Server:
         self.kernel = kernel
         self.connection = connection
         self.faults = faults
+        self.told = 0
+        """Commits that told events."""
+        self.posted = 0
+        """Commits that posted letters."""
+        self.settled = 0
+        """Commits that moved crossings."""
+        self.intended = 0
+        """Commits that want something sent."""
         self._told: str | None = None
+
+    def note_commit(self, statements: Sequence[str]) -> None:
+        """Which loops have something to do again."""
+        self.told += any("INTO outbox" in sql for sql in statements)
+        self.posted += any("INTO webhook_messages" in sql for sql in statements)
+        self.settled += any("INTO settlements" in sql for sql in statements)
+        self.intended += any("INTO executor_intents" in sql for sql in statements)
 
     @property
     def setting(self) -> str:
@@ -121,30 +137,38 @@ class SimPool:
         self._process = process
 
     def acquire(self) -> _Lease:
-        return _Lease(self._server, self._process)
+        return _Lease(self)
 
-
-class _Lease:
-    """A connection of the pool for a while; waits for its turn to get one."""
-
-    def __init__(self, server: Server, process: Process) -> None:
-        self._server = server
-        self._process = process
-        self._nested = False
-
-    async def __aenter__(self) -> SimConnection:
+    async def take(self) -> SimConnection:
+        """Wait for the turn to be in the database."""
         kernel = self._server.kernel
-        self._nested = kernel.holder is not None and kernel.holder is asyncio.current_task()
-        if self._nested:
-            kernel.report("S4", f"{self._process.name} opens a connection inside a transaction")
-            raise Crash
+        if kernel.holder is not None and kernel.holder is asyncio.current_task():
+            raise Violation("S4", f"{self._process.name} opens a connection in a transaction")
         await kernel.park(self._process, "database")
         kernel.enter_database()
         return SimConnection(self._server, self._process)
 
+    async def release(self, _connection: SimConnection) -> None:
+        self._server.kernel.leave_database()
+
+
+class _Lease:
+    """What ``acquire`` answers: to be awaited, or entered."""
+
+    def __init__(self, pool: SimPool) -> None:
+        self._pool = pool
+        self._connection: SimConnection | None = None
+
+    def __await__(self) -> Generator[Any, None, SimConnection]:
+        return self._pool.take().__await__()
+
+    async def __aenter__(self) -> SimConnection:
+        self._connection = await self._pool.take()
+        return self._connection
+
     async def __aexit__(self, *_: object) -> None:
-        if not self._nested:
-            self._server.kernel.leave_database()
+        assert self._connection is not None
+        await self._pool.release(self._connection)
 
 
 class SimConnection:
@@ -157,7 +181,7 @@ class SimConnection:
         self._in_transaction = False
         self._lost = False
         self._failed = False
-        self._statements = 0
+        self._statements: list[str] = []
 
     # What the application calls.
 
@@ -180,7 +204,7 @@ class SimConnection:
         return self._lost
 
     async def _do(self, ask: Any, sql: str, values: tuple[Any, ...]) -> Any:
-        self._statements += 1
+        self._statements.append(sql)
         self._check()
         if not self._in_transaction and (setting := self._server.setting):
             await self._real.execute(setting)
@@ -191,7 +215,7 @@ class SimConnection:
             # Without a transaction nobody knows whether the statement was still done.
             await self._ask(ask, sql, values)
             self._server.kernel.note("done all the same")
-        return self._fail(fault, f"statement {self._statements}")
+        return self._fail(fault, f"statement {len(self._statements)}")
 
     async def _ask(self, ask: Any, sql: str, values: tuple[Any, ...]) -> Any:
         try:
@@ -246,6 +270,7 @@ class SimConnection:
             except asyncpg.PostgresError:
                 self._end("not committed")
                 raise
+            self._server.note_commit(self._statements)
             self._end("committed")
         else:
             await self.roll_back()
@@ -259,7 +284,7 @@ class SimConnection:
 
     def _end(self, outcome: str) -> None:
         self._in_transaction = False
-        self._server.kernel.note(f"{self._statements} statements {outcome}")
+        self._server.kernel.note(f"{len(self._statements)} statements {outcome}")
 
 
 class SimTransaction:

@@ -95,9 +95,9 @@ class Watch:
         for row in await self._connection.fetch(_BLOCKS):
             network, number = row["network"], row["number"]
             below = last.get(network)
-            if below is not None and below["number"] == number - 1:
-                if below["hash"] != row["parent_hash"]:
-                    raise Violation("I9", f"block {number} of {network} does not follow")
+            follows = below is not None and below["number"] == number - 1
+            if follows and below["hash"] != row["parent_hash"]:
+                raise Violation("I9", f"block {number} of {network} does not follow")
             last[network] = row
             if self._judged.get((network, number)) != row["hash"]:
                 self._judged[network, number] = row["hash"]

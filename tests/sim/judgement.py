@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from typing import Any
 
+from gstable_server.kernel.address import Address
 from gstable_server.kernel.clock import unix_seconds
-from tests.sim.chain import Paid, SimTx
+from gstable_server.sessions.model import Session
+from tests.sim.chain import SimChain, SimTx
+from tests.sim.contracts import Paid
 from tests.sim.kernel import Violation
-from tests.sim.world import Sale, World
+from tests.sim.networks import SOLVER
+from tests.sim.receivers import Receivers
+from tests.sim.world import TOLD, Sale, World
 
-STANDING = ("final",)
+STANDING = ("final", "returned")
+"""Where a payment rests that stands on its chain: returned, when its rail gave it back later."""
 
 
-async def judge(connection: Any, world: World) -> None:
+async def judge(connection: Any, world: World, receivers: Receivers) -> None:
     """Raises ``Violation`` for the first thing that is not as the chains say."""
     payments = await _payments_are_the_chains(connection, world)
     await _sessions_are_right(connection, world, payments)
     await _books_are_right(connection, world)
+    await _each_call_took_effect_once(connection, world)
+    await _letters_are_delivered(connection, world, receivers)
 
 
 async def _payments_are_the_chains(connection: Any, world: World) -> dict[bytes, Any]:
@@ -25,88 +34,104 @@ async def _payments_are_the_chains(connection: Any, world: World) -> dict[bytes,
     rows = await connection.fetch("SELECT * FROM payments ORDER BY payment_id")
     standing: dict[tuple[str, bytes], Any] = {}
     for row in rows:
-        if row["state"] == "final":
+        if row["state"] in STANDING:
             if (row["network"], row["tx_hash"]) in standing:
                 raise Violation("I2", f"0x{row['tx_hash'].hex()} is credited twice")
             standing[row["network"], row["tx_hash"]] = row
         elif row["state"] != "lost":
             raise Violation("I12", f"a payment rests as {row['state']}")
-    for network, chain in world.chains.items():
-        for _, tx in chain.canonical():
-            for paid in tx.paid:
-                if not tx.succeeded or not paid.by_router:
-                    continue
-                row = standing.pop((network, tx.tx_hash), None)
-                _is_the_payment(tx, paid, row)
+    for network, tx, paid in _credited(world):
+        _is_the_payment(tx, paid, standing.pop((network, tx.tx_hash), None))
     for network, tx_hash in standing:
         raise Violation("I3", f"0x{tx_hash.hex()} is not on {network} and was credited")
     return {row["tx_hash"]: row for row in rows}
 
 
+def _credited(world: World) -> Iterator[tuple[str, SimTx, Paid]]:
+    """Every payment that stands on a canonical branch, by our own router."""
+    for network, chain in world.chains.items():
+        for tx, effects in chain.canonical():
+            for paid in effects.paid if effects.succeeded else ():
+                if paid.by_router:
+                    yield network, tx, paid
+
+
 def _is_the_payment(tx: SimTx, paid: Paid, row: Any) -> None:
     if row is None:
         raise Violation("I2", f"0x{tx.tx_hash.hex()} stands on the chain and was not credited")
-    found = (int(row["merchant_received"]), int(row["fee_received"]))
-    if found != (paid.received, paid.fee):
+    found = (int(row["amount"]), int(row["fee_received"]), int(row["merchant_received"]))
+    if found != (paid.amount, paid.fee, paid.arrived):
         raise Violation("I2", f"{paid} was credited as {found}")
 
 
 async def _sessions_are_right(connection: Any, world: World, payments: dict[bytes, Any]) -> None:
     rows = await connection.fetch("SELECT session_id, session_key, state FROM sessions")
     states = {row["session_key"]: row["state"] for row in rows}
+    standing: dict[bytes, list[tuple[SimTx, Paid]]] = defaultdict(list)
+    for _, tx, paid in _credited(world):
+        standing[paid.session_key].append((tx, paid))
     for sale in world.sales:
         if sale.session is None:
             continue
-        state = states.pop(sale.session.session_key, None)
-        _sale_is_right(sale, state, [payments.get(tx.tx_hash) for tx, _ in sale.paid], world)
+        key = sale.session.session_key
+        rows = [payments[tx.tx_hash] for tx, _ in standing[key]]
+        _sale_is_right(sale, states.pop(key, None), rows, standing[key])
     for key, state in states.items():
         if state != "expired":
             raise Violation("I12", f"session 0x{key.hex()}, that nobody knows, is {state}")
 
 
-def _sale_is_right(sale: Sale, state: str | None, rows: list[Any], world: World) -> None:
-    chain = world.chains[sale.network.name]
-    canonical = {tx.tx_hash for _, tx in chain.canonical() if tx.succeeded}
-    good = [tx for tx, paid in sale.paid if tx.tx_hash in canonical and _may_pay(sale, tx, paid)]
-    paying = [row for row in rows if row is not None and row["pays"] and row["state"] == "final"]
+def _sale_is_right(
+    sale: Sale, state: str | None, rows: list[Any], standing: list[tuple[SimTx, Paid]]
+) -> None:
+    good = [tx for tx, paid in standing if _may_pay(sale, tx, paid)]
+    paying = [row for row in rows if row["pays"]]
+    what = f"{sale.key}, whose payer {sale.plan.value} {sale.way.value},"
     if len(paying) > 1:
-        raise Violation("I5", f"{sale.key} ({sale.plan}) is paid by {len(paying)} payments")
+        raise Violation("I5", f"{what} is paid by {len(paying)} payments")
     if paying and paying[0]["tx_hash"] not in {tx.tx_hash for tx in good}:
-        raise Violation("I2", f"{sale.key} ({sale.plan}) is paid by what does not pay it")
+        raise Violation("I2", f"{what} is paid by what does not pay it")
     if (state == "completed") != bool(paying):
-        raise Violation("I4", f"{sale.key} ({sale.plan}) is {state}, payments: {len(paying)}")
-    surely = [tx for tx in good if _must_pay(sale, tx)]
-    if surely and len(sale.paid) == 1 and not paying:
-        raise Violation("I12", f"{sale.key} ({sale.plan}) was paid and is {state}")
+        raise Violation("I4", f"{what} is {state}, paid by {len(paying)} payments")
+    once = len(good) == 1 and sale.sent + (sale.call is not None) == 1
+    if once and not paying and _surely_in_time(sale, good[0]):
+        raise Violation("I12", f"{what} was paid in time and is {state}")
+
+
+def _surely_in_time(sale: Sale, tx: SimTx) -> bool:
+    return max(tx.tries) <= unix_seconds(_session(sale).expires_at)
+
+
+def _session(sale: Sale) -> Session:
+    assert sale.session is not None
+    return sale.session
 
 
 def _may_pay(sale: Sale, tx: SimTx, paid: Paid) -> bool:
     """Whether the payment may complete its session: it can have been in time, and is enough."""
-    if sale.order is None or sale.session is None or not paid.by_router:
+    if sale.order is None:
         return False
     order = sale.order.order
-    enough = paid.received >= order.merchant_amount
+    enough = paid.arrived >= order.merchant_amount or paid.rail == "escrow"
     right = paid.token == order.token.address and paid.merchant == order.merchant
-    return enough and right and min(tx.tries) <= unix_seconds(sale.session.expires_at)
-
-
-def _must_pay(sale: Sale, tx: SimTx) -> bool:
-    """Whether it was in time in every block that it was ever in."""
-    assert sale.session is not None
-    return max(tx.tries) <= unix_seconds(sale.session.expires_at)
+    return enough and right and min(tx.tries) <= unix_seconds(_session(sale).expires_at)
 
 
 async def _books_are_right(connection: Any, world: World) -> None:
     """I2 and I13: the book is the sum of what stands on the chains, and of nothing else."""
     expected: Counter[tuple[str, str]] = Counter()
-    for network, chain in world.chains.items():
-        for _, tx in chain.canonical():
-            for paid in tx.paid:
-                if tx.succeeded and paid.by_router:
-                    token = world.networks.token_id_at(network, paid.token)
-                    expected[token, "payers"] -= paid.received + paid.fee
-                    expected[token, "fees"] += paid.fee
-                    expected[token, "merchants"] += paid.received
+    for network, _, paid in _credited(world):
+        paying = world.networks.token_id_at(network, paid.token)
+        expected[paying, "payers"] -= paid.amount + paid.fee
+        expected[paying, "fees"] += paid.fee
+        expected[paid.settlement, "merchants"] += paid.arrived
+        if paid.rail == "swap":
+            expected[paying, "conversion:swap"] += paid.amount
+            expected[paid.settlement, "conversion:swap"] -= paid.arrived
+        elif paid.rail == "escrow":
+            expected[paying, "rail:escrow"] += paid.amount
+    for chain in world.chains.values():
+        _add_crossings(expected, world, chain)
     rows = await connection.fetch(
         "SELECT token_id, account, sum(amount) AS sum FROM ledger_entries GROUP BY 1, 2"
     )
@@ -120,3 +145,79 @@ async def _books_are_right(connection: Any, world: World) -> None:
     wrong = {key for key in found.keys() | expected.keys() if found[key] != expected[key]}
     for key in sorted(wrong):
         raise Violation("I2", f"{key}: {found[key]} in the book, {expected[key]} on the chain")
+
+
+def _add_crossings(expected: Counter[tuple[str, str]], world: World, chain: SimChain) -> None:
+    """What left the escrows of a chain, and what solvers brought to merchants there."""
+    solver = f"solver:0x{SOLVER.hex()}"
+    for what, order in chain.done:
+        here = chain.contracts.escrowed.get(order)
+        if what == "released" and here is not None:
+            paying = world.networks.token_id_at(chain.network.name, here.token)
+            expected[paying, "rail:escrow"] -= here.amount
+            expected[paying, solver] += here.amount
+        elif what == "reclaimed" and here is not None:
+            paying = world.networks.token_id_at(chain.network.name, here.token)
+            expected[paying, "rail:escrow"] -= here.amount
+            expected[paying, "payers"] += here.amount
+        elif what == "filled":
+            there = next(
+                one.contracts.escrowed[order]
+                for one in world.chains.values()
+                if order in one.contracts.escrowed
+            )
+            arrived = world.networks.token_id_at(chain.network.name, there.settlement_token)
+            expected[arrived, solver] -= there.merchant_amount
+            expected[arrived, "merchants"] += there.merchant_amount
+
+
+async def _each_call_took_effect_once(connection: Any, world: World) -> None:
+    """I5: no call of ours was ever mined with two nonces, whatever became of the first."""
+    for network, chain in world.chains.items():
+        nonces: dict[bytes, set[tuple[Address, int]]] = defaultdict(set)
+        for block in chain.by_hash.values():
+            for tx, _ in block.txs:
+                if tx.call is not None and tx.call.data:
+                    nonces[tx.call.data].add((tx.sender, tx.nonce))
+        for data, used in nonces.items():
+            if len(used) > 1:
+                raise Violation("I5", f"0x{data[:4].hex()}… on {network} was sent with {used}")
+
+
+_LETTERS = """
+SELECT m.state, m.event_id, e.type FROM webhook_messages m JOIN events e USING (event_id)
+WHERE m.webhook_id = $1
+"""
+_TOLD = """
+SELECT event_id, type, object_id FROM events WHERE merchant_id = $1 AND type = ANY($2)
+"""
+
+_CLOSED = "SELECT count(*) FROM events WHERE object_id = $1 AND type LIKE 'webhook.%'"
+
+
+async def _letters_are_delivered(connection: Any, world: World, receivers: Receivers) -> None:
+    """I7 and I8: each event of a subscribed type has one message, which has arrived; and nothing
+    arrived that was not committed."""
+    rows = await connection.fetch("SELECT event_id FROM events WHERE merchant_id IS NOT NULL")
+    committed = {row["event_id"] for row in rows}
+    for url, name in receivers.arrived:
+        if name not in committed:
+            raise Violation("I8", f"{name} arrived at {url} and was never committed")
+    for merchant in world.merchants:
+        if merchant.hook is None:
+            continue
+        told = await connection.fetch(_TOLD, merchant.tenant.merchant_id, list(TOLD))
+        letters = await connection.fetch(_LETTERS, merchant.hook.webhook_id)
+        closed = await connection.fetchval(_CLOSED, merchant.hook.webhook_id)
+        states = {row["event_id"]: row["state"] for row in letters}
+        if len(states) != len(letters):
+            raise Violation("I7", "an event has two messages for one receiver")
+        for row in told:
+            state = states.get(row["event_id"], "not posted")
+            arrived = receivers.arrived[merchant.hook.target.url, row["event_id"]]
+            if state == "delivered" and not arrived:
+                raise Violation("I7", f"{dict(row)} is delivered and never arrived")
+            # Nothing is posted to a receiver that is switched off.
+            allowed = {"delivered", "exhausted", *(("not posted",) if closed else ())}
+            if state not in allowed:
+                raise Violation("I7", f"{dict(row)} is {state}")

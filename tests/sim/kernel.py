@@ -115,7 +115,12 @@ class Kernel:
             raise Violation("S3", f"{process.name} waits for {label} inside a transaction")
         waiting = Parked(process, label, self.loop.create_future())
         self.parked.append(waiting)
-        await waiting.goes_on
+        try:
+            await waiting.goes_on
+        finally:
+            # Not chosen but cancelled, as by a timeout: nobody waits here any more.
+            if waiting in self.parked:
+                self.parked.remove(waiting)
         if process.dead:
             raise Crash
 
@@ -181,7 +186,8 @@ class Kernel:
         """Let a parked task go on."""
         self.parked.remove(chosen)
         self.note(f"{chosen.process.name} {chosen.label}")
-        chosen.goes_on.set_result(None)
+        if not chosen.goes_on.done():
+            chosen.goes_on.set_result(None)
 
     def pass_time(self, seconds: float) -> None:
         """Move all clocks."""

@@ -6,32 +6,68 @@ themselves, which only pause and tolerate, are not run.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import asyncpg
 
 from gstable_server import flow
-from gstable_server.chain.indexer import Indexer, NetworkHalted
+from gstable_server.chain.executor.model import Sender
+from gstable_server.chain.executor.runner import Limits, Runner
+from gstable_server.chain.indexer import Indexer, Step
+from gstable_server.chain.networks import Networks
+from gstable_server.chain.rails.escrow import EscrowRail
+from gstable_server.chain.rails.escrow_terms import FillAttestor
+from gstable_server.chain.rails.port import Rail
+from gstable_server.chain.rails.swap import SwapRail
+from gstable_server.chain.signer import TxSigner
 from gstable_server.kernel.errors import Passing, Refused
 from gstable_server.kernel.ids import IdMint
 from gstable_server.plumbing.db import DRIVER_FAILED, Database, Tx
 from gstable_server.plumbing.outbox import relay_once
+from gstable_server.settlement import operations as settlement
 from gstable_server.webhooks.dispatch import Dispatcher, Pace
-from tests.sim.chain import RpcFaults, SimChain, SimProvider
+from tests.sim.chain import SimChain
 from tests.sim.database import Server, database_of
 from tests.sim.kernel import Kernel, Process, SimClock
+from tests.sim.networks import ATTESTOR_KEY, RELAYER_KEY, SOLVER, SOLVER_KEY
+from tests.sim.providers import Outlet, SimProvider
 from tests.sim.receivers import Receivers, SimHttp
 from tests.sim.world import World
 
-TOLERATED = (Passing, Refused, NetworkHalted, asyncpg.PostgresError, OSError, *DRIVER_FAILED)
-"""What a role's loop survives and logs; anything else is a bug."""
+TOLERATED = (
+    Passing,
+    Refused,
+    asyncpg.ConnectionDoesNotExistError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.InFailedSQLTransactionError,
+    *DRIVER_FAILED,
+)
+"""What follows from a simulated fault. A role's loop survives more; here that would be a bug."""
 
 NOT_SIMULATED = ("end stuck connections", "forget the job log")
 """Appointments that are about PostgreSQL's own processes, or PgQueuer's tables."""
 
-Turn = Callable[[], Awaitable[object]]
+Work = Callable[[], Awaitable[object]]
+IDLE = (None, 0, False, Step.NOTHING_NEW)
+"""What turns answer that found nothing to do."""
+
+
+@dataclass
+class Turn:
+    """What a loop does when it comes round. ``wakes`` is another value when it may find something
+    to do again; ``seen`` is what it was when the last turn found nothing."""
+
+    work: Work
+    wakes: Callable[[], object]
+    seen: object = None
+
+    @property
+    def is_idle(self) -> bool:
+        return self.seen is not None and self.seen == self.wakes()
 
 
 @dataclass
@@ -51,8 +87,8 @@ class Surroundings:
     kernel: Kernel
     server: Server
     world: World
-    chains: dict[str, SimChain]
-    rpc_faults: dict[str, RpcFaults]
+    outlets: dict[str, list[Outlet]]
+    """The providers of each network."""
     receivers: Receivers
     ids: IdMint
 
@@ -60,54 +96,131 @@ class Surroundings:
         """A fresh process of ``role``: nothing in memory."""
         process = Process(f"{role}{number}", SimClock(self.kernel))
         db = database_of(self.server, process, self.ids)
-        turns = {"api": self._api, "worker": self._worker, "indexer": self._indexer}
+        turns = {
+            "api": self._api,
+            "worker": self._worker,
+            "indexer": self._indexer,
+            "executor": self._executor,
+        }
         return Machine(role, process, db, turns[role](process, db))
 
-    def take_turn(self, machine: Machine, name: str, turn: Turn | None = None) -> None:
+    def take_turn(self, machine: Machine, name: str) -> None:
         """Begin one turn of ``machine``."""
-        work = turn or machine.turns[name]
+        turn = machine.turns[name]
+
+        async def work() -> None:
+            woken, turn.seen = turn.wakes(), None
+            if await turn.work() in IDLE:
+                turn.seen = woken
+
+        self.do(machine, name, work)
+
+    def do(self, machine: Machine, name: str, work: Work) -> None:
+        """Begin ``work`` in ``machine``; its failures are survived, as every role does."""
 
         async def tolerant() -> None:
             try:
                 await work()
             except TOLERATED as failure:
                 self.kernel.note(f"{name} failed: {type(failure).__name__}")
+            except BaseExceptionGroup as group:
+                _, unexpected = group.split(TOLERATED)
+                if unexpected is not None:
+                    raise
+                self.kernel.note(f"{name} failed: several")
 
         self.kernel.start(machine.process, name, tolerant)
+
+    def _every(self, seconds: int) -> Callable[[], object]:
+        kernel = self.kernel
+        return lambda: kernel.now.timestamp() // seconds
 
     def _api(self, process: Process, db: Database) -> dict[str, Turn]:
         return {}
 
+    def _providers(self, process: Process, network: str) -> list[SimProvider]:
+        return [
+            SimProvider(self.kernel, process, outlet, f"{network}/{at}")
+            for at, outlet in enumerate(self.outlets[network])
+        ]
+
     def _worker(self, process: Process, db: Database) -> dict[str, Turn]:
         http = SimHttp(self.kernel, process, self.receivers)
-        world = flow.World(db=db, desk=self.world.desk, http=http, deliveries=Pace())
+        networks = self.world.networks
+        chains = {one.name: self._providers(process, one.name)[0] for one in networks.all}
+        desk = replace(self.world.desk, rails=rails_of(networks, chains))
+        world = flow.World(db=db, desk=desk, http=http, deliveries=Pace(), chains=chains)
         dispatcher = Dispatcher(db, http, world.deliveries)
-        turns: dict[str, Turn] = {
-            "relay": _relay(db, world),
-            "deliver": dispatcher.deliver_due,
+        server, soon = self.server, self._every(10)
+        turns = {
+            "relay": Turn(_relay(db, world), lambda: (server.told, soon())),
+            "deliver": Turn(dispatcher.deliver_due, lambda: (server.posted, soon())),
+            "settle": Turn(_settle(db, world), lambda: (server.settled, soon())),
         }
         for appointment in flow.TIMETABLE:
             if appointment.name not in NOT_SIMULATED:
-                turns[appointment.name] = _appointment(db, world, appointment)
+                often = self._every(600 if appointment.seconds >= 60 else 120)
+                turns[appointment.name] = Turn(_appointment(db, world, appointment), often)
         return turns
 
     def _indexer(self, process: Process, db: Database) -> dict[str, Turn]:
         turns: dict[str, Turn] = {}
         for network in self.world.networks.all:
-            faults = replace(self.rpc_faults[network.name])
-            provider = SimProvider(self.kernel, process, self.chains[network.name], faults)
-            turns[network.name] = Indexer(db, network, provider, ()).converge
+            chain = self.world.chains[network.name]
+            rpcs = self._providers(process, network.name)
+            indexer = Indexer(db, network, rpcs, rails_of(self.world.networks, {}))
+            turns[network.name] = Turn(indexer.converge, partial(_version, chain))
         return turns
 
+    def _executor(self, process: Process, db: Database) -> dict[str, Turn]:
+        turns: dict[str, Turn] = {}
+        for network in self.world.networks.all:
+            chain, node = self.world.chains[network.name], self._providers(process, network.name)[0]
+            for sender, key in ((Sender.RELAYER, RELAYER_KEY), (Sender.SOLVER, SOLVER_KEY)):
+                runner = Runner(db, network, sender, TxSigner(key), node, Limits())
+                name = f"{sender} on {network.name}"
+                turns[name] = Turn(_send(runner), partial(self._news, chain))
+        return turns
 
-def _relay(db: Database, world: flow.World) -> Turn:
+    def _news(self, chain: SimChain) -> object:
+        return chain.version, self.server.intended, self._every(30)()
+
+
+def rails_of(networks: Networks, chains: Mapping[str, SimProvider]) -> tuple[Rail, ...]:
+    """The rails that the simulated contracts have."""
+    escrow = EscrowRail(networks, chains, solver=SOLVER, attestor=FillAttestor(ATTESTOR_KEY))
+    return SwapRail(), escrow
+
+
+def _send(runner: Runner) -> Work:
+    async def turn() -> None:
+        await runner.turn()
+
+    return turn
+
+
+def _settle(db: Database, world: flow.World) -> Work:
+    async def settle() -> int:
+        turns = await db.run(settlement.take_due)
+        for turn in turns:
+            await settlement.tend(db, world.settler, turn)
+        return len(turns)
+
+    return settle
+
+
+def _version(chain: SimChain) -> object:
+    return chain.version
+
+
+def _relay(db: Database, world: flow.World) -> Work:
     async def handle(tx: Tx, batch: Any) -> None:
         await flow.handle(tx, world, batch)
 
     return lambda: relay_once(db, handle)
 
 
-def _appointment(db: Database, world: flow.World, appointment: flow.Appointment) -> Turn:
+def _appointment(db: Database, world: flow.World, appointment: flow.Appointment) -> Work:
     async def keep() -> None:
         await db.run(appointment.keep, world)
 

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from gstable_server.chain.networks import Network, Networks, Token
+from gstable_server.chain.keys import address_of_key
+from gstable_server.chain.networks import (
+    Contract,
+    Contracts,
+    Network,
+    Networks,
+    Token,
+    TokenSigning,
+    Trust,
+)
 from gstable_server.kernel.address import Address
+from gstable_server.kernel.money import MicroUsd
 from gstable_server.kernel.tenant import Mode
 
 CHAIN_IDS = {"north": 1337201, "south": 1337202}
 FEE_RECEIVER = Address(b"\x0f" * 20)
+RELAYER_KEY = b"\x12" * 32
+SOLVER_KEY = b"\x13" * 32
+ATTESTOR_KEY = b"\x14" * 32
+SOLVER = address_of_key(SOLVER_KEY)
 FOREIGN_ROUTER = Address(b"\xfa" * 20)
 
 
@@ -26,10 +40,13 @@ def _token(network: str, symbol: str) -> Token:
         address=address(network, symbol),
         decimals=6,
         code_hash=None,
+        signing=TokenSigning("USD Coin", "2", erc3009=True, permit=False)
+        if symbol == "usdc"
+        else None,
     )
 
 
-def new_network(name: str, confirmations: int) -> Network:
+def new_network(name: str, confirmations: int, *, quorum: bool = False) -> Network:
     return Network(
         name=name,
         title=name.title(),
@@ -44,8 +61,17 @@ def new_network(name: str, confirmations: int) -> Network:
         explorer_url="",
         native_symbol=name.upper(),
         tokens=(_token(name, "usdc"), _token(name, "usdt")),
+        contracts=Contracts(
+            swap_rail=Contract(address(name, "swap"), None),
+            escrow_rail=Contract(address(name, "escrow"), None),
+        ),
+        swap_pool_fee=100,
+        log_range=64,
+        trust=Trust(quorum_above=MicroUsd(0) if quorum else None),
     )
 
 
-def new_networks(confirmations: dict[str, int]) -> Networks:
-    return Networks(tuple(new_network(name, depth) for name, depth in confirmations.items()))
+def new_networks(confirmations: dict[str, int], *, quorum: bool = False) -> Networks:
+    return Networks(
+        tuple(new_network(name, depth, quorum=quorum) for name, depth in confirmations.items())
+    )

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from tests.sim.chain import RpcFaults
+from tests.sim.chain import SimChain
+from tests.sim.providers import Outlet
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +25,32 @@ class Profile:
     reorganisations: float
     reorganisation_depth: int
     crashes: float
+    disturbances: float
     hostility: float
     statement_faults: int
     commit_faults: int
     rpc_errors: float
     omissions: float
     lag: int
+    providers: int
+    gives_receipts: bool
+    quorum: bool
 
-    def rpc_faults(self, chance: Random) -> RpcFaults:
-        return RpcFaults(chance, self.rpc_errors, self.omissions, self.lag)
+    def outlet(self, chain: SimChain, chance: Random, *, first: bool) -> Outlet:
+        """A provider of ``chain``; the first may be the worse one."""
+        return Outlet(
+            chain,
+            chance,
+            errors=self.rpc_errors,
+            omissions=self.omissions,
+            lag=self.lag if first else 0,
+            gives_receipts=self.gives_receipts or not first,
+        )
 
 
 def profile_of(seed: int) -> Profile:
     chance = Random(f"profile {seed}")
+    providers = chance.choice((1, 2, 2, 3))
     return Profile(
         confirmations={"north": chance.choice((3, 4, 6)), "south": chance.choice((2, 3, 5))},
         sales=105,
@@ -47,10 +61,14 @@ def profile_of(seed: int) -> Profile:
         reorganisations=chance.choice((0, 0.1, 0.3)),
         reorganisation_depth=6,
         crashes=chance.choice((0, 0.1, 0.3)),
+        disturbances=chance.choice((0, 0.1, 0.3)),
         hostility=chance.choice((0, 0.2, 0.5)),
         statement_faults=chance.choice((0, 300, 1000)),
         commit_faults=chance.choice((0, 100, 300)),
         rpc_errors=chance.choice((0, 0.05, 0.2)),
-        omissions=0.0,
-        lag=chance.choice((0, 0, 3)),
+        omissions=chance.choice((0, 0.05)),
+        lag=chance.choice((0, 0, 3, 30)),
+        providers=providers,
+        gives_receipts=chance.random() < 0.7 or providers == 1,
+        quorum=providers > 1 and chance.random() < 0.5,
     )

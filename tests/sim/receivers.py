@@ -16,7 +16,7 @@ from gstable_server.plumbing.http_client import (
 )
 from tests.sim.kernel import Kernel, Process
 
-ANSWERS = ("ok", "ok", "hang", "500", "429", "redirect", "reset after", "reset", "410")
+ANSWERS = ("hang", "500", "429", "redirect", "reset after", "reset") * 3 + ("410",)
 
 
 @dataclass

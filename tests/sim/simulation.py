@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
 from random import Random
-from typing import Any
 
 from gstable_server.plumbing.testing import FakeIdMint
-from tests.sim.chain import RpcFaults, SimChain
-from tests.sim.database import DatabaseFaults, database_of, open_server
+from tests.sim.chain import SimChain
+from tests.sim.database import DatabaseFaults, Server, database_of, open_server
 from tests.sim.ending import Ending
 from tests.sim.invariants import Watch
 from tests.sim.kernel import Kernel, Process, SimClock, SimLoop, Violation
-from tests.sim.machines import Machine, Surroundings
+from tests.sim.logbook import reading
+from tests.sim.machines import Machine, Surroundings, rails_of
 from tests.sim.networks import new_networks
 from tests.sim.profile import Profile, profile_of
+from tests.sim.providers import Outlet
 from tests.sim.receivers import Receivers
 from tests.sim.world import Sale, World
 
-ROLES = ("api", "worker", "indexer")
+ROLES = ("api", "worker", "indexer", "executor")
 STEPS_MAX = 20_000
 BIG_JUMP_SECONDS = 1860
+ATTENTIVE = 0.95
+"""The share of turns that are taken where there may be something to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,57 +84,68 @@ class Simulation:
             self.reorganise,
             self.crash,
             self.restart,
+            self.disturb,
         )
 
     @property
     def _weights(self) -> tuple[float, ...]:
         rates = self.profile
-        return (20, 30, rates.mining, 4, rates.reorganisations, rates.crashes, 2)
+        return (
+            20,
+            20,
+            rates.mining,
+            4,
+            rates.reorganisations,
+            rates.crashes,
+            2,
+            rates.disturbances,
+        )
 
     def take_a_turn(self) -> None:
-        """A role's loop comes round."""
-        machine = self.chance.choice(list(self.machines.values()))
-        idle = [name for name in machine.turns if name not in machine.process.running]
-        if machine.process.dead or not idle:
-            return
-        busy = [name for name in idle if name in {"relay", "deliver"}]
-        pick = busy if busy and self.chance.random() < 0.85 else idle
-        name = self.chance.choice(pick)
-        self.kernel.note(f"{machine.process.name} {name}")
-        self.all.take_turn(machine, name)
+        """A role's loop comes round: mostly one that may find something to do."""
+        ready: list[tuple[Machine, str]] = []
+        idle: list[tuple[Machine, str]] = []
+        for machine in self.machines.values():
+            if not machine.process.dead:
+                for name, turn in machine.turns.items():
+                    if name not in machine.process.running:
+                        (idle if turn.is_idle else ready).append((machine, name))
+        chosen = ready if ready and self.chance.random() < ATTENTIVE else idle
+        if chosen:
+            machine, name = self.chance.choice(chosen)
+            self.kernel.note(f"{machine.process.name} {name}")
+            self.all.take_turn(machine, name)
 
     def serve_a_person(self) -> None:
         """Somebody opens, orders, cancels or pays, in a process of the API."""
+        world = self.world
+        if len(world.sales) < self.profile.sales and self.chance.random() < 0.5:
+            world.plan_sale()
+        waiting = [(sale, verb) for sale in world.sales if (verb := world.next_verb(sale))]
         apis = [one for one in self.machines.values() if one.role == "api"]
-        if not apis:
-            return
         machine = self.chance.choice(apis)
-        sales = self.world.sales
-        if len(sales) < self.profile.sales and self.chance.random() < 0.5:
-            self.world.plan_sale()
-        sale = sales[self.chance.randrange(len(sales))] if sales else None
-        if sale is None or f"sale {sale.number}" in machine.process.running:
-            return
-        self._serve(machine, sale)
+        if waiting and not machine.process.dead:
+            sale, verb = self.chance.choice(waiting)
+            if sale.key not in machine.process.running:
+                self._serve(machine, sale, verb)
 
-    def _serve(self, machine: Machine, sale: Sale) -> None:
-        world, verb = self.world, self.world.next_verb(sale)
-        if verb is None:
-            return
+    def _serve(self, machine: Machine, sale: Sale, verb: str) -> None:
+        world = self.world
         self.kernel.note(f"{machine.process.name} {verb} {sale.key}")
         if verb == "pay":
             world.pay(sale)
             return
-        verbs = {"open": world.open_session, "order": world.ask_for_order, "cancel": world.cancel}
-
-        async def serve() -> None:
-            await verbs[verb](machine.db, sale)
-
-        self.all.take_turn(machine, sale.key, serve)
+        verbs = {
+            "open": world.open_session,
+            "order": world.ask_for_order,
+            "sign": world.sign,
+            "cancel": world.cancel,
+        }
+        self.all.do(machine, sale.key, partial(verbs[verb], machine.db, sale))
 
     def mine(self) -> None:
         chain = self.chance.choice(list(self.world.chains.values()))
-        block = chain.mine_pool(self.profile.block_size)
+        block = chain.mine(self.profile.block_size)
         self.kernel.note(f"{chain.network.name} mines {len(block.txs)}")
 
     def reorganise(self) -> None:
@@ -138,8 +154,13 @@ class Simulation:
         if deepest < 1:
             return
         depth = self.chance.randint(1, deepest)
-        chain.reorganise(depth)
-        self.kernel.note(f"{chain.network.name} reorganised by {depth}")
+        outlets = self.all.outlets[chain.network.name]
+        if len(outlets) > 1 and self.chance.random() < 0.5:
+            # One provider does not hear of it for a while.
+            outlet = self.chance.choice(outlets)
+            outlet.branch = outlet.branch or list(chain.blocks)
+        style = chain.reorganise(depth)
+        self.kernel.note(f"{chain.network.name} reorganised by {depth}, {style}")
 
     def pass_time(self) -> None:
         world = self.world
@@ -164,6 +185,39 @@ class Simulation:
                 self._boot(machine.role, number)
                 self.kernel.note(f"{name} starts")
 
+    def disturb(self) -> None:
+        """A machine's clock jumps, or a merchant switches a closed receiver on again."""
+        machine = self.chance.choice(list(self.machines.values()))
+        match self.chance.choice(("clock", "clock right", "enable", "hears", "lag")):
+            case "hears":
+                for outlet in self._outlets:
+                    outlet.branch = None
+                self.kernel.note("every provider hears of the branch")
+            case "lag":
+                outlet = self.chance.choice(self._outlets)
+                outlet.lag = self.chance.choice((0, 0, 2, 30)) if self.profile.lag else 0
+                self.kernel.note(f"a provider lags {outlet.lag} blocks")
+            case "clock":
+                minutes = self.chance.choice((-60, -1, 1, 60))
+                machine.process.clock.wrong_by = timedelta(minutes=minutes)
+                self.kernel.note(f"the clock of {machine.process.name} jumps {minutes} min")
+            case "clock right":
+                machine.process.clock.wrong_by = timedelta(0)
+                self.kernel.note(f"the clock of {machine.process.name} is right")
+            case "enable":
+                self.enable_hooks(machine)
+
+    @property
+    def _outlets(self) -> list[Outlet]:
+        return [outlet for outlets in self.all.outlets.values() for outlet in outlets]
+
+    def enable_hooks(self, machine: Machine) -> None:
+        for merchant in self.world.merchants:
+            if merchant.hook and not machine.process.dead:
+                work = partial(self.world.enable_hook, machine.db, merchant)
+                self.kernel.note(f"{machine.process.name} enables {merchant.hook.target.url}")
+                self.all.do(machine, f"enable {merchant.hook.webhook_id}", work)
+
     @property
     def is_over(self) -> bool:
         """Everybody has done what they were going to do."""
@@ -180,27 +234,37 @@ async def play(seed: int, url: str, *, every: int = 50) -> Outcome:
     profile = profile_of(seed)
     faults = DatabaseFaults(Random(f"database {seed}"))
     server = await open_server(url, kernel, faults)
+    secrets: list[str] = []
     try:
-        return await _play(seed, kernel, profile, server, every)
+        with reading(kernel, secrets):
+            return await _play(seed, kernel, profile, server, secrets, every)
     finally:
         await server.connection.close()
 
 
-async def _play(seed: int, kernel: Kernel, profile: Profile, server: Any, every: int) -> Outcome:
-    networks = new_networks(profile.confirmations)
+async def _play(
+    seed: int, kernel: Kernel, profile: Profile, server: Server, secrets: list[str], every: int
+) -> Outcome:
+    networks = new_networks(profile.confirmations, quorum=profile.quorum)
     chains = {
         one.name: SimChain(kernel, one, Random(f"chain {one.name} {seed}")) for one in networks.all
     }
     world = World(networks, chains, Random(f"world {seed}"))
-    rpc_faults = {
-        one.name: profile.rpc_faults(Random(f"rpc {one.name} {seed}")) for one in networks.all
+    world.desk = replace(world.desk, rails=rails_of(networks, {}))
+    outlets = {
+        name: [
+            profile.outlet(chain, Random(f"provider {name} {at} {seed}"), first=at == 0)
+            for at in range(profile.providers)
+        ]
+        for name, chain in chains.items()
     }
     receivers = Receivers(Random(f"receivers {seed}"), profile.hostility)
     ids = FakeIdMint(seed)
-    everything = Surroundings(kernel, server, world, chains, rpc_faults, receivers, ids)
+    everything = Surroundings(kernel, server, world, outlets, receivers, ids)
     violation: Violation | None = None
     try:
         await _open_shops(kernel, server, world, ids)
+        secrets += world.secrets
         simulation = Simulation(seed, profile, everything)
         watch = Watch(server.connection, world)
         server.faults.statements = profile.statement_faults
@@ -213,13 +277,13 @@ async def _play(seed: int, kernel: Kernel, profile: Profile, server: Any, every:
         seed=seed,
         trace_hash=kernel.digest(),
         steps=kernel.steps,
-        payments=sum(len(sale.paid) for sale in world.sales),
+        payments=sum(sale.sent + (sale.call is not None) for sale in world.sales),
         violation=violation,
         last_steps=tuple(kernel.last_steps),
     )
 
 
-async def _open_shops(kernel: Kernel, server: Any, world: World, ids: FakeIdMint) -> None:
+async def _open_shops(kernel: Kernel, server: Server, world: World, ids: FakeIdMint) -> None:
     process = Process("setup", SimClock(kernel))
     kernel.start(process, "shops", lambda: world.open_shops(database_of(server, process, ids), 3))
     await kernel.end_step()

@@ -9,37 +9,69 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum
 from random import Random
 
 from gstable_server.accounts import operations as accounts
 from gstable_server.accounts.model import ReceivingAccount
-from gstable_server.chain.abi.payments import PAID
+from gstable_server.chain.abi.payments import PAID, ROUTED
 from gstable_server.chain.checksum import keccak256, to_checksum
-from gstable_server.chain.networks import Network, Networks
-from gstable_server.chain.orders import OrderSigner, PaymentOrder, SignedOrder
+from gstable_server.chain.networks import Network, Networks, Token
+from gstable_server.chain.orders import (
+    ContractCall,
+    OrderSigner,
+    PaymentOrder,
+    RoutedOrder,
+    SignedOrder,
+)
+from gstable_server.chain.rails.escrow_terms import EscrowTerms
+from gstable_server.chain.rpc import Log
 from gstable_server.chain.testing import event_log
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.clock import unix_seconds
-from gstable_server.kernel.errors import Refused
+from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.ids import ApiKeyId, SessionId
 from gstable_server.kernel.tenant import Mode, Tenant
 from gstable_server.plumbing import idempotency
 from gstable_server.plumbing.db import Database, Tx
+from gstable_server.routing import model as routing
 from gstable_server.routing.model import Schedule
 from gstable_server.sessions import operations, paying
+from gstable_server.sessions.collecting import collected_call
 from gstable_server.sessions.model import Session
 from gstable_server.sessions.operations import Desk
 from gstable_server.sessions.wire import CreateCheckoutSession
 from gstable_server.webhooks import operations as webhooks
-from gstable_server.webhooks.model import EVENT_TYPES, Target
-from tests.sim.chain import Paid, SimChain, SimTx
-from tests.sim.networks import FEE_RECEIVER, FOREIGN_ROUTER
+from gstable_server.webhooks.model import EVENT_TYPES, Endpoint, Target
+from tests.sim.chain import SimChain, SimTx
+from tests.sim.contracts import Authorized, Effects, Paid
+from tests.sim.networks import (
+    ATTESTOR_KEY,
+    FEE_RECEIVER,
+    FOREIGN_ROUTER,
+    RELAYER_KEY,
+    SOLVER_KEY,
+)
 
 PUBLIC_URL = "https://pay.example.com"
 TOLD = tuple(one for one in EVENT_TYPES if one.startswith("session.") and one != "session.created")
+
+HOOKS = 1
+"""How many of the merchants have a receiver of webhooks."""
+
+
+class Way(Enum):
+    """How a sale is paid."""
+
+    DIRECT = "with its own token"
+    RELAYED = "with its own token, by a signature only"
+    SWAP = "with another token of the network"
+    ACROSS = "from another network"
+
+
+WAYS = {Way.DIRECT: 60, Way.RELAYED: 8, Way.SWAP: 6, Way.ACROSS: 6}
 
 
 class Plan(Enum):
@@ -60,6 +92,8 @@ class Plan(Enum):
     FAILED = "sends a transaction that fails"
 
 
+ANY_WAY = (Plan.EXACT, Plan.TWICE, Plan.LATE, Plan.NEVER, Plan.FAILED)
+"""What can be planned whichever way is taken."""
 WEIGHTS = {Plan.EXACT: 40, Plan.TWICE: 8, Plan.LATE: 5, Plan.NEVER: 4}
 
 
@@ -68,7 +102,7 @@ class Merchant:
     tenant: Tenant
     account: ReceivingAccount
     wallet: Address
-    hook: str | None
+    hook: Endpoint | None
 
 
 @dataclass(eq=False)
@@ -80,12 +114,16 @@ class Sale:
     network: Network
     price: int
     plan: Plan
+    way: Way
+    paying: Token
+    paying_network: Network
     session: Session | None = None
     order: SignedOrder | None = None
     cancelled: bool = False
-    cancel_asked: bool = False
-    paid: list[tuple[SimTx, Paid]] = field(default_factory=list)
+    txs: list[SimTx] = field(default_factory=list)
     sent: int = 0
+    call: ContractCall | None = None
+    """What our executor sends for the payer."""
 
     @property
     def key(self) -> str:
@@ -95,14 +133,18 @@ class Sale:
 class World:
     """Merchants, sales and the chains they are paid on."""
 
-    def __init__(self, networks: Networks, chains: dict[str, SimChain], chance: Random) -> None:
+    def __init__(
+        self,
+        networks: Networks,
+        chains: dict[str, SimChain],
+        chance: Random,
+    ) -> None:
         self.networks = networks
         self.chains = chains
         self.chance = chance
         self.merchants: list[Merchant] = []
         self.sales: list[Sale] = []
-        self.strays: list[tuple[SimTx, Paid]] = []
-        """Payments that name no session of ours."""
+        self.secrets = [key.hex() for key in (b"\x11" * 32, RELAYER_KEY, SOLVER_KEY, ATTESTOR_KEY)]
         self.desk = Desk(
             networks=networks,
             signer=OrderSigner(b"\x11" * 32),
@@ -111,6 +153,7 @@ class World:
             schedule=Schedule(),
             lifetime=timedelta(minutes=30),
             order_grace=timedelta(minutes=10),
+            relays=True,
         )
         self._numbers = itertools.count(1)
 
@@ -130,20 +173,36 @@ class World:
             tx, tenant, self.networks, "Main", to_checksum(wallet)
         )
         hook = None
-        if number == 0:
-            hook = f"https://shop{number}.example.com/hook"
-            await webhooks.create(tx, tenant, Target("Orders", hook, None, TOLD))
+        if number < HOOKS:
+            url = f"https://shop{number}.example.com/hook"
+            hook = await webhooks.create(tx, tenant, Target("Orders", url, None, TOLD))
+            self.secrets.append(hook.keys.current)
         return Merchant(tenant, account, wallet, hook)
 
     def plan_sale(self) -> Sale:
         """A sale that a merchant is about to open."""
-        weights = [WEIGHTS.get(plan, 3) for plan in Plan]
+        chance, weights = self.chance, [WEIGHTS.get(plan, 3) for plan in Plan]
+        network = chance.choice(self.networks.all)
+        plan = chance.choices(list(Plan), weights)[0]
+        way = chance.choices(list(WAYS), list(WAYS.values()))[0]
+        if plan not in ANY_WAY:
+            way = Way.DIRECT
+        if way is Way.RELAYED:
+            plan = Plan.EXACT
+        source = network
+        if way is Way.ACROSS:
+            # An escrow takes the same terms once.
+            plan = Plan.EXACT if plan is Plan.TWICE else plan
+            source = chance.choice([one for one in self.networks.all if one is not network])
         sale = Sale(
             number=len(self.sales) + 1,
-            merchant=self.chance.choice(self.merchants),
-            network=self.chance.choice(self.networks.all),
-            price=self.chance.randrange(10_000, 10**9),
-            plan=self.chance.choices(list(Plan), weights)[0],
+            merchant=chance.choice(self.merchants),
+            network=network,
+            price=chance.randrange(2_000_000, 10**9),
+            plan=plan,
+            way=way,
+            paying=source.tokens[1 if way is Way.SWAP else 0],
+            paying_network=source,
         )
         self.sales.append(sale)
         return sale
@@ -157,6 +216,8 @@ class World:
                 return "cancel"
         elif sale.order is None and sale.plan is not Plan.NEVER:
             return "order"
+        elif sale.way is Way.RELAYED:
+            return "sign" if sale.call is None and sale.plan is not Plan.NEVER else None
         return "pay" if self.is_ready_to_pay(sale) else None
 
     @property
@@ -190,16 +251,20 @@ class World:
             }
         )
 
+        made: list[Session] = []
+
         async def operate(tx: Tx) -> bytes:
             view = await operations.create_checkout(tx, self.desk, sale.merchant.tenant, request)
+            made[:] = [view.session]
             return view.session.session_id.encode()
 
         hashed = hashlib.sha256(sale.key.encode()).digest()
         key_id = ApiKeyId(f"{ApiKeyId.prefix}sim")
-        body, _ = await db.run(idempotency.once, key_id, sale.key, hashed, operate)
-        async with db.read() as tx:
-            view = await operations.view(tx, SessionId(body.decode()))
-        sale.session = view.session
+        body, kept = await db.run(idempotency.once, key_id, sale.key, hashed, operate)
+        if kept:
+            async with db.read() as tx:
+                made = [(await operations.view(tx, SessionId(body.decode()))).session]
+        [sale.session] = made
 
     async def ask_for_order(self, db: Database, sale: Sale) -> None:
         """The payer chooses to pay with the session's own token."""
@@ -210,89 +275,230 @@ class World:
                 self.desk,
                 sale.session.session_id,
                 client_code=sale.session.client_code,
-                token_id=sale.session.settlement_token,
-                payer=self._payer(sale),
+                token_id=sale.paying.token_id,
+                payer=self.payer(sale),
                 payer_email=None,
+                way=routing.Way.ERC3009 if sale.way is Way.RELAYED else routing.Way.APPROVE,
             )
         except Refused:
             sale.plan = Plan.NEVER
             return
         sale.order = prepared.signed
 
+    async def sign(self, db: Database, sale: Sale) -> None:
+        """The payer hands in a signature, and our executor is to send the payment."""
+        assert sale.session is not None
+        assert sale.order is not None
+        payer, signature = self.payer(sale), hashlib.sha512(sale.key.encode()).digest() + b"\x1b"
+        call = collected_call(sale.order, routing.Way.ERC3009, payer, signature)
+        paid = _ordered(sale)
+        log = payment_log(sale, paid, b"", payer)
+        contracts = self.chains[sale.paying.network].contracts
+        contracts.authorized[call.data] = Authorized(log, paid, sale.order.order.deadline)
+        try:
+            await db.run(
+                paying.authorize,
+                self.desk,
+                sale.session.session_id,
+                client_code=sale.session.client_code,
+                digest=sale.order.digest,
+                way=routing.Way.ERC3009,
+                payer=payer,
+                signature=signature,
+            )
+        except Refused:
+            # It has expired, or it was paid by the very signature whose answer was lost.
+            sale.plan = Plan.NEVER
+            return
+        sale.call = call
+
     async def cancel(self, db: Database, sale: Sale) -> None:
         """The merchant withdraws the session."""
         assert sale.session is not None
-        sale.cancel_asked = True
-        await db.run(operations.cancel, self.desk, sale.merchant.tenant, sale.session.session_id)
+        cancel = operations.cancel
+        try:
+            await db.run(cancel, self.desk, sale.merchant.tenant, sale.session.session_id)
+        except Refused as refused:
+            # Asked again because the first answer was lost, or it has expired.
+            if refused.code is not Code.SESSION_CANCELLED:
+                sale.plan = Plan.NEVER
+                return
         sale.cancelled = True
+
+    async def enable_hook(self, db: Database, merchant: Merchant) -> None:
+        """The merchant switches the receiver on again, whoever switched it off."""
+        assert merchant.hook is not None
+        await db.run(webhooks.enable, merchant.tenant, merchant.hook.webhook_id)
 
     # --- the chain --------------------------------------------------------------------------------
 
     def pay(self, sale: Sale) -> None:
         """The payer's transaction reaches the pool."""
-        chain = self.chains[sale.network.name]
         number = next(self._numbers)
         tx_hash = keccak256(f"payment {number}".encode())
         paid = self._terms(sale)
-        contract = sale.network.router if paid.by_router else FOREIGN_ROUTER
-        log = event_log(
-            PAID,
-            contract,
-            tx_hash,
-            paid.session_key,
-            self._payer(sale),
-            paid.merchant,
-            paid.token,
-            paid.received,
-            paid.fee,
-            FEE_RECEIVER,
-        )
-        tx = SimTx(tx_hash, (log,), (paid,), succeeded=sale.plan is not Plan.FAILED)
-        chain.pool.append(tx)
+        done: tuple[tuple[str, bytes], ...] = ()
+        log = payment_log(sale, paid, tx_hash, self.payer(sale))
+        if paid.rail == "escrow":
+            terms = self._escrow(sale, paid)
+            done = (("escrowed", terms.order_id),)
+        effects = Effects((log,), (paid,), done, succeeded=sale.plan is not Plan.FAILED)
+        tx = SimTx(tx_hash, effects)
+        self.chains[sale.paying.network].pool.append(tx)
         sale.sent += 1
-        sale.paid.append((tx, paid))
+        sale.txs.append(tx)
 
     def is_ready_to_pay(self, sale: Sale) -> bool:
         """Whether the payer of ``sale`` has a reason to send a payment now."""
-        if sale.session is None or sale.plan is Plan.NEVER:
+        if sale.session is None or sale.plan is Plan.NEVER or sale.way is Way.RELAYED:
             return False
         if sale.sent >= (2 if sale.plan is Plan.TWICE else 1):
             return False
-        now = self.chains[sale.network.name].now
+        now = self.chains[sale.paying.network].now
         late = now > unix_seconds(sale.session.expires_at)
         match sale.plan:
             case Plan.LATE:
-                return late and sale.order is not None
+                return late and sale.order is not None and now <= sale.order.order.deadline
             case Plan.CANCELLED:
                 return sale.cancelled
         return sale.order is not None and (now <= sale.order.order.deadline)
 
-    def _now(self, sale: Sale):  # noqa: ANN202
-        return self.chains[sale.network.name].now
-
     def _terms(self, sale: Sale) -> Paid:
         assert sale.session is not None
-        received, fee = sale.price, 0
-        if sale.order is not None:
-            order = sale.order.order
-            assert isinstance(order, PaymentOrder)
-            received, fee = order.merchant_amount, order.fee_amount
-        merchant, token = sale.merchant.wallet, sale.network.tokens[0].address
+        exact = _ordered(sale)
+        amount, fee, arrived = exact.amount, exact.fee, exact.arrived
+        merchant, token = exact.merchant, exact.token
         match sale.plan:
             case Plan.SHORT:
-                received -= self.chance.choice((1, received // 2))
+                arrived -= self.chance.choice((1, max(1, arrived // 2)))
             case Plan.OVER:
-                received += self.chance.choice((1, received))
+                arrived += self.chance.choice((1, arrived))
             case Plan.WRONG_TOKEN:
                 token = sale.network.tokens[1].address
             case Plan.WRONG_RECIPIENT:
                 merchant = Address(b"\x66" * 20)
             case Plan.DUST:
-                received, fee = 1, 0
+                arrived, fee = 1, 0
             case Plan.ZERO:
-                received, fee = 0, 0
-        by_router = sale.plan is not Plan.FOREIGN
-        return Paid(sale.session.session_key, merchant, token, received, fee, by_router)
+                arrived, fee = 0, 0
+        if exact.rail is None:
+            amount = arrived
+        return replace(
+            exact,
+            merchant=merchant,
+            token=token,
+            amount=amount,
+            fee=fee,
+            arrived=arrived,
+            settlement=self.networks.token_id_at(sale.paying.network, token)
+            if exact.rail is None
+            else exact.settlement,
+            by_router=sale.plan is not Plan.FOREIGN,
+        )
 
-    def _payer(self, sale: Sale) -> Address:
+    def _escrow(self, sale: Sale, paid: Paid) -> EscrowTerms:
+        """What the escrow keeps of the payment."""
+        assert sale.order is not None
+        order = sale.order.order
+        assert isinstance(order, RoutedOrder)
+        terms = EscrowTerms(
+            source_chain_id=order.token.chain_id,
+            source_escrow=order.rail,
+            session_key=order.session_key,
+            payer=self.payer(sale),
+            merchant=order.merchant,
+            token=order.token.address,
+            amount=paid.amount,
+            settlement_chain_id=order.settlement.chain_id,
+            settlement_token=order.settlement.address,
+            merchant_amount=order.merchant_amount,
+            fill_deadline=int.from_bytes(order.rail_data[:32], "big"),
+            reclaim_after=int.from_bytes(order.rail_data[32:], "big"),
+        )
+        self.chains[sale.paying.network].contracts.escrowed[terms.order_id] = terms
+        return terms
+
+    def payer(self, sale: Sale) -> Address:
         return Address(sale.number.to_bytes(20, "big"))
+
+
+def _ordered(sale: Sale) -> Paid:
+    """What the payment moves when it is made as it was ordered."""
+    assert sale.session is not None
+    if sale.order is None:
+        # Cancelled before an order was signed: the payer has made something up.
+        token = sale.network.tokens[0]
+        return Paid(
+            sale.session.session_key,
+            sale.merchant.wallet,
+            token.address,
+            sale.price,
+            0,
+            settlement=token.token_id,
+            arrived=sale.price,
+            promised=sale.price,
+        )
+    order = sale.order.order
+    if isinstance(order, PaymentOrder):
+        return Paid(
+            order.session_key,
+            order.merchant,
+            order.token.address,
+            order.merchant_amount,
+            order.fee_amount,
+            settlement=order.token.token_id,
+            arrived=order.merchant_amount,
+            promised=order.merchant_amount,
+        )
+    stays = order.settlement.network == order.token.network
+    return Paid(
+        order.session_key,
+        order.merchant,
+        order.token.address,
+        order.amount,
+        order.fee_amount,
+        rail="swap" if stays else "escrow",
+        settlement=order.settlement.token_id,
+        arrived=order.merchant_amount if stays else 0,
+        promised=order.merchant_amount,
+    )
+
+
+def payment_log(sale: Sale, paid: Paid, tx_hash: bytes, payer: Address) -> Log:
+    """The event of the router that took the payment, or of one that is not ours."""
+    network = sale.paying_network
+    contract = network.router if paid.by_router else FOREIGN_ROUTER
+    if paid.rail is None:
+        return event_log(
+            PAID,
+            contract,
+            tx_hash,
+            paid.session_key,
+            payer,
+            paid.merchant,
+            paid.token,
+            paid.arrived,
+            paid.fee,
+            FEE_RECEIVER,
+        )
+    assert sale.order is not None
+    order = sale.order.order
+    assert isinstance(order, RoutedOrder)
+    return event_log(
+        ROUTED,
+        contract,
+        tx_hash,
+        paid.session_key,
+        payer,
+        order.rail,
+        paid.merchant,
+        paid.token,
+        paid.amount,
+        paid.fee,
+        FEE_RECEIVER,
+        order.settlement.chain_id,
+        order.settlement.address,
+        order.merchant_amount,
+        paid.arrived,
+        order.rail_data,
+    )
