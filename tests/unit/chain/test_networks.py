@@ -9,11 +9,21 @@ import pytest
 
 from gstable_server.chain.checksum import address_from_text
 from gstable_server.chain.configuration import ConfigurationError
-from gstable_server.chain.networks import X402, Cctp, Contract, Gas, Networks, TokenSigning
+from gstable_server.chain.networks import (
+    X402,
+    Cctp,
+    Contract,
+    Finality,
+    Gas,
+    Networks,
+    TokenSigning,
+    Trust,
+)
 from gstable_server.chain.networks_toml import load_networks, networks_toml, parse_networks
 from gstable_server.chain.testing import fake_network
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.errors import Code, Refused
+from gstable_server.kernel.money import MicroUsd
 from gstable_server.kernel.tenant import Mode
 
 GOOD = """
@@ -326,3 +336,43 @@ def test_example_of_the_guide_is_a_good_file(repository: Path) -> None:
     for number, name in enumerate(names, start=0x11):
         filled = filled.replace(f"0x…{name}…", "0x" + f"{number:02x}" * 20)
     assert {network.chain_id for network in parse_networks(filled).of(Mode.LIVE)} == {137, 8453}
+
+
+TRUST = """
+rpc_urls = ["http://127.0.0.1:8545", "http://127.0.0.1:8546/key"]
+finality = "finalized"
+quorum_above_micro_usd = 1000000000
+reorg_limit = 300
+ws_url = "ws://127.0.0.1:8545"
+"""
+TRUSTED = GOOD.replace('rpc_urls = ["http://127.0.0.1:8545"]\n', TRUST)
+
+
+def test_how_far_providers_are_believed_is_read_and_written_back() -> None:
+    [network] = parse_networks(TRUSTED).all
+    assert network.trust == Trust(Finality.FINALIZED, MicroUsd(1_000_000_000), 300)
+    assert network.ws_url == "ws://127.0.0.1:8545"
+    assert parse_networks(networks_toml(Networks((network,)))).all == (network,)
+    [plain] = parse_networks(GOOD).all
+    assert plain.trust == Trust(Finality.DEPTH, None, 4096)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ('"finalized"', '"latest"', "finality"),
+        ("reorg_limit = 300", "reorg_limit = 0", "reorg_limit"),
+        ("reorg_limit = 300", "reorg_limit = 4097", "reorg_limit"),
+        ("= 1000000000", "= -1", "quorum_above_micro_usd"),
+        ("ws://127", "http://127", "ws_url"),
+        ("ws://127.0.0.1:8545", "127.0.0.1:8545", "ws_url"),
+        (', "http://127.0.0.1:8546/key"', "", "rpc_urls must name two providers"),
+        ("8546/key", "8545/key", "rpc_urls must name two providers"),
+    ],
+)
+def test_chn_14_trust_that_cannot_be_is_refused_naming_the_field(
+    old: str, new: str, named: str
+) -> None:
+    assert old in TRUSTED
+    with pytest.raises(ConfigurationError, match=re.escape(named)):
+        parse_networks(TRUSTED.replace(old, new))

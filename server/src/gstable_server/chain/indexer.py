@@ -203,9 +203,7 @@ class Indexer:
             raise
         if headers[0].parent_hash != tip.hash:
             raise ProviderLied(f"block {headers[0].number} does not follow block {tip.number}")
-        step = await self._advance(provider, tip, headers, _Answer(logs, watches))
-        provider.log_range = min(provider.log_range * 2, self._network.log_range)
-        return step
+        return await self._advance(provider, tip, headers, _Answer(logs, watches))
 
     async def _advance(
         self,
@@ -231,6 +229,7 @@ class Indexer:
                 head = max(provider.head, newest)
                 await states.put_state(tx, self._network.name, newest, head, None)
         _log_facts(facts)
+        provider.log_range = min(provider.log_range * 2, self._network.log_range)
         return Step.ADVANCED
 
     async def _deep(self, decoded: Sequence[ChainLog], newest: int) -> list[ChainLog]:

@@ -122,15 +122,17 @@ def _admitted(
     logs: Sequence[Log], filters: Sequence[LogFilter], told: Sequence[Log]
 ) -> tuple[Log, ...]:
     """Those asked for, and those told unasked: they are counted as foreign."""
-    known = set(told)
-    return tuple(each for each in logs if each in known or any(one.admits(each) for one in filters))
+    known = {each.log_index for each in told}
+    return tuple(
+        each for each in logs if each.log_index in known or any(one.admits(each) for one in filters)
+    )
 
 
 def _require_in_receipts(
     told: Sequence[Log], receipts: Sequence[BlockReceipt], header: Header
 ) -> None:
-    known = set(told)
-    if len(known) != len(told):
+    if len({each.log_index for each in told}) != len(told):
         raise ProviderLied(f"a log of block {header.number} twice")
-    if not known <= {each for receipt in receipts for each in receipt.logs}:
+    written = {each.log_index: each for receipt in receipts for each in receipt.logs}
+    if any(written.get(each.log_index) != each for each in told):
         raise ProviderLied(f"a log of block {header.number} that is in none of its receipts")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -218,7 +219,7 @@ def _block_receipt(receipt: _BlockReceipt) -> BlockReceipt:
         succeeded=_number(receipt.status) == 1,
         cumulative_gas=_number(receipt.cumulative_gas_used),
         bloom=_bytes(receipt.logs_bloom, 256),
-        logs=tuple(_log(each) for each in receipt.logs),
+        logs=tuple([_log(each) for each in receipt.logs]),
         extra=extra,
     )
 
@@ -240,12 +241,12 @@ def _log(entry: _Log) -> Log:
     if len(entry.topics) > 4:
         raise ProviderFailed("a log with more than four topics")
     return Log(
-        address=Address(_bytes(entry.address, 20)),
-        topics=tuple(_hash(topic) for topic in entry.topics),
+        address=_repeated_address(entry.address),
+        topics=tuple([_hash(topic) for topic in entry.topics]),
         data=_bytes(entry.data),
-        block_number=_number(entry.block_number),
-        block_hash=_hash(entry.block_hash),
-        tx_hash=_hash(entry.transaction_hash),
+        block_number=_repeated_number(entry.block_number),
+        block_hash=_repeated_hash(entry.block_hash),
+        tx_hash=_repeated_hash(entry.transaction_hash),
         log_index=_number(entry.log_index),
     )
 
@@ -301,3 +302,13 @@ def _read_bytes(text: str) -> bytes | None:
 
 def _hash(text: str) -> bytes:
     return _bytes(text, 32)
+
+
+# The logs of a block name the same block, and few contracts and transactions, again and again.
+_repeated_number = lru_cache(maxsize=64)(_number)
+_repeated_hash = lru_cache(maxsize=256)(_hash)
+
+
+@lru_cache(maxsize=256)
+def _repeated_address(text: str) -> Address:
+    return Address(_bytes(text, 20))
