@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 import asyncpg
 
-from gstable_server.kernel.ids import EventId, IdMint
+from gstable_server.kernel.ids import ALPHABET, EventId, IdMint
 from gstable_server.kernel.tenant import Mode, Tenant
 
 
@@ -30,6 +31,8 @@ class Event:
     """Minted by whoever tells it and must answer with it; by default when it is written."""
     trace_parent: str | None = None
     """The span in which it was told (``tracing``); None where nothing is traced."""
+    first_id: EventId | None = None
+    """Its identifier unless an event has it already (``first_id``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,21 @@ def stored_event(row: asyncpg.Record) -> StoredEvent:
     )
 
 
+def first_id(event_type: str, subject: str) -> EventId:
+    """The identifier of the first event of that type about that session, refund or log.
+
+    Not drawn but derived: a server that was restored from a backup reads the chain again and tells
+    what it had told before. With the same identifiers, and so the same ``webhook-id``, receivers
+    know it again.
+    """
+    digest = int.from_bytes(sha256(f"{event_type} {subject}".encode()).digest())
+    letters = []
+    for _ in range(EventId.random_length):
+        digest, place = divmod(digest, len(ALPHABET))
+        letters.append(ALPHABET[place])
+    return EventId(EventId.prefix + "".join(letters))
+
+
 CHANNEL = "gstable_events"
 """What is notified when a transaction that told of something internal is committed."""
 
@@ -72,11 +90,14 @@ _INSERT = """
 WITH new AS (
     INSERT INTO events (event_id, type, object_id, merchant_id, mode, business_type, payload,
         trace_parent, occurred_at)
-    SELECT event_id, type, object_id, merchant_id, mode, business_type, payload, trace_parent, $9
+    SELECT CASE WHEN first_id IS NULL
+            OR EXISTS (SELECT FROM events known WHERE known.event_id = told.first_id)
+            THEN event_id ELSE first_id END,
+        type, object_id, merchant_id, mode, business_type, payload, trace_parent, $9
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-        $7::jsonb[], $8::text[]) WITH ORDINALITY
+        $7::jsonb[], $8::text[], $12::text[]) WITH ORDINALITY
         AS told (event_id, type, object_id, merchant_id, mode, business_type, payload,
-            trace_parent, place)
+            trace_parent, first_id, place)
     ORDER BY place
     RETURNING sequence, object_id
 ), waiting AS (
@@ -110,4 +131,15 @@ async def write(
         now,
         CHANNEL,
         None in tenants,
+        _first_ids(events),
     )
+
+
+def _first_ids(events: Sequence[Event]) -> list[EventId | None]:
+    """Only the first of those that are told together can be the first there is."""
+    given: set[EventId | None] = set()
+    first: list[EventId | None] = []
+    for event in events:
+        first.append(None if event.first_id in given else event.first_id)
+        given.add(event.first_id)
+    return first

@@ -47,7 +47,7 @@ from gstable_server.kernel.tenant import Tenant
 from gstable_server.kernel.urls import require_https
 from gstable_server.links.model import LinkType, PaymentLink
 from gstable_server.plumbing.db import Tx
-from gstable_server.plumbing.events import Event
+from gstable_server.plumbing.events import Event, first_id
 from gstable_server.routing import operations as routing
 from gstable_server.routing.model import FeeModel, Market, Schedule
 from gstable_server.sessions import store, store_payments
@@ -261,6 +261,7 @@ def tell(tx: Tx, desk: Desk, event_type: str, view: SessionView) -> None:
             payload=render_letter(view, desk.public_url),
             tenant=view.session.tenant,
             business_type="session",
+            first_id=first_id(event_type, view.session.session_id),
         )
     )
 

@@ -16,7 +16,7 @@ from gstable_server.chain.facts import HoldLog, HoldWhat
 from gstable_server.chain.operations import fact_of
 from gstable_server.ledger import model as book
 from gstable_server.plumbing.db import Tx
-from gstable_server.plumbing.events import Event, StoredEvent
+from gstable_server.plumbing.events import Event, StoredEvent, first_id
 from gstable_server.sessions import operations as sessions
 from gstable_server.sessions import store as session_store
 from gstable_server.sessions.booking import merchant_account
@@ -152,6 +152,7 @@ async def _final(tx: Tx, desk: Desk, case: Case, move: Move) -> None:
             payload=render_letter(view, payment, move, desk.public_url),
             tenant=session.tenant,
             business_type="session",
+            first_id=first_id(EVENT_OF[move.log.what], move.log.object_id),
         )
     )
     moves = await store.moves_of(tx, session.session_id)

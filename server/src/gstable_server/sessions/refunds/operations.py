@@ -31,7 +31,7 @@ from gstable_server.kernel.tenant import Tenant
 from gstable_server.ledger import model as book
 from gstable_server.ledger import operations as ledger
 from gstable_server.plumbing.db import Tx
-from gstable_server.plumbing.events import Event, StoredEvent
+from gstable_server.plumbing.events import Event, StoredEvent, first_id
 from gstable_server.sessions import operations as sessions
 from gstable_server.sessions import store as session_store
 from gstable_server.sessions import store_payments
@@ -323,6 +323,7 @@ async def _complete(tx: Tx, desk: Desk, refund_id: RefundId) -> None:
             payload=render_letter(view, done, desk.public_url),
             tenant=view.session.tenant,
             business_type="session",
+            first_id=first_id("session.refunded", done.refund_id),
         )
     )
 
