@@ -1,1 +1,1 @@
-"""From a payment's block on one network to the merchant's money on another, by rail."""
+"""From a payment's block to its letter, and to the merchant's money on another network."""

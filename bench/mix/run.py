@@ -38,11 +38,12 @@ STRETCH_SECONDS = 10.0
 DRAIN_SECONDS = 120.0
 PRICE = 10_000_000
 AIM = 150.0
+BLOCK_TO_PAID = "block → paid letter"
 LEGS: dict[str, tuple[str, str]] = {
     "create": ("began", "created"),
     "prepare": ("created", "prepared"),
     "submit → block": ("prepared", "mined"),
-    "block → paid letter": ("mined", "paid"),
+    BLOCK_TO_PAID: ("mined", "paid"),
     "block → completed letter": ("mined", "completed"),
     "letter → read": ("completed", "read"),
     "all": ("began", "read"),

@@ -17,6 +17,7 @@ from gstable.webhooks import Event, SignatureError, verify
 _END_OF_HEAD = b"\r\n\r\n"
 _ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 ANSWER_SECONDS = 60.0
+IDLE_SECONDS = 2.0
 
 
 class BadAnswer(Exception):
@@ -40,13 +41,20 @@ class Client:
         if body:
             named |= {"content-type": "application/json", "content-length": str(len(body))}
         lines += [f"{name}: {value}" for name, value in named.items()]
-        connection = self._idle.pop() if self._idle else await self._connect()
+        connection = await self._connection()
         async with asyncio.timeout(ANSWER_SECONDS):
             answer = await connection.ask("\r\n".join([*lines, "", ""]).encode() + body)
         self._idle.append(connection)
         return answer
 
-    async def _connect(self) -> _Connection:
+    async def _connection(self) -> _Connection:
+        """The one that was used last, or a new one where that has been idle for long: the server
+        may be about to close it."""
+        if self._idle:
+            connection = self._idle.pop()
+            if time.monotonic() - connection.used_at < IDLE_SECONDS:
+                return connection
+            connection.close()
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(_Connection, "127.0.0.1", self._port)
         return connection
@@ -63,6 +71,7 @@ class _Connection(asyncio.Protocol):
         self._received = b""
         self._transport: asyncio.WriteTransport | None = None
         self._answer: asyncio.Future[bytes] | None = None
+        self.used_at = time.monotonic()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have the methods without the class.
@@ -80,6 +89,7 @@ class _Connection(asyncio.Protocol):
         if found is None or self._answer is None or self._answer.done():
             return
         (head, body), self._received = found, b""
+        self.used_at = time.monotonic()
         if head.startswith(b"HTTP/1.1 200 "):
             self._answer.set_result(body)
         else:
