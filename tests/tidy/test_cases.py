@@ -1,4 +1,4 @@
-"""The list of bad inputs and faults, groups API, AUT, CON and WHK: each case has a test with its
+"""The list of bad inputs and faults, groups API, AUT, CHN, CON and WHK: each case has a test with its
 id in its name, or a reason why there is nothing to test yet. Tests of contracts are functions of
 forge.
 """
@@ -12,7 +12,7 @@ TESTS = Path(__file__).parent.parent
 NAME = re.compile(r"^\s*(?:async )?def test_(\w+)", re.MULTILINE)
 FORGE_TESTS = TESTS.parent / "contracts" / "test"
 FORGE_NAME = re.compile(r"^\s*function (?:test|invariant|check)_(\w+)", re.MULTILINE)
-CASE = re.compile(r"(?:^|_)(api|aut|con|whk)_(\d\d)(?=_|$)")
+CASE = re.compile(r"(?:^|_)(api|aut|chn|con|whk)_(\d\d)(?=_|$)")
 
 CLAIMED = {
     "API-01": "amounts of zero and below",
@@ -52,6 +52,28 @@ CLAIMED = {
     "AUT-12": "an account's address never changes, and sessions keep the one they began with",
     "AUT-14": "only listed paths exist",
     "AUT-16": "tokens of another make",
+    "CHN-01": "look-alikes of our contracts and tokens",
+    "CHN-02": "other routers, and rails that nobody configured",
+    "CHN-04": "logs of failed transactions",
+    "CHN-05": "several payments in one transaction, and one log again and again",
+    "CHN-06": "amounts that are not the one asked for",
+    "CHN-07": "late, second and superfluous money",
+    "CHN-09": "tokens that take fees, are paused or list us: the probe refuses them; what arrived counts",
+    "CHN-10": "tokens with other decimals than configured",
+    "CHN-11": "logs left out, all or some, with and without receipts",
+    "CHN-12": "nodes that lag behind",
+    "CHN-14": "providers that disagree",
+    "CHN-15": "answers that are none",
+    "CHN-16": "reorganisations of every depth and fate",
+    "CHN-17": "reorganisations while money crosses or goes back",
+    "CHN-19": "gaps, whatever ranges the node allows",
+    "CHN-20": "a block that cannot be handled",
+    "CHN-21": "odd times of blocks",
+    "CHN-22": "spam, and logs of others by the thousand",
+    "CHN-24": "chains, contracts and code that are not the configured ones",
+    "CHN-25": "finality tags that tell nothing",
+    "CHN-26": "deliveries read before their payments",
+    "CHN-27": "hours of blocks at once; transactions that nobody sent",
     "CON-01": "odd tokens at every entry point",
     "CON-02": "reentrancy",
     "CON-04": "signatures for anything else",

@@ -154,7 +154,7 @@ async def test_chn_10_token_with_18_decimals_fails_where_6_are_configured(
     assert failures(findings) == []
 
 
-async def test_token_that_takes_a_fee_fails(
+async def test_chn_09_token_that_takes_a_fee_fails(
     devnet: Devnet, polygon: Network, accounts: Accounts
 ) -> None:
     async with script_of(devnet, "polygon") as script:
@@ -171,7 +171,7 @@ async def test_token_that_takes_a_fee_fails(
     )
 
 
-async def test_token_that_is_paused_or_lists_our_rail_fails(
+async def test_chn_09_token_that_is_paused_or_lists_our_rail_fails(
     devnet: Devnet, polygon: Network, accounts: Accounts
 ) -> None:
     rail = polygon.contracts.configured["escrow_rail"].address

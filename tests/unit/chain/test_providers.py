@@ -14,6 +14,7 @@ from gstable_server.chain.networks import Finality, Network, Trust
 from gstable_server.chain.providers import ProvidersDisagree
 from gstable_server.chain.rpc import ProviderFailed, ProviderLied, UnknownBlock
 from gstable_server.chain.testing import FakeChain, fake_network, receipts_over
+from gstable_server.kernel.address import Address
 from gstable_server.kernel.money import MicroUsd
 from gstable_server.plumbing.db import Database
 from tests.unit.chain.indexing import (
@@ -132,6 +133,21 @@ async def test_chn_11_empty_blocks_need_no_receipts(database: Database, chain: F
     chain.mine_empty(30)
     await drain(reading(database, chain))
     assert chain.asked.count("receipts_of_block") == 0
+
+
+async def test_chn_22_logs_of_others_by_the_thousand_cost_one_question_a_block(
+    database: Database, chain: FakeChain
+) -> None:
+    for _ in range(4):
+        payment = chain.payment()
+        look_alike = Address(payment.tx_hash[:20])
+        chain.mine_logs(
+            [replace(payment, tx_hash=n.to_bytes(32)).log(look_alike) for n in range(500)]
+        )
+    await drain(reading(database, chain))
+    assert await facts_of(database) == []
+    assert chain.asked.count("receipts_of_block") <= 4
+    assert len(chain.asked) <= 30
 
 
 async def test_chn_04_log_of_a_failed_transaction_is_not_credited(
