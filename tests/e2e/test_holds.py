@@ -14,6 +14,7 @@ from gstable_server.chain.networks import Network
 from gstable_server.cli.payer import Payer, token_balance
 from gstable_server.kernel.address import Address
 from gstable_server.routing.model import Way
+from tests.e2e.reconciled import reconciled
 from tests.e2e.shop import Shop
 from tests.running import Running, eventually, running_stack
 
@@ -134,6 +135,12 @@ def test_the_price_is_the_merchants_when_the_fee_is_on_top(shop: Shop, way: Way)
     assert shop.balance() - received >= 10_000_000
 
 
+def test_the_book_is_what_the_chains_say_of_holds(shop: Shop) -> None:
+    outcome = asyncio.run(reconciled(shop.running))
+    assert (outcome.differences, outcome.unread) == ((), ())
+    assert outcome.sessions
+
+
 def test_what_nobody_captured_goes_back_whole(shop: Shop) -> None:
     payer = shop.visits(_address)
     had, received = balance_of(shop, payer), shop.balance()
@@ -185,3 +192,9 @@ def test_when_time_is_over_the_payer_has_the_rest_again_without_asking(hasty: Sh
         "could be captured before",
         lambda: hasty.client.checkout_session.capture(session_id),
     )
+
+
+def test_the_book_is_what_the_chains_say_of_what_went_back(hasty: Shop) -> None:
+    outcome = asyncio.run(reconciled(hasty.running))
+    assert (outcome.differences, outcome.unread) == ((), ())
+    assert outcome.sessions

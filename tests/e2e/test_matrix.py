@@ -6,21 +6,25 @@ All payments are made at the same time; then each has a test of its own.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
+from typer.testing import CliRunner
 
 from gstable_server.chain.checksum import to_checksum
+from gstable_server.cli.app import app
 from gstable_server.cli.payer import open_http, token_balance
 from gstable_server.cli.routes import table
 from gstable_server.kernel.address import Address, address_from_hex
 from gstable_server.routing.model import Way
 from tests.e2e.contract_wallets import is_there
 from tests.e2e.market import Cell, Market, Trade, cells, parties
-from tests.running import Running, running_stack
+from tests.e2e.reconciled import forged, reconciled
+from tests.running import Running, eventually, running_stack
 
 TOKENS = (
     "ethereum::usdc",
@@ -193,6 +197,50 @@ def test_the_book_balances(busy: Running, trades: dict[Cell, Trade | BaseExcepti
     assert len(_all(trades)) == len(CELLS)
     query = "SELECT token_id FROM ledger_entries GROUP BY 1 HAVING sum(amount) <> 0"
     assert _rows(busy, query) == []
+
+
+def test_the_book_is_what_the_chains_say(
+    busy: Running, trades: dict[Cell, Trade | BaseException]
+) -> None:
+    # (the last step of a crossing pays its solver back, after its session is completed)
+    outcome = eventually(
+        lambda: (found := asyncio.run(reconciled(busy))).left_out == 0 and found,
+        "every crossing is at its end",
+    )
+    assert (outcome.differences, outcome.unread) == ((), ())
+    assert outcome.sessions == len(CELLS)
+
+
+@pytest.mark.parametrize(
+    "account",
+    ["payers", "fees", "merchant:", "rail:cctp", "rail:escrow", "conversion:", "solver:", "costs:"],
+)
+def test_one_unit_more_on_an_account_is_found(
+    busy: Running, trades: dict[Cell, Trade | BaseException], account: str
+) -> None:
+    found = asyncio.run(forged(busy, account, 1))
+    assert found
+    assert all(one.account.startswith(account) for one in found)
+    assert all(one.booked - one.expected == 1 for one in found)
+
+
+def test_the_command_line_says_that_the_books_are_right(
+    busy: Running, trades: dict[Cell, Trade | BaseException]
+) -> None:
+    places = {
+        "DATABASE_URL": busy.about["databaseUrl"],
+        "GSTABLE_NETWORKS_FILE": busy.about["networksFile"],
+    }
+    verified = CliRunner().invoke(app, ["ledger", "verify", "--json"], env=places)
+    assert verified.exit_code == 0, verified.output
+    verdict = json.loads(verified.stdout)
+    assert verdict["problems"] == []
+    assert verdict["checked"] > len(CELLS)
+    again = CliRunner().invoke(app, ["ledger", "verify", "--head", verdict["head"]], env=places)
+    assert again.exit_code == 0, again.output
+    compared = CliRunner().invoke(app, ["reconcile"], env=places)
+    assert compared.exit_code == 0, compared.output
+    assert "0 differences" in compared.stdout
 
 
 def test_wallets_are_deployed_by_paying(

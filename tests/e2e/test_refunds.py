@@ -15,6 +15,7 @@ from gstable_server.chain.keys import private_key_from_hex
 from gstable_server.chain.orders import ContractCall
 from gstable_server.chain.wallet import Wallet
 from gstable_server.cli.payer import token_balance
+from tests.e2e.reconciled import reconciled
 from tests.e2e.shop import Shop
 from tests.running import Running, eventually
 
@@ -142,3 +143,9 @@ def test_a_transfer_after_giving_up_still_counts(till: Till) -> None:
     # Then the money is gone, and the refund says so
     till.reaches(refund, "completed")
     shop.is_told(session_id, *CREATED_PAID_COMPLETED, "session.refunded")
+
+
+def test_the_book_is_what_the_chains_say_after_refunds(till: Till) -> None:
+    outcome = asyncio.run(reconciled(till.running))
+    assert (outcome.differences, outcome.unread) == ((), ())
+    assert outcome.sessions

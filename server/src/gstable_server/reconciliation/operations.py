@@ -139,8 +139,7 @@ async def _read_to(
             logs = await store.kept_logs(tx, network.name, frontier.number)
         if kept is not None:
             first = kept.last_block + 1
-            if kept.last_block <= frontier.number:
-                await reader.require_block(kept.last_block, kept.last_hash)
+            await _require_kept(reader, kept, frontier)
     new = await reader.logs(first, frontier.number)
     proven = {log.tx_hash for log in logs if is_transfer(log)}
     asked = {one.tx_hash for one in claims if one.network == network.name} - proven
@@ -156,6 +155,14 @@ async def _read_to(
         [log for log in logs if not is_transfer(log)],
         [log for log in logs if is_transfer(log)],
     )
+
+
+async def _require_kept(reader: Reader, kept: store.Kept, frontier: Frontier) -> None:
+    if kept.last_block > frontier.number:
+        # The book was restored, or its network begun anew: it has yet to come there.
+        return
+    if await reader.block_hash(kept.last_block) != kept.last_hash:
+        raise Unread(f"block {kept.last_block} was final and is another one now; see --anew")
 
 
 async def _keep(
