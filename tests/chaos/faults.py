@@ -22,7 +22,7 @@ from tests.chaos.patience import Book, GivenUp, patiently, until
 from tests.chaos.plan import Fault, Kind, Plan
 
 ROLES = ("api", "worker", "indexer", "executor")
-BACK_SECONDS = 120.0
+BACK_SECONDS = 300.0
 _CONNECTED = """
 SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND backend_start > $2
 """
