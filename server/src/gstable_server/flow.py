@@ -369,7 +369,7 @@ async def finish_settlements(world: World, stop: asyncio.Event) -> None:
     who crosses waits for this; and each crossing by itself, because a rail may be slow."""
     async with asyncio.TaskGroup() as group:
         while not stop.is_set():
-            due = await _tolerate("settlements", world.db.run(settlement.take_due))
+            due = await _tolerate("settlements", settlement.look(world.db))
             for turn in due or ():
                 asking = settlement.tend(world.db, world.settler, turn)
                 group.create_task(_tolerate("settlement", asking))

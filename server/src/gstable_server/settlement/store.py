@@ -141,6 +141,17 @@ RETURNING *
 """
 
 
+async def is_any_due(tx: Tx) -> bool:
+    """Whether ``take_due`` would find something now."""
+    return bool(
+        await tx.fetchval(
+            "SELECT EXISTS (SELECT FROM settlements "
+            "WHERE due_at <= $1 AND (leased_until IS NULL OR leased_until <= $1))",
+            tx.now,
+        )
+    )
+
+
 async def take_due(tx: Tx, until: datetime, limit: int) -> list[Lease]:
     """Crossings whose rail is to be asked, leased until then; no other worker gets them before."""
     rows = await tx.fetch(_TAKE, tx.now, until, limit)

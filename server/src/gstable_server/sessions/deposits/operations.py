@@ -231,6 +231,11 @@ async def _view(tx: Tx, desk: Desk, session: Session, deposit: Deposit) -> Depos
 # --- what the watch finds -------------------------------------------------------------------------
 
 
+async def is_any_due(tx: Tx, network: Network) -> bool:
+    """Whether ``take_due`` would find something now."""
+    return await store.is_any_due(tx, network.name)
+
+
 async def take_due(tx: Tx, network: Network) -> list[Deposit]:
     """The deposits that ``network`` is to be asked about now. Each is put off to its next look at
     once: a worker that dies, or whose node does not answer, has lost one look and nothing else."""

@@ -77,6 +77,17 @@ async def of_key(tx: Tx, session_key: bytes) -> Deposit | None:
     return _deposit(row) if row else None
 
 
+async def is_any_due(tx: Tx, network: str) -> bool:
+    """Whether ``network`` is to be asked about a deposit now."""
+    return bool(
+        await tx.fetchval(
+            "SELECT EXISTS (SELECT FROM deposit_watches WHERE network = $1 AND due_at <= $2)",
+            network,
+            tx.now,
+        )
+    )
+
+
 async def lock_due(tx: Tx, network: str, limit: int) -> list[Deposit]:
     """The deposits that ``network`` is to be asked about; those that another worker holds are
     left to it."""

@@ -22,6 +22,9 @@ log = structlog.get_logger(__name__)
 async def look(db: Database, desk: Desk, network: Network, rpc: Rpc) -> int:
     """Ask ``network`` about the addresses that are due, and act on what changed or waits; returns
     how many were due. A node that gives no answer is asked again at their next look."""
+    async with db.read() as tx:  # most looks find nothing due: they are one question each
+        if not await operations.is_any_due(tx, network):
+            return 0
     due = await db.run(operations.take_due, network)
     by_collector: dict[Address, list[Deposit]] = defaultdict(list)
     for deposit in due:
