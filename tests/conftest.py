@@ -6,10 +6,11 @@ import asyncio
 import itertools
 import signal
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -26,6 +27,8 @@ from gstable_server.plumbing.system import SystemIdMint
 from gstable_server.plumbing.testing import FakeClock
 from tests.running import Running, running_stack
 from tests.scheduling import ByInstallation
+
+T = TypeVar("T")
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 _numbers = itertools.count(1)
@@ -61,23 +64,33 @@ def _at(url: str, name: str) -> str:
     return urlunsplit(parts._replace(path=f"/{name}"))
 
 
+class _Line:
+    """A connection for statements outside any transaction, on a thread of its own because an event
+    loop may be running on ours."""
+
+    def __init__(self, url: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._connection = self._await(asyncpg.connect(url))
+
+    def _await(self, answer: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(answer, self._loop).result()
+
+    def ask(self, *statements: str) -> list[object]:
+        """The first value that each statement answers."""
+        return [self._await(self._connection.fetchval(each)) for each in statements]
+
+    def close(self) -> None:
+        self._await(self._connection.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
 def _administer(url: str, *statements: str) -> list[object]:
-    """Run statements outside any transaction, also when an event loop is running here; returns
-    the first value that each one answers."""
-    answers: list[object] = []
-
-    async def run() -> None:
-        connection = await asyncpg.connect(url)
-        try:
-            answers.extend([await connection.fetchval(statement) for statement in statements])
-        finally:
-            await connection.close()
-
-    thread = threading.Thread(target=lambda: asyncio.run(run()))
-    thread.start()
-    thread.join()
-    assert len(answers) == len(statements), "the reason stands above, in the thread's traceback"
-    return answers
+    with closing(_Line(url)) as line:
+        return line.ask(*statements)
 
 
 _DISCONNECT = """
@@ -112,27 +125,38 @@ class Databases:
         template_url = _at(server_url, "template_gstable")
         migrations.upgrade(template_url)
         [self._shape] = _administer(template_url, _SHAPE)
-        self._url = self._new()
+        self._begin()
 
-    def _new(self) -> str:
+    def _begin(self) -> None:
         name = f"test_{next(_numbers)}"
         _administer(self._server_url, f"CREATE DATABASE {name} TEMPLATE template_gstable")
-        return _at(self._server_url, name)
+        self._url = _at(self._server_url, name)
+        # Kept from test to test: to connect costs more than to empty.
+        self._line = _Line(self._url)
 
     def take(self) -> str:
         """The address of an empty database."""
         return self._url
 
     def give_back(self) -> None:
-        """Empty it for the next test; one whose tables a test has changed is not used again."""
-        *_, shape = _administer(self._url, _DISCONNECT, _EMPTY, _SHAPE)
+        """Empty it for the next test; one whose tables a test has changed is not used again, nor
+        one whose server went away."""
+        try:
+            *_, shape = self._line.ask(_DISCONNECT, _EMPTY, _SHAPE)
+        except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
+            shape = None
         if shape != self._shape:
-            self._url = self._new()
+            self._line.close()
+            self._begin()
+
+    def close(self) -> None:
+        self._line.close()
 
 
 @pytest.fixture(scope="session")
-def databases(postgres: EmbeddedPostgres) -> Databases:
-    return Databases(postgres.url)
+def databases(postgres: EmbeddedPostgres) -> Iterator[Databases]:
+    with closing(Databases(postgres.url)) as made:
+        yield made
 
 
 @pytest.fixture
