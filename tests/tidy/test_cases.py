@@ -1,6 +1,6 @@
-"""The list of bad inputs and faults, groups API, AUT, CHN, CON and WHK: each case has a test with its
-id in its name, or a reason why there is nothing to test yet. Tests of contracts are functions of
-forge.
+"""The list of bad inputs and faults, groups API, AUT, CHN, CON and WHK: each case has a test with
+its id in its name, or a reason why there is nothing to test yet. Tests of contracts are functions
+of forge.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ CLAIMED = {
     "CHN-05": "several payments in one transaction, and one log again and again",
     "CHN-06": "amounts that are not the one asked for",
     "CHN-07": "late, second and superfluous money",
-    "CHN-09": "tokens that take fees, are paused or list us: the probe refuses them; what arrived counts",
+    "CHN-09": "tokens that take fees, are paused or list us are refused; what arrived counts",
     "CHN-10": "tokens with other decimals than configured",
     "CHN-11": "logs left out, all or some, with and without receipts",
     "CHN-12": "nodes that lag behind",

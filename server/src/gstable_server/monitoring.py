@@ -15,14 +15,16 @@ import structlog
 from gstable_server.chain import operations as chain
 from gstable_server.chain.executor import operations as executor
 from gstable_server.chain.networks import Networks
+from gstable_server.chain.operations import NetworkState
 from gstable_server.chain.rpc import NodeRefused, Rpc
-from gstable_server.chain.states import NetworkState
 from gstable_server.kernel.errors import Passing
 from gstable_server.ledger import operations as ledger
 from gstable_server.plumbing import queues
 from gstable_server.plumbing.db import DATABASE_FAILED, Database, Tx
 from gstable_server.plumbing.health import Check, Probe, database_check
 from gstable_server.plumbing.metrics import Reading
+from gstable_server.reconciliation import operations as reconciliation
+from gstable_server.reconciliation.model import Outcome
 from gstable_server.sessions import operations as sessions
 from gstable_server.sessions.unmatched import operations as unmatched
 from gstable_server.sessions.unmatched.model import Total
@@ -121,6 +123,7 @@ async def read(tx: Tx) -> list[Reading]:
         *_networks(tx.now, await chain.network_states(tx)),
         *await _money_on_its_way(tx),
         *_book(tx.now, await ledger.unsealed(tx)),
+        *_comparison(tx.now, await reconciliation.last(tx)),
         *[_unmatched(total) for total in await unmatched.summary(tx)],
         *await _senders(tx),
     ]
@@ -159,6 +162,13 @@ def _book(now: datetime, unsealed: tuple[int, datetime | None]) -> Iterator[Read
     number, since = unsealed
     yield Reading("gstable_ledger_unsealed_transfers", number)
     yield Reading("gstable_ledger_oldest_unsealed_seconds", _age(now, since))
+
+
+def _comparison(now: datetime, last: Outcome | None) -> Iterator[Reading]:
+    if last is not None:
+        yield Reading("gstable_reconciliation_age_seconds", _age(now, last.at))
+        yield Reading("gstable_reconciliation_differences", last.count)
+        yield Reading("gstable_reconciliation_networks_unread", len(last.unread))
 
 
 def _unmatched(total: Total) -> Reading:

@@ -38,7 +38,7 @@ async def watch_heads(url: str, wake: Callable[[], None], stop: asyncio.Event) -
 async def _listen_again_and_again(url: str, wake: Callable[[], None]) -> None:
     least, most = BACK_OFF_SECONDS
     pause = least
-    while True:
+    while True:  # bounded: cancelled when the process stops, and it waits in every turn
         try:
             async with aiohttp.ClientSession() as session:
                 await _listen(session, url, wake)

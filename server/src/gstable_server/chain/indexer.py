@@ -21,7 +21,7 @@ from enum import Enum
 
 import structlog
 
-from gstable_server.chain import states, store
+from gstable_server.chain import store, store_states
 from gstable_server.chain.decode import Observer, Watches, decode, named_for_good, wanted
 from gstable_server.chain.facts import ChainLog, Fact, FactWhat, InboundLog
 from gstable_server.chain.finality import Judge, Verdict
@@ -227,7 +227,7 @@ class Indexer:
             await store.add_facts(tx, facts)
             if self._is_time_to_record(tx.now):
                 head = max(provider.head, newest)
-                await states.put_state(tx, self._network.name, newest, head, None)
+                await store_states.put_state(tx, self._network.name, newest, head, None)
         _log_facts(facts)
         provider.log_range = min(provider.log_range * 2, self._network.log_range)
         return Step.ADVANCED
@@ -266,7 +266,7 @@ class Indexer:
                     facts += _added(state, Happening.UNMINED, each)
             await store.add_facts(tx, facts)
             await store.drop_blocks(tx, name, ancestor)
-            await states.put_state(tx, name, ancestor, provider.head, None)
+            await store_states.put_state(tx, name, ancestor, provider.head, None)
         count = tip.number - ancestor
         log.warning("blocks left the chain", network=name, blocks=count, down_to=ancestor + 1)
         _log_facts(facts)
@@ -380,7 +380,7 @@ class Indexer:
         if reason is not None:
             self._recorded_at = None  # its end is told at once, too
         async with self._db.begin() as tx:
-            await states.put_state(tx, self._network.name, frontier, head, reason)
+            await store_states.put_state(tx, self._network.name, frontier, head, reason)
 
     def _is_time_to_record(self, now: datetime) -> bool:
         if self._recorded_at is not None and now - self._recorded_at < RECORD_EVERY:

@@ -7,8 +7,8 @@ from datetime import datetime
 from gstable_server.chain import store
 from gstable_server.chain.checks import check_network
 from gstable_server.chain.facts import Fact, from_payload
-from gstable_server.chain.states import NetworkState, states
 from gstable_server.chain.store import Block
+from gstable_server.chain.store_states import NetworkState, states
 from gstable_server.kernel.address import Address
 from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.events import StoredEvent
