@@ -8,6 +8,7 @@ is the payer of all of them. One call that fails takes back the whole transactio
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from gstable_server.chain import abi
 from gstable_server.chain.checksum import to_checksum
@@ -58,14 +59,23 @@ class Batcher:
 
     async def send(self, calls: list[tuple[Address, bytes]]) -> bytes:
         """Make all these calls in one transaction; its hash, not mined yet."""
+        [tx_hash] = await self.rpc.ask([self.request(calls)])
+        return bytes.fromhex(str(tx_hash)[2:])
+
+    def request(
+        self, calls: list[tuple[Address, bytes]], nonce: int | None = None
+    ) -> tuple[str, list[Any]]:
+        """What ``send`` asks of the node. To be asked with others at once it needs a ``nonce``,
+        because the node answers them in any order."""
         data = b"".join(_record(to, call) for to, call in calls)
-        return await _send(
-            self.rpc,
-            self.sender,
-            to=to_checksum(self.address),
-            data=data,
-            gas=100_000 + GAS_OF_ONE * len(calls),
-        )
+        gas = 100_000 + GAS_OF_ONE * len(calls)
+        method, [call] = _request(self.sender, to=to_checksum(self.address), data=data, gas=gas)
+        return method, [call if nonce is None else {**call, "nonce": hex(nonce)}]
+
+    async def next_nonce(self) -> int:
+        """The first that is free, as long as nobody else sends."""
+        [count] = await self.rpc.ask([("eth_getTransactionCount", [self.sender, "pending"])])
+        return int(count, 16)
 
 
 def _record(to: Address, call: bytes) -> bytes:
@@ -76,9 +86,9 @@ async def deploy_batcher(devnet: Devnet, network: Network, token: Token, rpc: Ht
     """A batcher with plenty of ``token``, which the network's router may take."""
     [accounts] = await rpc.ask([("eth_accounts", [])])
     sender = str(accounts[-1])
-    made = await _send(rpc, sender, to=None, data=_creation(_LOOP), gas=CREATE_GAS)
-    await rpc.ask([("evm_mine", [])])
-    [receipt] = await rpc.ask([("eth_getTransactionReceipt", ["0x" + made.hex()])])
+    creation = _request(sender, to=None, data=_creation(_LOOP), gas=CREATE_GAS)
+    made, _ = await rpc.ask([creation, ("evm_mine", [])])
+    [receipt] = await rpc.ask([("eth_getTransactionReceipt", [made])])
     batcher = Batcher(rpc, sender, address_from_hex(receipt["contractAddress"]))
     await devnet.fund(network.name, batcher.address, token.symbol, TOKENS)
     approval = approve_call(token, network.router, TOKENS)
@@ -94,9 +104,8 @@ async def succeeded(rpc: HttpRpc, tx_hash: bytes) -> bool:
     return receipt is not None and receipt.succeeded
 
 
-async def _send(rpc: HttpRpc, sender: str, *, to: str | None, data: bytes, gas: int) -> bytes:
+def _request(sender: str, *, to: str | None, data: bytes, gas: int) -> tuple[str, list[Any]]:
     call = {"from": sender, "data": "0x" + data.hex(), "gas": hex(gas)}
     if to is not None:
         call["to"] = to
-    [tx_hash] = await rpc.ask([("eth_sendTransaction", [call])])
-    return bytes.fromhex(str(tx_hash)[2:])
+    return "eth_sendTransaction", [call]

@@ -1,0 +1,1 @@
+"""Cold backfill of payments into a book, against Ponder on the same chain and database."""
