@@ -190,7 +190,7 @@ async def _every_event_was_delivered(scene: Scene, verdict: Verdict) -> None:
         stories[event.object_id].append(event)
     for session_id in sorted(ours):
         story = sorted(stories[session_id], key=lambda event: event.sequence or 0)
-        problem = _story_problem([event.event_type for event in story])
+        problem = story_problem([event.event_type for event in story])
         verdict.require(not problem, f"{session_id}: {problem}")
     verdict.counts |= {
         "events": len(told),
@@ -200,7 +200,7 @@ async def _every_event_was_delivered(scene: Scene, verdict: Verdict) -> None:
     }
 
 
-def _story_problem(types: list[str]) -> str:
+def story_problem(types: list[str]) -> str:
     """Why this is no story of one payment; empty when it is."""
     count = Counter(types)
     told = ", ".join(types)

@@ -93,11 +93,11 @@ class Storm:
             case Kind.ABSENCE:
                 await self._cut([self._door], fault)
             case Kind.KILL if fault.target in ROLES:
-                return await self._kill_role(fault.target), 0
+                return await self._kill_role(fault), 0
             case Kind.KILL if fault.target.startswith("anvil "):
-                return await self._kill_chain(fault.target.removeprefix("anvil "))
+                return await self._kill_chain(fault)
             case Kind.KILL:
-                return await self._kill_database(backend=fault.target.endswith("backend")), 0
+                return await self._kill_database(fault), 0
         return fault.seconds, 0
 
     async def _cut(self, gates: Sequence[Gate], fault: Fault) -> None:
@@ -109,17 +109,28 @@ class Storm:
 
     # Killing.
 
-    async def _kill_role(self, role: str) -> float:
-        process = self._stack.roles.processes[role]
-        if process.poll() is not None:  # it died a moment ago and is not started again yet
-            await until(f"a process of {role}", lambda: self._is_running(role), BACK_SECONDS)
-            process = self._stack.roles.processes[role]
-        killed_at = datetime.now(UTC)
-        process.kill()
-        return await until(f"{role} is back", self._proof_of(role, killed_at), BACK_SECONDS)
+    async def _kill(self, fault: Fault, pid_now: Callable[[], int | None]) -> datetime:
+        """End the process, and what was started in its place too if it is to be struck twice."""
+        await _until(f"{fault.target} runs", lambda: pid_now() is not None)
+        first = pid_now()
+        assert first is not None, "nobody else ends it at the same time"
+        _end(first)
+        if fault.twice:
+            await _until(f"another {fault.target}", lambda: pid_now() not in (None, first))
+            second = pid_now()
+            assert second is not None, "as above"
+            _end(second)
+        return datetime.now(UTC)
 
-    async def _is_running(self, role: str) -> bool:
-        return self._stack.roles.processes[role].poll() is None
+    async def _kill_role(self, fault: Fault) -> float:
+        role = fault.target
+
+        def pid_now() -> int | None:
+            process = self._stack.roles.processes[role]
+            return process.pid if process.poll() is None else None
+
+        killed_at = await self._kill(fault, pid_now)
+        return await until(f"{role} is back", self._proof_of(role, killed_at), BACK_SECONDS)
 
     def _proof_of(self, role: str, killed_at: datetime) -> Callable[[], Awaitable[bool]]:
         async def connected() -> bool:
@@ -137,35 +148,34 @@ class Storm:
         async with self._http.get(url, timeout=timeout) as response:
             return response.status == 200
 
-    async def _kill_database(self, *, backend: bool) -> float:
+    async def _kill_database(self, fault: Fault) -> float:
         postgres = self._stack.postgres
         assert postgres is not None, "chaos runs on a database of its own"
-        pid = postgres.pid
-        victim = self._chance.choice(_children(pid) or [pid]) if backend else pid
-        killed_at = datetime.now(UTC)
-        _kill(victim)
+        if fault.target.endswith("backend"):
+            killed_at = datetime.now(UTC)
+            _end(self._chance.choice(_children(postgres.pid) or [postgres.pid]))
+        else:
+            killed_at = await self._kill(fault, lambda: postgres.pid)
 
         async def back() -> bool:
-            # A client's process of the database takes the others along, and the database stays.
+            # One process of the database takes all others along but the first, which stays.
             started = await self._book.value("SELECT max(backend_start) FROM pg_stat_activity")
             return started > killed_at and await self._is_ready()
 
         return await until("the database is back", back, BACK_SECONDS)
 
-    async def _kill_chain(self, network: str) -> tuple[float, int]:
-        rpc = self._rpcs[network]
+    async def _kill_chain(self, fault: Fault) -> tuple[float, int]:
+        network = fault.target.removeprefix("anvil ")
+        rpc, devnet = self._rpcs[network], self._stack.devnet
         head = await patiently("read the head", rpc.block_number)
         began = time.monotonic()
-        pid = self._stack.devnet.pid(network)
-        _kill(pid)
-        await until("another chain process", lambda: self._is_other(network, pid), BACK_SECONDS)
+        last = devnet.pid(network)
+        await self._kill(fault, lambda: devnet.pid(network))
+        await _until("another chain process", lambda: devnet.pid(network) != last)
         again = await patiently("read the head again", rpc.block_number, BACK_SECONDS)
         back = time.monotonic() - began
         await self._grown(network, head)
         return back, max(0, head - again)
-
-    async def _is_other(self, network: str, pid: int) -> bool:
-        return self._stack.devnet.pid(network) != pid
 
     async def _grown(self, network: str, head: int) -> None:
         """Wait until the chain is higher than it ever was, as its readers know it."""
@@ -217,7 +227,14 @@ def _children(pid: int) -> list[int]:
     return [int(child) for child in text.split()]
 
 
-def _kill(pid: int) -> None:
+async def _until(what: str, condition: Callable[[], bool]) -> None:
+    async def asked() -> bool:
+        return condition()
+
+    await until(what, asked, BACK_SECONDS)
+
+
+def _end(pid: int) -> None:
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:  # it ended by itself

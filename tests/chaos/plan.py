@@ -19,6 +19,8 @@ DEEPEST = 5
 PAYMENTS_A_SECOND = 2.2
 SECONDS_A_KILL = 4.5
 SHORTEST_SECONDS = 6.0
+TWICE = 0.2
+"""Of the kills: while a process starts, it is in the middle of something else than when it runs."""
 LEAST_AMOUNT = 2_000_000
 """Micro-USD; each payment's price is another, so that no two can be taken for each other."""
 
@@ -80,7 +82,7 @@ class Payment:
 class Fault:
     """Something that goes wrong ``at`` so many seconds; ``seconds`` is how long a cut lasts,
     ``depth`` how many blocks are replaced, ``moved`` whether their transactions are mined again by
-    the chain itself or are gone from it."""
+    the chain itself or are gone from it; ``twice`` strikes what has just been started again too."""
 
     at: float
     kind: Kind
@@ -89,6 +91,7 @@ class Fault:
     mode: Mode = Mode.REFUSE
     depth: int = 0
     moved: bool = False
+    twice: bool = False
 
     def __str__(self) -> str:
         match self.kind:
@@ -98,7 +101,7 @@ class Fault:
             case Kind.CUT | Kind.ABSENCE:
                 return f"{self.target} {self.mode.value} for {self.seconds:.0f} s"
             case Kind.KILL:
-                return f"{self.target} killed"
+                return f"{self.target} killed{' twice' if self.twice else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,7 @@ def _kills(chance: random.Random, count: int, seconds: float) -> list[Fault]:
         targets += chance.sample(KILLED, len(KILLED))
     times = _times(chance, count, seconds)
     return [
-        Fault(at, Kind.KILL, _detailed(chance, target))
+        Fault(at, Kind.KILL, _detailed(chance, target), twice=chance.random() < TWICE)
         for at, target in zip(times, targets, strict=False)
     ]
 

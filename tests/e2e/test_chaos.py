@@ -7,11 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.chaos.checks import FEE_PPM
+from tests.chaos.checks import FEE_PPM, story_problem
 from tests.chaos.plan import Kind, make_plan
 
 SIZE = (12, 4, 1)
-SEED = 28
+SEED = 193
 """A plan with the database, a chain and two roles among the killed, and all kinds of payments."""
 SECONDS = 7
 CONFIRMATIONS = 8
@@ -49,3 +49,13 @@ def test_a_seed_is_a_plan() -> None:
     assert {"postgres", "anvil"} <= killed
     assert {payment.kind for payment in plan.payments} == set(FEE_PPM)
     assert len({payment.amount for payment in plan.payments}) == SIZE[0]
+
+
+def test_a_story_is_that_of_one_payment() -> None:
+    paid, back = "session.paid", "session.payment_reverted"
+    good = ["session.created", paid, back, paid, "session.completed"]
+    assert story_problem(good) == ""
+    assert story_problem([*good, "session.completed"]) != ""
+    assert story_problem(["session.created", paid, paid, "session.completed"]) != ""
+    assert story_problem(good[:-1]) != ""
+    assert story_problem([]) != ""

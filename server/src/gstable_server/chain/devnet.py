@@ -151,9 +151,16 @@ class Devnet:
         plan = PLANS[place]
         port = urlsplit(self.networks.network(plan.name).rpc_urls[0]).port
         assert port is not None, "our own addresses name a port"
-        self._processes[place] = _spawn(plan, port, self.directory, keep=True)
         log_file = self.directory / f"{plan.name}.log"
-        await _listening(port, self._processes[place], log_file)
+        deadline = time.monotonic() + START_SECONDS
+        while True:  # bounded: by the deadline
+            self._processes[place] = _spawn(plan, port, self.directory, keep=True)
+            try:
+                await _listening(port, self._processes[place], log_file)
+                return
+            except DevnetFailed:  # it may have been killed again while it started
+                if time.monotonic() > deadline:
+                    raise
 
     def pid(self, network: str) -> int:
         """The process that is the chain now."""
