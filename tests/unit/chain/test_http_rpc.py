@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from gstable_server.chain.http_rpc import HttpRpc
 from gstable_server.chain.rpc import (
@@ -23,154 +21,26 @@ from gstable_server.chain.rpc import (
 )
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.errors import Passing
+from tests.unit.chain.json_rpc import (
+    ASKED,
+    CHAIN_ID,
+    Provider,
+    Reply,
+    a_log,
+    answer,
+    block,
+    changed,
+    hash_text,
+    honest,
+    raw,
+    with_error,
+    with_result,
+)
 
 pytestmark = pytest.mark.anyio
 
-CHAIN_ID = 1337001
 ROUTER = Address(b"\x50" * 20)
 ROUTER_LOGS = LogFilter((ROUTER,))
-Reply = Callable[[web.Request, Any], Awaitable[web.StreamResponse]]
-
-
-def hash_text(number: int) -> str:
-    return "0x" + number.to_bytes(32, "big").hex()
-
-
-ASKED = bytes.fromhex(hash_text(1005)[2:])
-
-
-def block(number: int, **changes: Any) -> dict[str, Any]:
-    return {
-        "number": hex(number),
-        "hash": hash_text(number + 1000),
-        "parentHash": hash_text(number + 999),
-        "timestamp": "0x1",
-        "logsBloom": "0x" + "00" * 256,
-        "receiptsRoot": hash_text(0),
-        "transactions": [],
-        **changes,
-    }
-
-
-def a_log(**changes: Any) -> dict[str, Any]:
-    return {
-        "address": "0x" + "50" * 20,
-        "topics": [hash_text(1)],
-        "data": "0x",
-        "blockNumber": "0x5",
-        "blockHash": hash_text(1005),
-        "transactionHash": hash_text(7),
-        "logIndex": "0x0",
-        "removed": False,
-        **changes,
-    }
-
-
-def result_of(method: str, parameters: list[Any]) -> Any:
-    """What an honest node says."""
-    match method:
-        case "eth_chainId":
-            return hex(CHAIN_ID)
-        case "eth_blockNumber":
-            return "0x64"
-        case "eth_getBlockByNumber":
-            number = int(parameters[0], 16)
-            return block(number) if number <= 100 else None
-        case "eth_getBlockByHash":
-            return block(int(parameters[0], 16) - 1000)
-        case "eth_getLogs":
-            return [a_log()]
-        case "eth_call":
-            return "0x01"
-    raise AssertionError(method)
-
-
-def answer(question: dict[str, Any]) -> dict[str, Any]:
-    result = result_of(question["method"], question["params"])
-    return {"jsonrpc": "2.0", "id": question["id"], "result": result}
-
-
-def honest(body: Any) -> Any:
-    return [answer(each) for each in body] if isinstance(body, list) else answer(body)
-
-
-def changed(change: Callable[[dict[str, Any], Any], Any]) -> Reply:
-    """An honest node whose answers ``change`` rewrites, except to what the chain id is."""
-
-    async def reply(_request: web.Request, body: Any) -> web.StreamResponse:
-        if isinstance(body, dict) and body["method"] == "eth_chainId":
-            return web.json_response(answer(body))
-        if isinstance(body, list):
-            return web.json_response([change(each, answer(each)) for each in body])
-        return web.json_response(change(body, answer(body)))
-
-    return reply
-
-
-def with_result(method: str, result: Any) -> Reply:
-    return changed(lambda q, a: {**a, "result": result} if q["method"] == method else a)
-
-
-def with_error(method: str, code: int, message: str, data: Any = None) -> Reply:
-    error = {"code": code, "message": message, "data": data}
-    return changed(
-        lambda q, a: (
-            {"jsonrpc": "2.0", "id": a["id"], "error": error} if q["method"] == method else a
-        )
-    )
-
-
-def raw(content: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Reply:
-    async def reply(_request: web.Request, body: Any) -> web.StreamResponse:
-        if isinstance(body, dict) and body["method"] == "eth_chainId":
-            return web.json_response(answer(body))
-        return web.Response(body=content, status=status, headers=headers)
-
-    return reply
-
-
-class Provider:
-    """A provider on a real socket; ``reply`` may be exchanged while it runs."""
-
-    def __init__(self) -> None:
-        self.reply: Reply = changed(lambda _question, honest_answer: honest_answer)
-        self.bodies: list[Any] = []
-        app = web.Application()
-        app.router.add_post("/key", self._handle)
-        self.server = TestServer(app)
-
-    @property
-    def url(self) -> str:
-        return str(self.server.make_url("/key"))
-
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
-        body = json.loads(await request.read())
-        self.bodies.append(body)
-        return await self.reply(request, body)
-
-
-@pytest.fixture
-async def providers() -> AsyncIterator[list[Provider]]:
-    both = [Provider(), Provider()]
-    for provider in both:
-        await provider.server.start_server()
-    yield both
-    for provider in both:
-        await provider.server.close()
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    timeout = aiohttp.ClientTimeout(total=1)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
-        yield session
-
-
-@pytest.fixture
-def rpc(session: aiohttp.ClientSession, providers: list[Provider]) -> HttpRpc:
-    """A client that knows the first provider only."""
-    return HttpRpc(session, [providers[0].url], CHAIN_ID)
-
 
 BROKEN = {
     "502 with HTML": raw(b"<html>Bad Gateway</html>", 502, {"Content-Type": "text/html"}),

@@ -40,6 +40,9 @@ log = structlog.get_logger(__name__)
 NEAR_HEAD = 16
 """The newest blocks are read one by one, so that a payment is told as soon as it is there."""
 
+STEP_BLOCKS_MAX = 2000
+"""How many blocks one step reads at most, also where a node searches more for logs at once."""
+
 LOOK_BACK = 8, 512
 """How many blocks are compared at once for where a chain turned back: first, and at most."""
 
@@ -159,7 +162,8 @@ class Indexer:
             # next question shows it at `here`.
             raise ProviderLied(f"block {following.number} does not follow block {tip.number}")
         provider.head = await provider.rpc.block_number()
-        last = min(tip.number + provider.log_range, provider.head - NEAR_HEAD)
+        count = min(provider.log_range, STEP_BLOCKS_MAX)
+        last = min(tip.number + count, provider.head - NEAR_HEAD)
         if last > following.number:
             return await self._catch_up(provider, tip, last)
         return await self._advance(

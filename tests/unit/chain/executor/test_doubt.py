@@ -147,7 +147,7 @@ async def test_nothing_is_signed_behind_more_nonces_than_anybody_has_waiting(
 # --- sending --------------------------------------------------------------------------------
 
 
-async def test_a_lost_answer_to_a_sent_transaction_costs_nothing(bench: Bench) -> None:
+async def test_ops_09_a_lost_answer_to_a_sent_transaction_costs_nothing(bench: Bench) -> None:
     liar = lied_to(bench)
     liar.drops_answers = True
     await bench.intend(counting("unsure"))
@@ -298,7 +298,7 @@ async def test_the_next_intent_takes_the_gap(bench: Bench) -> None:
 # --- two executors ----------------------------------------------------------------------------
 
 
-async def test_two_executors_by_mistake_do_no_harm(bench: Bench) -> None:
+async def test_ops_07_two_executors_by_mistake_do_no_harm(bench: Bench) -> None:
     causes = [f"twice {number}" for number in range(24)]
     await bench.intend(*(counting(cause) for cause in causes))
     runners = [bench.new_runner(), bench.new_runner()]

@@ -45,7 +45,7 @@ async def wanted(database: Database) -> list[str]:
         return [row["cause"] for row in await tx.fetch("SELECT cause FROM executor_intents")]
 
 
-async def test_a_hundred_kills_neither_lose_nor_repeat_a_transaction(
+async def test_ops_09_a_hundred_kills_neither_lose_nor_repeat_a_transaction(
     database: Database, database_url: str, repository: Path, tmp_path: Path
 ) -> None:
     arguments = ("--no-mining", "--order", "fifo")
