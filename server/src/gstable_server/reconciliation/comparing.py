@@ -1,9 +1,9 @@
 """The book beside what the chains say: pure.
 
 What is in motion is left out on both sides: a session of which something was read that the book
-has not heard yet, and one that crosses to a network that was not read. A transaction may pay
-several sessions, and the book names some transfers by the transaction alone, so all that share a
-transaction stay or go together.
+has not heard yet, and one that crosses to a network that was not read, or has lost its payment. A
+transaction may pay several sessions, and the book names some transfers by the transaction alone,
+so all that share a transaction stay or go together.
 """
 
 from __future__ import annotations
@@ -99,9 +99,11 @@ def _is_of(token_id: str, networks: Collection[str]) -> bool:
 
 
 def _crossing(
-    networks: Networks, happenings: Iterable[Happening], unread: Collection[str]
+    networks: Networks, happenings: Sequence[Happening], unread: Collection[str]
 ) -> Iterable[bytes]:
-    """Sessions whose money crosses between a network that was read and one that was not."""
+    """Sessions whose money crosses between a network that was read and one that was not, or was
+    brought although nobody's payment stands: a reorganisation took that back, and it may return."""
+    paid = {one.session_key for one in happenings if isinstance(one, Given)}
     for one in happenings:
         if isinstance(one, Given) and one.rail in {"cctp", "escrow"}:
             other = networks.at_chain(one.settlement_chain_id)
@@ -109,7 +111,7 @@ def _crossing(
             other = networks.at_chain(one.source_chain_id)
         else:
             continue
-        if other is None or other.name in unread:
+        if other is None or other.name in unread or one.session_key not in paid:
             yield one.session_key
 
 
