@@ -13,6 +13,7 @@ from gstable_server.chain.checksum import to_checksum
 from gstable_server.cli.payer import Paid, Payer, PaymentFailed, token_balance
 from gstable_server.kernel.address import Address
 from gstable_server.routing.model import Way
+from tests.e2e.operator import Operator
 from tests.e2e.shop import Shop
 from tests.running import eventually, running_stack
 
@@ -128,6 +129,11 @@ def test_the_wrong_network_comes_back(hasty: Shop) -> None:
     assert had - balance_of(hasty, payer, "base::usdc") == 500_000
     # Then it comes back after the deadline, and the session expires unpaid
     eventually(lambda: balance_of(hasty, payer, "base::usdc") == had, "the payer has it again")
+    row = Operator(hasty).finds("session_id", session_id, "resolved")
+    assert (set(row["flags"]) & {"wrong_chain", "late"}, row["how"]) == (
+        {"wrong_chain"},
+        "returned",
+    )
     assert hasty.detail(session_id).session.status == "expired"
     assert found["refundTo"] == to_checksum(payer)
 
@@ -153,3 +159,27 @@ def test_what_was_paid_too_much_and_a_second_time_comes_back(hasty: Shop) -> Non
     )
     assert hasty.balance() - before == 10_000_000
     hasty.is_told(session_id, *PAID)
+
+
+def test_chn_07_what_comes_to_an_old_address_is_sent_back_by_the_operator(hasty: Shop) -> None:
+    # Given a payer who sends less than is worth the gas, to the address of a session that is over
+    operator, payer = Operator(hasty), hasty.visits(_address)
+    session_id = hasty.session(fee_model=2)
+    found = deposit(hasty, session_id, "polygon::usdc")
+    hasty.reaches(session_id, "expired")
+    transfer(hasty, found, "polygon::usdc", 50_000)
+    had = balance_of(hasty, payer, "polygon::usdc")
+    row = operator.finds("session_id", session_id, "open")
+    # The block of that very second is not late yet.
+    assert set(row["flags"]) | {"late"} == {"late", "under"}
+
+    # When the operator has it sent back, as soon as the address allows
+    def allowed() -> bool:
+        shown = operator.asks("show", row["inflow_id"])
+        return bool(shown["resolutions"]["sweep"]["possible"])
+
+    eventually(allowed, "it can go back")
+    operator.asks("sweep", row["inflow_id"], "--reason", "the payer wrote to us")
+    # Then the payer has it
+    assert operator.finds("session_id", session_id, "resolved")["how"] == "returned"
+    assert balance_of(hasty, payer, "polygon::usdc") - had == 50_000

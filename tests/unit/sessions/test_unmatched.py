@@ -321,7 +321,10 @@ async def test_a_return_that_fails_opens_it_again(sorter: Sorter) -> None:
     sorter.world.db.clock.advance(601)  # type: ignore[attr-defined]
     found = await sorter.only()
     await sorter.do(Act.SWEEP, found)
+    # What is not worth its gas is not taken back from the executor: a person asked for it.
+    await sorter.counter.see(deposit, "polygon::usdc", 50_000)
     assert await sorter.follow_up() == 0
+    assert [purpose for purpose, _ in await sorter.counter.purposes()] == ["recover"]
     await sorter.counter.executor_says("failed")
     assert await sorter.follow_up() == 1
     assert (await sorter.only()).state is State.OPEN

@@ -66,6 +66,8 @@ CREATE TABLE deposit_recoveries (
     token      bytea NOT NULL CHECK (length(token) = 20),
     -- How often it was tried for that token on that network, from 1.
     number     integer NOT NULL,
+    -- A person asked for it, whatever it is worth.
+    asked      boolean NOT NULL,
     staged_at  timestamptz NOT NULL,
     UNIQUE (session_id, network, token, number)
 );

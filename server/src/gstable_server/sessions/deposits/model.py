@@ -93,11 +93,13 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """A return that was staged with the executor, the ``number``-th of that place, from 1."""
+    """A return that was staged with the executor, the ``number``-th of that place, from 1;
+    ``asked``: by a person, whatever it is worth."""
 
     cause: str
     place: Place
     number: int
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

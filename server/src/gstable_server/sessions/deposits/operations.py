@@ -291,12 +291,22 @@ async def _record(
             continue
         await store.insert_sighting(tx, deposit.session_id, place, balance)
         if token == NATIVE:
-            payload = {"network": network.name, "balance": str(balance)}
-            tx.tell(Event("deposit.coin_seen", deposit.session_id, payload))
+            _tell_of_coins(tx, network, deposit, balance)
         if balance > max(before):
             grown.add(token)
         log.info("deposit seen", session=deposit.session_id, place=network.name, balance=balance)
     return grown
+
+
+def _tell_of_coins(tx: Tx, network: Network, deposit: Deposit, balance: int) -> None:
+    """Of an object of their own: merchants are told of their sessions, and this is not for them."""
+    payload = {
+        "sessionId": deposit.session_id,
+        "network": network.name,
+        "balance": str(balance),
+    }
+    subject = f"{network.name}:0x{deposit.address.hex()}"
+    tx.tell(Event("deposit.coin_seen", subject, payload))
 
 
 async def _is_unpaid(tx: Tx, session: Session) -> bool:
@@ -398,7 +408,8 @@ async def send_back(tx: Tx, network: Network, deposit: Deposit, token: Address) 
     call: where there is nothing, nothing is sent.
     """
     last = await store.last_recovery(tx, deposit.session_id, (network.name, token))
-    return await _stage_return(tx, network, deposit, token, last.number + 1 if last else 1)
+    number = last.number + 1 if last else 1
+    return await _stage_return(tx, network, deposit, token, number, asked=True)
 
 
 async def _return(tx: Tx, network: Network, deposit: Deposit, token: Address, balance: int) -> None:
@@ -409,19 +420,19 @@ async def _return(tx: Tx, network: Network, deposit: Deposit, token: Address, ba
     number = last.number + 1 if last else 1
     worth = is_worth_returning(network, token, balance)
     step = machine.returning(sent.state if sent else None, worth=worth)
-    if step is Step.WITHDRAW and last is not None:
+    if step is Step.WITHDRAW and last is not None and not last.asked:
         await executor.withdraw(tx, last.cause)
     if step is not Step.SEND or number > RECOVERIES_MAX:
         return
-    await _stage_return(tx, network, deposit, token, number)
+    await _stage_return(tx, network, deposit, token, number, asked=False)
 
 
 async def _stage_return(
-    tx: Tx, network: Network, deposit: Deposit, token: Address, number: int
+    tx: Tx, network: Network, deposit: Deposit, token: Address, number: int, *, asked: bool
 ) -> str:
     place = network.name, token
     cause = f"recover:{network.name}:0x{deposit.address.hex()}:0x{token.hex()}:{number}"
-    await store.insert_recovery(tx, deposit.session_id, Recovery(cause, place, number))
+    await store.insert_recovery(tx, deposit.session_id, Recovery(cause, place, number, asked))
     intent = Intent(
         cause=cause,
         network=network.name,

@@ -182,12 +182,13 @@ async def last_sweep(tx: Tx, session_id: SessionId) -> tuple[Sweep | None, int]:
 
 async def insert_recovery(tx: Tx, session_id: SessionId, recovery: Recovery) -> None:
     await tx.execute(
-        "INSERT INTO deposit_recoveries (cause, session_id, network, token, number, staged_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO deposit_recoveries (cause, session_id, network, token, number, asked, "
+        "staged_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         recovery.cause,
         session_id,
         *recovery.place,
         recovery.number,
+        recovery.asked,
         tx.now,
     )
 
@@ -195,9 +196,9 @@ async def insert_recovery(tx: Tx, session_id: SessionId, recovery: Recovery) -> 
 async def last_recovery(tx: Tx, session_id: SessionId, place: Place) -> Recovery | None:
     """The return of one token on one network that was staged last."""
     row = await tx.fetchrow(
-        "SELECT cause, number FROM deposit_recoveries WHERE session_id = $1 AND network = $2 "
-        "AND token = $3 ORDER BY number DESC LIMIT 1",
+        "SELECT cause, number, asked FROM deposit_recoveries "
+        "WHERE session_id = $1 AND network = $2 AND token = $3 ORDER BY number DESC LIMIT 1",
         session_id,
         *place,
     )
-    return Recovery(row["cause"], place, row["number"]) if row else None
+    return Recovery(row["cause"], place, row["number"], row["asked"]) if row else None

@@ -42,6 +42,8 @@ from gstable_server.sessions.unmatched.rules import Ask
 
 ITSELF = "gstable"
 """Who acts where nobody was asked."""
+COIN_DECIMALS = 18
+"""Of the own coin of every network with an Ethereum virtual machine."""
 _STANDS = frozenset({FactWhat.SEEN, FactWhat.FINAL})
 _TOLD = frozenset({*WAITING, State.DISMISSED})
 
@@ -171,7 +173,7 @@ async def _coins_at(tx: Tx, session_id: SessionId, network: str) -> Inflow | Non
 
 async def note_coin(tx: Tx, desk: Desk, stored: StoredEvent) -> None:
     """There is more or less of the network's own coin at a deposit address than before."""
-    session_id = SessionId(stored.event.object_id)
+    session_id = SessionId(stored.event.payload["sessionId"])
     session = await session_store.lock(tx, session_id)
     deposit = await deposits.of_session(tx, session_id)
     assert session is not None, "a deposit refers to it"
@@ -196,7 +198,7 @@ def _coins(tx: Tx, network: str, session: Session, deposit: Deposit, amount: int
         mode=session.tenant.mode,
         token=NATIVE,
         token_id=f"{network}::coin",
-        decimals=None,
+        decimals=COIN_DECIMALS,
         amount=amount,
         sender=None,
         receiver=deposit.address,

@@ -42,6 +42,8 @@ STATE_BADGES = {
     State.EXPECTED: Badge("Waited for", "busy"),
     State.GONE: Badge("Taken back by its chain", "quiet"),
 }
+LONG = 12
+"""More digits of a number without known decimals tell people nothing."""
 HOW = {
     How.COLLECTED: "Collected as payment",
     How.ACCEPTED: "Accepted as payment",
@@ -57,9 +59,10 @@ PLACES = {
 
 @dataclass(frozen=True, slots=True)
 class ActWords:
-    """``button`` on the page of one, ``title`` and ``text`` of the question back."""
+    """``button`` and ``short`` on the page of one, ``title`` and ``text`` of the question back."""
 
     button: str
+    short: str
     title: str
     text: str
     is_grave: bool = False
@@ -68,6 +71,7 @@ class ActWords:
 ACTS = {
     Act.ACCEPT: ActWords(
         "Accept it",
+        "It counts as payment, and completes its session if that is open or expired.",
         "Accept it as payment?",
         "The money counts as the merchant's own. If its session is open or expired, it is "
         "completed by it, and your shop is told so. This cannot be undone, but the money can be "
@@ -75,18 +79,21 @@ ACTS = {
     ),
     Act.REFUND: ActWords(
         "Give it back",
+        "Your wallet sends it back; you see the transfer before.",
         "Give it back?",
         "The money is in your wallet, so your wallet sends it back. The next page shows the one "
         "transfer that it has to make.",
     ),
     Act.SWEEP: ActWords(
         "Send it back",
+        "From the deposit address to where the payer wanted it.",
         "Send it back?",
         "Everything of this token at the deposit address goes to the address that the payer named "
         "for this; nobody can send it elsewhere. It costs this server the network's fee.",
     ),
     Act.DISMISS: ActWords(
         "Dismiss it",
+        "Nothing is to be done about it.",
         "Dismiss it?",
         "It leaves the list of what waits for a decision. The money stays where it is, and what "
         "was dismissed can still be found.",
@@ -117,7 +124,7 @@ def inflow_row(inflow: Inflow, networks: Networks) -> InflowRow:
     network = networks.find_network(inflow.network)
     return InflowRow(
         inflow_id=inflow.inflow_id,
-        amount=_amount(inflow, inflow.left or inflow.amount, networks),
+        amount=_short(inflow, inflow.left or inflow.amount, networks),
         network=network.title if network else inflow.network,
         flags=tuple(WHY[flag] for flag in Why if flag in inflow.flags),
         badge=STATE_BADGES[inflow.state],
@@ -132,8 +139,17 @@ def _amount(inflow: Inflow, amount: int, networks: Networks) -> str:
     if token is not None:
         return f"{amount_text(inflow, amount)} {token.symbol}"
     if inflow.source is Source.COIN and network is not None:
-        return f"{amount} smallest units of {network.native_symbol}"
+        return f"{amount_text(inflow, amount)} {network.native_symbol}"
     return f"{amount_text(inflow, amount)} smallest units"
+
+
+def _short(inflow: Inflow, amount: int, networks: Networks) -> str:
+    """The same where there is little room: what a token that nobody knows calls an amount can be
+    as long as it likes."""
+    digits = str(amount)
+    if inflow.decimals is None and len(digits) > LONG:
+        return f"{digits[0]}… ({len(digits)} digits) of an unknown token"
+    return _amount(inflow, amount, networks)
 
 
 @dataclass(frozen=True, slots=True)
