@@ -46,7 +46,8 @@ PLANTED = [
     ("sdk", "gstable/_errors.py", "import gstable_server.kernel.errors"),
     ("sdk-users", "gstable_server/links/operations.py", "import gstable"),
     *((f"own-{name}", "gstable_server/api/planted.py", f"import gstable_server.{name}.store")
-      for name in SLICES if name not in {"executor", "refunds", "deposits", "holds", "unmatched", "x402"}),
+      for name in SLICES
+      if name not in {"executor", "refunds", "deposits", "holds", "unmatched", "x402"}),
     ("own-unmatched", "gstable_server/sessions/planted.py",
      "import gstable_server.sessions.unmatched.store"),
     ("own-x402", "gstable_server/agents/planted.py", "import gstable_server.agents.x402.store"),
@@ -61,8 +62,6 @@ PLANTED = [
     ("own-holds", "gstable_server/sessions/refunds/planted.py",
      "import gstable_server.sessions.holds.store"),
     ("pure", "gstable_server/sessions/holds/machine.py", "import time"),
-    ("own-unmatched", "gstable_server/sessions/holds/planted.py",
-     "import gstable_server.sessions.unmatched.store"),
     ("pure", "gstable_server/sessions/unmatched/machine.py", "import time"),
     ("line", "gstable_server/reconciliation/planted.py", "import gstable_server.sessions.model"),
     ("line", "gstable_server/settlement/planted.py", "import gstable_server.reconciling"),
