@@ -20,7 +20,7 @@ from tests.unit.webhooks.support import new_endpoint
 UNITS = ("_total", "_seconds", "_blocks", "_up", "_native_units")
 COUNTED = re.compile(
     r"_(events|waiting|failed|due|exhausted|paused|halted|unsettled|open|stalled|enough|"
-    r"differences|transfers|deposits)$"
+    r"differences|unread|transfers|deposits)$"
 )
 
 

@@ -142,10 +142,9 @@ STATE: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "gstable_executor_funds_enough": (
         "0 while the account has less than funds_min of networks.toml.", ("network", "sender")
     ),
-    "gstable_reconciliation_age_seconds": ("Since books and chain were last compared.",
-                                           ("network",)),
-    "gstable_reconciliation_differences": ("Differences that the last comparison found.",
-                                           ("network",)),
+    "gstable_reconciliation_age_seconds": ("Since books and chains were last compared.", ()),
+    "gstable_reconciliation_differences": ("Differences that the last comparison found.", ()),
+    "gstable_reconciliation_networks_unread": ("Networks that it could not read.", ()),
     "gstable_ledger_unsealed_transfers": ("Transfers not yet in the book's hash chain.", ()),
     "gstable_ledger_oldest_unsealed_seconds": ("Age of the oldest of them.", ()),
     "gstable_unmatched_deposits": ("Inbound money that waits for a person.",

@@ -1,0 +1,164 @@
+"""The examples of deploy/: what can be known of them without the programs that they are for."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gstable_server.cli.app import app
+from gstable_server.plumbing.config import Settings
+from gstable_server.plumbing.metrics import REGISTRY, STATE
+from gstable_server.serve import Role
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+ROLES = {role.value for role in Role} - {"all"}
+SETTINGS = {
+    str(field.validation_alias or f"GSTABLE_{name.upper()}")
+    for name, field in Settings.model_fields.items()
+}
+VERBS = {command.name or str(command.callback.__name__) for command in app.registered_commands}  # type: ignore[union-attr]
+
+
+def loaded(name: str) -> Any:
+    return yaml.safe_load((DEPLOY / name).read_text())
+
+
+def require_command(words: list[str]) -> None:
+    """A command of ours that exists, for a role that exists."""
+    assert words[0] in VERBS, words
+    if words[0] == "serve":
+        assert words[1:2] == ["--role"]
+        assert words[2] in ROLES | {"all"}
+
+
+def test_the_compose_file_runs_every_role_behind_the_migration() -> None:
+    services = loaded("compose.yaml")["services"]
+    ours = {name: one for name, one in services.items() if one.get("image") == "gstable"}
+    assert set(ours) == ROLES | {"migrate"}
+    for name, one in ours.items():
+        require_command(one["command"])
+        assert one["read_only"] is True
+        assert one["cap_drop"] == ["ALL"]
+        if name != "migrate":
+            assert set(one["environment"]) <= SETTINGS
+            assert one["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
+            assert "/health/live" in one["healthcheck"]["test"][-1], "not ready: no restart loop"
+    assert services["database"]["networks"] == ["inside"]
+    assert [name for name, one in services.items() if "ports" in one] == ["proxy"]
+
+
+def test_ops_12_no_secret_stands_in_the_examples() -> None:
+    for path in DEPLOY.rglob("*"):
+        if path.is_file():
+            text = path.read_text()
+            assert not re.search(r"\b[0-9a-f]{40,}\b", text), path
+            for url in re.findall(r"postgresql://\w+:([^@\s]+)@", text):
+                assert url == "…", path
+    lines = (DEPLOY / "environment.example").read_text().splitlines()
+    named = {line.lstrip("# ").split("=")[0] for line in lines if re.match(r"#? ?[A-Z_]+=", line)}
+    assert named <= SETTINGS | {"OTEL_EXPORTER_OTLP_ENDPOINT"}
+    required = {name for name, field in Settings.model_fields.items() if field.is_required()}
+    assert {f"GSTABLE_{name.upper()}" for name in required} - {"GSTABLE_DATABASE_URL"} <= named
+
+
+def test_the_containerfile_copies_and_runs_what_there_is() -> None:
+    lines = (DEPLOY / "Containerfile").read_text().splitlines()
+    for line in lines:
+        words = line.split()
+        if words[:1] == ["COPY"] and not words[1].startswith("--from"):
+            assert all((ROOT / source).exists() for source in words[1:-1]), line
+    text = "\n".join(lines)
+    assert text.count("install ") == text.count("--require-hashes") + text.count("--no-deps")
+    command = json.loads(next(line[4:] for line in lines if line.startswith("CMD")))
+    require_command(command)
+    assert "USER gstable" in lines
+
+
+UNITS = sorted((DEPLOY / "systemd").glob("gstable-*.service"))
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_every_unit_runs_a_command_of_ours(unit: Path) -> None:
+    parsed = configparser.ConfigParser(interpolation=None)
+    parsed.optionxform = str  # type: ignore[assignment,method-assign]
+    parsed.read(unit)
+    program, *words = shlex.split(parsed["Service"]["ExecStart"])
+    assert program.endswith("/bin/gstable")
+    require_command(words)
+    given = shlex.split(parsed["Service"].get("Environment", ""))
+    assert {one.split("=")[0] for one in given} <= SETTINGS
+
+
+def test_there_is_a_template_for_each_role_and_hardening_for_all() -> None:
+    assert {unit.name for unit in UNITS} == {
+        "gstable-migrate.service",
+        *(f"gstable-{role}@.service" for role in ROLES),
+    }
+    hardening = (DEPLOY / "systemd/gstable-.service.d/hardening.conf").read_text()
+    for line in ("NoNewPrivileges=yes", "ProtectSystem=strict", "CapabilityBoundingSet=\n"):
+        assert line in hardening
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not on this machine")
+def test_systemd_understands_the_units(tmp_path: Path) -> None:
+    shutil.copytree(DEPLOY / "systemd", tmp_path, dirs_exist_ok=True)
+    for unit in tmp_path.glob("*.service"):
+        text = re.sub(r"ExecStart=\S+", "ExecStart=/bin/true", unit.read_text())
+        unit.with_name(unit.name.replace("@.", "@1.")).write_text(text)
+    units = [*tmp_path.glob("gstable-*@1.service"), tmp_path / "gstable-migrate.service"]
+    done = subprocess.run(
+        [
+            "systemd-analyze",
+            "verify",
+            "--man=no",
+            *map(str, units),
+            str(tmp_path / "gstable.target"),
+        ],
+        capture_output=True,
+        text=True,
+        env={"SYSTEMD_UNIT_PATH": f"{tmp_path}:", "PATH": "/usr/bin:/bin"},
+    )
+    assert [line for line in done.stderr.splitlines() if str(tmp_path) in line] == []
+
+
+# --- alarms ---------------------------------------------------------------------------------------
+
+RULES = loaded("prometheus.yaml")["groups"][0]["rules"]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_every_alarm_is_of_numbers_that_there_are_and_has_its_runbook(rule: Any) -> None:
+    counted = {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in REGISTRY.collect()
+    }
+    used = set(re.findall(r"gstable_\w+", rule["expr"]))
+    assert used <= counted | set(STATE)
+    assert used or rule["expr"].startswith("up{")
+    page = (ROOT / rule["annotations"]["runbook"]).read_text()
+    assert f"`{rule['alert']}`, {rule['labels']['severity']}" in page
+
+
+def test_the_guide_lists_every_alarm_and_every_runbook_has_one() -> None:
+    guide = (ROOT / "docs/guide/operate.md").read_text()
+    rows = re.findall(r"^\| `(Gstable\w+)` \| (\w+) \|.*\(\.\./(runbooks/\S+)\)", guide, re.M)
+    assert rows == [
+        (
+            rule["alert"],
+            rule["labels"]["severity"],
+            rule["annotations"]["runbook"].removeprefix("docs/"),
+        )
+        for rule in RULES
+    ]
+    pages = {path.name for path in (ROOT / "docs/runbooks").glob("*.md")} - {"README.md"}
+    assert {Path(page).name for _, _, page in rows} == pages
