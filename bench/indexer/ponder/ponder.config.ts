@@ -1,9 +1,20 @@
 import { createConfig } from "ponder";
-import { parseAbi } from "viem";
 
-const abi = parseAbi([
-  "event Paid(bytes32 indexed sessionKey, address indexed payer, address indexed merchant, address token, uint256 amount, uint256 feeAmount, address feeReceiver)",
-]);
+const abi = [
+  {
+    type: "event",
+    name: "Paid",
+    inputs: [
+      { name: "sessionKey", type: "bytes32", indexed: true },
+      { name: "payer", type: "address", indexed: true },
+      { name: "merchant", type: "address", indexed: true },
+      { name: "token", type: "address" },
+      { name: "amount", type: "uint256" },
+      { name: "feeAmount", type: "uint256" },
+      { name: "feeReceiver", type: "address" },
+    ],
+  },
+] as const;
 
 export default createConfig({
   database: { kind: "postgres", connectionString: process.env.DATABASE_URL },
