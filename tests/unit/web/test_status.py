@@ -95,6 +95,7 @@ async def test_chk_10_time_is_the_servers(
         (("duplicate",), S.COMPLETED, "a second time"),
         (("over",), S.COMPLETED, "more than was due"),
         (("wrong_recipient",), S.INITIALIZED, "not as agreed"),
+        (("late", "accepted"), S.COMPLETED, "accepted it"),
     ],
 )
 async def test_unusual_money_is_told(

@@ -175,7 +175,9 @@ def _notices(view: SessionView, around: Surroundings) -> Iterable[str]:
     yield from around.deposit_notices
     for payment in _standing(view):
         amount, name = _arrived(payment), around.merchant_name
-        if Flag.LATE in payment.flags:
+        if Flag.ACCEPTED in payment.flags:
+            yield f"{amount} arrived, and {name} accepted it."
+        elif Flag.LATE in payment.flags:
             yield f"{amount} arrived after the time was over. Ask {name} to accept or return it."
         elif Flag.DUPLICATE in payment.flags:
             yield f"{amount} arrived a second time. Ask {name} to return it."
