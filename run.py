@@ -42,6 +42,8 @@ usage: ./run COMMAND [ARGUMENTS]     (or: python3 run.py COMMAND)
   contracts   recompile, compare with the committed artifacts, run forge; arguments go to forge
                                     [--deep] proofs, slither and coverage too, half an hour
   bench       measure; arguments go to `python -m bench`
+  sim         play simulated histories of the whole system, each decided by a seed
+                     [--seeds N] [--seed FIRST] [--bug NAME] [--jobs J] [--every STEPS] [--json]
   chaos       kill real processes at random while payments run
                                     [--payments N] [--kills K] [--reorgs R] [--seed S] [--json]
   help        this text
@@ -105,6 +107,12 @@ def bench(arguments: list[str]) -> int:
     become(["-m", "bench", *arguments])
 
 
+def sim(arguments: list[str]) -> int:
+    """Histories of the whole system; see tests/sim/README.md."""
+    prepare(dev=True)
+    become(["-m", "tests.sim", *arguments])
+
+
 def chaos(arguments: list[str]) -> int:
     """Payments under kill -9, cut connections and reorganisations; exit code 1 if one is lost."""
     prepare(dev=True)
@@ -145,6 +153,7 @@ COMMANDS = {
     "test": test,
     "check": check,
     "bench": bench,
+    "sim": sim,
     "chaos": chaos,
     "contracts": contracts,
 }

@@ -30,6 +30,17 @@ CREATE OR REPLACE FUNCTION sim.statement_timestamp() RETURNS timestamptz LANGUAG
 CREATE OR REPLACE FUNCTION sim.clock_timestamp() RETURNS timestamptz LANGUAGE sql STABLE
     AS $$ SELECT current_setting('sim.now')::timestamptz $$;
 """
+QUIET = """
+DO $$
+DECLARE one regclass;
+BEGIN
+    FOR one IN SELECT oid FROM pg_class WHERE relkind = 'r'
+        AND relnamespace = 'public'::regnamespace
+    LOOP EXECUTE format('ALTER TABLE %s SET (autovacuum_enabled = off)', one); END LOOP;
+END
+$$
+"""
+"""Nothing happens in the database that the seed did not decide."""
 TABLES = """
 SELECT string_agg(format('%I', relname), ', ' ORDER BY relname) FROM pg_class
 WHERE relkind = 'r' AND relname <> 'alembic_version' AND relnamespace = 'public'::regnamespace
@@ -101,8 +112,8 @@ class Server:
         self._told = None
 
 
-async def open_server(url: str, kernel: Kernel, faults: DatabaseFaults) -> Server:
-    """Connect, and empty the database."""
+async def connect(url: str) -> Any:
+    """The connection of all histories, one after the other."""
     connection = await asyncpg.connect(
         url,
         server_settings={
@@ -111,9 +122,16 @@ async def open_server(url: str, kernel: Kernel, faults: DatabaseFaults) -> Serve
             "search_path": "sim, pg_catalog, public",
             "synchronous_commit": "off",
             "jit": "off",
+            # A plan must not depend on how often a statement was asked before.
+            "plan_cache_mode": "force_generic_plan",
         },
     )
     await _prepare(connection)
+    return connection
+
+
+async def empty(connection: Any) -> None:
+    """No rows, and sequences from the start; a query for the time fails until it is told."""
     tables = await connection.fetchval(TABLES)
     # The triggers of append-only tables do not fire for a replica.
     await connection.execute(
@@ -121,7 +139,6 @@ async def open_server(url: str, kernel: Kernel, faults: DatabaseFaults) -> Serve
         f"TRUNCATE {tables} RESTART IDENTITY;"
         "SET session_replication_role = origin"
     )
-    return Server(kernel, connection, faults)
 
 
 def database_of(server: Server, process: Process, ids: Any) -> Database:

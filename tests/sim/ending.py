@@ -95,6 +95,8 @@ class Ending:
         simulation = self._simulation
         for chain in simulation.world.chains.values():
             chain.mine(len(chain.pool))
+            for _ in range(chain.network.confirmations // 8):
+                chain.add_block([])
         for role in ("indexer", "worker", "executor"):
             some = [one for one in simulation.machines.values() if one.role == role]
             await self._take_turns(simulation.chance.choice(some))
@@ -106,6 +108,8 @@ class Ending:
 
     async def _take_turns(self, machine: Machine) -> None:
         for name in machine.turns:
+            if self._rounds > 1 and self._simulation.all.is_idle(machine, name):
+                continue
             if machine.role == "worker" and name not in EVERY_ROUND and self._rounds % 4:
                 continue
             tips = machine.role != "indexer"

@@ -42,6 +42,8 @@ class SimLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.seconds = 0.0
+        # A task of a dead process ends with ``Crash``, and nobody asks for it.
+        self.set_exception_handler(lambda *_: None)
 
     def time(self) -> float:
         return self.seconds

@@ -7,7 +7,7 @@ themselves, which only pause and tolerate, are not run.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -56,18 +56,13 @@ IDLE = (None, 0, False, Step.NOTHING_NEW)
 """What turns answer that found nothing to do."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Turn:
     """What a loop does when it comes round. ``wakes`` is another value when it may find something
-    to do again; ``seen`` is what it was when the last turn found nothing."""
+    to do again."""
 
     work: Work
     wakes: Callable[[], object]
-    seen: object = None
-
-    @property
-    def is_idle(self) -> bool:
-        return self.seen is not None and self.seen == self.wakes()
 
 
 @dataclass
@@ -91,6 +86,8 @@ class Surroundings:
     """The providers of each network."""
     receivers: Receivers
     ids: IdMint
+    nothing: dict[tuple[str, str], object] = field(default_factory=dict)
+    """What woke the last turn of each role and name that found nothing to do, in any process."""
 
     def boot(self, role: str, number: int) -> Machine:
         """A fresh process of ``role``: nothing in memory."""
@@ -108,12 +105,20 @@ class Surroundings:
         """Begin one turn of ``machine``."""
         turn = machine.turns[name]
 
+        key = machine.role, name
+
         async def work() -> None:
-            woken, turn.seen = turn.wakes(), None
+            woken = turn.wakes()
+            self.nothing.pop(key, None)
             if await turn.work() in IDLE:
-                turn.seen = woken
+                self.nothing[key] = woken
 
         self.do(machine, name, work)
+
+    def is_idle(self, machine: Machine, name: str) -> bool:
+        """Whether the turn would most likely find nothing to do."""
+        known = self.nothing.get((machine.role, name))
+        return known is not None and known == machine.turns[name].wakes()
 
     def do(self, machine: Machine, name: str, work: Work) -> None:
         """Begin ``work`` in ``machine``; its failures are survived, as every role does."""
@@ -179,11 +184,9 @@ class Surroundings:
             for sender, key in ((Sender.RELAYER, RELAYER_KEY), (Sender.SOLVER, SOLVER_KEY)):
                 runner = Runner(db, network, sender, TxSigner(key), node, Limits())
                 name = f"{sender} on {network.name}"
-                turns[name] = Turn(_send(runner), partial(self._news, chain))
+                sending = _Sending(runner, chain, self.server, self._every(60))
+                turns[name] = Turn(sending.turn, sending.news)
         return turns
-
-    def _news(self, chain: SimChain) -> object:
-        return chain.version, self.server.intended, self._every(30)()
 
 
 def rails_of(networks: Networks, chains: Mapping[str, SimProvider]) -> tuple[Rail, ...]:
@@ -192,16 +195,28 @@ def rails_of(networks: Networks, chains: Mapping[str, SimProvider]) -> tuple[Rai
     return SwapRail(), escrow
 
 
-def _send(runner: Runner) -> Work:
-    async def turn() -> None:
-        await runner.turn()
+@dataclass
+class _Sending:
+    """One sender of one process: looks at the chain while something is under way, and at the
+    queue when something was put there."""
 
-    return turn
+    runner: Runner
+    chain: SimChain
+    server: Server
+    minute: Callable[[], object]
+    is_busy: bool = True
+
+    async def turn(self) -> None:
+        self.is_busy = await self.runner.turn()
+
+    def news(self) -> object:
+        seen = self.chain.version if self.is_busy else None
+        return seen, self.server.intended, self.minute()
 
 
 def _settle(db: Database, world: flow.World) -> Work:
     async def settle() -> int:
-        turns = await db.run(settlement.take_due)
+        turns = await settlement.look(db)
         for turn in turns:
             await settlement.tend(db, world.settler, turn)
         return len(turns)

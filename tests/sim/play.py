@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
-import structlog
 
 from gstable_server import migrations
 from gstable_server.plumbing.embedded_postgres import temporary_postgres
-from tests.sim.database import SHADOWS
+from tests.sim.database import QUIET, SHADOWS, connect
 from tests.sim.kernel import SimLoop
 from tests.sim.planting import planted
 from tests.sim.simulation import Outcome, play
@@ -23,7 +23,7 @@ def make_database(server_url: str, name: str) -> str:
     url = urlunsplit(parts._replace(path=f"/{name}"))
     asyncio.run(_execute(server_url, f"CREATE DATABASE {name}"))
     migrations.upgrade(url)
-    asyncio.run(_execute(url, SHADOWS))
+    asyncio.run(_execute(url, SHADOWS + QUIET))
     return url
 
 
@@ -35,22 +35,37 @@ async def _execute(url: str, sql: str) -> None:
         await connection.close()
 
 
-def play_seed(seed: int, url: str, *, bug: str | None = None, every: int = 50) -> Outcome:
-    """One seed on a loop of its own, with ``bug`` planted."""
-    with planted(bug), asyncio.Runner(loop_factory=SimLoop) as runner:
-        return runner.run(play(seed, url, every=every))
+class Player:
+    """Plays seeds over one connection, on one loop."""
+
+    def __init__(self, url: str) -> None:
+        self._runner = asyncio.Runner(loop_factory=SimLoop)
+        self._connection = self._runner.run(connect(url))
+
+    def play(self, seed: int, *, bug: str | None = None, every: int = 50) -> Outcome:
+        """One seed, with ``bug`` planted."""
+        with planted(bug):
+            return self._runner.run(play(seed, self._connection, every=every))
+
+    def close(self) -> None:
+        self._runner.run(self._connection.close())
+        self._runner.close()
+
+
+@contextmanager
+def player(server_url: str, name: str = "sim") -> Iterator[Player]:
+    """A ``Player`` on a new database of that server."""
+    playing = Player(make_database(server_url, name))
+    try:
+        yield playing
+    finally:
+        playing.close()
 
 
 def play_seeds(
     seeds: Iterable[int], *, bug: str | None = None, every: int = 50
 ) -> Iterator[Outcome]:
     """Seeds on a PostgreSQL of their own."""
-    structlog.configure(processors=[_drop])
-    with temporary_postgres() as server:
-        url = make_database(server.url, "sim")
+    with temporary_postgres() as server, player(server.url) as playing:
         for seed in seeds:
-            yield play_seed(seed, url, bug=bug, every=every)
-
-
-def _drop(_logger: object, _name: str, _event: object) -> str:
-    raise structlog.DropEvent
+            yield playing.play(seed, bug=bug, every=every)

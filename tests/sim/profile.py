@@ -5,11 +5,13 @@ Every seed draws its own rates, because faults that always come together hide ea
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
 from tests.sim.chain import SimChain
 from tests.sim.providers import Outlet
+from tests.sim.world import Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +19,18 @@ class Profile:
     """Weights are relative; ``statement_faults`` and ``commit_faults`` say one of how many."""
 
     confirmations: dict[str, int]
-    sales: int
+    payments: int
+    ways: Mapping[Way, int]
+    paces: Mapping[str, float]
+    """How likely a loop takes its turn when it comes round; by default surely."""
     instances: int
+    hooks: int
     block_size: int
     mining: float
     eagerness: float
     reorganisations: float
     reorganisation_depth: int
+    bursts: float
     crashes: float
     disturbances: float
     hostility: float
@@ -50,16 +57,29 @@ class Profile:
 
 def profile_of(seed: int) -> Profile:
     chance = Random(f"profile {seed}")
+    deep = chance.random() < 0.08
     providers = chance.choice((1, 2, 2, 3))
     return Profile(
-        confirmations={"north": chance.choice((3, 4, 6)), "south": chance.choice((2, 3, 5))},
-        sales=105,
-        instances=chance.choice((1, 2, 2, 3)),
+        confirmations={
+            "north": 320 if deep else chance.choice((3, 4, 6, 12)),
+            "south": chance.choice((2, 3, 5)),
+        },
+        payments=102,
+        ways={
+            Way.DIRECT: 80,
+            Way.RELAYED: chance.choice((0, 0, 6)),
+            Way.SWAP: chance.choice((0, 5)),
+            Way.ACROSS: chance.choice((0, 0, 5)),
+        },
+        paces={"relay": chance.choice((0.1, 0.3, 1)), "deliver": chance.choice((0.1, 0.5))},
+        instances=chance.choice((1, 1, 2, 3)),
+        hooks=chance.choice((0, 1, 1, 2)),
         block_size=chance.choice((5, 10, 20)),
         mining=chance.choice((1, 2, 3)),
         eagerness=chance.choice((0.6, 0.8, 0.9)),
         reorganisations=chance.choice((0, 0.1, 0.3)),
-        reorganisation_depth=6,
+        reorganisation_depth=300,
+        bursts=0.3 if deep else chance.choice((0, 0, 0.05)),
         crashes=chance.choice((0, 0.1, 0.3)),
         disturbances=chance.choice((0, 0.1, 0.3)),
         hostility=chance.choice((0, 0.2, 0.5)),

@@ -185,14 +185,15 @@ class SimProvider:
             raise NodeRefused("already known")
         if known is not None and 10 * sent.fee < 11 * known.fee:
             raise NodeRefused("replacement transaction underpriced")
-        chain.waiting[sent.sender, sent.nonce] = SimTx(
-            tx_hash=sent.tx_hash,
-            call=sent.call,
-            sender=sent.sender,
-            nonce=sent.nonce,
-            fee=sent.fee,
+        chain.receive(
+            SimTx(
+                tx_hash=sent.tx_hash,
+                call=sent.call,
+                sender=sent.sender,
+                nonce=sent.nonce,
+                fee=sent.fee,
+            )
         )
-        chain.version += 1
         if self._outlet.errors and self._outlet.chance.random() < self._outlet.errors:
             self._kernel.note("taken, and the answer was lost")
             raise ProviderFailed("the connection was lost after the question arrived")

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from random import Random
+from typing import Any
 
 from gstable_server.plumbing.testing import FakeIdMint
 from tests.sim.chain import SimChain
-from tests.sim.database import DatabaseFaults, Server, database_of, open_server
+from tests.sim.database import DatabaseFaults, Server, database_of, empty
 from tests.sim.ending import Ending
 from tests.sim.invariants import Watch
 from tests.sim.kernel import Kernel, Process, SimClock, SimLoop, Violation
@@ -107,26 +108,29 @@ class Simulation:
         idle: list[tuple[Machine, str]] = []
         for machine in self.machines.values():
             if not machine.process.dead:
-                for name, turn in machine.turns.items():
+                for name in machine.turns:
                     if name not in machine.process.running:
-                        (idle if turn.is_idle else ready).append((machine, name))
+                        (idle if self.all.is_idle(machine, name) else ready).append((machine, name))
         chosen = ready if ready and self.chance.random() < ATTENTIVE else idle
         if chosen:
             machine, name = self.chance.choice(chosen)
+            if self.chance.random() > self.profile.paces.get(name, 1):
+                return
             self.kernel.note(f"{machine.process.name} {name}")
             self.all.take_turn(machine, name)
 
     def serve_a_person(self) -> None:
         """Somebody opens, orders, cancels or pays, in a process of the API."""
         world = self.world
-        if len(world.sales) < self.profile.sales and self.chance.random() < 0.5:
+        if world.is_selling(self.profile.payments) and self.chance.random() < 0.5:
             world.plan_sale()
         waiting = [(sale, verb) for sale in world.sales if (verb := world.next_verb(sale))]
         apis = [one for one in self.machines.values() if one.role == "api"]
         machine = self.chance.choice(apis)
         if waiting and not machine.process.dead:
             sale, verb = self.chance.choice(waiting)
-            if sale.key not in machine.process.running:
+            busy = any(sale.key in one.process.running for one in self.machines.values())
+            if not busy:
                 self._serve(machine, sale, verb)
 
     def _serve(self, machine: Machine, sale: Sale, verb: str) -> None:
@@ -147,13 +151,19 @@ class Simulation:
         chain = self.chance.choice(list(self.world.chains.values()))
         block = chain.mine(self.profile.block_size)
         self.kernel.note(f"{chain.network.name} mines {len(block.txs)}")
+        if self.chance.random() < self.profile.bursts:
+            # Nobody was there to read for a while, or a layer 2 has caught up.
+            count = self.chance.randint(10, 3 * chain.network.confirmations + 20)
+            for _ in range(count):
+                chain.add_block([])
+            self.kernel.note(f"and {count} blocks more")
 
     def reorganise(self) -> None:
         chain = self.chance.choice(list(self.world.chains.values()))
         deepest = min(self.profile.reorganisation_depth, chain.unfinal_depth)
         if deepest < 1:
             return
-        depth = self.chance.randint(1, deepest)
+        depth = self.chance.randint(1, self.chance.choice((min(deepest, 5), deepest)))
         outlets = self.all.outlets[chain.network.name]
         if len(outlets) > 1 and self.chance.random() < 0.5:
             # One provider does not hear of it for a while.
@@ -164,8 +174,12 @@ class Simulation:
 
     def pass_time(self) -> None:
         world = self.world
-        everyone = len(world.sales) >= self.profile.sales
-        if everyone and not self.jumped and self.chance.random() < 0.2 and world.paid_up:
+        if (
+            not world.is_selling(self.profile.payments)
+            and not self.jumped
+            and self.chance.random() < 0.2
+            and world.paid_up
+        ):
             self.jumped = True
             self.kernel.pass_time(BIG_JUMP_SECONDS)
             self.kernel.note("half an hour passes")
@@ -196,6 +210,7 @@ class Simulation:
             case "lag":
                 outlet = self.chance.choice(self._outlets)
                 outlet.lag = self.chance.choice((0, 0, 2, 30)) if self.profile.lag else 0
+                outlet.range_limit = self.chance.choice((None, None, 3, 20))
                 self.kernel.note(f"a provider lags {outlet.lag} blocks")
             case "clock":
                 minutes = self.chance.choice((-60, -1, 1, 60))
@@ -221,25 +236,20 @@ class Simulation:
     @property
     def is_over(self) -> bool:
         """Everybody has done what they were going to do."""
-        world = self.world
-        return self.jumped and len(world.sales) >= self.profile.sales and world.everyone_is_done
+        return self.jumped and self.world.everyone_is_done
 
 
-async def play(seed: int, url: str, *, every: int = 50) -> Outcome:
-    """Play one seed on the database at ``url``; looks at the invariants every so many steps."""
+async def play(seed: int, connection: Any, *, every: int = 50) -> Outcome:
+    """Play one seed over ``connection``; looks at the invariants every so many steps."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, SimLoop)
-    loop.set_exception_handler(lambda *_: None)
+    loop.seconds = 0.0
     kernel = Kernel(seed, loop)
-    profile = profile_of(seed)
-    faults = DatabaseFaults(Random(f"database {seed}"))
-    server = await open_server(url, kernel, faults)
+    server = Server(kernel, connection, DatabaseFaults(Random(f"database {seed}")))
+    await empty(connection)
     secrets: list[str] = []
-    try:
-        with reading(kernel, secrets):
-            return await _play(seed, kernel, profile, server, secrets, every)
-    finally:
-        await server.connection.close()
+    with reading(kernel, secrets):
+        return await _play(seed, kernel, profile_of(seed), server, secrets, every)
 
 
 async def _play(
@@ -249,7 +259,7 @@ async def _play(
     chains = {
         one.name: SimChain(kernel, one, Random(f"chain {one.name} {seed}")) for one in networks.all
     }
-    world = World(networks, chains, Random(f"world {seed}"))
+    world = World(networks, chains, Random(f"world {seed}"), profile.ways)
     world.desk = replace(world.desk, rails=rails_of(networks, {}))
     outlets = {
         name: [
@@ -263,7 +273,7 @@ async def _play(
     everything = Surroundings(kernel, server, world, outlets, receivers, ids)
     violation: Violation | None = None
     try:
-        await _open_shops(kernel, server, world, ids)
+        await _open_shops(kernel, server, world, ids, profile.hooks)
         secrets += world.secrets
         simulation = Simulation(seed, profile, everything)
         watch = Watch(server.connection, world)
@@ -283,9 +293,12 @@ async def _play(
     )
 
 
-async def _open_shops(kernel: Kernel, server: Server, world: World, ids: FakeIdMint) -> None:
+async def _open_shops(
+    kernel: Kernel, server: Server, world: World, ids: FakeIdMint, hooks: int
+) -> None:
     process = Process("setup", SimClock(kernel))
-    kernel.start(process, "shops", lambda: world.open_shops(database_of(server, process, ids), 3))
+    db = database_of(server, process, ids)
+    kernel.start(process, "shops", lambda: world.open_shops(db, 3, hooks))
     await kernel.end_step()
     while kernel.parked:
         kernel.resume(kernel.parked[0])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum
@@ -58,8 +59,8 @@ from tests.sim.networks import (
 PUBLIC_URL = "https://pay.example.com"
 TOLD = tuple(one for one in EVENT_TYPES if one.startswith("session.") and one != "session.created")
 
-HOOKS = 1
-"""How many of the merchants have a receiver of webhooks."""
+IDEMPOTENT = 3
+"""Every so manieth sale is opened with an idempotency key."""
 
 
 class Way(Enum):
@@ -71,14 +72,12 @@ class Way(Enum):
     ACROSS = "from another network"
 
 
-WAYS = {Way.DIRECT: 60, Way.RELAYED: 8, Way.SWAP: 6, Way.ACROSS: 6}
-
-
 class Plan(Enum):
     """What the payer of a session is going to do."""
 
     EXACT = "pays what was asked"
     TWICE = "pays twice"
+    OFTEN = "pays again and again"
     SHORT = "pays too little"
     OVER = "pays too much"
     LATE = "pays after the expiry"
@@ -92,9 +91,10 @@ class Plan(Enum):
     FAILED = "sends a transaction that fails"
 
 
-ANY_WAY = (Plan.EXACT, Plan.TWICE, Plan.LATE, Plan.NEVER, Plan.FAILED)
+ANY_WAY = (Plan.EXACT, Plan.TWICE, Plan.OFTEN, Plan.LATE, Plan.NEVER, Plan.FAILED)
 """What can be planned whichever way is taken."""
-WEIGHTS = {Plan.EXACT: 40, Plan.TWICE: 8, Plan.LATE: 5, Plan.NEVER: 4}
+PAYMENTS = {Plan.NEVER: 0, Plan.TWICE: 2, Plan.OFTEN: 4}
+WEIGHTS = {Plan.EXACT: 40, Plan.TWICE: 10, Plan.OFTEN: 6, Plan.LATE: 5}
 
 
 @dataclass
@@ -138,12 +138,15 @@ class World:
         networks: Networks,
         chains: dict[str, SimChain],
         chance: Random,
+        ways: Mapping[Way, int],
     ) -> None:
         self.networks = networks
         self.chains = chains
         self.chance = chance
+        self._ways = ways
         self.merchants: list[Merchant] = []
         self.sales: list[Sale] = []
+        self._planned = 0
         self.secrets = [key.hex() for key in (b"\x11" * 32, RELAYER_KEY, SOLVER_KEY, ATTESTOR_KEY)]
         self.desk = Desk(
             networks=networks,
@@ -159,13 +162,13 @@ class World:
 
     # --- before anything fails --------------------------------------------------------------------
 
-    async def open_shops(self, db: Database, count: int) -> None:
-        """Merchants with an account each; the first has a receiver of webhooks."""
+    async def open_shops(self, db: Database, count: int, hooks: int) -> None:
+        """Merchants with an account each; some have a receiver of webhooks."""
         for number in range(count):
             async with db.begin() as tx:
-                self.merchants.append(await self._open_shop(tx, number))
+                self.merchants.append(await self._open_shop(tx, number, number < hooks))
 
-    async def _open_shop(self, tx: Tx, number: int) -> Merchant:
+    async def _open_shop(self, tx: Tx, number: int, has_hook: bool) -> Merchant:
         merchant = await accounts.create_merchant(tx, f"Shop {number}")
         tenant = Tenant(merchant.merchant_id, Mode.TEST)
         wallet = Address(bytes([0x70 + number]) * 20)
@@ -173,7 +176,7 @@ class World:
             tx, tenant, self.networks, "Main", to_checksum(wallet)
         )
         hook = None
-        if number < HOOKS:
+        if has_hook:
             url = f"https://shop{number}.example.com/hook"
             hook = await webhooks.create(tx, tenant, Target("Orders", url, None, TOLD))
             self.secrets.append(hook.keys.current)
@@ -184,7 +187,7 @@ class World:
         chance, weights = self.chance, [WEIGHTS.get(plan, 3) for plan in Plan]
         network = chance.choice(self.networks.all)
         plan = chance.choices(list(Plan), weights)[0]
-        way = chance.choices(list(WAYS), list(WAYS.values()))[0]
+        way = chance.choices(list(self._ways), list(self._ways.values()))[0]
         if plan not in ANY_WAY:
             way = Way.DIRECT
         if way is Way.RELAYED:
@@ -192,7 +195,7 @@ class World:
         source = network
         if way is Way.ACROSS:
             # An escrow takes the same terms once.
-            plan = Plan.EXACT if plan is Plan.TWICE else plan
+            plan = Plan.EXACT if plan in PAYMENTS else plan
             source = chance.choice([one for one in self.networks.all if one is not network])
         sale = Sale(
             number=len(self.sales) + 1,
@@ -205,7 +208,12 @@ class World:
             paying_network=source,
         )
         self.sales.append(sale)
+        self._planned += PAYMENTS.get(plan, 1)
         return sale
+
+    def is_selling(self, payments: int) -> bool:
+        """Whether more sales are needed for so many payments."""
+        return self._planned < payments
 
     def next_verb(self, sale: Sale) -> str | None:
         """What somebody does about ``sale`` next; None when there is nothing to do now."""
@@ -234,8 +242,8 @@ class World:
     # --- verbs, in some API process ---------------------------------------------------------------
 
     async def open_session(self, db: Database, sale: Sale) -> None:
-        """The merchant's shop opens the session, with an idempotency key: it asks again after any
-        failure."""
+        """The merchant's shop opens the session, and another one after a failure; some shops use
+        an idempotency key."""
         request = CreateCheckoutSession.model_validate(
             {
                 "accountId": sale.merchant.account.account_id,
@@ -248,9 +256,19 @@ class World:
                         "productData": {"productName": sale.key},
                     }
                 ],
+                "metadata": {"sale": sale.key},
             }
         )
 
+        if sale.number % IDEMPOTENT:
+            create = operations.create_checkout
+            view = await db.run(create, self.desk, sale.merchant.tenant, request)
+            sale.session = view.session
+        else:
+            sale.session = await self._open_once(db, sale, request)
+
+    async def _open_once(self, db: Database, sale: Sale, request: CreateCheckoutSession) -> Session:
+        """With an idempotency key: whoever asks again after a lost answer gets the same."""
         made: list[Session] = []
 
         async def operate(tx: Tx) -> bytes:
@@ -264,7 +282,7 @@ class World:
         if kept:
             async with db.read() as tx:
                 made = [(await operations.view(tx, SessionId(body.decode()))).session]
-        [sale.session] = made
+        return made[0]
 
     async def ask_for_order(self, db: Database, sale: Sale) -> None:
         """The payer chooses to pay with the session's own token."""
@@ -352,7 +370,7 @@ class World:
         """Whether the payer of ``sale`` has a reason to send a payment now."""
         if sale.session is None or sale.plan is Plan.NEVER or sale.way is Way.RELAYED:
             return False
-        if sale.sent >= (2 if sale.plan is Plan.TWICE else 1):
+        if sale.sent >= PAYMENTS.get(sale.plan, 1):
             return False
         now = self.chains[sale.paying.network].now
         late = now > unix_seconds(sale.session.expires_at)
