@@ -147,6 +147,37 @@ async def test_chn_19_every_block_of_a_gap_is_processed_in_order(
         assert len(chain.asked) < 200
 
 
+async def test_chn_19_range_is_kept_part_by_part_and_a_crash_between_loses_none(
+    database: Database, chain: FakeChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gstable_server.chain.indexer.LOGS_AT_ONCE", 5)
+    indexer = Indexer(database, NETWORK, [chain], ())
+    await drain(indexer)
+    payments = [chain.payment() for _ in range(21)]
+    for start in range(0, 21, 3):
+        chain.mine(*payments[start : start + 3])
+    chain.mine_empty(20)
+    flush, commits = Tx.flush, 0
+
+    async def die_at_the_third(tx: Tx) -> None:
+        nonlocal commits
+        commits += 1
+        if commits == 3:
+            raise ConnectionResetError("the process died")
+        await flush(tx)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Tx, "flush", die_at_the_third)
+        with pytest.raises(ConnectionResetError):
+            await indexer.converge()
+    assert await tip_of(database) == 4
+    assert len([fact for fact in await facts_of(database) if fact.what is SEEN]) == 12
+    await drain(Indexer(database, NETWORK, [chain], ()))
+    for payment in payments:
+        assert await kinds(database, payment) == [SEEN, FINAL]
+    assert await hashes_kept(database) == [block.header.hash for block in chain.blocks]
+
+
 async def test_chn_20_poison_block_stops_its_own_network_and_is_never_skipped(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -318,10 +318,7 @@ def from_payload(payload: Mapping[str, Any]) -> Fact:
 
 def log_to_json(log: ChainLog) -> dict[str, Any]:
     """One log as JSON, with its ``kind``; members are named as in ``log``, in camel case."""
-    members = {
-        _camel(member.name): _to_json(member.name, getattr(log, member.name))
-        for member in fields(log)
-    }
+    members = {key: _to_json(name, getattr(log, name)) for name, key, _ in _members(type(log))}
     return {"kind": log.kind.value, **members}
 
 
@@ -373,16 +370,16 @@ def _camel(name: str) -> str:
 
 def _to_json(name: str, value: object) -> str | int | None:
     match value:
+        case bytes():  # the most frequent first
+            return "0x" + value.hex()
+        case int():
+            return value if name in _SMALL_NUMBERS else str(value)
         case None:
             return None
         case StrEnum():
             return value.value
-        case bytes():
-            return "0x" + value.hex()
         case datetime():
             return unix_seconds(value)
-        case int():
-            return value if name in _SMALL_NUMBERS else str(value)
         case str():
             return value
     raise TypeError(f"{name} has no JSON form")

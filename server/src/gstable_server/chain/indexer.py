@@ -13,8 +13,8 @@ network's lock and gives way if the frontier moved meanwhile.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
@@ -32,6 +32,7 @@ from gstable_server.chain.providers import Provider, Providers
 from gstable_server.chain.reading import Reader
 from gstable_server.chain.rpc import Header, Log, ProviderFailed, ProviderLied, RangeTooLarge, Rpc
 from gstable_server.kernel.address import Address
+from gstable_server.kernel.clock import from_unix_seconds
 from gstable_server.kernel.errors import Passing
 from gstable_server.plumbing.db import Database, Tx
 
@@ -42,6 +43,9 @@ NEAR_HEAD = 16
 
 STEP_BLOCKS_MAX = 2000
 """How many blocks one step reads at most, also where a node searches more for logs at once."""
+
+LOGS_AT_ONCE = 1000
+"""How many logs, roughly, become facts in one transaction."""
 
 LOOK_BACK = 8, 512
 """How many blocks are compared at once for where a chain turned back: first, and at most."""
@@ -207,7 +211,17 @@ class Indexer:
             raise
         if headers[0].parent_hash != tip.hash:
             raise ProviderLied(f"block {headers[0].number} does not follow block {tip.number}")
-        return await self._advance(provider, tip, headers, _Answer(logs, watches))
+        # What was read is kept part by part: a long transaction would hold the network's lock, and
+        # the database ends one that it does not hear of for seconds.
+        step = Step.ADVANCED
+        for part, of_part in _parts(headers, logs):
+            step = await self._advance(provider, tip, part, _Answer(of_part, watches))
+            if step is not Step.ADVANCED:
+                break
+            newest = part[-1]
+            time = from_unix_seconds(newest.timestamp)
+            tip = store.Block(newest.number, newest.hash, newest.parent_hash, time)
+        return step
 
     async def _advance(
         self,
@@ -424,6 +438,20 @@ def _added(state: FactWhat | None, happening: Happening, about: ChainLog) -> lis
             raise ProviderLied(f"{about.object_id} is in two blocks of one chain")
         case Answer.HALT:
             raise NetworkHalted(f"{about.object_id} was final and is taken back")
+
+
+def _parts(
+    headers: Sequence[Header], logs: Sequence[Log]
+) -> Iterator[tuple[Sequence[Header], Sequence[Log]]]:
+    """``headers`` in their order, with their ``logs``, in parts of about ``LOGS_AT_ONCE`` logs;
+    a block is never divided."""
+    counts = Counter(each.block_number for each in logs)
+    first_header = first_log = end = 0
+    for at, header in enumerate(headers):
+        end += counts[header.number]
+        if end - first_log >= LOGS_AT_ONCE or at + 1 == len(headers):
+            yield headers[first_header : at + 1], logs[first_log:end]
+            first_header, first_log = at + 1, end
 
 
 def _log_facts(facts: Sequence[Fact]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -139,15 +139,16 @@ async def add_facts(tx: Tx, facts: Sequence[Fact]) -> None:
     """Record ``facts``, keep the watch list in step, and tell each as an event."""
     if not facts:
         return
-    await _insert_facts(tx, facts)
+    payloads = [to_payload(fact) for fact in facts]
+    await _insert_facts(tx, facts, [payload["log"] for payload in payloads])
     newest = {_name(fact.log): fact for fact in facts}.values()
     waiting = FactWhat.SEEN, FactWhat.REORGED
     await _watch(tx, [fact for fact in newest if fact.what in waiting])
     await _unwatch(tx, [fact.log for fact in newest if fact.what not in waiting])
-    for fact in facts:
+    for fact, payload in zip(facts, payloads, strict=True):
         log = fact.log
         with tracing.span(f"index {fact.event_type}", network=log.network, block=log.block_number):
-            tx.tell(Event(fact.event_type, log.subject, to_payload(fact)))
+            tx.tell(Event(fact.event_type, log.subject, payload))
 
 
 _INSERT_FACTS = """
@@ -161,7 +162,7 @@ ORDER BY place
 """
 
 
-async def _insert_facts(tx: Tx, facts: Sequence[Fact]) -> None:
+async def _insert_facts(tx: Tx, facts: Sequence[Fact], bodies: Sequence[Mapping[str, Any]]) -> None:
     await tx.execute(
         _INSERT_FACTS,
         [fact.log.network for fact in facts],
@@ -171,7 +172,7 @@ async def _insert_facts(tx: Tx, facts: Sequence[Fact]) -> None:
         [fact.log.log_position for fact in facts],
         [fact.log.block_number for fact in facts],
         [fact.log.block_hash for fact in facts],
-        [log_to_json(fact.log) for fact in facts],
+        bodies,
         tx.now,
     )
 
