@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gstable_server.chain.deposits import recover_call
 from gstable_server.chain.executor import operations as executor
@@ -55,6 +55,8 @@ from gstable_server.sessions.unmatched.model import (
 from gstable_server.sessions.unmatched.rules import Circumstances
 
 BATCH = 100
+TOLD_WITHIN = timedelta(minutes=1)
+"""After so long a completed refund was told, and what resolves its payment did."""
 TO_MAX = 64
 """No address is longer: a longer text is none either when it is cut."""
 _FAILED = frozenset({SendingState.FAILED, SendingState.REFUSED, SendingState.WITHDRAWN})
@@ -352,8 +354,10 @@ async def _came_to_nothing(tx: Tx, inflow: Inflow) -> bool:
         assert inflow.session_id is not None, "refunds are of sessions"
         prepared = await refunds.of_session_id(tx, inflow.session_id)
         [mine] = [one for one in prepared if one.refund_id == inflow.refund_id]
-        # One that is completed and gave back only a part is over as well.
-        return mine.state not in COUNTED or mine.completed_at is not None
+        if mine.completed_at is not None:
+            # It gave back only a part, else the payment would be resolved by now.
+            return tx.now - mine.completed_at > TOLD_WITHIN
+        return mine.state not in COUNTED
     assert inflow.cause is not None, "something is under way"
     sent = await executor.find(tx, inflow.cause)
     return sent is None or sent.state in _FAILED

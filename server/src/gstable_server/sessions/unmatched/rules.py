@@ -96,7 +96,7 @@ def fact_of_payment(payment: Payment, refunds: Sequence[Refund]) -> tuple[Fact, 
     """Where an unusual payment stands, and what became of it."""
     if payment.state in _OFF_CHAIN:
         return Fact.TAKEN_BACK, None
-    if payment.state is PaymentState.RETURNED:
+    if payment.state is PaymentState.RETURNED or _went_back_from_hold(payment):
         return Fact.USED_UP, How.RETURNED
     if Flag.ACCEPTED in payment.flags:
         return Fact.USED_UP, How.ACCEPTED
@@ -106,6 +106,11 @@ def fact_of_payment(payment: Payment, refunds: Sequence[Refund]) -> tuple[Fact, 
     if given and given >= payment.received:
         return Fact.USED_UP, How.REFUNDED
     return Fact.LEFT_OVER, None
+
+
+def _went_back_from_hold(payment: Payment) -> bool:
+    """Whether all of a held payment was given back to its payer."""
+    return payment.hold is not None and not payment.hold.captured and not payment.remaining
 
 
 def fact_of_deposit(inflow: Inflow, session: Session, ask: Ask) -> tuple[Fact, How | None]:
