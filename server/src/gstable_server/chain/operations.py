@@ -27,7 +27,7 @@ __all__ = [
 
 def fact_of(event: StoredEvent) -> Fact:
     """The fact that a ``chain.…`` event carries."""
-    return from_payload(event.event.payload)
+    return event.read(from_payload)
 
 
 async def frontier(tx: Tx, network: str) -> Block | None:

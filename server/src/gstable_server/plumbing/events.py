@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 
 from gstable_server.kernel.ids import ALPHABET, EventId, IdMint
 from gstable_server.kernel.tenant import Mode, Tenant
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,16 @@ class StoredEvent:
     sequence: int
     occurred_at: datetime
     event: Event
+    _read: dict[Callable[[Mapping[str, Any]], Any], Any] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    def read(self, parse: Callable[[Mapping[str, Any]], T]) -> T:
+        """What ``parse`` makes of the payload: made once, however many handlers ask for it."""
+        if parse not in self._read:
+            self._read[parse] = parse(self.event.payload)
+        found: T = self._read[parse]
+        return found
 
 
 def stored_event(row: asyncpg.Record) -> StoredEvent:
