@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from tests.sim.chain import GWEI
 from tests.sim.invariants import Watch
 from tests.sim.judgement import judge
 from tests.sim.kernel import Violation
@@ -16,7 +17,14 @@ if TYPE_CHECKING:
 ROUNDS_MAX = 80
 ROUND_SECONDS = 61.0
 LATER_SECONDS = 900.0
-EVERY_ROUND = ("relay", "deliver", "settle", "expire sessions", "settle stranded letters")
+EVERY_ROUND = (
+    "relay",
+    "deliver",
+    "settle",
+    "expire sessions",
+    "settle stranded letters",
+    "seal the book",
+)
 
 _OPEN = """
 SELECT
@@ -28,6 +36,7 @@ SELECT
     (SELECT count(*) FROM settlements WHERE due_at IS NOT NULL) AS crossings,
     (SELECT count(*) FROM executor_intents WHERE state NOT IN
         ('final', 'failed', 'refused', 'withdrawn')) AS intents,
+    (SELECT count(*) FROM ledger_unsealed) AS unsealed,
     (SELECT min(next_attempt_at) FROM webhook_messages WHERE next_attempt_at > $1) AS next_letter
 """
 _REASONS = """
@@ -77,6 +86,8 @@ class Ending:
         simulation, everything = self._simulation, self._simulation.all
         everything.server.faults.statements = everything.server.faults.commits = 0
         everything.receivers.hostility = 0.0
+        for chain in simulation.world.chains.values():
+            chain.base_fee = GWEI
         for outlets in everything.outlets.values():
             for outlet in outlets:
                 outlet.heal()

@@ -9,12 +9,14 @@ from typing import Any
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.clock import unix_seconds
 from gstable_server.sessions.model import Session
+from gstable_server.sessions.refunds.model import Refund
 from tests.sim.chain import SimChain, SimTx
 from tests.sim.contracts import Paid
 from tests.sim.kernel import Violation
 from tests.sim.networks import SOLVER
 from tests.sim.receivers import Receivers
-from tests.sim.world import TOLD, Sale, World
+from tests.sim.sales import Sale
+from tests.sim.world import TOLD, World
 
 STANDING = ("final", "returned")
 """Where a payment rests that stands on its chain: returned, when its rail gave it back later."""
@@ -25,6 +27,8 @@ async def judge(connection: Any, world: World, receivers: Receivers) -> None:
     payments = await _payments_are_the_chains(connection, world)
     await _sessions_are_right(connection, world, payments)
     await _books_are_right(connection, world)
+    await _refunds_are_right(connection, world)
+    await _keys_make_one_object(connection, world)
     await _each_call_took_effect_once(connection, world)
     await _letters_are_delivered(connection, world, receivers)
 
@@ -132,6 +136,9 @@ async def _books_are_right(connection: Any, world: World) -> None:
             expected[paying, "rail:escrow"] += paid.amount
     for chain in world.chains.values():
         _add_crossings(expected, world, chain)
+    for refund in _given_back(world):
+        expected[refund.terms.token_id, "payers"] += refund.terms.amount
+        expected[refund.terms.token_id, "merchants"] -= refund.terms.amount
     rows = await connection.fetch(
         "SELECT token_id, account, sum(amount) AS sum FROM ledger_entries GROUP BY 1, 2"
     )
@@ -145,6 +152,43 @@ async def _books_are_right(connection: Any, world: World) -> None:
     wrong = {key for key in found.keys() | expected.keys() if found[key] != expected[key]}
     for key in sorted(wrong):
         raise Violation("I2", f"{key}: {found[key]} in the book, {expected[key]} on the chain")
+
+
+def _given_back(world: World) -> list[Refund]:
+    """The refunds whose transfer stands on its chain."""
+    standing = {tx for chain in world.chains.values() for tx, _ in chain.canonical()}
+    return [sale.refund for sale in world.sales if sale.refund and sale.refunded in standing]
+
+
+_OVERDRAWN = """
+SELECT t.session_id FROM ledger_entries e JOIN ledger_transfers t USING (transfer_id)
+WHERE t.session_id IS NOT NULL AND e.account LIKE 'merchant:%'
+GROUP BY t.session_id, e.token_id HAVING sum(e.amount) < 0
+"""
+
+
+async def _refunds_are_right(connection: Any, world: World) -> None:
+    """I6: a refund is completed when its transfer stands, and no session gives back more than
+    it was paid."""
+    rows = await connection.fetch("SELECT refund_id, state FROM refunds")
+    done = {row["refund_id"] for row in rows if row["state"] == "completed"}
+    expected = {refund.refund_id for refund in _given_back(world)}
+    if done != expected:
+        raise Violation("I6", f"completed: {done - expected}, not completed: {expected - done}")
+    rows = await connection.fetch(_OVERDRAWN)
+    for row in rows:
+        raise Violation("I6", f"{row['session_id']} has given back more than it was paid")
+
+
+async def _keys_make_one_object(connection: Any, world: World) -> None:
+    """I10: a sale that was opened under an idempotency key has one session."""
+    rows = await connection.fetch(
+        "SELECT metadata->>'sale' AS sale, count(*) AS count FROM sessions GROUP BY 1"
+    )
+    counts = {row["sale"]: row["count"] for row in rows}
+    for sale in world.sales:
+        if sale.is_idempotent and counts.get(sale.key, 0) > 1:
+            raise Violation("I10", f"{sale.key} has {counts[sale.key]} sessions")
 
 
 def _add_crossings(expected: Counter[tuple[str, str]], world: World, chain: SimChain) -> None:

@@ -11,7 +11,7 @@ from random import Random
 
 from tests.sim.chain import SimChain
 from tests.sim.providers import Outlet
-from tests.sim.world import Way
+from tests.sim.sales import Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Profile:
     confirmations: dict[str, int]
     payments: int
     ways: Mapping[Way, int]
+    refunds: float
     paces: Mapping[str, float]
     """How likely a loop takes its turn when it comes round; by default surely."""
     instances: int
@@ -38,6 +39,7 @@ class Profile:
     commit_faults: int
     rpc_errors: float
     omissions: float
+    lies: float
     lag: int
     providers: int
     gives_receipts: bool
@@ -50,6 +52,7 @@ class Profile:
             chance,
             errors=self.rpc_errors,
             omissions=self.omissions,
+            lies=self.lies,
             lag=self.lag if first else 0,
             gives_receipts=self.gives_receipts or not first,
         )
@@ -71,6 +74,7 @@ def profile_of(seed: int) -> Profile:
             Way.SWAP: chance.choice((0, 5)),
             Way.ACROSS: chance.choice((0, 0, 5)),
         },
+        refunds=chance.choice((0, 0.1)),
         paces={"relay": chance.choice((0.1, 0.3, 1)), "deliver": chance.choice((0.1, 0.5))},
         instances=chance.choice((1, 1, 2, 3)),
         hooks=chance.choice((0, 1, 1, 2)),
@@ -87,6 +91,7 @@ def profile_of(seed: int) -> Profile:
         commit_faults=chance.choice((0, 100, 300)),
         rpc_errors=chance.choice((0, 0.05, 0.2)),
         omissions=chance.choice((0, 0.05)),
+        lies=chance.choice((0, 0.1)),
         lag=chance.choice((0, 0, 3, 30)),
         providers=providers,
         gives_receipts=chance.random() < 0.7 or providers == 1,

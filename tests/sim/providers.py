@@ -7,7 +7,7 @@ it follows, what it leaves out. ``SimProvider`` is one process's connection to i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from gstable_server.chain.executor.node import Account, Spent
@@ -42,6 +42,9 @@ class Outlet:
     chance: Random
     errors: float = 0.0
     omissions: float = 0.0
+    """The share of answers about logs from which some are missing."""
+    lies: float = 0.0
+    """The share of answers that have logs of transactions that failed."""
     lag: int = 0
     range_limit: int | None = None
     gives_receipts: bool = True
@@ -50,7 +53,7 @@ class Outlet:
 
     def heal(self) -> None:
         """From now on it answers truly and at once."""
-        self.errors = self.omissions = 0.0
+        self.errors = self.omissions = self.lies = 0.0
         self.lag, self.range_limit, self.gives_receipts, self.branch = 0, None, True, None
 
     @property
@@ -106,7 +109,7 @@ class SimProvider:
         self, block_hash: bytes, filters: Sequence[LogFilter]
     ) -> tuple[Log, ...]:
         await self._ask("logs_of_block")
-        return self._told(filters, self._find(block_hash).logs)
+        return self._told(filters, self._claimed(self._find(block_hash)))
 
     async def logs_in_range(
         self, first: int, last: int, filters: Sequence[LogFilter]
@@ -235,6 +238,22 @@ class SimProvider:
         if block is not None and known and blocks[block.header.number] is block:
             return block
         raise UnknownBlock("the node does not have the block")
+
+    def _claimed(self, block: SimBlock) -> Sequence[Log]:
+        """The block's logs; or, where the provider lies, with some of what failed in it."""
+        outlet = self._outlet
+        if not outlet.lies or outlet.chance.random() >= outlet.lies:
+            return block.logs
+        header, place = block.header, len(block.logs)
+        failed = [
+            replace(log, block_number=header.number, block_hash=header.hash, log_index=place)
+            for _, effects in block.txs
+            if not effects.succeeded
+            for log in effects.logs[:1]
+        ]
+        if failed:
+            self._kernel.note("a log of a failed transaction")
+        return (*block.logs, *failed[:1])
 
     def _told(self, filters: Sequence[LogFilter], logs: Iterable[Log]) -> tuple[Log, ...]:
         admitted = tuple(log for log in logs if any(each.admits(log) for each in filters))

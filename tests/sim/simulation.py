@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from gstable_server.plumbing.testing import FakeIdMint
-from tests.sim.chain import SimChain
+from tests.sim.chain import GWEI, SimChain
 from tests.sim.database import DatabaseFaults, Server, database_of, empty
 from tests.sim.ending import Ending
 from tests.sim.invariants import Watch
@@ -22,7 +22,8 @@ from tests.sim.networks import new_networks
 from tests.sim.profile import Profile, profile_of
 from tests.sim.providers import Outlet
 from tests.sim.receivers import Receivers
-from tests.sim.world import Sale, World
+from tests.sim.sales import Sale
+from tests.sim.world import World
 
 ROLES = ("api", "worker", "indexer", "executor")
 STEPS_MAX = 20_000
@@ -136,14 +137,15 @@ class Simulation:
     def _serve(self, machine: Machine, sale: Sale, verb: str) -> None:
         world = self.world
         self.kernel.note(f"{machine.process.name} {verb} {sale.key}")
-        if verb == "pay":
-            world.pay(sale)
+        if verb in {"pay", "give back"}:
+            (world.pay if verb == "pay" else world.give_back)(sale)
             return
         verbs = {
             "open": world.open_session,
             "order": world.ask_for_order,
             "sign": world.sign,
             "cancel": world.cancel,
+            "refund": world.ask_for_refund,
         }
         self.all.do(machine, sale.key, partial(verbs[verb], machine.db, sale))
 
@@ -202,7 +204,13 @@ class Simulation:
     def disturb(self) -> None:
         """A machine's clock jumps, or a merchant switches a closed receiver on again."""
         machine = self.chance.choice(list(self.machines.values()))
-        match self.chance.choice(("clock", "clock right", "enable", "hears", "lag")):
+        what = self.chance.choice(("clock", "clock right", "enable", "hears", "lag", "fees"))
+        match what:
+            case "fees":
+                chain = self.chance.choice(list(self.world.chains.values()))
+                chain.base_fee = self.chance.choice((GWEI, GWEI, 40 * GWEI))
+                chain.version += 1
+                self.kernel.note(f"{chain.network.name} asks {chain.base_fee // GWEI} gwei")
             case "hears":
                 for outlet in self._outlets:
                     outlet.branch = None
@@ -259,7 +267,7 @@ async def _play(
     chains = {
         one.name: SimChain(kernel, one, Random(f"chain {one.name} {seed}")) for one in networks.all
     }
-    world = World(networks, chains, Random(f"world {seed}"), profile.ways)
+    world = World(networks, chains, Random(f"world {seed}"), profile.ways, profile.refunds)
     world.desk = replace(world.desk, rails=rails_of(networks, {}))
     outlets = {
         name: [

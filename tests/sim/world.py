@@ -10,25 +10,19 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
-from enum import Enum
 from random import Random
 
 from gstable_server.accounts import operations as accounts
-from gstable_server.accounts.model import ReceivingAccount
-from gstable_server.chain.abi.payments import PAID, ROUTED
+from gstable_server.chain.abi.payments import TRANSFERRED
 from gstable_server.chain.checksum import keccak256, to_checksum
-from gstable_server.chain.networks import Network, Networks, Token
+from gstable_server.chain.networks import Networks
 from gstable_server.chain.orders import (
-    ContractCall,
     OrderSigner,
-    PaymentOrder,
     RoutedOrder,
-    SignedOrder,
 )
 from gstable_server.chain.rails.escrow_terms import EscrowTerms
-from gstable_server.chain.rpc import Log
 from gstable_server.chain.testing import event_log
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.clock import unix_seconds
@@ -43,91 +37,33 @@ from gstable_server.sessions import operations, paying
 from gstable_server.sessions.collecting import collected_call
 from gstable_server.sessions.model import Session
 from gstable_server.sessions.operations import Desk
+from gstable_server.sessions.refunds import operations as refunds
+from gstable_server.sessions.refunds.wire import PrepareRefund
 from gstable_server.sessions.wire import CreateCheckoutSession
 from gstable_server.webhooks import operations as webhooks
-from gstable_server.webhooks.model import EVENT_TYPES, Endpoint, Target
+from gstable_server.webhooks.model import EVENT_TYPES, Target
 from tests.sim.chain import SimChain, SimTx
 from tests.sim.contracts import Authorized, Effects, Paid
 from tests.sim.networks import (
     ATTESTOR_KEY,
     FEE_RECEIVER,
-    FOREIGN_ROUTER,
     RELAYER_KEY,
     SOLVER_KEY,
+)
+from tests.sim.sales import (
+    ANY_WAY,
+    PAYMENTS,
+    WEIGHTS,
+    Merchant,
+    Plan,
+    Sale,
+    Way,
+    ordered,
+    payment_log,
 )
 
 PUBLIC_URL = "https://pay.example.com"
 TOLD = tuple(one for one in EVENT_TYPES if one.startswith("session.") and one != "session.created")
-
-IDEMPOTENT = 3
-"""Every so manieth sale is opened with an idempotency key."""
-
-
-class Way(Enum):
-    """How a sale is paid."""
-
-    DIRECT = "with its own token"
-    RELAYED = "with its own token, by a signature only"
-    SWAP = "with another token of the network"
-    ACROSS = "from another network"
-
-
-class Plan(Enum):
-    """What the payer of a session is going to do."""
-
-    EXACT = "pays what was asked"
-    TWICE = "pays twice"
-    OFTEN = "pays again and again"
-    SHORT = "pays too little"
-    OVER = "pays too much"
-    LATE = "pays after the expiry"
-    NEVER = "never pays"
-    CANCELLED = "pays although it was cancelled"
-    WRONG_TOKEN = "pays with another token"
-    WRONG_RECIPIENT = "has the money sent to somebody else"
-    FOREIGN = "is deceived by a foreign router"
-    DUST = "pays next to nothing"
-    ZERO = "pays nothing at all"
-    FAILED = "sends a transaction that fails"
-
-
-ANY_WAY = (Plan.EXACT, Plan.TWICE, Plan.OFTEN, Plan.LATE, Plan.NEVER, Plan.FAILED)
-"""What can be planned whichever way is taken."""
-PAYMENTS = {Plan.NEVER: 0, Plan.TWICE: 2, Plan.OFTEN: 4}
-WEIGHTS = {Plan.EXACT: 40, Plan.TWICE: 10, Plan.OFTEN: 6, Plan.LATE: 5}
-
-
-@dataclass
-class Merchant:
-    tenant: Tenant
-    account: ReceivingAccount
-    wallet: Address
-    hook: Endpoint | None
-
-
-@dataclass(eq=False)
-class Sale:
-    """A session from both sides: what was agreed, and what was sent to pay it."""
-
-    number: int
-    merchant: Merchant
-    network: Network
-    price: int
-    plan: Plan
-    way: Way
-    paying: Token
-    paying_network: Network
-    session: Session | None = None
-    order: SignedOrder | None = None
-    cancelled: bool = False
-    txs: list[SimTx] = field(default_factory=list)
-    sent: int = 0
-    call: ContractCall | None = None
-    """What our executor sends for the payer."""
-
-    @property
-    def key(self) -> str:
-        return f"sale {self.number}"
 
 
 class World:
@@ -139,11 +75,13 @@ class World:
         chains: dict[str, SimChain],
         chance: Random,
         ways: Mapping[Way, int],
+        refunds: float,
     ) -> None:
         self.networks = networks
         self.chains = chains
         self.chance = chance
         self._ways = ways
+        self._refunds = refunds
         self.merchants: list[Merchant] = []
         self.sales: list[Sale] = []
         self._planned = 0
@@ -206,6 +144,7 @@ class World:
             way=way,
             paying=source.tokens[1 if way is Way.SWAP else 0],
             paying_network=source,
+            is_wanted_back=plan is Plan.EXACT and chance.random() < self._refunds,
         )
         self.sales.append(sale)
         self._planned += PAYMENTS.get(plan, 1)
@@ -224,9 +163,17 @@ class World:
                 return "cancel"
         elif sale.order is None and sale.plan is not Plan.NEVER:
             return "order"
-        elif sale.way is Way.RELAYED:
-            return "sign" if sale.call is None and sale.plan is not Plan.NEVER else None
-        return "pay" if self.is_ready_to_pay(sale) else None
+        elif sale.way is Way.RELAYED and sale.call is None and sale.plan is not Plan.NEVER:
+            return "sign"
+        if self.is_ready_to_pay(sale):
+            return "pay"
+        return self._next_of_refund(sale)
+
+    def _next_of_refund(self, sale: Sale) -> str | None:
+        paid = sale.sent or sale.call is not None
+        if not sale.is_wanted_back or not paid or sale.refunded is not None:
+            return None
+        return "refund" if sale.refund is None else "give back"
 
     @property
     def paid_up(self) -> bool:
@@ -260,7 +207,7 @@ class World:
             }
         )
 
-        if sale.number % IDEMPOTENT:
+        if not sale.is_idempotent:
             create = operations.create_checkout
             view = await db.run(create, self.desk, sale.merchant.tenant, request)
             sale.session = view.session
@@ -309,7 +256,7 @@ class World:
         assert sale.order is not None
         payer, signature = self.payer(sale), hashlib.sha512(sale.key.encode()).digest() + b"\x1b"
         call = collected_call(sale.order, routing.Way.ERC3009, payer, signature)
-        paid = _ordered(sale)
+        paid = ordered(sale)
         log = payment_log(sale, paid, b"", payer)
         contracts = self.chains[sale.paying.network].contracts
         contracts.authorized[call.data] = Authorized(log, paid, sale.order.order.deadline)
@@ -343,6 +290,17 @@ class World:
                 return
         sale.cancelled = True
 
+    async def ask_for_refund(self, db: Database, sale: Sale) -> None:
+        """The merchant wants to give the money back, and is told how once that can be done."""
+        assert sale.session is not None
+        request = PrepareRefund.model_validate({"sessionId": sale.session.session_id})
+        try:
+            tenant = sale.merchant.tenant
+            sale.refund = await db.run(refunds.prepare, self.desk, tenant, request)
+        except Refused:
+            # Not final yet, or the answer to the first try was lost: then nobody sends it.
+            sale.is_wanted_back = self.chance.random() < 0.8
+
     async def enable_hook(self, db: Database, merchant: Merchant) -> None:
         """The merchant switches the receiver on again, whoever switched it off."""
         assert merchant.hook is not None
@@ -366,6 +324,17 @@ class World:
         sale.sent += 1
         sale.txs.append(tx)
 
+    def give_back(self, sale: Sale) -> None:
+        """The merchant's wallet sends the transfer that the refund asks for."""
+        assert sale.refund is not None
+        terms = sale.refund.terms
+        tx_hash = keccak256(f"refund {next(self._numbers)}".encode())
+        log = event_log(
+            TRANSFERRED, terms.token, tx_hash, terms.sender, terms.receiver, terms.amount
+        )
+        sale.refunded = SimTx(tx_hash, Effects((log,)))
+        self.chains[terms.network].pool.append(sale.refunded)
+
     def is_ready_to_pay(self, sale: Sale) -> bool:
         """Whether the payer of ``sale`` has a reason to send a payment now."""
         if sale.session is None or sale.plan is Plan.NEVER or sale.way is Way.RELAYED:
@@ -383,7 +352,7 @@ class World:
 
     def _terms(self, sale: Sale) -> Paid:
         assert sale.session is not None
-        exact = _ordered(sale)
+        exact = ordered(sale)
         amount, fee, arrived = exact.amount, exact.fee, exact.arrived
         merchant, token = exact.merchant, exact.token
         match sale.plan:
@@ -438,85 +407,3 @@ class World:
 
     def payer(self, sale: Sale) -> Address:
         return Address(sale.number.to_bytes(20, "big"))
-
-
-def _ordered(sale: Sale) -> Paid:
-    """What the payment moves when it is made as it was ordered."""
-    assert sale.session is not None
-    if sale.order is None:
-        # Cancelled before an order was signed: the payer has made something up.
-        token = sale.network.tokens[0]
-        return Paid(
-            sale.session.session_key,
-            sale.merchant.wallet,
-            token.address,
-            sale.price,
-            0,
-            settlement=token.token_id,
-            arrived=sale.price,
-            promised=sale.price,
-        )
-    order = sale.order.order
-    if isinstance(order, PaymentOrder):
-        return Paid(
-            order.session_key,
-            order.merchant,
-            order.token.address,
-            order.merchant_amount,
-            order.fee_amount,
-            settlement=order.token.token_id,
-            arrived=order.merchant_amount,
-            promised=order.merchant_amount,
-        )
-    stays = order.settlement.network == order.token.network
-    return Paid(
-        order.session_key,
-        order.merchant,
-        order.token.address,
-        order.amount,
-        order.fee_amount,
-        rail="swap" if stays else "escrow",
-        settlement=order.settlement.token_id,
-        arrived=order.merchant_amount if stays else 0,
-        promised=order.merchant_amount,
-    )
-
-
-def payment_log(sale: Sale, paid: Paid, tx_hash: bytes, payer: Address) -> Log:
-    """The event of the router that took the payment, or of one that is not ours."""
-    network = sale.paying_network
-    contract = network.router if paid.by_router else FOREIGN_ROUTER
-    if paid.rail is None:
-        return event_log(
-            PAID,
-            contract,
-            tx_hash,
-            paid.session_key,
-            payer,
-            paid.merchant,
-            paid.token,
-            paid.arrived,
-            paid.fee,
-            FEE_RECEIVER,
-        )
-    assert sale.order is not None
-    order = sale.order.order
-    assert isinstance(order, RoutedOrder)
-    return event_log(
-        ROUTED,
-        contract,
-        tx_hash,
-        paid.session_key,
-        payer,
-        order.rail,
-        paid.merchant,
-        paid.token,
-        paid.amount,
-        paid.fee,
-        FEE_RECEIVER,
-        order.settlement.chain_id,
-        order.settlement.address,
-        order.merchant_amount,
-        paid.arrived,
-        order.rail_data,
-    )
