@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from gstable_server.chain import store
+from gstable_server.chain import store, store_states
 from gstable_server.chain.indexer import Indexer, Step
 from gstable_server.chain.networks import Network
 from gstable_server.chain.rpc import ProviderFailed
@@ -241,6 +241,34 @@ async def test_chn_15_run_goes_on_after_trouble_and_stops_when_told(
     stop.set()
     async with asyncio.timeout(5):
         await task
+
+
+async def test_chn_15_trouble_that_lasts_is_told_as_standing_still_until_it_ends(
+    database: Database, chain: FakeChain, indexer: Indexer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gstable_server.chain.indexer.BACK_OFF_SECONDS", (0.01, 0.02))
+    monkeypatch.setattr("gstable_server.chain.indexer.ALARM_TRIES", 3)
+    await drain(indexer)
+    chain.trouble = [ProviderFailed("HTTP status 502") for _ in range(5)]
+    chain.mine()
+    reported: list[str | None] = []
+    put_state = store_states.put_state
+
+    async def put(tx: Tx, network: str, frontier: int, head: int, reason: str | None) -> None:
+        reported.append(reason)
+        await put_state(tx, network, frontier, head, reason)
+
+    stop = asyncio.Event()
+    with monkeypatch.context() as patched:
+        patched.setattr(store_states, "put_state", put)
+        task = asyncio.create_task(indexer.run(stop))
+        async with asyncio.timeout(20):
+            while await tip_of(database) != 1:
+                await asyncio.sleep(0.02)
+        stop.set()
+        await task
+    assert reported[:2] == ["HTTP status 502", None]
+    assert await halted_reason(database) is None
 
 
 async def test_chn_16_run_reports_a_halt_and_goes_on_when_the_provider_was_wrong(
