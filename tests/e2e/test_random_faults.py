@@ -10,6 +10,8 @@ import asyncpg
 import pytest
 
 from gstable_server.chain.devnet import BLOCK_SECONDS
+from gstable_server.reconciliation.model import Outcome
+from tests.e2e.reconciled import reconciled
 from tests.e2e.shop import Shop
 from tests.running import Running, eventually
 
@@ -66,6 +68,15 @@ def test_i2_random_reorganisations_and_deaths_credit_every_payment_once(
     assert shop.balance(TOKEN) - before == book["settled"] == SESSIONS * SHARE
     assert (book["unbalanced"], book["rest"], book["unsettled"]) == (0, 0, 0)
     assert (book["sessions"], book["unheard"]) == (SESSIONS, 0)
+    # And an independent reader of all chains finds what the book says
+    outcome = eventually(lambda: _compared(shop.running), "all is read and heard")
+    assert outcome.differences == ()
+
+
+def _compared(running: Running) -> Outcome | None:
+    """None while something is in motion, or a chain has just turned back."""
+    outcome = asyncio.run(reconciled(running))
+    return None if outcome.left_out or outcome.unread else outcome
 
 
 def _turn_back(running: Running, depth: int) -> None:
