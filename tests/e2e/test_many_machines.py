@@ -20,7 +20,7 @@ import pytest
 
 from gstable import Client
 from gstable_server.routing.model import Way
-from tests.e2e.shop import TEA, Shop
+from tests.e2e.shop import Shop
 from tests.running import Running, eventually
 
 TAKEN_OVER_SECONDS = 10.0
@@ -92,14 +92,11 @@ def seconds_until_paid(shop: Shop, session_id: str) -> float:
 
 def test_ops_07_a_machine_goes_on_while_another_is_frozen(shop: Shop, second: Machine) -> None:
     # Given two machines, and a session that was opened at both under one idempotency key
-    about = {"account_id": shop.running.account_id, "settlement_token": "polygon::usdc"}
     ids = set()
     for base in (shop.running.about["baseUrl"], f"http://127.0.0.1:{second.port}/api/v1"):
         with Client(shop.running.api_key, base_url=base) as client:
-            made = client.checkout_session.create(
-                **about, line_items=[TEA], idempotency_key="two-machines"
-            )
-            ids.add(made.session_id)
+            at_one = Shop(shop.running, client)
+            ids.add(at_one.session(idempotency_key="two-machines"))
     [session_id] = ids
     before = shop.balance()
     shop.is_told(session_id, "session.created")

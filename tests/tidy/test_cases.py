@@ -1,6 +1,6 @@
-"""The list of bad inputs and faults, groups API, AUT, CHN, CON and WHK: each case has a test with
-its id in its name, or a reason why there is nothing to test yet. Tests of contracts are functions
-of forge.
+"""The list of bad inputs and faults, groups API, AUT, CHN, CON, OPS and WHK: each case has a test
+with its id in its name, or a reason why there is nothing to test yet. Tests of contracts are
+functions of forge.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ TESTS = Path(__file__).parent.parent
 NAME = re.compile(r"^\s*(?:async )?def test_(\w+)", re.MULTILINE)
 FORGE_TESTS = TESTS.parent / "contracts" / "test"
 FORGE_NAME = re.compile(r"^\s*function (?:test|invariant|check)_(\w+)", re.MULTILINE)
-CASE = re.compile(r"(?:^|_)(api|aut|chn|con|whk)_(\d\d)(?=_|$)")
+CASE = re.compile(r"(?:^|_)(api|aut|chn|con|whk|ops)_(\d\d)(?=_|$)")
 
 CLAIMED = {
     "API-01": "amounts of zero and below",
@@ -89,6 +89,18 @@ CLAIMED = {
     "CON-16": "stolen keys",
     "CON-17": "a changed chain id",
     "CON-20": "events tell what was received",
+    "OPS-01": "processes killed between pay and webhook",
+    "OPS-02": "a database that is lost, read-only, full, deadlocked, or without a free connection",
+    "OPS-04": "forged log lines, and a log without room",
+    "OPS-05": "migrations that break off; there is no version before this one yet to run beside it",
+    "OPS-06": "a restore from an old backup",
+    "OPS-07": "two of every role, one of them frozen or killed",
+    "OPS-09": "an executor that dies around a send",
+    "OPS-10": "keys rotated under traffic; letters of both keys are WHK-15",
+    "OPS-11": "locks with hashes",
+    "OPS-12": "settings that are not fit for real money",
+    "OPS-14": "health and metrics without database or nodes",
+    "OPS-15": "memory that does not grow with what was answered",
     "WHK-01": "inward addresses, at registration and at connect",
     "WHK-02": "names that resolve inward",
     "WHK-04": "redirects are not followed",
@@ -113,6 +125,8 @@ NOT_YET = {
     "API-21": "no field asks for a unique order: metadata is free, idempotency keys do the rest",
     "CON-19": "there is no call that pays several orders",
     "AUT-07": "there is no second factor yet",
+    "OPS-16": "no price is fed in: a stablecoin counts as its dollar, a swap by its own pool",
+    "OPS-17": "there is no list of blocked payers; what is paid is in the merchant's wallet",
     "AUT-15": "nobody signs in with a wallet yet",
 }
 

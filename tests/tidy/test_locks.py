@@ -1,0 +1,69 @@
+"""What is installed is what was reviewed: every package is locked by its hash, and a lock that does
+not fit what is downloaded installs nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
+UV = ROOT / ".tools" / "bin" / "uv"
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
+def test_ops_11_every_python_package_has_one_version_and_its_hashes(lock: Path) -> None:
+    entries = re.split(r"\n(?=\S)", re.sub(r"^\s*#.*\n?", "", lock.read_text(), flags=re.M))
+    packages = [entry for entry in entries if entry.strip()]
+    assert packages
+    for entry in packages:
+        assert re.match(r"[\w.\[\]-]+==\S+", entry), entry[:80]
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}", entry), entry[:80]
+        assert "://" not in entry, entry[:80]
+
+
+def test_ops_11_every_npm_package_has_its_hash_and_no_script_of_its_own_is_run() -> None:
+    packages = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    locked = {name: one for name, one in packages.items() if name and not one.get("link")}
+    assert locked
+    assert [name for name, one in locked.items() if "integrity" not in one] == []
+    setup = (ROOT / "run_setup.py").read_text()
+    assert '"--ignore-scripts"' in setup
+    assert setup.count("--require-hashes") >= 3
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["as reviewed", "changed"])
+def test_ops_11_a_package_with_another_hash_is_not_installed(tmp_path: Path, changed: bool) -> None:
+    wheel = tmp_path / "honest-1.0-py3-none-any.whl"
+    info = "honest-1.0.dist-info"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("honest.py", "")
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: honest\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    if changed:
+        with zipfile.ZipFile(wheel, "a") as archive:
+            archive.writestr("stowaway.pth", "import os")
+    lock = tmp_path / "lock.txt"
+    lock.write_text(f"honest @ {wheel.as_uri()} --hash=sha256:{digest}\n")
+    target = tmp_path / "target"
+    done = subprocess.run(
+        [
+            UV, "pip", "install", "--python", sys.executable, "--target", target, "--offline",
+            "--no-index", "--require-hashes", "--requirement", lock,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode != 0) is changed, done.stderr
+    assert (target / "honest.py").exists() is not changed
+    assert not (target / "stowaway.pth").exists()
