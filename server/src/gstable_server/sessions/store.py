@@ -130,6 +130,15 @@ async def lock_by_keys(tx: Tx, session_keys: Sequence[bytes]) -> list[Session]:
     return [_session(row) for row in rows]
 
 
+async def lock_all(tx: Tx, session_ids: Sequence[SessionId]) -> list[Session]:
+    """Sessions by their ids, held until the transaction ends, locked in one order."""
+    rows = await tx.fetch(
+        "SELECT * FROM sessions WHERE session_id = ANY($1) ORDER BY session_id FOR UPDATE",
+        list(session_ids),
+    )
+    return [_session(row) for row in rows]
+
+
 async def lock_due(tx: Tx, limit: int) -> list[Session]:
     """Open sessions whose time is over; those that another worker holds are left to it."""
     rows = await tx.fetch(

@@ -8,7 +8,7 @@ say: this server has no key to an address.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -176,6 +176,11 @@ def asked_for(desk: Desk, session: Session, deposit: Deposit, now: datetime) -> 
 async def of_session(tx: Tx, session_id: SessionId) -> Deposit | None:
     """The session's deposit; None where no address was asked for."""
     return await store.find(tx, session_id)
+
+
+async def of_sessions(tx: Tx, session_ids: Sequence[SessionId]) -> list[Deposit]:
+    """The deposits of those of these sessions that have one."""
+    return await store.of_sessions(tx, session_ids)
 
 
 async def at_address(tx: Tx, address: Address) -> Deposit | None:

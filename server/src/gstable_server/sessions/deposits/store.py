@@ -65,6 +65,11 @@ async def find(tx: Tx, session_id: SessionId) -> Deposit | None:
     return _deposit(row) if row else None
 
 
+async def of_sessions(tx: Tx, session_ids: Sequence[SessionId]) -> list[Deposit]:
+    rows = await tx.fetch("SELECT * FROM deposits WHERE session_id = ANY($1)", list(session_ids))
+    return [_deposit(row) for row in rows]
+
+
 async def at_address(tx: Tx, address: Address) -> Deposit | None:
     """The deposit whose address this is, on every network."""
     row = await tx.fetchrow("SELECT * FROM deposits WHERE address = $1", address)

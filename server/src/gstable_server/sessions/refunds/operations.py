@@ -145,6 +145,11 @@ async def of_session_id(tx: Tx, session_id: SessionId) -> list[Refund]:
     return await store.of_session(tx, session_id)
 
 
+async def of_sessions(tx: Tx, session_ids: Sequence[SessionId]) -> list[Refund]:
+    """The refunds of several sessions, for those who were let in to them, oldest first."""
+    return await store.of_sessions(tx, session_ids)
+
+
 def refundable(view: SessionView, refunds: Sequence[Refund]) -> Mapping[str, int]:
     """By payment id, what can still be given back, in atomic units of its settlement token."""
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import asyncpg
@@ -91,6 +92,14 @@ async def of_session(tx: Tx, session_id: SessionId) -> list[Refund]:
     """The refunds of a session, oldest first."""
     rows = await tx.fetch(
         "SELECT * FROM refunds WHERE session_id = $1 ORDER BY sequence", session_id
+    )
+    return [_refund(row) for row in rows]
+
+
+async def of_sessions(tx: Tx, session_ids: Sequence[SessionId]) -> list[Refund]:
+    """The refunds of several sessions, oldest first."""
+    rows = await tx.fetch(
+        "SELECT * FROM refunds WHERE session_id = ANY($1) ORDER BY sequence", list(session_ids)
     )
     return [_refund(row) for row in rows]
 

@@ -8,7 +8,7 @@ between has written nothing, and the fact waits in the outbox.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from gstable_server.accounts import operations as accounts
@@ -56,8 +56,8 @@ async def note_payments(tx: Tx, desk: Desk, batch: Sequence[StoredEvent]) -> Non
     nearly always, nothing is unusual."""
     logs = [fact_of(stored).log for stored in batch]
     about = [log for log in logs if isinstance(log, SessionLog)]
-    for session_id in await store.concerned(tx, [log.session_key for log in about]):
-        await judge_session(tx, desk, session_id)
+    concerned = await store.concerned(tx, [log.session_key for log in about])
+    await judge_sessions(tx, desk, concerned)
     names = [(log.network, log.tx_hash, log.log_position) for log in about]
     for name in await store.strays(tx, names):
         await _judge_stray_payment(tx, desk, name)
@@ -66,15 +66,13 @@ async def note_payments(tx: Tx, desk: Desk, batch: Sequence[StoredEvent]) -> Non
 async def note_sessions(tx: Tx, desk: Desk, batch: Sequence[StoredEvent]) -> None:
     """Sessions of which something may have come are closed, or money of them was given back."""
     ids = [stored.event.object_id for stored in batch]
-    for session_id in await store.known_sessions(tx, ids):
-        await judge_session(tx, desk, session_id)
+    await judge_sessions(tx, desk, await store.known_sessions(tx, ids))
 
 
 async def note_settlements(tx: Tx, desk: Desk, batch: Sequence[StoredEvent]) -> None:
     """What crosses was delivered, or came back: the session's payment may be unusual by now."""
     keys = [_bytes(stored.event.payload["sessionKey"]) for stored in batch]
-    for session_id in await store.concerned(tx, keys):
-        await judge_session(tx, desk, session_id)
+    await judge_sessions(tx, desk, await store.concerned(tx, keys))
 
 
 def _bytes(text_hex: str) -> bytes:
@@ -158,14 +156,14 @@ async def note_recovery(tx: Tx, desk: Desk, stored: StoredEvent) -> None:
 
 async def _at_least_returned(tx: Tx, session_id: SessionId, network: str) -> None:
     """What went back was there, also where no balance was seen that says so."""
-    back = (await store.returned(tx, session_id)).get((network, NATIVE), 0)
+    back = (await store.returned(tx, [session_id])).get((session_id, network, NATIVE), 0)
     known = await _coins_at(tx, session_id, network)
     if known is not None and known.amount < back:
         await _write(tx, known, replace(known, amount=back), None)
 
 
 async def _coins_at(tx: Tx, session_id: SessionId, network: str) -> Inflow | None:
-    for inflow in await store.lock_of_session(tx, session_id):
+    for inflow in (await store.lock_of_sessions(tx, [session_id]))[session_id]:
         if inflow.source is Source.COIN and inflow.network == network:
             return inflow
     return None
@@ -179,7 +177,7 @@ async def note_coin(tx: Tx, desk: Desk, stored: StoredEvent) -> None:
     assert session is not None, "a deposit refers to it"
     assert deposit is not None, "the event is told of a deposit"
     network = desk.networks.network(stored.event.payload["network"])
-    back = (await store.returned(tx, session_id)).get((network.name, NATIVE), 0)
+    back = (await store.returned(tx, [session_id])).get((session_id, network.name, NATIVE), 0)
     amount = int(stored.event.payload["balance"]) + back
     known = await _coins_at(tx, session_id, network.name)
     if known is not None:
@@ -220,27 +218,54 @@ def _coins(tx: Tx, network: str, session: Session, deposit: Deposit, amount: int
 
 async def judge_session(tx: Tx, desk: Desk, session_id: SessionId) -> None:
     """Bring everything that came for one session to how things stand."""
-    session = await session_store.lock(tx, session_id)
-    assert session is not None, "its id was read from a row"
-    payments = (await store_payments.of_sessions(tx, [session_id]))[session_id]
-    view = SessionView(session, tuple(payments))
-    known = await store.lock_of_session(tx, session_id)
-    await _judge_payments(tx, view, known)
-    deposit = await deposits.of_session(tx, session_id)
-    if deposit is not None:
-        await _judge_deposit(tx, desk, view, deposit, known)
+    await judge_sessions(tx, desk, [session_id])
 
 
-async def _judge_payments(tx: Tx, view: SessionView, known: Sequence[Inflow]) -> None:
-    given_back = await refunds.of_view(tx, view)
-    by_payment = {one.payment_id: one for one in known if one.payment_id}
-    for payment in view.payments:
+async def judge_sessions(tx: Tx, desk: Desk, session_ids: Sequence[SessionId]) -> None:
+    """The same for several, with each kind of row read once."""
+    if not session_ids:
+        return
+    sessions = await session_store.lock_all(tx, session_ids)
+    payments = await store_payments.of_sessions(tx, session_ids)
+    known = await store.lock_of_sessions(tx, session_ids)
+    views = [SessionView(one, tuple(payments[one.session_id])) for one in sessions]
+    await _judge_payments(tx, views, known)
+    at_addresses = [
+        session_id
+        for session_id, inflows in known.items()
+        if any(inflow.source is not Source.PAYMENT for inflow in inflows)
+    ]
+    if at_addresses:
+        back = await store.returned(tx, at_addresses)
+        by_session = {one.session_id: one for one in await deposits.of_sessions(tx, at_addresses)}
+        for view in views:
+            deposit = by_session.get(view.session.session_id)
+            if deposit is not None:
+                here = known[deposit.session_id]
+                await _judge_deposit(tx, desk, view, deposit, here, back)
+
+
+async def _judge_payments(
+    tx: Tx, views: Sequence[SessionView], known: Mapping[SessionId, Sequence[Inflow]]
+) -> None:
+    by_payment = {
+        one.payment_id: one for inflows in known.values() for one in inflows if one.payment_id
+    }
+    about = [
+        (view, payment)
+        for view in views
+        for payment in view.payments
+        if payment.flags or payment.payment_id in by_payment
+    ]
+    if not about:
+        return
+    ids = sorted({view.session.session_id for view, _ in about})
+    given_back = await refunds.of_sessions(tx, ids)
+    for view, payment in about:
         inflow = by_payment.get(payment.payment_id)
-        if inflow is None and not payment.flags:
-            continue
-        merchant_id, mode = view.session.tenant.merchant_id, view.session.tenant.mode
         if inflow is None:
-            inflow = _of_payment(tx, payment, mode, merchant_id)
+            tenant = view.session.tenant
+            inflow = _of_payment(tx, payment, tenant.mode, tenant.merchant_id)
             await store.insert(tx, inflow)
         fact, how = rules.fact_of_payment(payment, given_back)
         await _write(tx, inflow, _as_paid(inflow, payment), fact, how)
@@ -299,26 +324,39 @@ def _as_paid(inflow: Inflow, payment: Payment) -> Inflow:
 
 
 async def _judge_deposit(
-    tx: Tx, desk: Desk, view: SessionView, deposit: Deposit, known: Sequence[Inflow]
+    tx: Tx,
+    desk: Desk,
+    view: SessionView,
+    deposit: Deposit,
+    known: Sequence[Inflow],
+    back: Mapping[tuple[SessionId, str, Address], int],
 ) -> None:
     session = view.session
     places: dict[tuple[str, Address], list[Inflow]] = defaultdict(list)
     for inflow in known:
         if inflow.token is not None and inflow.state is not State.GONE:
             places[inflow.network, inflow.token].append(inflow)
-    back = await store.returned(tx, session.session_id)
-    asks = deposits.asked_for(desk, session, deposit, tx.now)
+    spread = {
+        (network, token): rules.spread(
+            inflows,
+            _taken(desk, view, deposit, network, token),
+            back.get((session.session_id, network, token), 0),
+        )
+        for (network, token), inflows in places.items()
+    }
+    # What is used up needs no quotes: nobody asks for it any more.
+    rests = any(inflow.left for told in spread.values() for inflow in told)
+    asks = deposits.asked_for(desk, session, deposit, tx.now) if rests else {}
     networks = {network for network, _ in asks}
     paid = view.payment is not None
-    for (network, token), inflows in places.items():
+    for (network, token), told in spread.items():
         ask = Ask(asks.get((network, token)), network in networks)
-        taken = _taken(desk, view, deposit, network, token)
-        returned = back.get((network, token), 0)
-        told = rules.spread(inflows, taken, returned)
         there = sum(one.left for one in told)
-        for before, after in zip(inflows, told, strict=True):
+        for before, after in zip(places[network, token], told, strict=True):
             fact, how = rules.fact_of_deposit(after, session, ask)
-            flags = rules.flags_of_deposit(after, there, session, ask, paid=paid)
+            flags = before.flags
+            if after.left:
+                flags = rules.flags_of_deposit(after, there, session, ask, paid=paid)
             await _write(tx, before, replace(after, flags=flags), fact, how)
 
 

@@ -142,14 +142,21 @@ async def lock_named(tx: Tx, name: PaymentName) -> Inflow | None:
     return _inflow(row) if row else None
 
 
-async def lock_of_session(tx: Tx, session_id: SessionId) -> list[Inflow]:
-    """What came for one session, in the order of the chain; coins, which have no block, last."""
+async def lock_of_sessions(
+    tx: Tx, session_ids: Sequence[SessionId]
+) -> dict[SessionId, list[Inflow]]:
+    """What came for each session, in the order of the chain; coins, which have no block, last."""
     rows = await tx.fetch(
-        "SELECT * FROM inflows WHERE session_id = $1 "
+        "SELECT * FROM inflows WHERE session_id = ANY($1) "
         "ORDER BY network, block_number, tx_hash, log_position, sequence FOR UPDATE",
-        session_id,
+        list(session_ids),
     )
-    return [_inflow(row) for row in rows]
+    found: dict[SessionId, list[Inflow]] = {session_id: [] for session_id in session_ids}
+    for row in rows:
+        inflow = _inflow(row)
+        assert inflow.session_id is not None
+        found[inflow.session_id].append(inflow)
+    return found
 
 
 async def lock_resolving(tx: Tx, limit: int) -> list[Inflow]:
@@ -260,14 +267,19 @@ async def put_return(tx: Tx, log: RecoveryLog, session_id: SessionId, *, stands:
     )
 
 
-async def returned(tx: Tx, session_id: SessionId) -> dict[tuple[str, Address], int]:
-    """What went back from a session's address, by network and token."""
+async def returned(
+    tx: Tx, session_ids: Sequence[SessionId]
+) -> dict[tuple[SessionId, str, Address], int]:
+    """What went back from sessions' addresses, by session, network and token."""
     rows = await tx.fetch(
-        "SELECT network, token, sum(amount) AS amount FROM inflow_returns "
-        "WHERE session_id = $1 AND stands GROUP BY 1, 2",
-        session_id,
+        "SELECT session_id, network, token, sum(amount) AS amount FROM inflow_returns "
+        "WHERE session_id = ANY($1) AND stands GROUP BY 1, 2, 3",
+        list(session_ids),
     )
-    return {(row["network"], Address(row["token"])): int(row["amount"]) for row in rows}
+    return {
+        (SessionId(row["session_id"]), row["network"], Address(row["token"])): int(row["amount"])
+        for row in rows
+    }
 
 
 # --- what has to be judged ------------------------------------------------------------------------

@@ -148,7 +148,7 @@ def _short(inflow: Inflow, amount: int, networks: Networks) -> str:
     as long as it likes."""
     digits = str(amount)
     if inflow.decimals is None and len(digits) > LONG:
-        return f"{digits[0]}… ({len(digits)} digits) of an unknown token"
+        return f"{len(digits)} digits"
     return _amount(inflow, amount, networks)
 
 
