@@ -194,5 +194,6 @@ class Cases:
 
 async def _withdraw_relays(tx: Tx, session_ids: Sequence[SessionId]) -> None:
     if session_ids:
-        for cause in sorted(await store.authorizations(tx, session_ids)):
-            await executor.withdraw(tx, cause)
+        causes = await store.authorizations(tx, session_ids)
+        if causes:
+            await executor.withdraw_all(tx, sorted(causes))

@@ -6,6 +6,7 @@ what was observed is late, and nothing is done.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from gstable_server.chain.executor import store
@@ -38,13 +39,14 @@ REVERTED = "the call reverted"
 # --- before anything is signed -------------------------------------------------------------
 
 
-async def withdraw(tx: Tx, cause: str) -> bool:
-    """Take it back; False when it is unknown, signed already, or over."""
-    view = await store.lock(tx, cause)
-    if view is None or decide(view.state, Fact.WITHDRAWN) is None:
-        return False
-    await store.move(tx, cause, State.WITHDRAWN, view.problem)
-    return True
+async def withdraw(tx: Tx, causes: Sequence[str]) -> frozenset[str]:
+    """Take them back; which were. Not those that are unknown, signed already, or over."""
+    taken = set()
+    for view in await store.lock_all(tx, causes):
+        if decide(view.state, Fact.WITHDRAWN) is not None:
+            await store.move(tx, view.intent.cause, State.WITHDRAWN, view.problem)
+            taken.add(view.intent.cause)
+    return frozenset(taken)
 
 
 async def postpone(tx: Tx, cause: str, problem: str, wait_seconds: float | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from gstable_server.chain.executor import moves, store
@@ -22,7 +23,12 @@ async def intend(tx: Tx, intent: Intent) -> bool:
 
 async def withdraw(tx: Tx, cause: str) -> bool:
     """Take an intent back; False when it is unknown, signed already, or over."""
-    return await moves.withdraw(tx, cause)
+    return bool(await withdraw_all(tx, [cause]))
+
+
+async def withdraw_all(tx: Tx, causes: Sequence[str]) -> frozenset[str]:
+    """The same of several: which were taken back."""
+    return await moves.withdraw(tx, causes)
 
 
 async def find(tx: Tx, cause: str) -> IntentView | None:

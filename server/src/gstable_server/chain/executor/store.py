@@ -63,6 +63,15 @@ async def lock(tx: Tx, cause: str) -> IntentView | None:
     return _view(row) if row else None
 
 
+async def lock_all(tx: Tx, causes: Sequence[str]) -> list[IntentView]:
+    """The same of several, those that are unknown left out."""
+    rows = await tx.fetch(
+        "SELECT * FROM executor_intents WHERE cause = ANY($1) ORDER BY cause FOR UPDATE",
+        list(causes),
+    )
+    return [_view(row) for row in rows]
+
+
 async def list_open(tx: Tx, limit: int) -> list[IntentView]:
     """Intents without an outcome, the oldest first."""
     rows = await tx.fetch(
