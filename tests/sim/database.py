@@ -41,10 +41,12 @@ END
 $$
 """
 """Nothing happens in the database that the seed did not decide."""
-TABLES = """
+USED = """
 SELECT string_agg(format('%I', relname), ', ' ORDER BY relname) FROM pg_class
 WHERE relkind = 'r' AND relname <> 'alembic_version' AND relnamespace = 'public'::regnamespace
+AND pg_relation_size(oid) > 0
 """
+RESTART = "SELECT setval(seqrelid::regclass, seqstart, false) FROM pg_sequence"
 FAILED_STATEMENTS = ("crash", "lost", "deadlock", "serialization")
 FAILED_COMMITS = ("crash", "crash after", "lost", "lost after", "serialization")
 
@@ -131,14 +133,17 @@ async def connect(url: str) -> Any:
 
 
 async def empty(connection: Any) -> None:
-    """No rows, and sequences from the start; a query for the time fails until it is told."""
-    tables = await connection.fetchval(TABLES)
-    # The triggers of append-only tables do not fire for a replica.
-    await connection.execute(
-        "SET session_replication_role = replica;"
-        f"TRUNCATE {tables} RESTART IDENTITY;"
-        "SET session_replication_role = origin"
-    )
+    """No rows, and sequences from the start. Truncated, because what is deleted leaves holes that
+    decide where the next history's rows are put, and so their order."""
+    tables = await connection.fetchval(USED)
+    if tables is not None:
+        # The triggers of append-only tables do not fire for a replica.
+        await connection.execute(
+            "SET session_replication_role = replica;"
+            f"TRUNCATE {tables} CASCADE;"
+            "SET session_replication_role = origin"
+        )
+    await connection.execute(RESTART)
 
 
 def database_of(server: Server, process: Process, ids: Any) -> Database:
