@@ -122,13 +122,9 @@ def _encoded(receipt: BlockReceipt) -> bytes:
     return bytes([receipt.type]) + encoded if receipt.type else encoded
 
 
-_TOPIC_LISTS = tuple(rlp_prefix(33 * count, 0xC0) for count in range(5))
-"""The prefix of the list of so many topics: a log has four at most."""
-
-
 def _encoded_log(log: Log) -> bytes:
     topics = b"".join([b"\xa0" + topic for topic in log.topics])
-    content = b"\x94" + log.address + _TOPIC_LISTS[len(log.topics)] + topics + rlp(log.data)
+    content = b"\x94" + log.address + _listed(topics) + rlp(log.data)
     return rlp_prefix(len(content), 0xC0) + content
 
 
