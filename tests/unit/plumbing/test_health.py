@@ -49,7 +49,7 @@ async def test_a_check_that_hangs_or_breaks_has_failed(monkeypatch: pytest.Monke
         await asyncio.sleep(60)
 
     async def break_down() -> None:
-        raise ValueError("postgresql://owner:secret@host")
+        raise ConnectionError("postgresql://owner:secret@host")
 
     report = await Health([Check("slow", hang), Check("broken", break_down)]).report()
     assert [one.problem for one in report.findings] == [
