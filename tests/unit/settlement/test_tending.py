@@ -20,6 +20,7 @@ from gstable_server.kernel.errors import Passing
 from gstable_server.plumbing.testing import FakeClock
 from gstable_server.sessions.model import SessionState, SessionView
 from gstable_server.settlement import operations as settlement
+from tests.running import eventually_async
 from tests.unit.settlement.crossings import Crossings, later
 
 pytestmark = pytest.mark.anyio
@@ -183,6 +184,27 @@ async def test_a_worker_that_was_too_slow_changes_nothing(
     assert await crossings.causes() == []
     await settlement.tend(crossings.db, crossings.flow.settler, quick)
     assert (await row(crossings))["reason"] == "somebody minted"
+
+
+async def test_a_slow_rail_is_asked_by_one_worker_for_as_long_as_that_lives(
+    crossings: Crossings, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settlement, "RENEW_SECONDS", 0.001)
+    _, _, rail = await crossing(crossings, "seen")
+
+    async def slowly(_crossing: object) -> Wait:
+        for _ in range(4):
+            clock.set(clock.now() + 0.75 * settlement.LEASE)
+            await eventually_async(leased_ahead, "the lease is prolonged")
+            assert await crossings.db.run(settlement.take_due) == []
+        return Wait("took its time")
+
+    async def leased_ahead() -> bool:
+        return bool((await row(crossings))["leased_until"] >= clock.now() + settlement.LEASE)
+
+    monkeypatch.setattr(rail, "finish", slowly)
+    assert await crossings.tend() == 1
+    assert (await row(crossings))["reason"] == "took its time"
 
 
 async def test_a_rail_that_hangs_does_not_hold_its_crossing(
