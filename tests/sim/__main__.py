@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 from tests.sim.play import play_seeds
-from tests.sim.simulation import Outcome
+from tests.sim.simulation import EVERY, Outcome
 
 
 def main() -> int:
@@ -19,7 +19,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="the first one")
     parser.add_argument("--bug", help="a planted bug of tests/sim/bugs")
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
-    parser.add_argument("--every", type=int, default=50, help="steps between two looks")
+    parser.add_argument("--every", type=int, default=EVERY, help="steps between two looks")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each seed")
     chosen = parser.parse_args()
     if chosen.jobs > 1:

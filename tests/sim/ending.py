@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tests.sim.simulation import Simulation
 
 ROUNDS_MAX = 80
+TURNS_MAX = 1000
 ROUND_SECONDS = 61.0
 LATER_SECONDS = 900.0
 EVERY_ROUND = (
@@ -123,19 +124,13 @@ class Ending:
                 continue
             if machine.role == "worker" and name not in EVERY_ROUND and self._rounds % 4:
                 continue
-            tips = machine.role != "indexer"
-            while True:
+            for _ in range(TURNS_MAX):
                 self._kernel.note(f"{machine.process.name} {name}")
-                before = await self._frontier(name)
                 self._simulation.all.take_turn(machine, name)
                 await self._finish_what_is_under_way()
-                if tips or await self._frontier(name) == before:
+                # An indexer goes on until there is nothing new; the others come round again.
+                if machine.role != "indexer" or self._simulation.all.is_idle(machine, name):
                     break
-
-    async def _frontier(self, network: str) -> object:
-        return await self._connection.fetchval(
-            "SELECT hash FROM chain_blocks WHERE network = $1 ORDER BY number DESC LIMIT 1", network
-        )
 
     async def _reasons(self) -> list[str]:
         """What crossings, transactions and events that do not come to rest say of themselves."""

@@ -98,7 +98,7 @@ class Kernel:
         self.now = START
         self.parked: list[Parked] = []
         self.steps = 0
-        self.last_steps: deque[str] = deque(maxlen=STEPS_SHOWN)
+        self._recent: deque[tuple[int, datetime, str]] = deque(maxlen=STEPS_SHOWN)
         self.problems: list[Violation] = []
         """What was noticed inside a task, to be raised by the scheduler."""
         self.holder: asyncio.Task[object] | None = None
@@ -209,18 +209,21 @@ class Kernel:
         await asyncio.sleep(0)
         await self.settle()
         self.steps += 1
-        line = f"{self.steps} {self.now:%H:%M:%S} " + "; ".join(self._line)
+        text = "; ".join(self._line)
         self._line.clear()
-        self.last_steps.append(line)
-        self._hash.update(line.encode() + b"\n")
+        self._recent.append((self.steps, self.now, text))
+        self._hash.update(f"{self.steps} {text}\n".encode())
         if self.problems:
             raise self.problems[0]
 
-    def digest(self, more: bytes = b"") -> str:
-        """The hash of everything that happened, and of ``more``."""
-        final = self._hash.copy()
-        final.update(more)
-        return final.hexdigest()
+    @property
+    def last_steps(self) -> tuple[str, ...]:
+        """The end of the trace, for people."""
+        return tuple(f"{step} {at:%H:%M:%S} {text}" for step, at, text in self._recent)
+
+    def digest(self) -> str:
+        """The hash of everything that happened."""
+        return self._hash.hexdigest()
 
 
 def is_crash(failure: BaseException) -> bool:

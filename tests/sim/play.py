@@ -14,7 +14,7 @@ from gstable_server.plumbing.embedded_postgres import temporary_postgres
 from tests.sim.database import QUIET, SHADOWS, connect
 from tests.sim.kernel import SimLoop
 from tests.sim.planting import planted
-from tests.sim.simulation import Outcome, play
+from tests.sim.simulation import EVERY, Outcome, play
 
 
 def make_database(server_url: str, name: str) -> str:
@@ -42,7 +42,7 @@ class Player:
         self._runner = asyncio.Runner(loop_factory=SimLoop)
         self._connection = self._runner.run(connect(url))
 
-    def play(self, seed: int, *, bug: str | None = None, every: int = 50) -> Outcome:
+    def play(self, seed: int, *, bug: str | None = None, every: int = EVERY) -> Outcome:
         """One seed, with ``bug`` planted."""
         with planted(bug):
             return self._runner.run(play(seed, self._connection, every=every))
@@ -63,7 +63,7 @@ def player(server_url: str, name: str = "sim") -> Iterator[Player]:
 
 
 def play_seeds(
-    seeds: Iterable[int], *, bug: str | None = None, every: int = 50
+    seeds: Iterable[int], *, bug: str | None = None, every: int = EVERY
 ) -> Iterator[Outcome]:
     """Seeds on a PostgreSQL of their own."""
     with temporary_postgres() as server, player(server.url) as playing:

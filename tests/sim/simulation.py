@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
+from itertools import accumulate
 from random import Random
 from typing import Any
 
@@ -28,6 +29,8 @@ from tests.sim.world import World
 ROLES = ("api", "worker", "indexer", "executor")
 STEPS_MAX = 20_000
 BIG_JUMP_SECONDS = 1860
+EVERY = 100
+"""Steps between two looks at the invariants."""
 ATTENTIVE = 0.95
 """The share of turns that are taken where there may be something to do."""
 
@@ -57,6 +60,18 @@ class Simulation:
         self.machines: dict[str, Machine] = {}
         self.down: list[tuple[str, int]] = []
         self.jumped = False
+        weighed: dict[Callable[[], None], float] = {
+            self.take_a_turn: 20,
+            self.serve_a_person: 20,
+            self.mine: profile.mining,
+            self.pass_time: 4,
+            self.reorganise: profile.reorganisations,
+            self.crash: profile.crashes,
+            self.restart: 2,
+            self.disturb: profile.disturbances,
+        }
+        self._actions = tuple(weighed)
+        self._weights = tuple(accumulate(weighed.values()))
         for role in ROLES:
             for number in range(profile.instances):
                 self._boot(role, number)
@@ -73,35 +88,8 @@ class Simulation:
         if parked and chance.random() < self.profile.eagerness:
             self.kernel.resume(parked[chance.randrange(len(parked))])
             return
-        [action] = chance.choices(self._actions, self._weights)
+        [action] = chance.choices(self._actions, cum_weights=self._weights)
         action()
-
-    @property
-    def _actions(self) -> tuple[Callable[[], None], ...]:
-        return (
-            self.take_a_turn,
-            self.serve_a_person,
-            self.mine,
-            self.pass_time,
-            self.reorganise,
-            self.crash,
-            self.restart,
-            self.disturb,
-        )
-
-    @property
-    def _weights(self) -> tuple[float, ...]:
-        rates = self.profile
-        return (
-            20,
-            20,
-            rates.mining,
-            4,
-            rates.reorganisations,
-            rates.crashes,
-            2,
-            rates.disturbances,
-        )
 
     def take_a_turn(self) -> None:
         """A role's loop comes round: mostly one that may find something to do."""
@@ -247,7 +235,7 @@ class Simulation:
         return self.jumped and self.world.everyone_is_done
 
 
-async def play(seed: int, connection: Any, *, every: int = 50) -> Outcome:
+async def play(seed: int, connection: Any, *, every: int = EVERY) -> Outcome:
     """Play one seed over ``connection``; looks at the invariants every so many steps."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, SimLoop)
@@ -297,7 +285,7 @@ async def _play(
         steps=kernel.steps,
         payments=sum(sale.sent + (sale.call is not None) for sale in world.sales),
         violation=violation,
-        last_steps=tuple(kernel.last_steps),
+        last_steps=kernel.last_steps,
     )
 
 
