@@ -16,6 +16,7 @@ from types import FrameType
 from typing import NoReturn
 
 from run_setup import (
+    MUTATION,
     PYTHON,
     ROOT,
     VENV,
@@ -24,6 +25,7 @@ from run_setup import (
     prepare,
     prepare_audit,
     prepare_browser,
+    prepare_mutation,
 )
 
 OLDEST_PYTHON = (3, 11)
@@ -46,6 +48,8 @@ usage: ./run COMMAND [ARGUMENTS]     (or: python3 run.py COMMAND)
                      [--seeds N] [--seed FIRST] [--bug NAME] [--jobs J] [--every STEPS] [--json]
   chaos       kill real processes at random while payments run
                                     [--payments N] [--kills K] [--reorgs R] [--seed S] [--json]
+  mutate      change the modules that decide about money and count what their tests notice
+                                    [MODULE…] paths below server/src/gstable_server
   help        this text
 """
 
@@ -119,6 +123,13 @@ def chaos(arguments: list[str]) -> int:
     become(["-m", "tests.chaos", *arguments])
 
 
+def mutate(arguments: list[str]) -> int:
+    """Mutation testing; see tests/mutation.py. Exit code 1 if a module's tests are too weak."""
+    prepare(dev=True)
+    prepare_mutation()
+    become(["tests/mutation.py", *arguments], MUTATION / "bin" / "python")
+
+
 def check(arguments: list[str]) -> int:
     """Everything that judges the code without running it."""
     refuse_arguments("check", arguments)
@@ -155,6 +166,7 @@ COMMANDS = {
     "bench": bench,
     "sim": sim,
     "chaos": chaos,
+    "mutate": mutate,
     "contracts": contracts,
 }
 

@@ -23,6 +23,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 NODE_MODULES = ROOT / "node_modules"
 AUDIT = TOOLS / "audit"
+MUTATION = TOOLS / "mutation" / "venv"
 LOG = TOOLS / "setup.log"
 REQUIREMENTS = ROOT / "requirements"
 DISTRIBUTIONS = ("sdk", "server")
@@ -155,16 +156,28 @@ def prepare_python(*, dev: bool) -> None:
 
 def prepare_audit() -> None:
     """slither and halmos for the deep proof, in an environment away from what we ship."""
-    stamp = AUDIT / "gstable-stamp.json"
-    wanted = fingerprint(REQUIREMENTS / "audit.txt")
+    prepare_apart(AUDIT, "slither and halmos", "audit")
+
+
+def prepare_mutation() -> None:
+    """mutmut beside the tests' packages, in an environment away from what we ship."""
+    prepare_apart(MUTATION, "mutmut", "runtime", "dev", "mutation")
+
+
+def prepare_apart(home: Path, what: str, *locks: str) -> None:
+    """An environment of its own for tools that only some commands need."""
+    stamp = home / "gstable-stamp.json"
+    files = [REQUIREMENTS / f"{name}.txt" for name in locks]
+    wanted = fingerprint(*files)
     if stamp_allows(stamp, wanted, dev=False):
         return
     uv = prepare_uv()
-    progress("slither and halmos")
-    advice = "could not install slither and halmos: is the package index in reach? Then run again"
-    quietly([uv, "venv", "--clear", "--python", sys.executable, str(AUDIT)], advice)
-    target = ["--python", str(AUDIT / "bin" / "python"), "--require-hashes"]
-    quietly([uv, "pip", "sync", *target, str(REQUIREMENTS / "audit.txt")], advice)
+    progress(what)
+    advice = f"could not install {what}: is the package index in reach? Then run again"
+    home.parent.mkdir(parents=True, exist_ok=True)
+    quietly([uv, "venv", "--clear", "--python", sys.executable, str(home)], advice)
+    target = ["--python", str(home / "bin" / "python"), "--require-hashes"]
+    quietly([uv, "pip", "sync", *target, *map(str, files)], advice)
     stamp.write_text(json.dumps({"inputs": wanted, "dev": False}))
 
 
