@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
-from gstable_server.api.app import ApiLimits
+from gstable_server.api.app import ApiLimits, create_app
 from gstable_server.kernel.tenant import Access
 from gstable_server.plumbing.db import Database
+from gstable_server.plumbing.health import Health, database_check
 from tests.unit.api.notes import Api, app_of, client_of
 
 pytestmark = pytest.mark.anyio
@@ -115,23 +117,27 @@ async def test_public_capabilities_need_no_key(api: Api) -> None:
     assert answer.json() == {"code": 0, "message": "success", "data": {"supportedTokens": []}}
 
 
-async def test_health_tells_a_live_process_from_one_that_can_work(
+async def test_ops_14_health_tells_a_live_process_from_one_that_can_work(
     database_url: str, database: Database
 ) -> None:
-    async with client_of(app_of(database)) as client:
+    at_once = Health([replace(database_check(database), kept_seconds=0)])
+    app = create_app(database, [], capabilities=dict, health=at_once)
+    parts = urlsplit(database_url)
+    name = parts.path.removeprefix("/")
+    connection = await asyncpg.connect(parts._replace(path="/postgres").geturl())
+    async with client_of(app) as client:
         assert (await client.get("/health/live")).status_code == 200
         assert (await client.get("/health/ready")).status_code == 200
-        parts = urlsplit(database_url)
-        connection = await asyncpg.connect(parts._replace(path="/postgres").geturl())
-        name = parts.path.removeprefix("/")
         await connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-        await database.pool.expire_connections()
-        answer = await client.get("/health/ready")
-        assert answer.status_code == 503
-        assert answer.json()["code"] == 999999
-        assert (await client.get("/health/live")).status_code == 200
-        await connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-        await connection.close()
+        try:
+            await database.pool.expire_connections()
+            answer = await client.get("/health/ready")
+            assert answer.status_code == 503
+            assert answer.json()["code"] == 999999
+            assert (await client.get("/health/live")).status_code == 200
+        finally:
+            await connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+            await connection.close()
         assert (await client.get("/health/ready")).status_code == 200
 
 
