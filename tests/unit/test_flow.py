@@ -19,10 +19,10 @@ pytestmark = pytest.mark.anyio
 
 NOT_TOLD_YET = {"payment.link.archived"}
 """What can be subscribed to and has no verb behind it so far (docs/README.md)."""
-INTERNAL = ("chain.", "executor.", "settlement.")
+INTERNAL = ("chain.", "deposit.", "executor.", "settlement.")
 """What the server tells itself only."""
 _TOLD = re.compile(
-    r'"((?:session|product|payment\.link|account|chain|executor|settlement)\.[a-z_]+)"'
+    r'"((?:session|product|payment\.link|account|chain|deposit|executor|settlement)\.[a-z_]+)"'
 )
 
 
