@@ -16,8 +16,9 @@ from gstable_server.chain.networks import Finality, Network
 from gstable_server.chain.providers import Provider, Providers
 from gstable_server.chain.reading import Reader
 from gstable_server.chain.rpc import Rpc
+from gstable_server.kernel.address import Address
 from gstable_server.kernel.errors import Passing
-from gstable_server.kernel.money import Money, micro_usd_rounded_down
+from gstable_server.kernel.money import MicroUsd, Money, micro_usd_rounded_down
 
 log = structlog.get_logger(__name__)
 
@@ -51,12 +52,24 @@ def needs_quorum(network: Network, each: ChainLog) -> bool:
     limit = network.trust.quorum_above
     if limit is None:
         return False
-    amount: int = getattr(each, "amount", 0)
+    token = getattr(each, "token", None)
+    sides = [(token, getattr(each, "amount", 0))]
     if isinstance(each, PaymentLog):
-        amount += each.fee_received
-    for token in network.tokens:
-        if token.address == getattr(each, "token", None):
-            return micro_usd_rounded_down(Money(amount, token.asset)) > limit
+        # Credit is given for what the merchant got: what was spent for it is one more word of the
+        # same provider.
+        sides = [(token, each.amount + each.fee_received)]
+        if each.settlement_chain_id == network.chain_id:
+            got = max(each.merchant_amount, each.merchant_received)
+            sides.append((each.settlement_token, got))
+    return any(_is_much(network, each, *side, limit) for side in sides)
+
+
+def _is_much(
+    network: Network, each: ChainLog, token: Address | None, amount: int, limit: MicroUsd
+) -> bool:
+    for known in network.tokens:
+        if known.address == token:
+            return micro_usd_rounded_down(Money(amount, known.asset)) > limit
     return not isinstance(each, InboundLog)
 
 
