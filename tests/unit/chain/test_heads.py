@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+import structlog
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
@@ -75,6 +76,28 @@ async def test_connection_that_breaks_is_made_again(monkeypatch: pytest.MonkeyPa
     subscribed = asked[0]
     assert isinstance(subscribed, dict)
     assert (subscribed["method"], subscribed["params"]) == ("eth_subscribe", ["newHeads"])
+
+
+async def test_a_refused_connection_does_not_write_the_key_in_its_url_to_the_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gstable_server.chain.heads.BACK_OFF_SECONDS", (0.01, 0.02))
+
+    async def refuse(_request: web.Request) -> web.StreamResponse:
+        return web.Response(status=401)
+
+    app = web.Application()
+    app.router.add_get("/{key}", refuse)
+    async with TestServer(app) as server:
+        url = f"ws://user:PASSWORD@{server.host}:{server.port}/SECRET?key=SECRET"
+        with structlog.testing.capture_logs() as written:
+            async with watching(url), asyncio.timeout(10):
+                while not written:
+                    await asyncio.sleep(0.01)
+        assert written[0]["host"] == f"{server.host}:{server.port}"
+    assert written[0]["status"] == 401
+    assert "SECRET" not in str(written)
+    assert "PASSWORD" not in str(written)
 
 
 async def test_indexer_that_is_woken_does_not_wait_for_its_poll(database: Database) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import structlog
 from aiohttp import web
 
 from gstable_server.chain.http_rpc import HttpRpc
@@ -355,3 +356,23 @@ async def test_secret_path_of_the_url_is_not_in_the_message(
     with pytest.raises(ProviderFailed) as failure:
         await HttpRpc(session, [url], CHAIN_ID).block_number()
     assert "/key" not in str(failure.value)
+
+
+async def test_key_and_password_in_the_url_are_not_told_of_a_malformed_answer(
+    session: aiohttp.ClientSession,
+) -> None:
+    async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"this is no HTTP\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(babble, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    urls = [f"http://user:PASSWORD@127.0.0.1:{port}/SECRET"] * 2
+    with structlog.testing.capture_logs() as written, pytest.raises(ProviderFailed) as failure:
+        await HttpRpc(session, urls, CHAIN_ID).block_number()
+    server.close()
+    told = f"{failure.value} {written}"
+    assert f"127.0.0.1:{port}" in told
+    assert "SECRET" not in told
+    assert "PASSWORD" not in told

@@ -44,9 +44,11 @@ async def _listen_again_and_again(url: str, wake: Callable[[], None]) -> None:
                 await _listen(session, url, wake)
             pause = least
         except (TimeoutError, aiohttp.ClientError, OSError) as failure:
-            reason = str(failure) or type(failure).__name__
-            # The path and query of such a URL often hold a secret key.
-            log.warning("no announcements", host=urlsplit(url).netloc, reason=reason)
+            # Such a URL often holds a secret key, and errors of the client quote it whole.
+            host = urlsplit(url).netloc.rpartition("@")[2]
+            status = getattr(failure, "status", None)
+            reason = type(failure).__name__
+            log.warning("no announcements", host=host, reason=reason, status=status)
         await asyncio.sleep(pause)
         pause = min(pause * 2, most)
 

@@ -51,8 +51,9 @@ class _Provider:
 
     @property
     def host(self) -> str:
-        """For the log: the path and query of an RPC URL often hold a secret key."""
-        return urlsplit(self.url).netloc
+        """For the log: the path and query of an RPC URL often hold a secret key, and what stands
+        before the host a password."""
+        return urlsplit(self.url).netloc.rpartition("@")[2]
 
 
 @asynccontextmanager
@@ -310,8 +311,13 @@ class HttpRpc:
                     )
                 return await _bounded(response)
         except (TimeoutError, aiohttp.ClientError, OSError) as failure:
-            reason = str(failure) or type(failure).__name__
-            raise ProviderFailed(reason) from failure
+            raise ProviderFailed(_reason(failure)) from failure
+
+
+def _reason(failure: Exception) -> str:
+    """What went wrong, without the URL, which some of these errors quote whole."""
+    quotes = isinstance(failure, aiohttp.ClientResponseError | aiohttp.InvalidURL)
+    return type(failure).__name__ if quotes else str(failure) or type(failure).__name__
 
 
 def _log_questions(filters: Sequence[LogFilter], blocks: dict[str, Any]) -> list[Question]:
