@@ -8,7 +8,14 @@ from dataclasses import replace
 import pytest
 
 from gstable_server.chain.indexer import Indexer, NetworkHalted, Step
-from gstable_server.chain.rpc import Header, Log, LogFilter, ProviderLied, UnknownBlock
+from gstable_server.chain.rpc import (
+    Header,
+    Log,
+    LogFilter,
+    ProviderLied,
+    RangeTooLarge,
+    UnknownBlock,
+)
 from gstable_server.chain.testing import FakeChain, fake_network
 from gstable_server.kernel.address import Address
 from gstable_server.plumbing.db import Database
@@ -48,6 +55,22 @@ async def test_chn_16_reorganised_payment_is_seen_again_in_its_new_block(
     assert len({log.object_id for log in found}) == 1
     assert found[-1].block_hash == again.hash
     assert await hashes_kept(database) == [block.header.hash for block in chain.blocks]
+
+
+async def test_a_block_with_more_logs_than_a_node_sends_is_read_by_its_receipts(
+    database: Database, chain: FakeChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody can fill a block with transfers to us; it must not stop the network."""
+
+    async def refuse(_hash: bytes, _filters: Sequence[LogFilter]) -> tuple[Log, ...]:
+        raise RangeTooLarge("query returned more than 10000 results")
+
+    monkeypatch.setattr(chain, "logs_of_block", refuse)
+    payment = chain.payment()
+    chain.mine(payment)
+    chain.mine_empty(2)
+    await drain(Indexer(database, NETWORK, [chain], ()))
+    assert await kinds(database, payment) == [SEEN, FINAL]
 
 
 async def test_chn_16_payment_mined_again_in_the_same_height_and_another_place(

@@ -21,6 +21,7 @@ from gstable_server.chain.rpc import (
     LogFilter,
     NotOffered,
     ProviderLied,
+    RangeTooLarge,
     UnknownBlock,
 )
 from gstable_server.kernel.errors import Passing
@@ -42,8 +43,19 @@ class Reader:
 
         Raises ``LogsIncomplete`` when that cannot be proven.
         """
-        told = await provider.rpc.logs_of_block(header.hash, filters)
+        try:
+            told = await provider.rpc.logs_of_block(header.hash, filters)
+        except RangeTooLarge:
+            # Anybody can fill a block with logs that match, and it cannot be asked for in parts;
+            # its receipts tell them too.
+            return await self._by_receipts(provider, header, filters)
         return await self._proven(provider, header, filters, told)
+
+    async def _by_receipts(
+        self, provider: Provider, header: Header, filters: Sequence[LogFilter]
+    ) -> tuple[Log, ...]:
+        receipts = await provider.rpc.receipts_of_block(header.hash)
+        return _admitted(logs_of(receipts, header), filters, ())
 
     async def range(
         self, provider: Provider, first: int, last: int, filters: Sequence[LogFilter]
