@@ -334,6 +334,34 @@ async def test_a_return_that_fails_opens_it_again(sorter: Sorter) -> None:
     await sorter.do(Act.SWEEP, found)
 
 
+async def test_a_return_of_less_than_a_token_told_of_opens_what_is_left(sorter: Sorter) -> None:
+    _, deposit = await sorter.counter.deposit()
+    await sorter.hear(sorter.inbound(deposit.address, DUE))
+    await sorter.expire()
+    sorter.world.db.clock.advance(601)  # type: ignore[attr-defined]
+    found = await sorter.only()
+    await sorter.do(Act.SWEEP, found)
+    await sorter.counter.executor_says("final")
+    assert await sorter.follow_up() == 0, "what came back may not be told yet"
+    await sorter.hear(sorter.recovery(deposit, DUE - 1), "seen", "final")
+    sorter.world.db.clock.advance(61)  # type: ignore[attr-defined]
+    assert await sorter.follow_up() == 1
+    left = await sorter.only()
+    assert (left.state, left.left) == (State.OPEN, 1)
+    assert (await sorter.do(Act.DISMISS, left)).state is State.DISMISSED
+
+
+async def test_chn_16_a_transfer_that_is_mined_again_counts_as_what_it_brings_now(
+    sorter: Sorter,
+) -> None:
+    _, deposit = await sorter.counter.deposit()
+    first = sorter.inbound(deposit.address, DUE)
+    await sorter.hear(first, "seen", "reorged")
+    await sorter.hear(replace(first, amount=DUE - 1, block_number=900), "seen", "final")
+    found = await sorter.only()
+    assert (found.amount, found.flags) == (DUE - 1, of(Why.UNDER))
+
+
 async def test_coins_are_known_by_their_balance(sorter: Sorter) -> None:
     _, deposit = await sorter.counter.deposit()
     await sorter.coins(deposit, 5 * 10**17)

@@ -93,8 +93,13 @@ async def note_inbound(tx: Tx, desk: Desk, stored: StoredEvent) -> None:
         assert stands, "a transfer is seen before anything else of it"
         known = _first_seen(tx, desk, arrived, session)
         await store.insert(tx, known)
+    # Mined again, the same transaction may bring another amount; what left is counted anew.
+    is_other = arrived.amount != known.amount
     here = replace(
         known,
+        amount=arrived.amount,
+        collected=0 if is_other else known.collected,
+        returned=0 if is_other else known.returned,
         block_number=arrived.block_number,
         arrived_at=arrived.block_time,
         final=fact.what is FactWhat.FINAL,

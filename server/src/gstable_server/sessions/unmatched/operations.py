@@ -56,7 +56,7 @@ from gstable_server.sessions.unmatched.rules import Circumstances
 
 BATCH = 100
 TOLD_WITHIN = timedelta(minutes=1)
-"""After so long a completed refund was told, and what resolves its payment did."""
+"""After so long a completed refund or return was told, and what resolves its money did."""
 TO_MAX = 64
 """No address is longer: a longer text is none either when it is cut."""
 _FAILED = frozenset({SendingState.FAILED, SendingState.REFUSED, SendingState.WITHDRAWN})
@@ -360,4 +360,7 @@ async def _came_to_nothing(tx: Tx, inflow: Inflow) -> bool:
         return mine.state not in COUNTED
     assert inflow.cause is not None, "something is under way"
     sent = await executor.find(tx, inflow.cause)
+    if sent is not None and sent.state is SendingState.FINAL:
+        # Less came back than a token had told of, else all of it would be resolved by now.
+        return tx.now - sent.moved_at > TOLD_WITHIN
     return sent is None or sent.state in _FAILED
