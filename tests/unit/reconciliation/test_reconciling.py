@@ -16,6 +16,7 @@ from gstable_server.ledger import operations as ledger
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.events import Event
 from gstable_server.reconciliation import operations as reconciliation
+from gstable_server.reconciliation import store
 from gstable_server.reconciliation.model import Outcome
 from tests.unit.reconciliation.node import Node, block_hash, listening, paid
 from tests.unit.sessions.world import POLYGON, USDC, World, new_world
@@ -247,6 +248,20 @@ async def test_final_blocks_are_read_once(day: Day) -> None:
     day.node.asked.clear()
     assert (await day.reconcile(anew=True)).count == 0
     assert day.node.ranges() == [(5, FRONTIER + 30)]
+
+
+async def test_a_book_of_any_size_is_read_in_parts_and_in_peace(
+    day: Day, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ends the transactions of processes that stand still must not end this one."""
+    monkeypatch.setattr("gstable_server.ledger.store.STANDING_AT_ONCE", 1)
+    assert (await day.reconcile()).count == 0
+    await day.tamper("UPDATE ledger_entries SET amount = amount + 1 WHERE account = 'unmatched'")
+    assert await day.differs() == {(None, "unmatched"): 1}
+    async with day.world.db.begin() as tx:
+        await store.begin_snapshot(tx)
+        for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+            assert await tx.fetchval(f"SHOW {limit}") == "15min"
 
 
 async def test_what_was_kept_is_compared_every_time(day: Day) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import asyncpg
+
 from gstable_server.kernel.ids import TransferId
 from gstable_server.ledger.model import Standing, Transfer
 from gstable_server.plumbing.db import Tx
+
+STANDING_AT_ONCE = 5000
 
 # What is new is also noted for the seal, which a worker sets after the commit (``sealing``).
 _INSERT_TRANSFERS = """
@@ -91,15 +95,23 @@ GROUP BY 1, 2, 3, 4, 5 HAVING sum(amount) <> 0
 
 
 async def standing(tx: Tx) -> list[Standing]:
-    """What the book adds up to, by session or else by transaction."""
-    return [
-        Standing(
-            session_id=row["session_id"],
-            about=row["about"],
-            token_id=row["token_id"],
-            account=row["account"],
-            by_hand=row["by_hand"],
-            amount=int(row["amount"]),
-        )
-        for row in await tx.fetch(_STANDING)
-    ]
+    """What the book adds up to, by session or else by transaction; call it in a transaction."""
+    # In parts: an answer that is not read to its end for seconds looks like that of a process that
+    # stands still, and the server ends its connection (``plumbing.stuck``).
+    await tx.execute(f"DECLARE standing NO SCROLL CURSOR FOR {_STANDING}")
+    found: list[Standing] = []
+    while rows := await tx.fetch(f"FETCH {STANDING_AT_ONCE} FROM standing"):
+        found += [_standing(row) for row in rows]
+    await tx.execute("CLOSE standing")
+    return found
+
+
+def _standing(row: asyncpg.Record) -> Standing:
+    return Standing(
+        session_id=row["session_id"],
+        about=row["about"],
+        token_id=row["token_id"],
+        account=row["account"],
+        by_hand=row["by_hand"],
+        amount=int(row["amount"]),
+    )

@@ -20,6 +20,7 @@ ON CONFLICT DO NOTHING
 """
 
 _WORD = 32
+SNAPSHOT_WITHIN = "15min"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,13 @@ class Kept:
 
 
 async def begin_snapshot(tx: Tx) -> None:
-    """From here on, every query of the transaction sees the same instant; call it first."""
+    """From here on, every query of the transaction sees the same instant; call it first.
+
+    It may take as long as a large book needs: nobody waits for it, because it locks nothing.
+    """
     await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+        await tx.execute(f"SET LOCAL {limit} = '{SNAPSHOT_WITHIN}'")
 
 
 async def last_read(tx: Tx, network: str) -> Kept | None:
