@@ -101,6 +101,7 @@ def test_dollars_for_people(amount: int, text: str) -> None:
         (Money(10_000, COARSE), "1.00"),
         (Money(1, FINE), "0.000000000000000001"),
         (Money(10_100, COARSE), "1.01"),
+        (Money(15_000, COARSE), "1.50"),
     ],
 )
 def test_tokens_for_people(money: Money, text: str) -> None:

@@ -1,0 +1,103 @@
+"""When an emptied hold ends its session, and how."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from gstable_server.chain.facts import HoldLog, HoldWhat, RailName
+from gstable_server.kernel.address import Address
+from gstable_server.kernel.ids import PaymentId, SessionId
+from gstable_server.sessions.holds.machine import outcome
+from gstable_server.sessions.holds.model import Move, MoveState
+from gstable_server.sessions.machine import Fact
+from gstable_server.sessions.model import Hold, Payment, PaymentState
+
+NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+SESSION = SessionId("sess_1")
+MERCHANT, PAYER = Address(b"\x01" * 20), Address(b"\x02" * 20)
+CAPTURED = Hold(capture_before=NOW, captured=100)
+HELD = Payment(
+    payment_id=PaymentId("pay_1"),
+    session_id=SESSION,
+    network="polygon",
+    chain_id=1337137,
+    tx_hash=bytes(32),
+    log_position=0,
+    block_number=1,
+    block_hash=bytes(32),
+    block_time=NOW,
+    payer=PAYER,
+    merchant=MERCHANT,
+    token_id="polygon::usdc",
+    decimals=6,
+    amount=100,
+    fee_received=0,
+    rail=RailName.HOLD,
+    settlement_token="polygon::usdc",
+    settlement_decimals=6,
+    promised=100,
+    merchant_received=0,
+    state=PaymentState.FINAL,
+    flags=frozenset(),
+    pays=True,
+    seen_at=NOW,
+    hold=CAPTURED,
+)
+
+
+def move(state: MoveState) -> Move:
+    log = HoldLog(
+        network="polygon",
+        chain_id=1337137,
+        tx_hash=b"\x01" * 32,
+        log_position=0,
+        block_number=2,
+        block_hash=bytes(32),
+        block_time=NOW,
+        session_key=b"\x07" * 32,
+        what=HoldWhat.CAPTURED,
+        receiver=MERCHANT,
+        token=Address(b"\x0c" * 20),
+        amount=100,
+        merchant_received=99,
+        fee_received=1,
+        remaining=0,
+    )
+    return Move(log, SESSION, state, "merchant")
+
+
+@pytest.mark.parametrize(
+    ("captured", "returned", "fact"),
+    [
+        (100, 0, Fact.HOLD_CAPTURED),
+        (1, 99, Fact.HOLD_CAPTURED),
+        (0, 100, Fact.HOLD_RETURNED),
+        (99, 0, None),
+        (0, 99, None),
+    ],
+)
+def test_all_of_it_has_to_be_gone(captured: int, returned: int, fact: Fact | None) -> None:
+    hold = Hold(capture_before=NOW, captured=captured, returned=returned)
+    assert outcome(replace(HELD, hold=hold), [move(MoveState.FINAL)]) is fact
+
+
+def test_a_payment_that_pays_nothing_or_is_not_final_ends_nothing() -> None:
+    assert outcome(replace(HELD, pays=False), [move(MoveState.FINAL)]) is None
+    for state in set(PaymentState) - {PaymentState.FINAL}:
+        assert outcome(replace(HELD, state=state), [move(MoveState.FINAL)]) is None
+
+
+@pytest.mark.parametrize(
+    ("states", "fact"),
+    [
+        ([MoveState.FINAL, MoveState.FINAL], Fact.HOLD_CAPTURED),
+        ([MoveState.FINAL, MoveState.SEEN], None),
+        ([MoveState.SEEN], None),
+        ([MoveState.FINAL, MoveState.REVERTED, MoveState.LOST], Fact.HOLD_CAPTURED),
+    ],
+)
+def test_what_can_be_taken_back_is_waited_for(states: list[MoveState], fact: Fact | None) -> None:
+    assert outcome(HELD, [move(state) for state in states]) is fact
