@@ -28,7 +28,7 @@ from tests.sim.world import World
 
 ROLES = ("api", "worker", "indexer", "executor")
 STEPS_MAX = 20_000
-BIG_JUMP_SECONDS = 1860
+BIG_JUMP_SECONDS = 1860.0
 EVERY = 100
 """Steps between two looks at the invariants."""
 ATTENTIVE = 0.95
@@ -170,13 +170,13 @@ class Simulation:
             and self.chance.random() < 0.2
             and world.paid_up
         ):
-            self.jumped = True
-            self.kernel.pass_time(BIG_JUMP_SECONDS)
-            self.kernel.note("half an hour passes")
-            return
-        seconds = self.chance.choice((0.1, 0.5, 1, 1, 2, 5))
+            self.jumped = world.is_closing = True
+            seconds = BIG_JUMP_SECONDS
+        else:
+            seconds = self.chance.choice((0.1, 0.5, 1, 1, 2, 5))
         self.kernel.pass_time(seconds)
         self.kernel.note(f"{seconds} s")
+        world.note_the_time()
 
     def crash(self) -> None:
         machine = self.chance.choice(list(self.machines.values()))
@@ -232,7 +232,9 @@ class Simulation:
     @property
     def is_over(self) -> bool:
         """Everybody has done what they were going to do."""
-        return self.jumped and self.world.everyone_is_done
+        world = self.world
+        selling = world.is_selling(self.profile.payments)
+        return self.jumped and not selling and world.everyone_is_done
 
 
 async def play(seed: int, connection: Any, *, every: int = EVERY) -> Outcome:

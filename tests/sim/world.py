@@ -85,6 +85,8 @@ class World:
         self.merchants: list[Merchant] = []
         self.sales: list[Sale] = []
         self._planned = 0
+        self.is_closing = False
+        """Whether nobody can be late any more, because the late ones have their time now."""
         self.secrets = [key.hex() for key in (b"\x11" * 32, RELAYER_KEY, SOLVER_KEY, ATTESTOR_KEY)]
         self.desk = Desk(
             networks=networks,
@@ -128,7 +130,7 @@ class World:
         way = chance.choices(list(self._ways), list(self._ways.values()))[0]
         if plan not in ANY_WAY:
             way = Way.DIRECT
-        if way is Way.RELAYED:
+        if way is Way.RELAYED or (plan is Plan.LATE and self.is_closing):
             plan = Plan.EXACT
         source = network
         if way is Way.ACROSS:
@@ -153,6 +155,20 @@ class World:
     def is_selling(self, payments: int) -> bool:
         """Whether more sales are needed for so many payments."""
         return self._planned < payments
+
+    def _give_up(self, sale: Sale) -> None:
+        """Nobody will pay this one any more; somebody else buys instead."""
+        self._planned -= PAYMENTS.get(sale.plan, 1) - sale.sent
+        sale.plan = Plan.NEVER
+
+    def note_the_time(self) -> None:
+        """Whoever has not paid while the order could be paid does not pay any more."""
+        for sale in self.sales:
+            order, wanted = sale.order, PAYMENTS.get(sale.plan, 1)
+            if order is None or sale.call is not None or sale.sent >= wanted:
+                continue
+            if self.chains[sale.paying.network].now > order.order.deadline:
+                self._give_up(sale)
 
     def next_verb(self, sale: Sale) -> str | None:
         """What somebody does about ``sale`` next; None when there is nothing to do now."""
@@ -246,7 +262,7 @@ class World:
                 way=routing.Way.ERC3009 if sale.way is Way.RELAYED else routing.Way.APPROVE,
             )
         except Refused:
-            sale.plan = Plan.NEVER
+            self._give_up(sale)
             return
         sale.order = prepared.signed
 
@@ -273,7 +289,7 @@ class World:
             )
         except Refused:
             # It has expired, or it was paid by the very signature whose answer was lost.
-            sale.plan = Plan.NEVER
+            self._give_up(sale)
             return
         sale.call = call
 
@@ -286,7 +302,7 @@ class World:
         except Refused as refused:
             # Asked again because the first answer was lost, or it has expired.
             if refused.code is not Code.SESSION_CANCELLED:
-                sale.plan = Plan.NEVER
+                self._give_up(sale)
                 return
         sale.cancelled = True
 
