@@ -69,6 +69,8 @@ class SimChain:
         self.done: dict[tuple[str, bytes], int] = {}
         """What was done on the canonical branch, and in which block."""
         self.nonces: Counter[Address] = Counter()
+        self.highest = -1
+        """The number of the newest block that ever was."""
         self.version = 0
         """Another number after every change."""
         self._received: dict[bytes, SimTx] = {}
@@ -158,6 +160,7 @@ class SimChain:
         )
         block = SimBlock(header, tuple(executed), receipts, logs)
         self.blocks.append(block)
+        self.highest = max(self.highest, number)
         self.by_hash[name] = block
         return block
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gstable_server.chain.orders import session_key
 from tests.sim.kernel import Violation
 from tests.sim.world import World
 
@@ -17,8 +18,14 @@ SELECT sequence, object_id, type, payload->'sessionData'->>'status' AS status FR
 WHERE sequence > $1 AND type LIKE 'session.%' ORDER BY sequence
 """
 _FACTS = """
-SELECT fact_number, network, kind, what, tx_hash, block_number, block_hash FROM chain_facts
-WHERE fact_number > $1 ORDER BY fact_number
+SELECT fact_number, network, kind, what, tx_hash, log_position, block_number, block_hash,
+    body->>'sessionKey' AS session_key
+FROM chain_facts WHERE fact_number > $1 ORDER BY fact_number
+"""
+_STATES = "SELECT session_id, session_key, state FROM sessions"
+_SETTLED = """
+SELECT DISTINCT t.session_id FROM ledger_entries e JOIN ledger_transfers t USING (transfer_id)
+WHERE e.account LIKE 'merchant:%' AND e.account NOT LIKE 'merchant:%:%'
 """
 _BLOCKS = """
 SELECT network, number, hash, parent_hash FROM chain_blocks WHERE number >= $1
@@ -46,6 +53,19 @@ LEGAL = {
 """Edges that a session may take, as letters tell them; I4."""
 
 
+STATE_OF = {
+    "session.created": "initialized",
+    "session.paid": "paid",
+    "session.settling": "settling",
+    "session.settlement_pending": "settlement_pending",
+    "session.completed": "completed",
+    "session.expired": "expired",
+    "session.cancelled": "cancelled",
+    "session.payment_reverted": "initialized",
+}
+"""Which letter tells of the change to which state; the others tell of money."""
+
+
 class Watch:
     """The invariants that are judged while the history goes on."""
 
@@ -56,19 +76,29 @@ class Watch:
         self._facts = 0
         self._states: dict[str, str] = {}
         self._judged: dict[tuple[str, int], bytes] = {}
+        self._final: set[tuple[str, bytes, int]] = set()
+        self._final_sessions: set[bytes] = set()
         self._seen: set[tuple[str, bytes, bytes]] = set()
         """Network, block and transaction of every payment that was told as seen."""
 
     async def look(self) -> None:
         """Raises ``Violation``."""
+        await self._facts_are_true()
         await self._book_is_balanced()
         await self._edges_are_legal()
-        await self._facts_are_true()
+        await self._states_are_told()
         await self._frontiers_are_complete()
 
     async def _book_is_balanced(self) -> None:
         for row in await self._connection.fetch(_SUMS):
             raise Violation("I1", f"the book of {row['token_id']} sums to {row['sum']}")
+        for row in await self._connection.fetch(_SETTLED):
+            self._require_final(row["session_id"], "money settled")
+
+    def _require_final(self, session_id: str, what: str) -> None:
+        """I5: nothing is settled for a session without a payment that cannot be taken back."""
+        if session_key(session_id) not in self._final_sessions:
+            raise Violation("I5", f"{session_id}: {what} without a final payment")
 
     async def _edges_are_legal(self) -> None:
         for row in await self._connection.fetch(_TOLD, self._told):
@@ -76,17 +106,29 @@ class Watch:
             session_id, after = row["object_id"], row["status"]
             before = self._states.get(session_id)
             self._states[session_id] = after
-            if before is None or before == after:
-                continue
-            if (before, after) not in LEGAL:
+            changed = STATE_OF.get(row["type"])
+            if changed is not None and (changed != after or before == after):
+                raise Violation("I7", f"{session_id} was {before}: {row['type']} with {after}")
+            if changed is None and before != after:
+                raise Violation("I7", f"{session_id} was {before}: {row['type']} with {after}")
+            if before is not None and before != after and (before, after) not in LEGAL:
                 raise Violation("I4", f"{session_id} went from {before} to {after}")
+            if changed == "completed":
+                self._require_final(session_id, "completed")
+
+    async def _states_are_told(self) -> None:
+        """I7: the last letter of every session tells its state; one that is committed without the
+        other is seen here."""
+        for row in await self._connection.fetch(_STATES):
+            told = self._states.get(row["session_id"])
+            if told != row["state"]:
+                raise Violation("I7", f"{row['session_id']} is {row['state']}, told as {told}")
 
     async def _facts_are_true(self) -> None:
         """I3: whatever is told of a log was in that block once, by a contract of ours."""
         for row in await self._connection.fetch(_FACTS, self._facts):
             self._facts = row["fact_number"]
-            if (row["kind"], row["what"]) == ("payment", "seen"):
-                self._seen.add((row["network"], row["block_hash"], row["tx_hash"]))
+            self._follow(row)
             block = self._world.chains[row["network"]].by_hash.get(row["block_hash"])
             if block is None:
                 raise Violation("I3", f"a fact of a block that never was: {dict(row)}")
@@ -94,6 +136,23 @@ class Watch:
             logs = [log for log in block.logs if log.tx_hash == row["tx_hash"]]
             if row["kind"] == "payment" and all(log.address != router for log in logs):
                 raise Violation("I3", f"a payment that our router did not take: {dict(row)}")
+
+    def _follow(self, row: Any) -> None:
+        """I4 and I6: final only what is deep enough on its chain, and then for ever."""
+        log = row["network"], row["tx_hash"], row["log_position"]
+        if log in self._final:
+            raise Violation("I4", f"a final log was told as {row['what']}: {dict(row)}")
+        if (row["kind"], row["what"]) == ("payment", "seen"):
+            self._seen.add((row["network"], row["block_hash"], row["tx_hash"]))
+        if row["what"] != "final":
+            return
+        chain = self._world.chains[row["network"]]
+        depth = chain.highest - row["block_number"] + 1
+        if depth < chain.network.confirmations:
+            raise Violation("I6", f"final with {depth} confirmations: {dict(row)}")
+        self._final.add(log)
+        if row["kind"] == "payment":
+            self._final_sessions.add(bytes.fromhex(row["session_key"][2:]))
 
     async def _frontiers_are_complete(self) -> None:
         """I9: blocks are linked, and every payment of a block that was passed is known."""
