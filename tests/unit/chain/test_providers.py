@@ -11,7 +11,7 @@ from gstable_server.chain.completeness import INTERNAL_TYPE, LogsIncomplete
 from gstable_server.chain.finality import NO_TAG, warn_of_finality
 from gstable_server.chain.indexer import Indexer, NetworkHalted, Step
 from gstable_server.chain.networks import Finality, Network, Trust
-from gstable_server.chain.providers import ProvidersDisagree
+from gstable_server.chain.providers import REST_STEPS_MAX, ProvidersDisagree
 from gstable_server.chain.rpc import ProviderFailed, ProviderLied, UnknownBlock
 from gstable_server.chain.testing import FakeChain, fake_network, receipts_over
 from gstable_server.kernel.address import Address
@@ -311,6 +311,25 @@ async def test_chn_14_halt_by_one_provider_alone_is_a_disagreement_and_no_halt(
 QUORUM = replace(NETWORK, trust=Trust(quorum_above=MicroUsd(5_000_000)))
 
 
+async def test_chn_14_second_provider_that_is_down_is_not_asked_about_every_payment(
+    database: Database, chain: FakeChain, other: FakeChain
+) -> None:
+    payments = [chain.payment() for _ in range(10)]
+    other.blocks = chain.blocks
+    other.trouble = [ProviderFailed("it hung until it was given up")] * 1000
+    indexer = reading(database, chain, other, network=QUORUM)
+    chain.mine(*payments)
+    chain.mine_empty(4)
+    await drain(indexer)
+    assert await kinds(database, payments[0]) == [SEEN]
+    assert len(other.asked) <= 3, "every question may take as long as a timeout"
+    other.trouble.clear()
+    chain.mine_empty(16)
+    await drain(indexer)
+    for payment in payments:
+        assert await kinds(database, payment) == [SEEN, FINAL]
+
+
 async def test_chn_14_large_payment_is_final_only_by_a_second_provider(
     database: Database, chain: FakeChain, other: FakeChain
 ) -> None:
@@ -343,6 +362,8 @@ async def test_chn_14_large_payment_in_a_range_waits_for_its_second_provider_too
     await drain(indexer)
     assert await kinds(database, large) == [SEEN]
     other.trouble = []
+    for _ in range(REST_STEPS_MAX):
+        await indexer.converge()
     chain.mine()
     await drain(indexer)
     assert await kinds(database, large) == [SEEN, FINAL]

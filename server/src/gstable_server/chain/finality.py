@@ -141,7 +141,7 @@ class Judge:
     async def _confirm(self, provider: Provider, about: ChainLog) -> None:
         """Remember what a second provider tells of the block of ``about``, if it has that block."""
         watches = _watches_for(about)
-        for other in self._providers.others(provider):
+        for other in self._providers.awake(provider):
             try:
                 await self._providers.prove(other)
                 [header] = await other.rpc.blocks_by_number((about.block_number,))
@@ -150,7 +150,9 @@ class Judge:
                 logs = await self._reader.block(other, header, wanted(self._network, watches))
             except Passing as failure:
                 log.warning("no second opinion", network=self._network.name, reason=str(failure))
+                self._providers.failed(other, failure)
                 continue
+            other.failures = 0
             told = decode(self._network, header, logs, self._rails, watches)
             self._confirmed |= dict.fromkeys(told.logs)
             if about in self._confirmed:

@@ -73,7 +73,7 @@ class Providers:
             except ProvidersDisagree:
                 raise
             except Passing as failure:
-                self._failed(provider, failure)
+                self.failed(provider, failure)
                 trouble = failure
                 continue
             provider.failures = provider.rest = 0
@@ -84,6 +84,11 @@ class Providers:
     def others(self, than: Provider) -> list[Provider]:
         """All but one, the healthy ones first."""
         return [each for each in self._by_health() if each is not than]
+
+    def awake(self, than: Provider) -> list[Provider]:
+        """The others that do not rest: who asks them about many things must not wait for one that
+        does not answer each time."""
+        return [each for each in self.others(than) if not each.rests]
 
     async def prove(self, provider: Provider) -> None:
         """A provider of another chain must not be believed when its turn comes."""
@@ -112,7 +117,7 @@ class Providers:
                 await self.prove(other)
                 [header] = await other.rpc.blocks_by_number((number,))
             except Passing as failure:
-                self._failed(other, failure)
+                self.failed(other, failure)
                 continue
             if header is not None:
                 still += header.hash == ours
@@ -134,7 +139,8 @@ class Providers:
     def _by_health(self) -> list[Provider]:
         return sorted(self.all, key=lambda each: (each.rests, each.place))
 
-    def _failed(self, provider: Provider, failure: Passing) -> None:
+    def failed(self, provider: Provider, failure: Passing) -> None:
+        """It gave no usable answer, and rests."""
         provider.failures += 1
         provider.rest = min(2**provider.failures, REST_STEPS_MAX)
         if len(self.all) > 1:
