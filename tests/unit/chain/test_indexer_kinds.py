@@ -246,10 +246,13 @@ class Hurried(FakeChain):
         self._database = database
         self.hurry_in = ""
         self.blocks_behind = 0
+        self.blocks_taken_back = 0
 
     async def _asked(self, method: str) -> None:
         if method == self.hurry_in:
             self.hurry_in = ""
+            if self.blocks_taken_back:
+                self.take_back(self.blocks_taken_back)
             await watch(self._database)
             self.mine_logs([transferred(TX)])
             self.mine_empty(self.blocks_behind)
@@ -265,6 +268,12 @@ class Hurried(FakeChain):
     async def blocks_by_number(self, numbers: Sequence[int]) -> tuple[Header | None, ...]:
         await self._asked("blocks_by_number")
         return await super().blocks_by_number(numbers)
+
+    async def logs_in_range(
+        self, first: int, last: int, filters: Sequence[LogFilter]
+    ) -> tuple[Log, ...]:
+        await self._asked("logs_in_range")
+        return await super().logs_in_range(first, last, filters)
 
 
 async def test_transfer_prepared_while_its_block_is_asked_for_is_not_missed(
@@ -289,6 +298,19 @@ async def test_chn_19_transfer_prepared_while_the_head_is_asked_for_is_not_misse
     assert await indexer.converge() is Step.ADVANCED
     assert "logs_in_range" in chain.asked
     assert await whats(database, LogKind.TRANSFER) == [SEEN, FINAL]
+
+
+@pytest.mark.parametrize("asked", ["logs_in_range", "blocks_by_number"])
+async def test_chn_16_transfer_prepared_while_a_range_is_replaced_is_not_missed(
+    database: Database, asked: str
+) -> None:
+    chain = Hurried(database)
+    indexer = Indexer(database, NETWORK, [chain], RAILS)
+    await drain(indexer)
+    chain.mine_empty(100)
+    chain.hurry_in, chain.blocks_taken_back, chain.blocks_behind = asked, 100, 120
+    await drain(indexer)
+    assert (await whats(database, LogKind.TRANSFER))[-1:] == [FINAL]
 
 
 async def test_transfer_prepared_while_the_first_block_is_asked_for_is_not_missed(

@@ -202,10 +202,11 @@ class Indexer:
 
     async def _catch_up(self, provider: Provider, tip: store.Block, last: int) -> Step:
         """Read many blocks together, each of them proven as a single one is."""
-        watches = await self._watches()
-        filters = wanted(self._network, watches)
         try:
-            headers, logs = await self._reader.range(provider, tip.number + 1, last, filters)
+            headers = await self._reader.linked(provider, tip.number + 1, last)
+            # By these hashes: a reorganisation meanwhile may bring what is watched only later.
+            watches = await self._watches()
+            logs = await self._reader.range(provider, headers, wanted(self._network, watches))
         except (RangeTooLarge, ProviderFailed):
             provider.log_range = max(1, provider.log_range // 2)
             raise

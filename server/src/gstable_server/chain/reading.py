@@ -58,11 +58,11 @@ class Reader:
         return _admitted(logs_of(receipts, header), filters, ())
 
     async def range(
-        self, provider: Provider, first: int, last: int, filters: Sequence[LogFilter]
-    ) -> tuple[list[Header], tuple[Log, ...]]:
-        """The blocks ``first`` to ``last``, linked to each other, and their logs as ``block``."""
+        self, provider: Provider, headers: Sequence[Header], filters: Sequence[LogFilter]
+    ) -> tuple[Log, ...]:
+        """The logs of ``headers``, which are ``linked``, as ``block``."""
+        first, last = headers[0].number, headers[-1].number
         told = await provider.rpc.logs_in_range(first, last, filters)
-        headers = await self._linked(provider, first, last)
         by_block: dict[tuple[int, bytes], list[Log]] = defaultdict(list)
         for each in told:
             by_block[each.block_number, each.block_hash].append(each)
@@ -73,9 +73,10 @@ class Reader:
         if by_block:
             number, _ = next(iter(by_block))
             raise ProviderLied(f"a log of a block that is not at {number}")
-        return headers, tuple(found)
+        return tuple(found)
 
-    async def _linked(self, provider: Provider, first: int, last: int) -> list[Header]:
+    async def linked(self, provider: Provider, first: int, last: int) -> list[Header]:
+        """The blocks ``first`` to ``last``, linked to each other."""
         headers: list[Header] = []
         numbers = range(first, last + 1)
         answered = await provider.rpc.blocks_by_number(numbers)
