@@ -46,6 +46,9 @@ decimals = 6
 code_hash = "0x{hash}"
 """
 
+BASE = replace(POLYGON, name="base", chain_id=POLYGON.chain_id + 1, tokens=())
+NEVER = replace(POLYGON, name="never", chain_id=POLYGON.chain_id + 2, tokens=())
+
 
 class Node:
     """A node that is there or not."""
@@ -74,7 +77,7 @@ async def test_ops_14_without_nodes_or_database_it_is_alive_and_not_ready(
         checks = monitoring.checks(database, networks, {"polygon": node})  # type: ignore[dict-item]
         return Health([replace(check, kept_seconds=0) for check in checks])
 
-    gauges = monitoring.Gauges(database)
+    gauges = monitoring.Gauges(database, networks)
     public = create_app(database, [], capabilities=dict, health=health())
     inside = monitor_app(health(), gauges.readings)
     async with asking(public) as outside, asking(inside) as operator:
@@ -99,18 +102,41 @@ async def test_ops_14_without_nodes_or_database_it_is_alive_and_not_ready(
         assert "gstable_outbox_events" not in shown
 
 
-async def test_a_network_that_is_not_read_is_told_and_stops_nobody(database: Database) -> None:
+async def put_state(
+    database: Database, network: str, halted_reason: str | None, silent_seconds: float
+) -> None:
     async with database.begin() as tx:
         await tx.execute(
             "INSERT INTO chain_states (network, frontier, head, halted_reason, updated_at)"
-            " VALUES ('polygon', 5, 9, 'it turned back', $1), ('base', 5, 9, NULL, $2)",
-            tx.now,
-            tx.now - 2 * timedelta(seconds=monitoring.SILENT_SECONDS),
+            " VALUES ($1, 5, 9, $2, $3)",
+            network,
+            halted_reason,
+            tx.now - timedelta(seconds=silent_seconds),
         )
-    checks = monitoring.checks(database, Networks(()), {})
-    report = await Health(checks).report()
+
+
+async def test_a_network_that_is_not_read_is_told_and_stops_nobody(database: Database) -> None:
+    await put_state(database, "polygon", "it turned back", 0)
+    await put_state(database, "base", None, 2 * monitoring.SILENT_SECONDS)
+    networks = Networks((POLYGON, BASE, NEVER))
+    report = await Health(monitoring.checks(database, networks, {})).report()
     assert (report.is_ready, report.status) == (True, "degraded")
-    assert report.findings[-1].problem == "polygon is halted, base is not read"
+    assert report.findings[-1].problem == "polygon is halted, base is not read, never is not read"
+
+
+async def test_a_network_that_left_the_configuration_troubles_nobody(database: Database) -> None:
+    # Given a network that was halted, and one that is well
+    await put_state(database, "base", "it turned back", 2 * monitoring.SILENT_SECONDS)
+    await put_state(database, "polygon", None, 0)
+    # When the runbook is followed and it is taken out of the configuration
+    networks = Networks((POLYGON,))
+    # Then no alarm is raised for it any more
+    report = await Health(monitoring.checks(database, networks, {})).report()
+    assert report.status == "ok", report
+    readings = await monitoring.Gauges(database, networks).readings()
+    assert {one.labels for one in readings if one.name == "gstable_network_halted"} == {
+        ("polygon",)
+    }
 
 
 async def test_ops_12_a_live_server_does_not_start_with_settings_for_development(

@@ -55,25 +55,37 @@ def checks(db: Database, networks: Networks, chains: Mapping[str, Rpc]) -> list[
         for network in networks.all
         if network.name in chains
     ]
-    return [database_check(db), *nodes, Check("indexer", _indexer_probe(db), is_advice=True)]
+    indexer = Check("indexer", _indexer_probe(db, networks), is_advice=True)
+    return [database_check(db), *nodes, indexer]
 
 
-def _indexer_probe(db: Database) -> Probe:
+def _indexer_probe(db: Database, networks: Networks) -> Probe:
     """Its trouble is told to everybody, and is no reason for others to stop."""
 
     async def probe() -> str | None:
         try:
             async with db.read() as tx:
-                states = await chain.network_states(tx)
+                states = await _states(tx, networks)
         except DATABASE_FAILED:
             return "not known"
         halted = [state.network for state in states if state.halted_reason is not None]
-        silent = [one.network for one in states if _age(tx.now, one.updated_at) > SILENT_SECONDS]
+        read = {one.network for one in states if _age(tx.now, one.updated_at) <= SILENT_SECONDS}
         problems = [f"{name} is halted" for name in halted]
-        problems += [f"{name} is not read" for name in silent if name not in halted]
+        problems += [
+            f"{network.name} is not read"
+            for network in networks.all
+            if network.name not in read and network.name not in halted
+        ]
         return ", ".join(problems) or None
 
     return probe
+
+
+async def _states(tx: Tx, networks: Networks) -> list[NetworkState]:
+    """How the configured networks are read: what is known of one that was taken out of the
+    configuration stays as it was, and is nobody's trouble any more."""
+    states = await chain.network_states(tx)
+    return [state for state in states if networks.find_network(state.network) is not None]
 
 
 def _node_probe(rpc: Rpc) -> Probe:
@@ -90,8 +102,9 @@ def _node_probe(rpc: Rpc) -> Probe:
 class Gauges:
     """The state of the database, looked at when it is asked for."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, networks: Networks) -> None:
         self._db = db
+        self._networks = networks
         self._lock = asyncio.Lock()
         self._readings: tuple[Reading, ...] = ()
         self._read_at: float | None = None
@@ -108,24 +121,24 @@ class Gauges:
     async def _look(self) -> tuple[Reading, ...]:
         try:
             async with asyncio.timeout(WITHIN_SECONDS), self._db.read() as tx:
-                found = tuple(await read(tx))
+                found = tuple(await read(tx, self._networks))
         except DATABASE_FAILED as failure:
             log.warning("state not read", reason=str(failure))
             return (Reading("gstable_database_up", 0),)
         return (Reading("gstable_database_up", 1), *found)
 
 
-async def read(tx: Tx) -> list[Reading]:
+async def read(tx: Tx, networks: Networks) -> list[Reading]:
     """The state, slice by slice."""
     return [
         *_queues(tx.now, await queues.look(tx, COUNTED)),
         *_letters(tx.now, await webhooks.backlog(tx, COUNTED)),
-        *_networks(tx.now, await chain.network_states(tx)),
+        *_networks(tx.now, await _states(tx, networks)),
         *await _money_on_its_way(tx),
         *_book(tx.now, await ledger.unsealed(tx)),
         *_comparison(tx.now, await reconciliation.last(tx)),
         *[_unmatched(total) for total in await unmatched.summary(tx)],
-        *await _senders(tx),
+        *await _senders(tx, networks),
     ]
 
 
@@ -191,7 +204,7 @@ async def _money_on_its_way(tx: Tx) -> list[Reading]:
     ]
 
 
-async def _senders(tx: Tx) -> list[Reading]:
+async def _senders(tx: Tx, networks: Networks) -> list[Reading]:
     found = []
     for network, sender, number, since in await executor.backlog(tx):
         labels = (network, sender)
@@ -200,6 +213,8 @@ async def _senders(tx: Tx) -> list[Reading]:
             Reading("gstable_executor_oldest_seconds", _age(tx.now, since), labels),
         ]
     for funds in await executor.funds(tx):
+        if networks.find_network(funds.network) is None:
+            continue  # its balance is not looked at any more
         labels = (funds.network, funds.sender.value)
         found += [
             Reading("gstable_executor_balance_native_units", funds.balance, labels),

@@ -305,11 +305,12 @@ async def _serve(
 
 async def show(settings: Settings, port: int, world: flow.World, stop: asyncio.Event) -> None:
     """Metrics and health for operators, on a port of their own, until ``stop``."""
-    health = Health(monitoring.checks(world.db, world.desk.networks, world.chains))
+    networks = world.desk.networks
+    health = Health(monitoring.checks(world.db, networks, world.chains))
     listening = socket.create_server((settings.metrics_host, port))
     log.info("metrics are shown", port=listening.getsockname()[1])
     config = uvicorn.Config(
-        monitor_app(health, monitoring.Gauges(world.db).readings),
+        monitor_app(health, monitoring.Gauges(world.db, networks).readings),
         log_level="warning",
         access_log=False,
         server_header=False,

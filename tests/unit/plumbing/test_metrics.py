@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gstable_server.chain.networks import Networks
 from gstable_server.monitoring import Gauges, read
 from gstable_server.plumbing import metrics
 from gstable_server.plumbing.db import Database
@@ -64,7 +65,7 @@ async def test_the_state_is_what_the_database_says(database: Database, clock: Fa
         tx.tell(Event("webhook.test", "one", {}))
     clock.advance(90)
     async with database.read() as tx:
-        values = {(one.name, one.labels): one.value for one in await read(tx)}
+        values = {(one.name, one.labels): one.value for one in await read(tx, world.desk.networks)}
     # The endpoint's account and the told event, none of which was relayed.
     assert values["gstable_outbox_events", ()] >= 1
     assert values["gstable_outbox_oldest_seconds", ()] == 90
@@ -75,8 +76,8 @@ async def test_the_state_is_what_the_database_says(database: Database, clock: Fa
 
 @pytest.mark.anyio
 async def test_ops_14_numbers_of_a_lost_database_are_absent_not_old(database: Database) -> None:
-    gauges = Gauges(database)
+    gauges = Gauges(database, Networks(()))
     assert len(await gauges.readings()) > 10
     await database.close()
-    lost = Gauges(database)
+    lost = Gauges(database, Networks(()))
     assert [(one.name, one.value) for one in await lost.readings()] == [("gstable_database_up", 0)]
