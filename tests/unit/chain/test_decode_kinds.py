@@ -387,3 +387,10 @@ def test_filter_that_nodes_would_take_for_everything_cannot_be_made(
 ) -> None:
     with pytest.raises(AssertionError):
         LogFilter(*empty)
+
+
+def test_chn_22_transfer_of_nothing_in_the_name_of_a_watched_sender_is_not_told() -> None:
+    """Anybody may make any number of them."""
+    found = decoded(transferred(TX, 0), transferred(TX, 1))
+    assert [log.amount for log in found.logs if isinstance(log, TransferLog)] == [1]
+    assert found.foreign == 1

@@ -247,7 +247,8 @@ def _transfer(
     network: Network, header: Header, log: Log, senders: Collection[Address]
 ) -> TransferLog | None:
     found = TRANSFERRED.read(log)
-    if found is None or found[0] not in senders:
+    # A transfer of nothing, which anybody may make in anybody's name, gives nothing back.
+    if found is None or found[0] not in senders or not found[2]:
         return None
     sender, receiver, amount = found
     return TransferLog(
