@@ -84,6 +84,13 @@ def test_the_containerfile_copies_and_runs_what_there_is() -> None:
     assert "USER gstable" in lines
 
 
+def test_the_image_is_built_of_nothing_without_a_hash() -> None:
+    installs = [
+        line for line in (DEPLOY / "Containerfile").read_text().splitlines() if "install " in line
+    ]
+    assert all("--require-hashes" in line or "--offline" in line for line in installs), installs
+
+
 UNITS = sorted((DEPLOY / "systemd").glob("gstable-*.service"))
 
 
@@ -97,6 +104,22 @@ def test_every_unit_runs_a_command_of_ours(unit: Path) -> None:
     require_command(words)
     given = shlex.split(parsed["Service"].get("Environment", ""))
     assert {one.split("=")[0] for one in given} <= SETTINGS
+
+
+def unit_in_force(unit: Path) -> dict[str, str]:
+    """The unit's service section as systemd sees it: the drop-in is read last and wins."""
+    parsed = configparser.ConfigParser(interpolation=None, strict=False)
+    parsed.optionxform = str  # type: ignore[assignment,method-assign]
+    parsed.read([unit, DEPLOY / "systemd/gstable-.service.d/hardening.conf"])
+    return dict(parsed["Service"])
+
+
+def test_roles_are_started_again_and_a_migration_that_failed_is_not() -> None:
+    restarts = {unit.name.split("@")[0]: unit_in_force(unit).get("Restart") for unit in UNITS}
+    assert restarts == {
+        **{f"gstable-{role}": "on-failure" for role in ROLES},
+        "gstable-migrate.service": None,
+    }
 
 
 def test_there_is_a_template_for_each_role_and_hardening_for_all() -> None:
@@ -147,6 +170,13 @@ def test_every_alarm_is_of_numbers_that_there_are_and_has_its_runbook(rule: Any)
     assert used or rule["expr"].startswith("up{")
     page = (ROOT / rule["annotations"]["runbook"]).read_text()
     assert f"`{rule['alert']}`, {rule['labels']['severity']}" in page
+
+
+def test_books_that_were_never_compared_or_not_with_every_network_raise_an_alarm() -> None:
+    [rule] = [rule for rule in RULES if rule["alert"] == "GstableBooksNotCompared"]
+    # A node that refuses old logs leaves a fresh comparison that compared nothing.
+    assert "gstable_reconciliation_networks_unread" in rule["expr"]
+    assert "absent_over_time(gstable_reconciliation_age_seconds" in rule["expr"]
 
 
 def test_the_guide_lists_every_alarm_and_every_runbook_has_one() -> None:
