@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -65,7 +66,9 @@ def migrate() -> None:
     """Bring the database of DATABASE_URL to the newest revision."""
     from gstable_server import migrations
 
-    migrations.upgrade(_database_url())
+    url = _database_url()
+    with _at_database():
+        migrations.upgrade(url)
 
 
 @app.command()
@@ -191,7 +194,10 @@ def verify(
         kept = seal_from_text(head) if head else None
     except ValueError as failure:
         raise typer.BadParameter(str(failure), param_hint="--head") from None
-    if not _run(command.verify(_database_url(), kept, as_json=json)):
+    url = _database_url()
+    with _at_database():
+        is_whole = _run(command.verify(url, kept, as_json=json))
+    if not is_whole:
         raise typer.Exit(1)
 
 
@@ -208,7 +214,10 @@ def reconcile(
     """Compare the book with the networks; exit code 1 when they differ."""
     from gstable_server.cli import reconcile as command
 
-    if not _run(command.run(_database_url(), networks_file, anew=anew, as_json=json)):
+    url = _database_url()
+    with _at_database():
+        is_same = _run(command.run(url, networks_file, anew=anew, as_json=json))
+    if not is_same:
         raise typer.Exit(1)
 
 
@@ -218,6 +227,18 @@ def _database_url() -> str:
     if not url:
         _complain("set DATABASE_URL to the address of a PostgreSQL database")
     return url
+
+
+@contextmanager
+def _at_database() -> Iterator[None]:
+    """What a database that is away or refuses says is one line. It is no finding: exit code 2."""
+    from gstable_server.plumbing.db import DATABASE_FAILED
+
+    try:
+        yield
+    except DATABASE_FAILED as failure:
+        print(f"gstable: database: {failure or type(failure).__name__}", file=sys.stderr)
+        raise typer.Exit(2) from None
 
 
 def _run(coroutine: Coroutine[Any, Any, R]) -> R:

@@ -86,6 +86,7 @@ def _run(work: Callable[[Any], Awaitable[None]]) -> None:
     from gstable_server.cli.unmatched_desk import counter
     from gstable_server.kernel.errors import Refused
     from gstable_server.plumbing.config import SettingsInvalid
+    from gstable_server.plumbing.db import DATABASE_FAILED
 
     async def opened() -> None:
         async with counter() as one:
@@ -93,6 +94,6 @@ def _run(work: Callable[[Any], Awaitable[None]]) -> None:
 
     try:
         asyncio.run(opened())
-    except (ConfigurationError, OSError, Refused, SettingsInvalid) as failure:
+    except (ConfigurationError, Refused, SettingsInvalid, *DATABASE_FAILED) as failure:
         print(f"gstable: {failure}", file=sys.stderr)
         raise typer.Exit(1) from None

@@ -41,7 +41,8 @@ class Settings(BaseSettings):
     """Signed messages of one payer that the AI payment protocol takes in a minute."""
     host: str = "127.0.0.1"
     port: int = 8000
-    database_pool: int = 10
+    database_pool: int = Field(default=10, ge=3)
+    """Connections of this process. A worker listens on two of them for good."""
     metrics_port: int | None = None
     """Where ``/metrics`` and the health of this process are shown, in every role; never on the
     public port. Off without it; 0 takes a free one, which the log names."""
