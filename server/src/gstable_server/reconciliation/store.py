@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+import asyncpg
 import msgspec
 
 from gstable_server.kernel.address import Address
@@ -20,6 +21,7 @@ ON CONFLICT DO NOTHING
 """
 
 _WORD = 32
+LOGS_AT_ONCE = 5000
 SNAPSHOT_WITHIN = "15min"
 
 
@@ -79,29 +81,35 @@ async def keep(
     )
 
 
+_KEPT = """
+SELECT network, block_number, log_index, tx_hash, address, topics, data FROM reconciliation_logs
+WHERE network = $1 AND block_number <= $2 AND (block_number, log_index) > ($3, $4)
+ORDER BY block_number, log_index LIMIT $5
+"""
+
+
 async def kept_logs(tx: Tx, network: str, last: int) -> list[RawLog]:
     """All logs that were kept of blocks up to ``last``, in the order of the chain."""
-    rows = await tx.fetch(
-        "SELECT network, block_number, log_index, tx_hash, address, topics, data"
-        " FROM reconciliation_logs WHERE network = $1 AND block_number <= $2"
-        " ORDER BY block_number, log_index",
-        network,
-        last,
+    # In parts, as the book: see ``ledger.store.standing``.
+    found: list[RawLog] = []
+    block_number, log_index = -1, -1
+    while rows := await tx.fetch(_KEPT, network, last, block_number, log_index, LOGS_AT_ONCE):
+        found += [_raw_log(row) for row in rows]
+        block_number, log_index = found[-1].block_number, found[-1].log_index
+    return found
+
+
+def _raw_log(row: asyncpg.Record) -> RawLog:
+    topics = row["topics"]
+    return RawLog(
+        network=row["network"],
+        block_number=row["block_number"],
+        log_index=row["log_index"],
+        tx_hash=row["tx_hash"],
+        address=Address(row["address"]),
+        topics=tuple(topics[at : at + _WORD] for at in range(0, len(topics), _WORD)),
+        data=row["data"],
     )
-    return [
-        RawLog(
-            network=row["network"],
-            block_number=row["block_number"],
-            log_index=row["log_index"],
-            tx_hash=row["tx_hash"],
-            address=Address(row["address"]),
-            topics=tuple(
-                row["topics"][at : at + _WORD] for at in range(0, len(row["topics"]), _WORD)
-            ),
-            data=row["data"],
-        )
-        for row in rows
-    ]
 
 
 async def add_outcome(tx: Tx, outcome: Outcome) -> None:
