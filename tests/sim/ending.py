@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from gstable_server.ledger.verification import Verdict, verify
 from tests.sim.chain import GWEI
+from tests.sim.database import database_of
 from tests.sim.invariants import Watch
 from tests.sim.judgement import judge
-from tests.sim.kernel import Violation
+from tests.sim.kernel import Process, SimClock, Violation
 from tests.sim.machines import Machine
 
 if TYPE_CHECKING:
@@ -81,7 +83,23 @@ class Ending:
         else:
             raise Violation("I12", f"still open: {still}; {await self._reasons()}")
         await self._watch.look()
+        await self._seals_fit()
         await judge(self._connection, self._simulation.world, self._simulation.all.receivers)
+
+    async def _seals_fit(self) -> None:
+        """The book is what was sealed, transfer by transfer."""
+        verdicts: list[Verdict] = []
+        auditor = Process("auditor", SimClock(self._kernel))
+        everything = self._simulation.all
+        db = database_of(everything.server, auditor, everything.ids)
+
+        async def audit() -> None:
+            verdicts.append(await verify(db))
+
+        self._kernel.start(auditor, "verify", audit)
+        await self._finish_what_is_under_way()
+        if verdicts[0].problems or verdicts[0].unsealed:
+            raise Violation("I13", f"the book is not what was sealed: {verdicts[0]}")
 
     def _heal(self) -> None:
         simulation, everything = self._simulation, self._simulation.all
@@ -105,10 +123,13 @@ class Ending:
     async def _round(self) -> None:
         """Blocks are mined, every role takes every turn once, and a minute passes."""
         simulation = self._simulation
+        row = await self._connection.fetchrow(_OPEN, self._kernel.now)
+        unsettled = row["logs"] or row["crossings"] or row["intents"]
         for chain in simulation.world.chains.values():
-            chain.mine(len(chain.pool))
-            for _ in range(chain.network.confirmations // 8):
-                chain.add_block([])
+            if unsettled or chain.pool or chain.waiting or not self._rounds:
+                chain.mine(len(chain.pool))
+                for _ in range(chain.network.confirmations // 8):
+                    chain.add_block([])
         for role in ("indexer", "worker", "executor"):
             some = [one for one in simulation.machines.values() if one.role == role]
             await self._take_turns(simulation.chance.choice(some))

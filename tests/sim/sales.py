@@ -54,8 +54,8 @@ class Plan(Enum):
 
 ANY_WAY = (Plan.EXACT, Plan.TWICE, Plan.OFTEN, Plan.LATE, Plan.NEVER, Plan.FAILED)
 """What can be planned whichever way is taken."""
-PAYMENTS = {Plan.NEVER: 0, Plan.TWICE: 2, Plan.OFTEN: 4}
-WEIGHTS = {Plan.EXACT: 40, Plan.TWICE: 10, Plan.OFTEN: 6, Plan.LATE: 5}
+PAYMENTS = {Plan.NEVER: 0, Plan.TWICE: 2, Plan.OFTEN: 6}
+WEIGHTS = {Plan.EXACT: 32, Plan.TWICE: 10, Plan.OFTEN: 8, Plan.LATE: 5}
 
 
 @dataclass
