@@ -211,14 +211,13 @@ def reconcile(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="one object instead of tables")] = False,
 ) -> None:
-    """Compare the book with the networks; exit code 1 when they differ."""
+    """Compare the book with the networks; exit code 1 when they differ, 2 if one was not read."""
     from gstable_server.cli import reconcile as command
 
     url = _database_url()
     with _at_database():
-        is_same = _run(command.run(url, networks_file, anew=anew, as_json=json))
-    if not is_same:
-        raise typer.Exit(1)
+        outcome = _run(command.run(url, networks_file, anew=anew, as_json=json))
+    raise typer.Exit(command.exit_code(outcome))
 
 
 def _database_url() -> str:

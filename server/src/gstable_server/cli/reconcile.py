@@ -20,12 +20,12 @@ from gstable_server.reconciliation.model import Outcome
 SHOWN = 50
 
 
-async def run(database_url: str, file: Path | None, *, anew: bool, as_json: bool) -> bool:
-    """Compare, print what was found, and say whether there was no difference.
+DIFFERS = 1
+NOT_ALL_COMPARED = 2
 
-    A network that could not be read is no difference: it is named, and not compared. Raises
-    ``ConfigurationError``.
-    """
+
+async def run(database_url: str, file: Path | None, *, anew: bool, as_json: bool) -> Outcome:
+    """Compare, and print what was found. Raises ``ConfigurationError``."""
     networks = load_networks(file or DoctorSettings().networks_file)
     db = await Database.connect(database_url, clock=SystemClock(), ids=SystemIdMint(), size=2)
     try:
@@ -36,7 +36,15 @@ async def run(database_url: str, file: Path | None, *, anew: bool, as_json: bool
         print(json.dumps({**asdict(outcome), "at": outcome.at.isoformat()}))
     else:
         _show(outcome)
-    return not outcome.count
+    return outcome
+
+
+def exit_code(outcome: Outcome) -> int:
+    """0 only if everything was compared and nothing differs. A network that could not be read is no
+    difference, and no proof that there is none."""
+    if outcome.count:
+        return DIFFERS
+    return NOT_ALL_COMPARED if outcome.unread else 0
 
 
 def _show(outcome: Outcome) -> None:
