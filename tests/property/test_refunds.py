@@ -4,15 +4,14 @@ payment never exceeds what arrived, but for what was sent after it had been give
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gstable_server.kernel.address import Address
-from gstable_server.kernel.ids import PaymentId, RefundId, SessionId
+from gstable_server.kernel.ids import RefundId, SessionId
 from gstable_server.kernel.money import Asset, MicroUsd
-from gstable_server.sessions.model import Payment, PaymentState
+from gstable_server.sessions.model import Payment
 from gstable_server.sessions.refunds import machine
 from gstable_server.sessions.refunds.model import (
     COUNTED,
@@ -23,9 +22,8 @@ from gstable_server.sessions.refunds.model import (
     Terms,
     remaining,
 )
+from tests.unit.sessions.payments import NOW, PAYMENT
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-PAYMENT_ID = PaymentId("pay_1")
 FACTS = [
     machine.Fact.TRANSFER_SEEN,
     machine.Fact.TRANSFER_FINAL,
@@ -43,32 +41,7 @@ STEPS = st.lists(
 
 
 def payment_of(received: int) -> Payment:
-    return Payment(
-        payment_id=PAYMENT_ID,
-        session_id=SessionId("sess_1"),
-        network="polygon",
-        chain_id=1337137,
-        tx_hash=bytes(32),
-        log_position=0,
-        block_number=1,
-        block_hash=bytes(32),
-        block_time=NOW,
-        payer=Address(b"\x01" * 20),
-        merchant=Address(b"\x77" * 20),
-        token_id="polygon::usdc",
-        decimals=6,
-        amount=received,
-        fee_received=0,
-        rail=None,
-        settlement_token="polygon::usdc",
-        settlement_decimals=6,
-        promised=received,
-        merchant_received=received,
-        state=PaymentState.FINAL,
-        flags=frozenset(),
-        pays=True,
-        seen_at=NOW,
-    )
+    return replace(PAYMENT, amount=received, promised=received, merchant_received=received)
 
 
 def refund_of(number: int, amount: int) -> Refund:
@@ -76,7 +49,7 @@ def refund_of(number: int, amount: int) -> Refund:
     return Refund(
         refund_id=RefundId(f"rfd_{number}"),
         session_id=SessionId("sess_1"),
-        payment_id=PAYMENT_ID,
+        payment_id=PAYMENT.payment_id,
         terms=Terms(
             network="polygon",
             chain_id=1337137,

@@ -3,49 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
 from gstable_server.chain.facts import HoldLog, HoldWhat, RailName
 from gstable_server.kernel.address import Address
-from gstable_server.kernel.ids import PaymentId, SessionId
+from gstable_server.kernel.ids import SessionId
 from gstable_server.sessions.holds.machine import outcome
 from gstable_server.sessions.holds.model import Move, MoveState
 from gstable_server.sessions.machine import Fact
-from gstable_server.sessions.model import Hold, Payment, PaymentState
+from gstable_server.sessions.model import Hold, PaymentState
+from tests.unit.sessions.payments import NOW, PAYMENT
 
-NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 SESSION = SessionId("sess_1")
 MERCHANT, PAYER = Address(b"\x01" * 20), Address(b"\x02" * 20)
 CAPTURED = Hold(capture_before=NOW, captured=100)
-HELD = Payment(
-    payment_id=PaymentId("pay_1"),
-    session_id=SESSION,
-    network="polygon",
-    chain_id=1337137,
-    tx_hash=bytes(32),
-    log_position=0,
-    block_number=1,
-    block_hash=bytes(32),
-    block_time=NOW,
-    payer=PAYER,
-    merchant=MERCHANT,
-    token_id="polygon::usdc",
-    decimals=6,
-    amount=100,
-    fee_received=0,
-    rail=RailName.HOLD,
-    settlement_token="polygon::usdc",
-    settlement_decimals=6,
-    promised=100,
-    merchant_received=0,
-    state=PaymentState.FINAL,
-    flags=frozenset(),
-    pays=True,
-    seen_at=NOW,
-    hold=CAPTURED,
-)
+HELD = replace(PAYMENT, rail=RailName.HOLD, merchant_received=0, hold=CAPTURED)
 
 
 def move(state: MoveState) -> Move:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import product
 
 import pytest
 
 from gstable_server.chain.facts import RailName
-from gstable_server.kernel.address import Address
-from gstable_server.kernel.ids import PaymentId
 from gstable_server.sessions.model import Flag, Hold, Payment, PaymentState
 from gstable_server.sessions.unmatched.machine import TABLE, Fact, Move, Refuse, Stay, decide
 from gstable_server.sessions.unmatched.model import How, State
 from gstable_server.sessions.unmatched.rules import fact_of_payment, flags_of_payment
+from tests.unit.sessions.payments import NOW, PAYMENT
 
 E, O, R = State.EXPECTED, State.OPEN, State.RESOLVING  # noqa: E741
 D, X, G = State.RESOLVED, State.DISMISSED, State.GONE
@@ -28,7 +27,6 @@ EXPECTED: dict[State, tuple[State | str, ...]] = {
     X: (SAME, SAME, D, G, R, SAME, D, NO),
     G: (E, O, D, SAME, NO, SAME, NO, NO),
 }
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(("state", "fact"), list(product(State, Fact)))
@@ -51,32 +49,8 @@ def test_the_chain_and_the_sessions_are_never_refused() -> None:
 
 
 def payment(**changes: object) -> Payment:
-    one = Payment(
-        payment_id=PaymentId("pay_" + "A" * 24),
-        session_id=None,
-        network="polygon",
-        chain_id=1337137,
-        tx_hash=bytes(32),
-        log_position=0,
-        block_number=1,
-        block_hash=bytes(32),
-        block_time=NOW,
-        payer=Address(b"\x01" * 20),
-        merchant=Address(b"\x02" * 20),
-        token_id="polygon::usdc",
-        decimals=6,
-        amount=10,
-        fee_received=0,
-        rail=None,
-        settlement_token="polygon::usdc",
-        settlement_decimals=6,
-        promised=10,
-        merchant_received=10,
-        state=PaymentState.FINAL,
-        flags=frozenset({Flag.LATE}),
-        pays=False,
-        seen_at=NOW,
-    )
+    one = replace(PAYMENT, amount=10, promised=10, merchant_received=10, pays=False)
+    one = replace(one, session_id=None, flags=frozenset({Flag.LATE}))
     return replace(one, **changes)  # type: ignore[arg-type]
 
 
