@@ -35,9 +35,9 @@ def _free_port() -> int:
         return number
 
 
-def _is_ready(base: str) -> bool:
+def _is_alive(base: str) -> bool:
     try:
-        with urlopen(f"{base}/health/ready") as response:
+        with urlopen(f"{base}/health/live") as response:
             return bool(response.status == 200)
     except URLError:
         return False
@@ -63,7 +63,7 @@ def fresh(database_url: str, tmp_path: Path) -> Iterator[str]:
         env={**os.environ, **settings},
     )
     try:
-        eventually(lambda: _is_ready(base), "the server answers")
+        eventually(lambda: _is_alive(base), "the server answers")
         yield base
     finally:
         process.send_signal(signal.SIGINT)

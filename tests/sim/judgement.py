@@ -9,6 +9,7 @@ from typing import Any
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.clock import unix_seconds
 from gstable_server.sessions.model import Session
+from gstable_server.webhooks.machine import WAITS_SECONDS
 from gstable_server.sessions.refunds.model import Refund
 from tests.sim.chain import SimChain, SimTx
 from tests.sim.contracts import Paid
@@ -229,7 +230,7 @@ async def _each_call_took_effect_once(connection: Any, world: World) -> None:
 
 
 _LETTERS = """
-SELECT m.state, m.event_id, e.type FROM webhook_messages m JOIN events e USING (event_id)
+SELECT m.state, m.attempts, m.event_id, e.type FROM webhook_messages m JOIN events e USING (event_id)
 WHERE m.webhook_id = $1
 """
 _TOLD = """
@@ -256,6 +257,9 @@ async def _letters_are_delivered(connection: Any, world: World, receivers: Recei
         states = {row["event_id"]: row["state"] for row in letters}
         if len(states) != len(letters):
             raise Violation("I7", "an event has two messages for one receiver")
+        for row in letters:
+            if row["state"] == "exhausted" and row["attempts"] < len(WAITS_SECONDS):
+                raise Violation("I7", f"{dict(row)} was given up")
         for row in told:
             state = states.get(row["event_id"], "not posted")
             arrived = receivers.arrived[merchant.hook.target.url, row["event_id"]]

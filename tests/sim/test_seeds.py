@@ -1,4 +1,4 @@
-"""Three hundred histories, each of at least a hundred payments, without a broken invariant.
+"""Ninety histories, each of at least a hundred payments, without a broken invariant.
 
 I1 to I13 are judged while they go on and at their end (tests/sim/README.md says where each is).
 """
@@ -9,8 +9,8 @@ import pytest
 
 from tests.sim.play import Player
 
-SEEDS = 300
-IN_ONE_TEST = 25
+SEEDS = 90
+IN_ONE_TEST = 10
 """As many tests as all processes can share, each long enough to be worth its report."""
 
 
