@@ -9,8 +9,8 @@ from typing import Any
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.clock import unix_seconds
 from gstable_server.sessions.model import Session
-from gstable_server.webhooks.machine import WAITS_SECONDS
 from gstable_server.sessions.refunds.model import Refund
+from gstable_server.webhooks.machine import WAITS_SECONDS
 from tests.sim.chain import SimChain, SimTx
 from tests.sim.contracts import Paid
 from tests.sim.kernel import Violation
@@ -230,7 +230,8 @@ async def _each_call_took_effect_once(connection: Any, world: World) -> None:
 
 
 _LETTERS = """
-SELECT m.state, m.attempts, m.event_id, e.type FROM webhook_messages m JOIN events e USING (event_id)
+SELECT m.state, m.attempts, m.event_id, e.type
+FROM webhook_messages m JOIN events e USING (event_id)
 WHERE m.webhook_id = $1
 """
 _TOLD = """
