@@ -99,7 +99,8 @@ def _sale_is_right(
     if (state == "completed") != bool(paying):
         raise Violation("I4", f"{what} is {state}, paid by {len(paying)} payments")
     once = len(good) == 1 and sale.sent + (sale.call is not None) == 1
-    if once and not paying and _surely_in_time(sale, good[0]):
+    went_back = any(row["state"] == "returned" for row in rows)
+    if once and not paying and not went_back and _surely_in_time(sale, good[0]):
         raise Violation("I12", f"{what} was paid in time and is {state}")
 
 
