@@ -183,7 +183,7 @@ async def test_a_restored_dump_is_read_to_its_end_and_on(
         await tx.execute("UPDATE events SET written_by = '999999999'")
     assert (await api("/event/feed/begin/10"))["events"] == []
     guide = (repository / "docs" / "guide" / "operate.md").read_text()
-    [statements] = re.findall(r"^```sql\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
+    [statements] = re.findall(r'--command="(BEGIN;[^"]*UPDATE events[^"]*)"', guide)
     async with database.begin() as tx:
         await tx.execute(statements)
     first = await api("/event/feed/begin/10")
