@@ -229,20 +229,13 @@ class HoldLog(SessionLog):
 
 
 @dataclass(frozen=True, slots=True)
-class TransferLog(ChainLog):
+class TokenLog(ChainLog):
     """``sender`` gave ``receiver`` ``amount`` of ``token`` (ERC-20 ``Transfer``)."""
-
-    kind: ClassVar[LogKind] = LogKind.TRANSFER
 
     token: Address
     sender: Address
     receiver: Address
     amount: int
-
-    @property
-    def subject(self) -> str:
-        """``network:sender in hexadecimal``."""
-        return f"{self.network}:0x{self.sender.hex()}"
 
     @property
     def key(self) -> bytes:
@@ -251,8 +244,20 @@ class TransferLog(ChainLog):
 
 
 @dataclass(frozen=True, slots=True)
-class InboundLog(ChainLog):
-    """``receiver``, an address or contract of ours, got ``amount`` of ``token`` from ``sender``.
+class TransferLog(TokenLog):
+    """A transfer of a wallet that is watched."""
+
+    kind: ClassVar[LogKind] = LogKind.TRANSFER
+
+    @property
+    def subject(self) -> str:
+        """``network:sender in hexadecimal``."""
+        return f"{self.network}:0x{self.sender.hex()}"
+
+
+@dataclass(frozen=True, slots=True)
+class InboundLog(TokenLog):
+    """A transfer to an address or contract of ours.
 
     The token may be any contract: what it calls an amount is worth something only where the token
     is configured.
@@ -260,20 +265,10 @@ class InboundLog(ChainLog):
 
     kind: ClassVar[LogKind] = LogKind.INBOUND
 
-    token: Address
-    sender: Address
-    receiver: Address
-    amount: int
-
     @property
     def subject(self) -> str:
         """``network:receiver in hexadecimal``."""
         return f"{self.network}:0x{self.receiver.hex()}"
-
-    @property
-    def key(self) -> bytes:
-        """Token, sender and receiver; one transaction may transfer twice."""
-        return self.token + self.sender + self.receiver
 
 
 @dataclass(frozen=True, slots=True)
