@@ -22,6 +22,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from gstable_server.kernel.money import usd_text
+from gstable_server.web.language import ENGLISH, Languages, Words
 
 HERE = Path(__file__).parent
 STATIC_PATH = "/static"
@@ -103,33 +104,69 @@ def _asset(directory: Path, row: _ManifestRow) -> Asset:
 
 
 class Pages:
-    """Templates with the assets they may name. Everything is escaped; a missing name is a bug."""
+    """Templates in every language, with the assets they may name. Everything is escaped; a missing
+    name is a bug."""
 
     def __init__(self, assets: Mapping[str, Asset]) -> None:
         self._assets = assets
-        self._environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(HERE),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._environment.filters["usd"] = usd_text
-        self._environment.globals["asset"] = self._assets.__getitem__
+        self.languages = Languages.load()
+        # One for each language, so that macros and filters know it too.
+        self._environments: dict[str, jinja2.Environment] = {}
 
     @classmethod
     def load(cls) -> Pages:
         """With the committed build. Raises ``BrokenAssets``."""
         return cls(load_assets(HERE / "static"))
 
-    def page(self, template: str, /, *, status: int = 200, **context: Any) -> Response:
-        """``template`` is a path below ``web/``, for example ``checkout/templates/pay.html``."""
-        text = self._environment.get_template(template).render(context)
+    def words(self, request: Request, default: str | None = None) -> Words:
+        """The language of the page that ``request`` asks for; ``default`` is the merchant's."""
+        return self.languages.of(request, default)
+
+    def page(
+        self, template: str, /, *, status: int = 200, words: Words | None = None, **context: Any
+    ) -> Response:
+        """``template`` is a path below ``web/``, for example ``checkout/templates/pay.html``; in
+        English where no ``words`` are given."""
+        text = self.text(template, words, **context)
         return HTMLResponse(text, status, headers=PAGE_HEADERS)
 
-    def notice(self, title: str, text: str, *, status: int) -> Response:
+    def text(self, template: str, words: Words | None = None, /, **context: Any) -> str:
+        """The same as text, for example for a letter."""
+        environment = self._environment(words or self.languages.words(ENGLISH))
+        return environment.get_template(template).render(context)
+
+    def notice(self, title: str, text: str, *, status: int, words: Words | None = None) -> Response:
         """A page that says why there is nothing else to show."""
-        return self.page("templates/notice.html", status=status, title=title, text=text)
+        return self.page(
+            "templates/notice.html", status=status, words=words, title=title, text=text
+        )
+
+    def _environment(self, words: Words) -> jinja2.Environment:
+        if words.tag not in self._environments:
+            self._environments[words.tag] = self._new_environment(words)
+        return self._environments[words.tag]
+
+    def _new_environment(self, words: Words) -> jinja2.Environment:
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(HERE),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=["jinja2.ext.i18n"],
+        )
+        environment.policies["ext.i18n.trimmed"] = True
+        environment.newstyle_gettext = True  # type: ignore[attr-defined]
+        environment.filters["usd"] = usd_text
+        environment.globals.update(
+            asset=self._assets.__getitem__,
+            words=words,
+            languages=self.languages.all,
+            gettext=words.markup,
+            _=words.markup,
+            ngettext=words.markup_plural,
+        )
+        return environment
 
     def routes(self) -> list[BaseRoute]:
         """The built files, and nothing else: a name that was not built is not found."""

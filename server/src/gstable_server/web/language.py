@@ -1,0 +1,249 @@
+"""The languages of the payer's pages: which one a page is in, its words, and its figures.
+
+Words are gettext messages whose ids are the English sentences; the catalogs are read once, when
+the server starts (``locales/<language>/LC_MESSAGES``). ``checkout.po`` holds what the server
+writes, ``script.po`` what the page's script says. English needs no catalog.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Context, Decimal, localcontext
+from gettext import GNUTranslations, NullTranslations
+from io import BytesIO
+from pathlib import Path
+
+from babel import Locale
+from babel.dates import format_datetime
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
+from babel.units import format_unit
+from markupsafe import Markup, escape
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gstable_server.kernel.money import MicroUsd, Money
+
+LOCALES = Path(__file__).parent / "locales"
+ENGLISH = "en"
+LANGUAGES = (
+    *(ENGLISH, "ar", "de", "es", "fr", "hi", "id", "ja", "ko", "pt-BR", "ru", "tr", "vi"),
+    "zh-Hans",
+)
+NAMES = {"zh-Hans": "简体中文", "pt-BR": "Português (Brasil)"}
+"""Where CLDR's own name says more than payers need, or begins with a small letter."""
+
+ALIASES = {"zh": "zh-Hans", "zh-cn": "zh-Hans", "zh-sg": "zh-Hans", "pt": "pt-BR", "in": "id"}
+"""Ranges that are understood in another one. Not zh-TW: its readers would get another script."""
+
+NOT_ALIASED = frozenset({"zh-tw", "zh-hk", "zh-mo", "zh-hant"})
+PARAMETER = "lang"
+COOKIE = "gstable_language"
+COOKIE_SECONDS = 365 * 24 * 3600
+RANGES_MAX = 20
+USD_DECIMALS = 6
+FIGURES_MAX = 120
+"""More than any token amount has: decimal arithmetic must round nothing away."""
+FIRST_STRONG, END_ISOLATE = "\u2068", "\u2069"
+
+
+def N_(message: str) -> str:  # noqa: N802 - gettext's own name, which extraction knows
+    """Mark ``message`` for extraction; it is translated where it is shown."""
+    return message
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The translations of one language: of the server's sentences and of the script's."""
+
+    server: NullTranslations
+    script: Mapping[str, str]
+
+
+class Words:
+    """One language: sentences, and figures as its readers write them. Amounts are exact."""
+
+    def __init__(self, tag: str, catalog: Catalog) -> None:
+        self.tag = tag
+        self.locale = Locale.parse(tag, sep="-")
+        self.direction: str = self.locale.text_direction
+        self._catalog = catalog
+
+    @property
+    def name(self) -> str:
+        """The language's name for itself."""
+        own = NAMES.get(self.tag) or self.locale.get_display_name() or self.tag
+        return own[:1].upper() + own[1:]
+
+    def gettext(self, message: str, /, **values: object) -> str:
+        """``message`` in this language, with ``values`` in the places ``%(name)s``. In a message,
+        ``%`` is written ``%%``."""
+        return self._catalog.server.gettext(message) % self._isolated(values)
+
+    def ngettext(self, one: str, many: str, number: int, /, **values: object) -> str:
+        """The form for ``number``, which ``%(num)s`` stands for."""
+        values = {"num": self.number(number), **self._isolated(values)}
+        return self._catalog.server.ngettext(one, many, number) % values
+
+    def isolate(self, text: str) -> str:
+        """``text`` with its own writing direction: else a name or an amount in Latin letters is
+        torn apart between Arabic words (Unicode Bidirectional Algorithm, explicit isolates)."""
+        return f"{FIRST_STRONG}{text}{END_ISOLATE}" if self.direction == "rtl" else text
+
+    def _isolated(self, values: Mapping[str, object]) -> dict[str, object]:
+        return {
+            name: self.isolate(value) if isinstance(value, str) else value
+            for name, value in values.items()
+        }
+
+    def usd(self, amount: MicroUsd) -> str:
+        """An exact amount of US dollars in figures, at least two decimals, without the unit."""
+        return self._exact(amount, USD_DECIMALS)
+
+    def dollars(self, amount: MicroUsd) -> str:
+        """The same with its unit."""
+        return self.isolate(f"{self.usd(amount)} USD")
+
+    def token(self, money: Money, symbol: str) -> str:
+        """An exact amount of a token with its symbol, at least two decimals."""
+        return self.isolate(f"{self._exact(money.atomic, money.asset.decimals)} {symbol}")
+
+    def _exact(self, atomic: int, decimals: int) -> str:
+        """In Latin figures for every language: payers compare them with their wallet's."""
+        pattern = copy.copy(self.locale.decimal_formats[None])
+        pattern.frac_prec = (2, max(2, decimals))
+        with localcontext(Context(prec=FIGURES_MAX)):
+            value = Decimal(atomic).scaleb(-decimals)
+            return str(pattern.apply(value, self.locale, decimal_quantization=False))
+
+    def number(self, value: int) -> str:
+        """A whole number."""
+        return str(format_decimal(value, locale=self.locale))
+
+    def moment(self, at: datetime) -> str:
+        """A time in UTC, and named so."""
+        return f"{format_datetime(at, 'medium', tzinfo=UTC, locale=self.locale)} UTC"
+
+    def duration(self, seconds: int) -> str:
+        """What is left of a time: ``29:05``, ``3:29:05``, or days and hours from a day on."""
+        minutes, rest = divmod(max(seconds, 0), 60)
+        hours, minutes = divmod(minutes, 60)
+        if hours >= 24:
+            days = format_unit(hours // 24, "duration-day", "short", locale=self.locale)
+            return f"{days} {format_unit(hours % 24, 'duration-hour', 'short', locale=self.locale)}"
+        return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+    # --- for templates ----------------------------------------------------------------------------
+
+    def markup(self, message: str, /, **values: object) -> Markup:
+        """``gettext`` for templates: values are escaped."""
+        escaped = {name: escape(value) for name, value in self._isolated(values).items()}
+        return Markup(self._catalog.server.gettext(message)) % escaped  # noqa: S704 - ours
+
+    def markup_plural(self, one: str, many: str, num: int, /, **values: object) -> Markup:
+        """``ngettext`` for templates."""
+        escaped = {name: escape(value) for name, value in self._isolated(values).items()}
+        escaped["num"] = escape(self.number(num))
+        return Markup(self._catalog.server.ngettext(one, many, num)) % escaped  # noqa: S704 - ours
+
+    @property
+    def script_json(self) -> Markup:
+        """The script's sentences for a data block of the page, by their English."""
+        text = json.dumps(dict(self._catalog.script), ensure_ascii=False, separators=(",", ":"))
+        return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - ours, and cannot end the block
+
+
+class Languages:
+    """Every language there is, and the choice among them."""
+
+    def __init__(self, words: Mapping[str, Words]) -> None:
+        self._words = words
+        self._by_range = {tag.lower(): tag for tag in words}
+
+    @classmethod
+    def load(cls) -> Languages:
+        """The catalogs of the package. Raises ``OSError`` when one is missing."""
+        return cls({tag: Words(tag, _catalog(tag)) for tag in LANGUAGES})
+
+    @property
+    def all(self) -> tuple[Words, ...]:
+        return tuple(self._words.values())
+
+    def words(self, tag: str) -> Words:
+        return self._words[tag]
+
+    def of(self, request: Request, default: str | None = None) -> Words:
+        """What was asked for in the address, else chosen before, else the browser's languages,
+        else the merchant's ``default``, else English."""
+        wanted = [
+            request.query_params.get(PARAMETER, ""),
+            request.cookies.get(COOKIE, ""),
+            *_ranges(request.headers.get("accept-language", "")),
+            default or "",
+        ]
+        found = (self.lookup(one) for one in wanted)
+        return self._words[next(filter(None, found), ENGLISH)]
+
+    def lookup(self, language_range: str) -> str | None:
+        """The language that a range names, by cutting it from the end (RFC 4647, Lookup)."""
+        parts = language_range.strip().replace("_", "-").lower()[:40].split("-")
+        while parts:
+            text = "-".join(parts)
+            if text in NOT_ALIASED:
+                return None
+            if text in self._by_range:
+                return self._by_range[text]
+            if text in ALIASES:
+                return ALIASES[text]
+            parts.pop()
+            # A single letter or figure never stands at the end of a range.
+            while parts and len(parts[-1]) == 1:
+                parts.pop()
+        return None
+
+    def remember(self, request: Request, response: Response) -> None:
+        """Keep a language that the payer chose, for the pages that follow."""
+        tag = self.lookup(request.query_params.get(PARAMETER, ""))
+        if tag is None or request.method != "GET":
+            return
+        response.set_cookie(
+            COOKIE,
+            tag,
+            max_age=COOKIE_SECONDS,
+            httponly=True,
+            samesite="lax",
+            secure=request.url.scheme == "https",
+        )
+
+
+def _ranges(header: str) -> list[str]:
+    """The ranges of ``Accept-Language``, the best first; what says 0 is left out."""
+    weighed: list[tuple[float, str]] = []
+    for part in header[:400].split(",")[:RANGES_MAX]:
+        name, _, parameter = part.partition(";")
+        try:
+            weight = float(parameter.strip().removeprefix("q=") or "1")
+        except ValueError:
+            continue
+        if 0 < weight <= 1:
+            weighed.append((weight, name.strip()))
+    return [name for _, name in sorted(weighed, key=lambda row: -row[0])]
+
+
+def _catalog(tag: str) -> Catalog:
+    if tag == ENGLISH:
+        return Catalog(NullTranslations(), {})
+    directory = LOCALES / tag.replace("-", "_") / "LC_MESSAGES"
+    compiled = BytesIO()
+    with (directory / "checkout.po").open("rb") as source:
+        write_mo(compiled, read_po(source, locale=tag.replace("-", "_")))
+    compiled.seek(0)
+    with (directory / "script.po").open("rb") as source:
+        script = read_po(source, locale=tag.replace("-", "_"))
+    said = {str(row.id): str(row.string) for row in script if row.id and row.string}
+    return Catalog(GNUTranslations(compiled), said)
