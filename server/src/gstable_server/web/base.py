@@ -123,22 +123,24 @@ class Pages:
         return self.languages.of(request, default)
 
     def page(
-        self, template: str, /, *, status: int = 200, words: Words | None = None, **context: Any
+        self, template: str, /, *, status: int = 200, language: Words | None = None, **context: Any
     ) -> Response:
         """``template`` is a path below ``web/``, for example ``checkout/templates/pay.html``; in
-        English where no ``words`` are given."""
-        text = self.text(template, words, **context)
+        English where no ``language`` is given."""
+        text = self.text(template, language, **context)
         return HTMLResponse(text, status, headers=PAGE_HEADERS)
 
-    def text(self, template: str, words: Words | None = None, /, **context: Any) -> str:
+    def text(self, template: str, language: Words | None = None, /, **context: Any) -> str:
         """The same as text, for example for a letter."""
-        environment = self._environment(words or self.languages.words(ENGLISH))
+        environment = self._environment(language or self.languages.words(ENGLISH))
         return environment.get_template(template).render(context)
 
-    def notice(self, title: str, text: str, *, status: int, words: Words | None = None) -> Response:
+    def notice(
+        self, title: str, text: str, *, status: int, language: Words | None = None
+    ) -> Response:
         """A page that says why there is nothing else to show."""
         return self.page(
-            "templates/notice.html", status=status, words=words, title=title, text=text
+            "templates/notice.html", status=status, language=language, title=title, text=text
         )
 
     def _environment(self, words: Words) -> jinja2.Environment:
@@ -160,7 +162,7 @@ class Pages:
         environment.filters["usd"] = usd_text
         environment.globals.update(
             asset=self._assets.__getitem__,
-            words=words,
+            language=words,
             languages=self.languages.all,
             gettext=words.markup,
             _=words.markup,
