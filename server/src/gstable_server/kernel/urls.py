@@ -10,6 +10,7 @@ from gstable_server.kernel.tenant import Mode
 
 URL_LENGTH_MAX = 1000
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+_HOST = re.compile(r"[a-z0-9.-]+|[0-9a-f:.]+")
 _UNSAFE = re.compile(r"""[^!-~]|[\\"<>`^]""")
 
 
@@ -33,6 +34,29 @@ def url_problem(text: str) -> str | None:
     if "@" in parts.netloc:
         return "must not carry a user name or password"
     return None
+
+
+def parse_origin(text: str) -> str:
+    """A site's origin as browsers write it: ``https://shop.example``, with the port where it is not
+    the scheme's own; plain http only for this machine.
+
+    Raises ``ValueError`` with the end of a sentence for people.
+    """
+    text = text.strip()
+    if url_problem(text) is not None:
+        raise ValueError("must be like https://shop.example")
+    parts = urlsplit(text)
+    if parts.path not in {"", "/"} or parts.query or parts.fragment or "*" in text or "," in text:
+        raise ValueError("must be the beginning of an address only, like https://shop.example")
+    # What ends one rule of a Content-Security-Policy and begins the next.
+    if ";" in text or not _HOST.fullmatch(parts.hostname or ""):
+        raise ValueError("must name a host, like https://shop.example")
+    if parts.scheme != "https" and not is_loopback(text):
+        raise ValueError("must start with https://")
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = parts.port
+    own = port is None or port == {"https": 443, "http": 80}[parts.scheme]
+    return f"{parts.scheme}://{host}" if own else f"{parts.scheme}://{host}:{port}"
 
 
 def is_loopback(text: str) -> bool:

@@ -384,6 +384,16 @@ async def view(tx: Tx, session_id: SessionId) -> SessionView:
     return SessionView(session, tuple(payments[session_id]))
 
 
+async def views(tx: Tx, session_ids: Sequence[SessionId]) -> dict[SessionId, SessionView]:
+    """The same of several at once; an id that is none is left out."""
+    found = await store.find_all(tx, session_ids)
+    payments = await store_payments.of_sessions(tx, [session.session_id for session in found])
+    return {
+        session.session_id: SessionView(session, tuple(payments[session.session_id]))
+        for session in found
+    }
+
+
 def check_email(email: str | None, *, required: bool, field: str = "payerEmail") -> None:
     """Refuse an e-mail address that is none, or missing where the merchant asks for one."""
     if email is None:

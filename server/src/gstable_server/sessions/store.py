@@ -114,6 +114,12 @@ async def find(tx: Tx, session_id: str) -> Session | None:
     return _session(row) if row else None
 
 
+async def find_all(tx: Tx, session_ids: Sequence[SessionId]) -> list[Session]:
+    """Those of these sessions that exist, in no order."""
+    rows = await tx.fetch("SELECT * FROM sessions WHERE session_id = ANY($1)", list(session_ids))
+    return [_session(row) for row in rows]
+
+
 async def lock(tx: Tx, session_id: str) -> Session | None:
     """The session, held until the transaction ends."""
     row = await tx.fetchrow("SELECT * FROM sessions WHERE session_id = $1 FOR UPDATE", session_id)

@@ -36,6 +36,11 @@ async def find(tx: Tx, cause: str) -> IntentView | None:
     return await store.find(tx, cause)
 
 
+async def find_all(tx: Tx, causes: Sequence[str]) -> dict[str, IntentView]:
+    """The same of several, by cause; those that are unknown are left out."""
+    return {view.intent.cause: view for view in await store.find_all(tx, causes)}
+
+
 async def list_open(tx: Tx, limit: int = 100) -> list[IntentView]:
     """Intents whose outcome is not known yet, the oldest first."""
     return await store.list_open(tx, limit)

@@ -57,6 +57,12 @@ async def find(tx: Tx, cause: str) -> IntentView | None:
     return _view(row) if row else None
 
 
+async def find_all(tx: Tx, causes: Sequence[str]) -> list[IntentView]:
+    """The intents with these causes, those that are unknown left out."""
+    rows = await tx.fetch("SELECT * FROM executor_intents WHERE cause = ANY($1)", list(causes))
+    return [_view(row) for row in rows]
+
+
 async def lock(tx: Tx, cause: str) -> IntentView | None:
     """The intent, not to be moved by anybody else until the transaction ends."""
     row = await tx.fetchrow("SELECT * FROM executor_intents WHERE cause = $1 FOR UPDATE", cause)

@@ -92,7 +92,7 @@ async def open_deposit(
         _check_same(deposit, refund_to)
     changed = replace(session, signed_once=True, payer_email=email)
     await session_store.move(tx, session, changed)
-    view = await _view(tx, desk, changed, deposit)
+    view = (await views(tx, desk, [changed]))[session_id]
     return view, routing.require_option(view.options, token_id)
 
 
@@ -195,8 +195,7 @@ async def of_key(tx: Tx, session_key: bytes) -> Deposit | None:
 
 async def view(tx: Tx, desk: Desk, session: Session) -> DepositView | None:
     """The session's deposit for its page; None where no address was asked for."""
-    deposit = await store.find(tx, session.session_id)
-    return None if deposit is None else await _view(tx, desk, session, deposit)
+    return (await views(tx, desk, [session])).get(session.session_id)
 
 
 async def announce(
@@ -210,7 +209,7 @@ async def announce(
     known = await store.find(tx, session.session_id)
     if known is not None:
         _check_same(known, refund_to)
-        return await _view(tx, desk, session, known)
+        return (await views(tx, desk, [session]))[session.session_id]
     found = options(desk, session, tx.now)
     if not found:
         return None
@@ -221,16 +220,28 @@ async def announce(
     return DepositView(session, deposit, offered, balances={}, sent=None)
 
 
-async def _view(tx: Tx, desk: Desk, session: Session, deposit: Deposit) -> DepositView:
-    seen = await store.sightings(tx, session.session_id)
-    sweep, _ = await store.last_sweep(tx, session.session_id)
-    return DepositView(
-        session=session,
-        deposit=deposit,
-        options=_options_of(desk, session, deposit, tx.now),
-        balances={place: balances[-1] for place, balances in seen.items() if balances[-1]},
-        sent=await executor.find(tx, sweep.cause) if sweep else None,
-    )
+async def views(
+    tx: Tx, desk: Desk, sessions: Sequence[Session]
+) -> dict[SessionId, DepositView]:
+    """The deposits of those of these sessions that have one."""
+    deposits = await store.of_sessions(tx, [session.session_id for session in sessions])
+    if not deposits:
+        return {}
+    ids = [deposit.session_id for deposit in deposits]
+    balances = await store.balances_of(tx, ids)
+    causes = await store.last_causes(tx, ids)
+    sent = await executor.find_all(tx, list(causes.values())) if causes else {}
+    by_id = {session.session_id: session for session in sessions}
+    return {
+        deposit.session_id: DepositView(
+            session=by_id[deposit.session_id],
+            deposit=deposit,
+            options=_options_of(desk, by_id[deposit.session_id], deposit, tx.now),
+            balances=balances[deposit.session_id],
+            sent=sent.get(causes.get(deposit.session_id, "")),
+        )
+        for deposit in deposits
+    }
 
 
 # --- what the watch finds -------------------------------------------------------------------------

@@ -159,6 +159,24 @@ async def last_seen(
     }
 
 
+async def balances_of(
+    tx: Tx, session_ids: Sequence[SessionId]
+) -> dict[SessionId, dict[Place, int]]:
+    """The last sightings at those addresses on every network, those of nothing left out."""
+    rows = await tx.fetch(
+        "SELECT DISTINCT ON (session_id, network, token) session_id, network, token, balance "
+        "FROM deposit_sightings WHERE session_id = ANY($1) "
+        "ORDER BY session_id, network, token, sequence DESC",
+        list(session_ids),
+    )
+    found: dict[SessionId, dict[Place, int]] = {session_id: {} for session_id in session_ids}
+    for row in rows:
+        if row["balance"]:
+            place = row["network"], Address(row["token"])
+            found[SessionId(row["session_id"])][place] = int(row["balance"])
+    return found
+
+
 async def insert_sweep(tx: Tx, session_id: SessionId, sweep: Sweep) -> None:
     await tx.execute(
         "INSERT INTO deposit_sweeps (cause, session_id, network, token, amount, staged_at) "
@@ -183,6 +201,16 @@ async def last_sweep(tx: Tx, session_id: SessionId) -> tuple[Sweep | None, int]:
     [row] = rows
     place = row["network"], Address(row["token"])
     return Sweep(row["cause"], place, int(row["amount"])), row["many"]
+
+
+async def last_causes(tx: Tx, session_ids: Sequence[SessionId]) -> dict[SessionId, str]:
+    """The executor's name of the last collection of each session that had one."""
+    rows = await tx.fetch(
+        "SELECT DISTINCT ON (session_id) session_id, cause FROM deposit_sweeps "
+        "WHERE session_id = ANY($1) ORDER BY session_id, sequence DESC",
+        list(session_ids),
+    )
+    return {SessionId(row["session_id"]): row["cause"] for row in rows}
 
 
 async def insert_recovery(tx: Tx, session_id: SessionId, recovery: Recovery) -> None:
