@@ -232,6 +232,7 @@ _WIDER = {
     "events": "plumbing",
     "jobs": "plumbing",
     "request_log": "plumbing",
+    "branding": "accounts",
     "executor": "chain",
     "refunds": "sessions",
     "holds": "sessions",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from urllib.parse import parse_qsl, urlsplit
 
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from gstable_server.kernel.errors import Code, Refused
@@ -11,6 +14,7 @@ from gstable_server.kernel.errors import Code, Refused
 BODY_BYTES_MAX = 16 * 1024
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
+UPLOAD = "multipart/form-data"
 
 
 def is_same_origin(request: Request, public_url: str) -> bool:
@@ -41,14 +45,16 @@ def has_type(request: Request, content_type: str) -> bool:
 
 async def read_body(request: Request) -> bytes:
     """The body. Refuses what is larger than any of our forms, without reading it all."""
-    chunks: list[bytes] = []
+    return b"".join([chunk async for chunk in _at_most(request, BODY_BYTES_MAX)])
+
+
+async def _at_most(request: Request, bytes_max: int) -> AsyncGenerator[bytes, None]:
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > BODY_BYTES_MAX:
-            raise Refused(Code.BODY_TOO_LARGE, f"at most {BODY_BYTES_MAX} bytes")
-        chunks.append(chunk)
-    return b"".join(chunks)
+        if size > bytes_max:
+            raise Refused(Code.BODY_TOO_LARGE, f"at most {bytes_max} bytes")
+        yield chunk
 
 
 async def read_form(request: Request) -> dict[str, str]:
@@ -61,3 +67,29 @@ async def read_form(request: Request) -> dict[str, str]:
     except ValueError as failure:
         raise Refused(Code.FIELD_INVALID, "the form could not be read") from failure
     return dict(pairs)
+
+
+async def read_upload(request: Request, bytes_max: int) -> tuple[dict[str, str], dict[str, bytes]]:
+    """The fields and the files of an HTML form that may carry files (RFC 7578), of at most
+    ``bytes_max`` together. A file field that was left empty is no file; the names of files on the
+    sender's machine are not looked at."""
+    parser = MultiPartParser(
+        request.headers,
+        _at_most(request, bytes_max),
+        max_files=5,
+        max_fields=50,
+        max_part_size=BODY_BYTES_MAX,
+    )
+    fields: dict[str, str] = {}
+    files: dict[str, bytes] = {}
+    try:
+        form = await parser.parse()
+    except (MultiPartException, UnicodeDecodeError, KeyError) as failure:
+        raise Refused(Code.FIELD_INVALID, "the form could not be read") from failure
+    for name, value in form.multi_items():
+        if not isinstance(value, UploadFile):
+            fields[name] = value
+        elif content := await value.read():
+            files[name] = content
+    await form.close()
+    return fields, files

@@ -48,11 +48,11 @@ class LoginRefused:
     retry_after: int
 
 
-def email_from_text(text: str) -> str:
-    """An e-mail address, lower case. Raises ``Refused`` (400101)."""
+def email_from_text(text: str, field: str = "email") -> str:
+    """An e-mail address, lower case. Raises ``Refused`` (400101) naming ``field``."""
     email = text.strip().lower()
     if len(email) > EMAIL_LENGTH_MAX or not email.isprintable() or not _EMAIL.fullmatch(email):
-        raise invalid_field("email", "must be an e-mail address")
+        raise invalid_field(field, "must be an e-mail address")
     return email
 
 

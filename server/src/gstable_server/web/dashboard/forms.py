@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.web.dashboard.words import in_words, sentence
 
-KEPT_LENGTH_MAX = 500
+KEPT_LENGTH_MAX = 2000
 
 
 @dataclass(frozen=True, slots=True)

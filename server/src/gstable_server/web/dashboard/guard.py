@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import Any
 
@@ -27,7 +27,14 @@ from gstable_server.plumbing.db import Database
 from gstable_server.sessions.operations import Desk
 from gstable_server.web.base import PAGE_HEADERS, Pages
 from gstable_server.web.dashboard.words import DONE, ELSEWHERE, GONE, LATER, NOT_FOUND, in_words
-from gstable_server.web.requests import FORM, has_type, is_same_origin, read_form
+from gstable_server.web.requests import (
+    FORM,
+    UPLOAD,
+    has_type,
+    is_same_origin,
+    read_form,
+    read_upload,
+)
 
 HOME = "/dashboard"
 LOGIN = f"{HOME}/login"
@@ -37,7 +44,8 @@ TEMPLATES = "dashboard/templates"
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A request of somebody who is signed in. ``entries`` are the form's fields, if it has one."""
+    """A request of somebody who is signed in. ``entries`` are the form's fields, if it has one,
+    and ``files`` what came with it."""
 
     request: Request
     member: Member
@@ -45,6 +53,7 @@ class Visit:
     tenant: Tenant
     form_token: str
     entries: Mapping[str, str]
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def base(self) -> str:
@@ -78,7 +87,7 @@ class Guard:
         """For people who have not signed in."""
 
         async def checked(request: Request) -> Response:
-            if request.method == "POST" and not self._is_ours(request):
+            if request.method == "POST" and not self._is_ours(request, FORM):
                 return self.notice("This did not work", ELSEWHERE, status=403)
             return await handler(request)
 
@@ -97,20 +106,39 @@ class Guard:
         """For members, to change something."""
 
         async def checked(request: Request) -> Response:
-            if not self._is_ours(request):
+            if not self._is_ours(request, FORM):
                 return self.notice("This did not work", ELSEWHERE, status=403)
             visit = await self._visit(request, await read_form(request))
-            if visit is None:
-                return _to(LOGIN)
-            given = visit.entries.get(FORM_TOKEN, "")
-            if not hmac.compare_digest(given.encode(), visit.form_token.encode()):
-                return self.notice("This did not work", ELSEWHERE, status=403)
-            return await handler(visit)
+            return await self._let_through(visit, handler)
 
         return self._in_words(checked)
 
-    def _is_ours(self, request: Request) -> bool:
-        return is_same_origin(request, self.desk.public_url) and has_type(request, FORM)
+    def upload(self, handler: VisitHandler, bytes_max: int) -> Handler:
+        """For members, to change something by a form that may carry files."""
+
+        async def checked(request: Request) -> Response:
+            if not self._is_ours(request, UPLOAD):
+                return self.notice("This did not work", ELSEWHERE, status=403)
+            # Whoever is not signed in sends nothing large.
+            visit = await self._visit(request, {})
+            if visit is not None:
+                entries, files = await read_upload(request, bytes_max)
+                visit = replace(visit, entries=entries, files=files)
+            return await self._let_through(visit, handler)
+
+        return self._in_words(checked)
+
+    async def _let_through(self, visit: Visit | None, handler: VisitHandler) -> Response:
+        """If the form is of a page of this very login."""
+        if visit is None:
+            return _to(LOGIN)
+        given = visit.entries.get(FORM_TOKEN, "")
+        if not hmac.compare_digest(given.encode(), visit.form_token.encode()):
+            return self.notice("This did not work", ELSEWHERE, status=403)
+        return await handler(visit)
+
+    def _is_ours(self, request: Request, content_type: str) -> bool:
+        return is_same_origin(request, self.desk.public_url) and has_type(request, content_type)
 
     def _in_words(self, handler: Handler) -> Handler:
         """Troubles as a page."""

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from gstable_server.plumbing.db import Database
 from gstable_server.sessions.operations import Desk
 from gstable_server.web.base import Pages
+from gstable_server.web.dashboard.branding import UPLOAD_BYTES_MAX, BrandingPage
 from gstable_server.web.dashboard.doors import SETUP, Doors
 from gstable_server.web.dashboard.guard import HOME, LOGIN, Guard, Handler, VisitHandler
 from gstable_server.web.dashboard.holds import Holds
@@ -31,6 +32,7 @@ def routes(db: Database, desk: Desk, pages: Pages) -> list[BaseRoute]:
     sessions = Sessions(guard)
     holds = Holds(guard, sessions)
     unmatched = Unmatched(guard)
+    branding = BrandingPage(guard)
 
     async def missing(_request: Request) -> Response:
         return guard.missing()
@@ -70,6 +72,8 @@ def routes(db: Database, desk: Desk, pages: Pages) -> list[BaseRoute]:
         act("/accounts/{account_id}", accounts.rename),
         look("/accounts/{account_id}/remove", accounts.confirm_removal),
         act("/accounts/{account_id}/remove", accounts.remove),
+        look("/branding", branding.show),
+        _post(f"{IN_MODE}/branding", guard.upload(branding.save, UPLOAD_BYTES_MAX)),
         look("/keys", keys.list),
         act("/keys", keys.create),
         look("/keys/{key_id}/revoke", keys.confirm_revocation),

@@ -40,6 +40,7 @@ DONE = {
     "unmatched-sweep": "It is on its way back. It counts once it is in a block.",
     "unmatched-dismissed": "It was dismissed.",
     "refund-cancelled": "The refund was given up. Do not send its transfer any more.",
+    "branding-saved": "It was saved. Payers see it from now on.",
     "key-revoked": "The key was revoked. It does not work any more.",
 }
 """What a page says after the form before it was done, by the word in its address."""

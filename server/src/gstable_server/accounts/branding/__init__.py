@@ -1,0 +1,1 @@
+"""How a merchant looks to payers, and how payers reach it."""

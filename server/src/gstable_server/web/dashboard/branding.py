@@ -1,0 +1,126 @@
+"""The page where a merchant says how it looks to payers, and how they reach it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from starlette.responses import Response
+
+from gstable_server.accounts.branding import logo
+from gstable_server.accounts.branding import operations as brandings
+from gstable_server.accounts.branding.colours import (
+    CONTRAST_MIN,
+    DARK,
+    LIGHT,
+    Colour,
+    Ground,
+    contrast,
+    shades,
+)
+from gstable_server.accounts.branding.model import Branding, Corners
+from gstable_server.kernel.errors import Code, Refused
+from gstable_server.web.dashboard.forms import Form
+from gstable_server.web.dashboard.guard import Guard, Visit, done
+
+FORM = Form((*brandings.FIELDS, logo.FIELD, "withoutLogo"))
+UPLOAD_BYTES_MAX = logo.BYTES_MAX + 64 * 1024
+
+@dataclass(frozen=True, slots=True)
+class ShadeView:
+    """What becomes of the accent in one colour scheme."""
+
+    scheme: str
+    colour: str
+    is_own: bool
+    ratio: str
+
+
+class BrandingPage:
+    """The handlers of the page."""
+
+    def __init__(self, guard: Guard) -> None:
+        self.guard = guard
+        self.db = guard.db
+
+    async def show(self, visit: Visit) -> Response:
+        async with self.db.read() as tx:
+            held = await brandings.branding(tx, visit.tenant.merchant_id)
+        return self._page(visit, held, replace(FORM, values=_entries(held)))
+
+    def _page(self, visit: Visit, held: Branding, form: Form, status: int = 200) -> Response:
+        return self.guard.show(
+            visit,
+            "branding.html",
+            "branding",
+            status=status,
+            form=form,
+            branding=held,
+            shades=_shades(held.theme.accent),
+            corners=[one.value for one in Corners],
+            payer_languages=self.guard.pages.languages.all,
+            logo_megabytes=logo.BYTES_MAX // 1024**2,
+        )
+
+    async def save(self, visit: Visit) -> Response:
+        """All or nothing: with anything wrong the page shows every entry again, but no file, which
+        a page cannot put back into its field."""
+        given = visit.files.get(logo.FIELD)
+        form = FORM.filled(visit.entries)
+        try:
+            if visit.entries.get("act") == "preview":
+                return await self._again(visit, form, 200, brandings.parse(visit.entries))
+            drawn = None if given is None else await asyncio.to_thread(logo.redraw, given)
+            await self.db.run(
+                brandings.save,
+                visit.tenant.merchant_id,
+                visit.entries,
+                logo=drawn,
+                without_logo=bool(visit.entries.get("withoutLogo")),
+            )
+        except Refused as refused:
+            if refused.code is not Code.FIELD_INVALID:
+                raise
+            return await self._again(visit, form.refused(refused), 422)
+        return done(visit, "/branding", "branding-saved")
+
+    async def _again(
+        self, visit: Visit, form: Form, status: int, wanted: Branding | None = None
+    ) -> Response:
+        """The form with what was entered; ``wanted`` is shown instead of what is held."""
+        async with self.db.read() as tx:
+            held = await brandings.branding(tx, visit.tenant.merchant_id)
+        if visit.files and not form.error(logo.FIELD):
+            form = form.marked(logo.FIELD, "Choose the picture again: it was not saved yet.")
+        shown = replace(wanted, logo_id=held.logo_id) if wanted else held
+        return self._page(visit, shown, form, status)
+
+
+def _entries(held: Branding) -> Mapping[str, str]:
+    return {
+        "displayName": held.display_name,
+        "accent": str(held.theme.accent or ""),
+        "corners": held.theme.corners.value,
+        "supportEmail": held.support_email or "",
+        "supportUrl": held.support_url or "",
+        "termsUrl": held.terms_url or "",
+        "defaultLanguage": held.default_language or "",
+        "frameOrigins": "\n".join(held.frame_origins),
+    }
+
+
+def _shades(accent: Colour | None) -> tuple[ShadeView, ...]:
+    if accent is None:
+        return ()
+    return (_shade("light", accent, LIGHT), _shade("dark", accent, DARK))
+
+
+def _shade(scheme: str, accent: Colour, ground: Ground) -> ShadeView:
+    used = shades(accent, ground)
+    ratio = contrast(used.accent, used.on_accent)
+    assert ratio >= CONTRAST_MIN
+    # Rounded down: 4.49 must not read as 4.5.
+    tenths = int(ratio * 10)
+    text = f"{tenths // 10}.{tenths % 10}"
+    return ShadeView(scheme, str(used.accent), used.accent == accent, text)
