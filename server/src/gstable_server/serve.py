@@ -72,9 +72,11 @@ from gstable_server.sessions import routes as session_routes
 from gstable_server.sessions.holds import routes as hold_routes
 from gstable_server.sessions.operations import Desk
 from gstable_server.sessions.refunds import routes as refund_routes
-from gstable_server.web import pictures
+from gstable_server.web import branding, pictures
 from gstable_server.web.base import Pages
+from gstable_server.web.checkout import events as event_streams
 from gstable_server.web.checkout import routes as checkout_routes
+from gstable_server.web.checkout.live import Live, LiveLimits
 from gstable_server.web.dashboard import routes as dashboard_routes
 from gstable_server.webhooks import routes as webhook_routes
 from gstable_server.webhooks.dispatch import Pace
@@ -148,7 +150,7 @@ def merchant_routes(desk: Desk) -> list[list[Route]]:
 
 
 def api_of(
-    settings: Settings, world: flow.World, request_log: RequestLog | None = None
+    settings: Settings, world: flow.World, live: Live, request_log: RequestLog | None = None
 ) -> Starlette:
     """Every door of the server, as one application."""
     db, desk = world.db, world.desk
@@ -169,7 +171,10 @@ def api_of(
         public_url=desk.public_url,
         agent_routes=agent_routes.routes(agency_of(settings, world)),
         agent_host=settings.ai_host,
-        extra_routes=[*x402_routes.routes(Till(db, desk, world.chains)), *pages_of(db, desk)],
+        extra_routes=[
+            *x402_routes.routes(Till(db, desk, world.chains)),
+            *pages_of(db, desk, live),
+        ],
         request_log=request_log,
     )
 
@@ -181,12 +186,14 @@ def agency_of(settings: Settings, world: flow.World) -> Agency:
     return Agency(world.desk, verifier, settings.agent_payer_per_minute)
 
 
-def pages_of(db: Database, desk: Desk) -> list[BaseRoute]:
+def pages_of(db: Database, desk: Desk, live: Live) -> list[BaseRoute]:
     """The doors for people: checkout, console, pictures and the files that they need."""
     pages = Pages.load()
     return [
         *pages.routes(),
         *pictures.routes(db),
+        *branding.routes(db),
+        *event_streams.routes(live, pages),
         *checkout_routes.routes(db, desk, pages),
         *dashboard_routes.routes(db, desk, pages),
     ]
@@ -274,8 +281,10 @@ class _Server(uvicorn.Server):
 async def answer(settings: Settings, world: flow.World, stop: asyncio.Event) -> None:
     """The API and the pages, until ``stop``."""
     request_log = RequestLog(world.db)
+    limits = LiveLimits(per_address=settings.open_pages_per_address, in_all=settings.open_pages)
+    live = Live(world.db, world.desk, limits)
     config = uvicorn.Config(
-        api_of(settings, world, request_log),
+        api_of(settings, world, live, request_log),
         host=settings.host,
         port=settings.port,
         log_level="warning",
@@ -287,8 +296,15 @@ async def answer(settings: Settings, world: flow.World, stop: asyncio.Event) -> 
     )
     # What was made up to here stays for good; without this every full collection looks at it all.
     gc.freeze()
-    async with request_log.kept():
+    async with request_log.kept(), asyncio.TaskGroup() as group:
+        group.create_task(_close_pages(live, stop))
         await _serve(_Server(config), stop)
+
+
+async def _close_pages(live: Live, stop: asyncio.Event) -> None:
+    """Streams have no end of their own: without this each would hold up the end of the process."""
+    await stop.wait()
+    await live.close()
 
 
 async def _serve(

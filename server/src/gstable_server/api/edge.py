@@ -26,6 +26,7 @@ from gstable_server.plumbing.request_log import LoggedRequest, RequestLog
 log = structlog.get_logger(__name__)
 
 REQUEST_ID_LENGTH = 24
+EVENT_STREAM = b"text/event-stream"
 # Doors without a key: what is behind them is counted per client address (spec 15, Rate limits).
 PUBLIC_DOORS = ("/public/", "/link/", "/pay/", "/aipay/", "/x402/")
 
@@ -39,12 +40,16 @@ class _Sending:
         self._send = send
         self._request_id = request_id.encode()
         self.status: int | None = None
+        self.streams_since: float | None = None
+        """When the head of an answer without an end of its own was sent."""
 
     async def __call__(self, message: dict[str, object]) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]  # type: ignore[assignment]
             headers = message.get("headers", ())
             message["headers"] = [*headers, (b"x-request-id", self._request_id)]  # type: ignore[misc]
+            if (b"content-type", EVENT_STREAM) in headers:  # type: ignore[operator]
+                self.streams_since = time.perf_counter()
         await self._send(message)
 
 
@@ -79,7 +84,7 @@ class Edge:
                     span.rename(exchange.route)
                 span.note(request_id=exchange.request_id, status=sending.status or 0)
         finally:
-            milliseconds = (time.perf_counter() - started) * 1000
+            milliseconds = ((sending.streams_since or time.perf_counter()) - started) * 1000
             metrics.request_answered(sending.status, milliseconds / 1000)
             _log(scope, exchange, sending.status, milliseconds)
             if self._request_log is not None:

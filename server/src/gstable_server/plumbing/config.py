@@ -66,6 +66,11 @@ class Settings(BaseSettings):
     key_burst: int = 200
     address_rate_per_second: int = 20
     address_burst: int = 60
+    open_pages_per_address: int = Field(default=100, ge=1)
+    """Payers' pages of one client address that are told of changes at once; others ask now and
+    then. A whole office may come from one address."""
+    open_pages: int = Field(default=5_000, ge=0)
+    """The same of one process."""
     body_bytes_max: int = 512 * 1024
     webhook_timeout_seconds: int = 15
     webhook_concurrency: int = Field(default=100, ge=1)

@@ -56,9 +56,9 @@ async def _listen_once(
 
     async with db.pool.acquire() as connection:
         connection.add_termination_listener(on_end)
-        for channel in channels:
-            await connection.add_listener(channel, on_notification)
         try:
+            for channel in channels:
+                await connection.add_listener(channel, on_notification)
             began()
             await lost.wait()
         finally:

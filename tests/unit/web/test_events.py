@@ -1,0 +1,245 @@
+"""Open pages are told of changes: by a notification, by a new block, and by the clock where the
+notification was lost; over real connections, because a stream is about when bytes arrive."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+
+from gstable_server.plumbing.db import Database
+from gstable_server.sessions.model import SessionState as S
+from gstable_server.web.base import Pages
+from gstable_server.web.checkout import events, live
+from gstable_server.web.checkout.live import Live, LiveLimits
+from tests.unit.web.shop import Merchant, add_block, add_payment, set_state
+
+pytestmark = pytest.mark.anyio
+
+PATIENCE = 20.0
+
+
+@dataclass
+class Door:
+    """A server of event streams, and a browser's connections to it."""
+
+    live: Live
+    base: str
+    http: aiohttp.ClientSession
+
+    @asynccontextmanager
+    async def stream(
+        self, session_id: str, *, query: str = "", headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        url = f"{self.base}/pay/{session_id}/events{query}"
+        async with self.http.get(url, headers=headers) as answer:
+            yield answer
+
+    async def status_of(self, session_id: str) -> int:
+        async with self.stream(session_id) as answer:
+            return answer.status
+
+
+@asynccontextmanager
+async def serving(merchant: Merchant, limits: LiveLimits | None = None) -> AsyncIterator[Door]:
+    served = Live(merchant.db, merchant.desk, limits)
+    app = Starlette(routes=events.routes(served, Pages.load()))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    async with aiohttp.ClientSession() as http:
+        yield Door(served, f"http://127.0.0.1:{port}", http)
+        # The streams end by themselves when the process does: nothing is left to wait for.
+        await served.close()
+        server.should_exit = True
+        await asyncio.wait_for(task, PATIENCE)
+
+
+@pytest.fixture
+async def door(merchant: Merchant) -> AsyncIterator[Door]:
+    async with serving(merchant) as opened:
+        yield opened
+
+
+async def next_event(answer: aiohttp.ClientResponse) -> dict[str, str]:
+    """The fields of the next message that has any but ``retry`` and comments."""
+    fields: dict[str, str] = {}
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            line = (await answer.content.readline()).decode()
+            assert line, "the stream ended"
+            name, _, value = line.rstrip("\n").partition(":")
+            if line == "\n" and fields:
+                return fields
+            if name in {"id", "event", "data"}:
+                fields[name] = value.removeprefix(" ")
+
+
+async def next_status(answer: aiohttp.ClientResponse) -> dict[str, Any]:
+    event = await next_event(answer)
+    assert event["id"]
+    found: dict[str, Any] = json.loads(event["data"])
+    return found
+
+
+@pytest.fixture
+def no_poll(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only notifications bring anything."""
+    monkeypatch.setattr(live, "POLL_SECONDS", 10_000.0)
+
+
+async def test_the_status_comes_at_once_and_no_proxy_is_to_keep_it(
+    door: Door, merchant: Merchant
+) -> None:
+    session = await merchant.session()
+    async with door.stream(session.session_id) as answer:
+        assert answer.status == 200
+        assert answer.headers["content-type"] == "text/event-stream"
+        assert answer.headers["x-accel-buffering"] == "no"
+        assert answer.headers["cache-control"] == "no-store"
+        assert "content-security-policy" in answer.headers
+        status = await next_status(answer)
+    assert (status["phase"], status["state"], status["relay"]) == ("open", "initialized", None)
+
+
+@pytest.mark.usefixtures("no_poll")
+async def test_a_change_is_told_to_every_page_of_its_session_only(
+    door: Door, merchant: Merchant
+) -> None:
+    paid, other = await merchant.session(), await merchant.session()
+    async with (
+        door.stream(paid.session_id) as first,
+        door.stream(paid.session_id, query="?lang=es") as second,
+        door.stream(other.session_id) as third,
+    ):
+        for answer in (first, second, third):
+            await next_status(answer)
+        await _listens(merchant.db)
+        await add_payment(merchant.db, paid)
+        await set_state(merchant.db, paid, S.PAID)
+        for answer in (first, second):
+            status = await next_status(answer)
+            while status["state"] != "paid":  # bounded: by the two changes
+                status = await next_status(answer)
+            assert status["receipt"]["txHash"] == "0x" + "ab" * 32
+        await set_state(merchant.db, other, S.CANCELLED)
+        assert (await next_status(third))["state"] == "cancelled"
+
+
+@pytest.mark.usefixtures("no_poll")
+async def test_each_block_adds_a_confirmation(door: Door, merchant: Merchant) -> None:
+    session = await merchant.session()
+    await add_payment(merchant.db, session, block=100)
+    await set_state(merchant.db, session, S.PAID)
+    await add_block(merchant.db, 100)
+    async with door.stream(session.session_id) as answer:
+        assert (await next_status(answer))["confirmations"]["count"] == 1
+        await _listens(merchant.db)
+        for number, count in ((101, 2), (102, 3)):
+            await add_block(merchant.db, number)
+            assert (await next_status(answer))["confirmations"]["count"] == count
+
+
+async def test_a_lost_notification_is_made_up_for(
+    door: Door, merchant: Merchant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(live, "TICK_SECONDS", 0.1)
+    session = await merchant.session()
+    async with door.stream(session.session_id) as answer:
+        await next_status(answer)
+        async with merchant.db.begin() as tx:
+            await tx.execute("SET LOCAL session_replication_role = replica")  # no triggers
+            await tx.execute("UPDATE sessions SET state = 'cancelled'")
+        assert (await next_status(answer))["state"] == "cancelled"
+
+
+@pytest.mark.usefixtures("no_poll")
+async def test_a_stream_ends_with_the_payment_and_is_not_asked_for_again(
+    door: Door, merchant: Merchant
+) -> None:
+    session = await merchant.session()
+    async with door.stream(session.session_id) as answer:
+        await next_status(answer)
+        await _listens(merchant.db)
+        await set_state(merchant.db, session, S.COMPLETED)
+        last = await next_event(answer)
+        assert json.loads(last["data"])["phase"] == "done"
+        assert (await next_event(answer))["event"] == "end"
+        assert await asyncio.wait_for(answer.content.read(), PATIENCE) == b""
+    again = {"last-event-id": last["id"]}
+    async with door.stream(session.session_id, headers=again) as answer:
+        assert answer.status == 204
+    assert door.live.count == 0
+
+
+async def test_a_page_that_went_away_is_forgotten(door: Door, merchant: Merchant) -> None:
+    session = await merchant.session()
+    async with door.stream(session.session_id) as answer:
+        await next_status(answer)
+        assert door.live.count == 1
+    async with asyncio.timeout(PATIENCE):
+        while door.live.count or await _listeners(merchant.db):
+            await asyncio.sleep(0.01)
+
+
+async def test_chk_12_open_pages_are_limited_by_address_session_and_in_all(
+    merchant: Merchant,
+) -> None:
+    one, other = await merchant.session(), await merchant.session()
+    for limits, refused in (
+        (LiveLimits(per_address=1), 429),
+        (LiveLimits(per_session=1), 429),
+        (LiveLimits(in_all=1), 503),
+    ):
+        async with serving(merchant, limits) as door:
+            async with door.stream(one.session_id) as answer:
+                await next_status(answer)
+                assert await door.status_of(one.session_id) == refused
+                assert (await door.status_of(other.session_id) == 200) == (limits.per_session == 1)
+            async with asyncio.timeout(PATIENCE):
+                while door.live.count:
+                    await asyncio.sleep(0.01)
+            assert await door.status_of(one.session_id) == 200
+
+
+async def test_there_is_nothing_to_tell_of_what_is_no_session(door: Door) -> None:
+    for name in ("sess_00000000000000000000", "nothing"):
+        assert await door.status_of(name) == 404
+    assert door.live.count == 0
+
+
+async def test_the_end_of_the_process_ends_every_stream(merchant: Merchant) -> None:
+    session = await merchant.session()
+    async with serving(merchant) as door, door.stream(session.session_id) as answer:
+        await next_status(answer)
+        await door.live.close()
+        rest = await asyncio.wait_for(answer.content.read(), PATIENCE)
+        assert b"event: end" not in rest  # the browser is to ask again, elsewhere
+        assert await door.status_of(session.session_id) == 503
+
+
+async def _listeners(db: Database) -> int:
+    async with db.read() as tx:
+        found: int = await tx.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND query ILIKE 'LISTEN%gstable_frontier%'"
+        )
+    return found
+
+
+async def _listens(db: Database) -> None:
+    """Wait until what is changed from now on will be told of."""
+    async with asyncio.timeout(PATIENCE):
+        while not await _listeners(db):
+            await asyncio.sleep(0.01)
