@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from babel.messages import Catalog
@@ -36,6 +37,7 @@ def sources(domain: str) -> Iterable[tuple[str, Path]]:
                 yield method, path
 
 
+@cache
 def extracted(domain: str) -> Catalog:
     """Every sentence that is marked in the sources, without translations."""
     catalog = Catalog(

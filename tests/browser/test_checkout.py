@@ -32,7 +32,8 @@ def choose_transaction(page: Page) -> None:
     """Choose the wallet, and to send transactions where a signature would do."""
     choose_wallet(page)
     page.get_by_role("button", name="Pay by transaction instead").click()
-    expect(page.locator("#confirm")).to_have_text("Pay with wallet")
+    expect(page.get_by_role("button", name="Pay by transaction instead")).to_be_hidden()
+    expect(page.locator("#review")).to_be_visible()
 
 
 def choose_token(page: Page, token_id: str) -> None:
@@ -83,7 +84,7 @@ def test_a_session_is_paid_with_an_exact_approval(
 
 def test_a_fixed_link_is_paid_and_shows_the_merchants_words(page: Page, seller: Seller) -> None:
     page.goto(seller.link(custom_success_text="The book is on its way."))
-    page.get_by_role("button", name="Continue to payment").click()
+    page.get_by_role("button", name="Continue to pay 49.50 USD").click()
     expect(page).to_have_url(re.compile(r"/pay/sess_"))
     choose_wallet(page)
     expect(page.locator("#term-total")).to_have_text("49.50 USDC")
@@ -278,7 +279,8 @@ def test_a_signature_pays_without_gas(
     session_id, url = seller.session()
     page.goto(url)
     choose_wallet(page)
-    expect(page.locator("#confirm")).to_have_text("Pay 24.75 USDC — one signature, no network fee")
+    expect(page.locator("#confirm")).to_have_text("Pay 24.75 USDC")
+    expect(page.locator("#term-promise")).to_contain_text("no network fee for you")
     pay(page)
     headline(page, "Payment complete")
     assert wallet.sent == []
@@ -296,8 +298,9 @@ def test_tether_is_paid_by_one_permission_and_a_signature(
     _, url = seller.session("polygon::usdt")
     page.goto(url)
     choose_wallet(page)
-    expect(page.locator("#term-steps")).to_have_text(
-        "Harbour Wallet will ask you twice: to allow exactly 24.75 USDT, then for a signature."
+    expect(page.locator("#term-asks")).to_have_text("Harbour Wallet will ask you to:")
+    expect(page.locator("#term-steps li")).to_have_text(
+        ["Allow exactly 24.75 USDT", "Sign the payment"]
     )
     pay(page)
     headline(page, "Payment complete")
@@ -439,7 +442,7 @@ def test_chk_12_everything_can_be_read_without_javascript(
     page = bare.new_page()
     try:
         page.goto(seller.link())
-        page.get_by_role("button", name="Continue to payment").click()
+        page.get_by_role("button", name="Continue to pay 49.50 USD").click()
         expect(page.locator("#headline")).to_have_text("Waiting for your payment")
         expect(page.locator("#order-title")).to_have_text(re.compile(r"49\.50"))
         expect(page.get_by_text("this page needs JavaScript")).to_be_visible()

@@ -61,8 +61,11 @@ def test_a_payer_without_javascript_pays_by_a_transfer(
         address = ask_for_address(page, "base::usdc")
         expect(page.locator("#deposit-network")).to_have_text(re.compile("^Base"))
         expect(page.locator("#deposit-amount")).to_have_text("24.75")
-        for name in ("QR code of the address", "QR code of the whole transfer"):
-            expect(page.get_by_role("img", name=name)).to_be_visible()
+        code = page.get_by_role("img", name="QR code of the whole transfer")
+        expect(page.get_by_role("img", name="QR code of the address")).to_be_visible()
+        expect(code).to_be_hidden()
+        page.get_by_text("Address and amount").click()
+        expect(code).to_be_visible()
         expect(page.locator("button[data-copy]").first).to_be_hidden()
         assert page.evaluate("document.documentElement.scrollWidth") == 320
         transfer(seller, address, "base::usdc", DUE)

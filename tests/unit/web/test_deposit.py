@@ -123,8 +123,8 @@ async def test_the_page_shows_all_of_it_without_a_script(
         "deposit-amount": "100.00",
         "deposit-refund-to": REFUND_TO,
     }.items():
-        assert re.search(rf'id="{name}">\s*{re.escape(text)}\s*<', page), name
-    assert "only on the network\n    <b>Ethereum</b>" in page
+        assert re.search(rf'id="{name}"(?: dir="ltr")?>\s*{re.escape(text)}\s*<', page), name
+    assert "Only USDT, and before the time is over" in page
     assert page.count('class="qr" src="data:image/svg+xml') == 3
     # Who comes without choosing, or with nonsense, sees the first token of the session.
     for query in ("", "?deposit=nonsense", "?deposit=%00"):
@@ -154,7 +154,7 @@ async def test_every_token_is_offered_and_none_without_a_relayer(
     [
         ("0x12", "Your address for returns"),
         (REFUND_TO.replace("cC", "cc").replace("CdD", "Cdd"), "has a wrong checksum"),
-        ("0x" + "00" * 20, "must be a wallet of the payer"),
+        ("0x" + "00" * 20, "must be a wallet of your own"),
     ],
 )
 async def test_a_wrong_address_for_returns_is_told(
@@ -169,7 +169,7 @@ async def test_a_wrong_address_for_returns_is_told(
     # Nothing is fixed by it.
     assert (await ask(payer, session)).json()["refundTo"] == REFUND_TO
     changed = await ask(payer, session, refundTo="0x" + "66" * 20)
-    assert "was chosen for this session already" in changed.json()["problem"]
+    assert "was chosen for this payment already" in changed.json()["problem"]
 
 
 async def test_without_an_address_for_returns_the_merchant_is_named(
@@ -178,7 +178,7 @@ async def test_without_an_address_for_returns_the_merchant_is_named(
     session = await merchant.session()
     answer = await press(payer, session, refundTo="")
     page = (await payer.get(answer.headers["location"])).text
-    assert "to the merchant</dt>" in page
+    assert "What does not pay goes to the merchant after" in page
     assert to_checksum(session.recipient) in page
 
 
@@ -208,7 +208,7 @@ async def test_the_page_says_what_is_missing(payer: AsyncClient, merchant: Merch
     ]
     # The page now begins with the token of which a part is there, and asks for the rest.
     page = (await payer.get(f"/pay/{session.session_id}")).text
-    assert 'id="deposit-amount">60.00<' in page
+    assert 'id="deposit-amount" dir="ltr">60.00<' in page
     assert 'value="polygon::usdt" selected' in page
 
 
@@ -243,7 +243,7 @@ async def test_the_page_says_what_goes_back(
     assert (shown["phase"], shown["detail"]) == ("closed", "Please do not pay any more.")
     [late] = shown["notices"]
     assert late.startswith("100.00 USDC on Polygon does not pay this. It goes to")
-    assert late.endswith("after 2026-01-01 12:40:00 UTC.")
+    assert late.endswith("after 1 Jan 2026, 12:40:00 UTC.")
     # Dust is not announced, because we do not send it back.
     await see(merchant, session, "polygon::usdc", 99_999)
     assert (await status(payer, session))["notices"] == []

@@ -216,7 +216,7 @@ async def test_a_refused_preparation_says_what_to_do(
 
     assert await problem(clientCode="cc_wrong") == (
         409,
-        "This page is out of date. Reload this page and try again.",
+        "This page is out of date. Reload it and try again.",
     )
     assert (await problem(tokenId="polygon::usdt"))[0] == 409
     assert "e-mail" in (await problem(payerEmail=None))[1]

@@ -54,7 +54,8 @@ async def test_confirmations_count_the_payments_own_block_first(
     if tip is not None:
         await add_block(merchant.db, tip)
     shown = await status(payer, session.session_id)
-    assert shown["confirmations"] == {"count": count, "needed": 3}
+    said = f"Confirmation {count} of 3"
+    assert shown["confirmations"] == {"count": count, "needed": 3, "text": said}
     assert shown["receipt"] == {
         "text": "100.00 USDC on Polygon (local)",
         "txHash": "0x" + "ab" * 32,

@@ -4,6 +4,7 @@
 import { keccak256, textToHex } from "./keccak";
 import { Problem } from "./page";
 import type { Call, Prepared, TypedData } from "./server";
+import { gettext } from "./words";
 
 const APPROVE = "0x095ea7b3";
 const PAY = "0xec4445ee";
@@ -146,7 +147,9 @@ function same(left: unknown, right: string): boolean {
 function require(holds: boolean): void {
   if (holds) return;
   throw new Problem(
-    "What your wallet would be asked for is not what this page shows, so nothing was sent. " +
-      "Do not pay here; please tell the merchant.",
+    gettext(
+      "What your wallet would be asked for is not what this page shows, so nothing was sent. " +
+        "Do not pay here; please tell the merchant.",
+    ),
   );
 }

@@ -4,6 +4,7 @@ import { word } from "./agree";
 import { Problem, pause } from "./page";
 import type { Call, Prepared, TypedData } from "./server";
 import { ask, currentAccount, WalletError, type Provider } from "./wallet";
+import { gettext } from "./words";
 
 /** The network that a wallet is to be on, and what it has to know to add it. */
 export type Target = Pick<
@@ -29,7 +30,8 @@ export async function enterNetwork(provider: Provider, target: Target): Promise<
     await addNetwork(provider, target);
   }
   if (!(await isOn(provider, target))) {
-    throw new Problem(`Switch your wallet to ${target.networkName} and try again.`);
+    const network = target.networkName;
+    throw new Problem(gettext("Switch your wallet to %(network)s and try again.", { network }));
   }
 }
 
@@ -37,8 +39,10 @@ async function addNetwork(provider: Provider, target: Target): Promise<void> {
   const { chainIdHex, chainId, networkName, nativeSymbol, rpcUrl } = target;
   if (rpcUrl === null) {
     throw new Problem(
-      `Your wallet does not know ${networkName}. Add it there (chain id ${chainId}), ` +
-        "then try again.",
+      gettext(
+        "Your wallet does not know %(network)s. Add it there (chain id %(id)s), then try again.",
+        { network: networkName, id: String(chainId) },
+      ),
     );
   }
   const nativeCurrency = { name: nativeSymbol, symbol: nativeSymbol, decimals: 18 };
@@ -49,6 +53,16 @@ async function addNetwork(provider: Provider, target: Target): Promise<void> {
   if (!(await isOn(provider, target))) {
     await ask(provider, "wallet_switchEthereumChain", [{ chainId: chainIdHex }]);
   }
+}
+
+/** The chain that the wallet is on. */
+export async function chainOf(provider: Provider): Promise<number> {
+  return Number(await ask(provider, "eth_chainId"));
+}
+
+/** How much of a token of the wallet's own chain an account has. */
+export function balanceOf(provider: Provider, token: string, account: string): Promise<bigint> {
+  return readUint(provider, { to: token, data: BALANCE_OF + word(account) });
 }
 
 async function isOn(provider: Provider, target: Target): Promise<boolean> {
@@ -86,18 +100,24 @@ export async function requireFunds(
   sends: boolean,
 ): Promise<void> {
   const { tokenAddress, terms, networkName, nativeSymbol, tokenSymbol } = prepared;
-  const balance = await readUint(provider, { to: tokenAddress, data: BALANCE_OF + word(payer) });
+  const balance = await balanceOf(provider, tokenAddress, payer);
   if (balance < BigInt(terms.total)) {
     throw new Problem(
-      `This account has less than ${terms.totalText} on ${networkName}. ` +
-        `Add ${tokenSymbol} to it, choose another account in your wallet, or pay another way.`,
+      gettext(
+        "This account has less than %(amount)s on %(network)s. Add %(token)s to it, choose " +
+          "another account in your wallet, or pay another way.",
+        { amount: terms.totalText, network: networkName, token: tokenSymbol },
+      ),
     );
   }
   const native = sends ? await ask(provider, "eth_getBalance", [payer, "latest"]) : null;
   if (typeof native === "string" && BigInt(native) === 0n) {
     throw new Problem(
-      `This account has no ${nativeSymbol} to pay the network's fee on ${networkName}. ` +
-        "Add a little and try again.",
+      gettext(
+        "This account has no %(coin)s to pay the network's fee on %(network)s. " +
+          "Add a little and try again.",
+        { coin: nativeSymbol, network: networkName },
+      ),
     );
   }
 }
@@ -114,15 +134,22 @@ export async function approve(
   if (spender === null || call === null || resetApprove === null) return;
   const before = await allowance(provider, prepared, payer, spender);
   if (before > 0n && !(await wouldWork(provider, call, payer))) {
-    tell(`Confirm in your wallet: first take back the old permission for ${prepared.tokenSymbol}.`);
+    const token = prepared.tokenSymbol;
+    tell(
+      gettext("Confirm in your wallet: first take back the old permission for %(token)s.", { token }),
+    );
     await sendAndWait(provider, prepared, resetApprove, payer);
   }
-  tell(`Confirm in your wallet: allow this one payment of ${prepared.terms.totalText}.`);
+  const amount = prepared.terms.totalText;
+  tell(gettext("Confirm in your wallet: allow this one payment of %(amount)s.", { amount }));
   await sendAndWait(provider, prepared, call, payer);
   if (!(await isAllowed(provider, prepared, payer))) {
     throw new Problem(
-      `The permission in your wallet is below ${prepared.terms.totalText}. ` +
-        "Try again and leave the amount as it is.",
+      gettext(
+        "The permission in your wallet is below %(amount)s. " +
+          "Try again and leave the amount as it is.",
+        { amount },
+      ),
     );
   }
 }
@@ -139,8 +166,10 @@ export async function requirePayable(
     if (await wouldWork(provider, pay, payer)) return;
   }
   throw new Problem(
-    "The network says this payment would fail, so nothing was sent. It may be paid already, " +
-      "or its time is over. Reload this page to see.",
+    gettext(
+      "The network says this payment would fail, so nothing was sent. It may be paid already, " +
+        "or its time is over. Reload this page to see.",
+    ),
   );
 }
 
@@ -167,7 +196,9 @@ export async function send(
   const transaction = { from: account, to: call.to, data: call.data, value: call.value };
   const hash = await ask(provider, "eth_sendTransaction", [transaction]);
   if (typeof hash !== "string" || !/^0x[0-9a-fA-F]{64}$/.test(hash)) {
-    throw new Problem("Your wallet gave no transaction. Look there whether it was sent.");
+    throw new Problem(
+      gettext("Your wallet gave no transaction. Look there whether it was sent."),
+    );
   }
   return hash;
 }
@@ -188,7 +219,7 @@ export async function sign(
   }
   const signature = await ask(provider, "eth_signTypedData_v4", [payer, JSON.stringify(asked)]);
   if (typeof signature !== "string" || !/^0x([0-9a-fA-F]{2})+$/.test(signature)) {
-    throw new Problem("Your wallet gave no signature. Nothing was paid; try again.");
+    throw new Problem(gettext("Your wallet gave no signature. Nothing was paid; try again."));
   }
   return signature;
 }
@@ -202,8 +233,10 @@ async function requireUnchanged(
   const account = await currentAccount(provider);
   if (account?.toLowerCase() !== expected.toLowerCase() || !(await isOn(provider, target))) {
     throw new Problem(
-      "Your wallet changed its account or network. Nothing was sent; " +
-        "choose the wallet again to see the terms for it.",
+      gettext(
+        "Your wallet changed its account or network. Nothing was sent; " +
+          "choose the wallet again to see the terms for it.",
+      ),
     );
   }
 }
@@ -219,13 +252,17 @@ async function sendAndWait(
     const outcome = await outcomeOf(provider, hash);
     if (outcome === "mined") return;
     if (outcome === "failed") {
-      throw new Problem("The network turned the permission down. Nothing was paid; try again.");
+      throw new Problem(
+        gettext("The network turned the permission down. Nothing was paid; try again."),
+      );
     }
     await pause(POLL_EVERY);
   }
   throw new Problem(
-    "The permission is not confirmed yet. Nothing was paid. " +
-      "Look in your wallet whether it is still waiting, then try again.",
+    gettext(
+      "The permission is not confirmed yet. Nothing was paid. " +
+        "Look in your wallet whether it is still waiting, then try again.",
+    ),
   );
 }
 
@@ -243,7 +280,9 @@ export async function outcomeOf(
 async function readUint(provider: Provider, call: { to: string; data: string }): Promise<bigint> {
   const answer = await ask(provider, "eth_call", [call, "latest"]);
   if (typeof answer !== "string" || !/^0x[0-9a-fA-F]{64}/.test(answer)) {
-    throw new Problem("Your wallet's network gave no answer for this token. Try again.");
+    throw new Problem(
+      gettext("Your wallet's network gave no answer for this token. Try again."),
+    );
   }
   return BigInt(answer.slice(0, 66));
 }

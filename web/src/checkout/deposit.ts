@@ -2,6 +2,7 @@
  * of the page works without a script. */
 
 import { element } from "./page";
+import { gettext } from "./words";
 
 const COPIED_FOR = 2000;
 
@@ -25,7 +26,7 @@ async function copy(source: string, label: ChildNode): Promise<void> {
     // The browser refuses: the text can still be marked and copied by hand.
     return;
   }
-  label.textContent = "Copied";
+  label.textContent = gettext("Copied");
   setTimeout(() => {
     label.textContent = before;
   }, COPIED_FOR);

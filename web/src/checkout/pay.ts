@@ -14,6 +14,7 @@ import {
   send,
   sign,
 } from "./chain";
+import { preferAffordable } from "./balances";
 import { offerCopying } from "./deposit";
 import { element, pause, Problem, say, setText, show } from "./page";
 import {
@@ -27,6 +28,7 @@ import {
 } from "./server";
 import { countDown, follow, followClosely } from "./status";
 import { connect, discover, offer, type Wallet } from "./wallet";
+import { gettext } from "./words";
 
 type Stage = "choose" | "review" | "sending" | "sent";
 
@@ -39,7 +41,9 @@ interface Review {
 const RECEIPT_EVERY = 1500;
 const DOUBT_AFTER = 60_000;
 const RELAY = "relay:";
-const UNEXPECTED = "Something went wrong on this page. Look in your wallet, then reload and see.";
+const UNEXPECTED = gettext(
+  "Something went wrong on this page. Look in your wallet, then reload and see.",
+);
 
 const main = element("pay");
 const form = element<HTMLFormElement>("payment");
@@ -52,6 +56,7 @@ let stage: Stage = "choose";
 let open = main.dataset["phase"] === "open";
 let busy = false;
 let review: Review | null = null;
+let hasChosen = false;
 
 /** Run one step at a time: a second click while the wallet is asked does nothing. */
 async function once(step: () => Promise<void>): Promise<void> {
@@ -87,7 +92,9 @@ function working(text: string): void {
 }
 
 function addWallet(wallet: Wallet): void {
+  main.dataset["wallet"] = "found";
   offer(wallet, () => void once(() => choose(wallet, easiestWay())));
+  void preferAffordable(wallet, () => hasChosen || busy);
   for (const event of ["accountsChanged", "chainChanged"]) {
     wallet.provider.on?.(event, () => forget(wallet));
   }
@@ -97,7 +104,9 @@ function addWallet(wallet: Wallet): void {
 function forget(wallet: Wallet): void {
   if (busy || stage !== "review" || review?.wallet !== wallet) return;
   enter("choose");
-  say("Your wallet changed its account or network. Choose the wallet again to see the terms.");
+  say(
+    gettext("Your wallet changed its account or network. Choose the wallet again to see the terms."),
+  );
 }
 
 function choice(payer: string, way: string): Choice {
@@ -121,13 +130,14 @@ function easiestWay(): string {
 async function choose(wallet: Wallet, way: string): Promise<void> {
   if (!form.reportValidity()) return;
   const { provider } = wallet;
-  working("Open your wallet to connect it.");
+  working(gettext("Open your wallet to connect it."));
   const payer = await connect(provider);
   const prepared = await prepare(sessionId, choice(payer, way));
   requireAgreement(prepared, payer);
-  working(`Your wallet may ask to switch to ${prepared.networkName}.`);
+  const network = prepared.networkName;
+  working(gettext("Your wallet may ask to switch to %(network)s.", { network }));
   await enterNetwork(provider, prepared);
-  working("Looking at your balance.");
+  working(gettext("Looking at your balance."));
   const allowed = await isAllowed(provider, prepared, payer);
   const sends = !allowed || prepared.pay !== null || prepared.way === "permit";
   await requireFunds(provider, prepared, payer, sends);
@@ -142,7 +152,7 @@ function showTerms({ payer, prepared }: Review): void {
   const { terms } = prepared;
   setText("term-total", terms.totalText);
   setText("term-merchant", terms.merchantAmountText);
-  setText("term-destination", terms.rail === null ? "" : `on ${terms.merchantNetworkName}`);
+  setText("term-destination", destination(prepared));
   setText("term-recipient", terms.recipient);
   setText("term-fee", terms.feeAmountText);
   show("term-fee-row", BigInt(terms.feeAmount) > 0n);
@@ -151,35 +161,52 @@ function showTerms({ payer, prepared }: Review): void {
   setText("term-network", prepared.networkName);
   setText("term-payer", payer);
   setText("term-router", terms.router);
+  const until = new Date(terms.deadline * 1000);
+  const { lang } = document.documentElement;
+  setText("term-deadline", until.toLocaleString(lang, { dateStyle: "medium", timeStyle: "short" }));
+}
+
+function destination({ terms }: Prepared): string {
+  if (terms.rail === null) return "";
+  return gettext("on %(network)s", { network: terms.merchantNetworkName });
 }
 
 /** Say what the wallet will ask for, and what the button does. */
 function showWork({ wallet, prepared }: Review, allowed: boolean, sends: boolean): void {
   const { terms, way, ways } = prepared;
-  const asks = allowed ? [] : [`to allow exactly ${terms.totalText}`];
-  if (prepared.typedData !== null) asks.push("for a signature");
-  if (prepared.pay !== null || way === "permit") asks.push("to pay");
-  const times = ["", "once", "twice", "three times"][asks.length] ?? "";
-  setText("term-steps", `${wallet.name} will ask you ${times}: ${asks.join(", then ")}.`);
+  const amount = terms.totalText;
+  const asks: string[] = [];
+  if (!allowed) asks.push(gettext("Allow exactly %(amount)s", { amount }));
+  if (prepared.typedData !== null) asks.push(gettext("Sign the payment"));
+  if (prepared.pay !== null || way === "permit") asks.push(gettext("Send the payment"));
+  setText("term-asks", gettext("%(wallet)s will ask you to:", { wallet: wallet.name }));
+  element("term-steps").replaceChildren(...asks.map(listItem));
   setText("term-promise", promise(prepared, sends));
-  const effort = sends ? "" : " — one signature, no network fee";
-  setText("confirm", way === "approve" ? "Pay with wallet" : `Pay ${terms.totalText}${effort}`);
+  setText("confirm", gettext("Pay %(amount)s", { amount }));
   show("other-way", way !== "approve" && ways.includes("approve"));
+}
+
+function listItem(text: string): HTMLLIElement {
+  const item = document.createElement("li");
+  item.textContent = text;
+  return item;
 }
 
 function promise({ way }: Prepared, sends: boolean): string {
   if (!sends) {
-    return "Your signature allows exactly this payment, once. There is no network fee for you.";
-  }
-  if (way === "permit2") {
-    return (
-      "Permission and signature allow exactly this payment, once. Your wallet shows the " +
-      "contract Permit2; giving it the permission costs the network's own fee."
+    return gettext(
+      "Your signature allows exactly this payment, once. There is no network fee for you.",
     );
   }
-  return (
+  if (way === "permit2") {
+    return gettext(
+      "Permission and signature allow exactly this payment, once. Your wallet shows the " +
+        "contract Permit2; giving it the permission costs the network's own fee.",
+    );
+  }
+  return gettext(
     "The contract takes exactly these amounts, once. Your wallet must show the contract above; " +
-    "the network's own fee comes on top."
+      "the network's own fee comes on top.",
   );
 }
 
@@ -197,7 +224,7 @@ async function confirm(): Promise<void> {
 
 async function sendPayment({ wallet, payer, prepared }: Review, pay: Call): Promise<void> {
   await requirePayable(wallet.provider, pay, payer);
-  working(`Confirm in your wallet: pay ${prepared.terms.totalText}.`);
+  working(gettext("Confirm in your wallet: pay %(amount)s.", { amount: prepared.terms.totalText }));
   const hash = await send(wallet.provider, prepared, pay, payer);
   onItsWay(hash);
   void watch(wallet, hash);
@@ -208,9 +235,9 @@ async function sendPayment({ wallet, payer, prepared }: Review, pay: Call): Prom
 async function handIn(shown: Review, typedData: TypedData): Promise<void> {
   const { wallet, payer, prepared } = shown;
   const { digest, way, terms } = prepared;
-  working(`Sign in your wallet: pay ${terms.totalText}.`);
+  working(gettext("Sign in your wallet: pay %(amount)s.", { amount: terms.totalText }));
   const signature = await sign(wallet.provider, prepared, typedData, payer);
-  working("Handing in your signature.");
+  working(gettext("Handing in your signature."));
   const clientCode = main.dataset["clientCode"] ?? "";
   const { relay, pay } = await authorize(sessionId, { clientCode, digest, way, payer, signature });
   if (relay !== null) {
@@ -231,20 +258,24 @@ function onItsWay(name: string): void {
 function waitFor(name: string): void {
   enter("sent");
   show("pay-again", false);
-  setText("sent-text", "Waiting for the network to show your payment. You can leave this page.");
+  setText(
+    "sent-text",
+    gettext("Waiting for the network to show your payment. You can leave this page."),
+  );
   followClosely(name.startsWith(RELAY) ? name : "");
   setTimeout(() => {
-    if (stage === "sent") doubt("Still waiting. A payment can be slow when the network is busy.");
+    if (stage !== "sent") return;
+    doubt(gettext("Still waiting. A payment can be slow when the network is busy."));
   }, DOUBT_AFTER);
 }
 
 /** Offer to pay again, and say what that means. */
 function doubt(text: string): void {
-  setText(
-    "sent-text",
-    `${text} Look in your wallet whether it was sent. If it was not, you can pay again: with the ` +
-      "same token on the same network an order can be paid only once.",
+  const advice = gettext(
+    "Look in your wallet whether it was sent. If it was not, you can pay again: with the same " +
+      "token on the same network an order can be paid only once.",
   );
+  setText("sent-text", `${text} ${advice}`);
   show("pay-again", true);
 }
 
@@ -260,7 +291,9 @@ async function watch(wallet: Wallet, hash: string): Promise<void> {
     if (outcome === "mined") return;
     if (outcome === "failed") {
       startAgain();
-      say("The network turned the payment down. Only the network's fee was used; try again.");
+      say(
+        gettext("The network turned the payment down. Only the network's fee was used; try again."),
+      );
       return;
     }
     await pause(RECEIPT_EVERY);
@@ -278,6 +311,7 @@ function changed(status: Status): void {
   show("payment", open);
   show("deposit", open && takesDeposits);
   show("expiry", open);
+  show("again", status.phase === "closed" && element("again").childElementCount > 0);
   if (!open) {
     sessionStorage.removeItem(sentKey);
     // A payment that a reorganisation took back opens the page again, from the beginning.
@@ -286,9 +320,11 @@ function changed(status: Status): void {
   if (!busy) enter(stage);
   if (stage === "sent" && status.relay === "failed") {
     startAgain();
-    say("The network did not take this payment, and nothing was charged. Pay another way.");
+    say(
+      gettext("The network did not take this payment, and nothing was charged. Pay another way."),
+    );
   } else if (stage === "sent" && status.relay === "doubtful") {
-    doubt("The network does not take this payment at the moment.");
+    doubt(gettext("The network does not take this payment at the moment."));
   }
 }
 
@@ -302,8 +338,10 @@ element("back").addEventListener("click", () => {
 });
 element("pay-again").addEventListener("click", startAgain);
 form.addEventListener("submit", (event) => event.preventDefault());
+form.addEventListener("change", () => {
+  hasChosen = true;
+});
 
-show("script-needed", false);
 enter("choose");
 discover(addWallet);
 offerCopying();

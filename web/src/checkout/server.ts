@@ -2,6 +2,7 @@
  * are decimal strings, compared as BigInt and never shown. */
 
 import { Problem } from "./page";
+import { gettext, inLanguage } from "./words";
 
 export interface Call {
   to: string;
@@ -67,7 +68,7 @@ export interface Status {
   headline: string;
   detail: string;
   notices: string[];
-  confirmations: { count: number; needed: number } | null;
+  confirmations: { count: number; needed: number; text: string } | null;
   receipt: { text: string; txHash: string } | null;
   expiresAt: number;
   now: number;
@@ -97,7 +98,8 @@ export interface Authorized {
   pay: Call | null;
 }
 
-const UNREACHABLE = "This page could not reach the payment server. Check your connection.";
+/** The server could not be asked: the network is away, or the server. */
+export class Unreachable extends Problem {}
 
 export async function prepare(sessionId: string, choice: Choice): Promise<Prepared> {
   return (await post(`/pay/${sessionId}/prepare`, choice)) as Prepared;
@@ -126,12 +128,18 @@ async function answerOf(path: string, request: RequestInit): Promise<unknown> {
   let response: Response;
   let answer: unknown;
   try {
-    response = await fetch(path, { ...request, cache: "no-store", credentials: "same-origin" });
+    response = await fetch(inLanguage(path), { ...request, cache: "no-store", credentials: "same-origin" });
     answer = await response.json();
   } catch {
-    throw new Problem(UNREACHABLE);
+    throw unreachable();
   }
   if (response.ok) return answer;
   const { problem } = (answer ?? {}) as { problem?: unknown };
-  throw new Problem(typeof problem === "string" ? problem : UNREACHABLE);
+  throw typeof problem === "string" ? new Problem(problem) : unreachable();
+}
+
+function unreachable(): Unreachable {
+  return new Unreachable(
+    gettext("This page could not reach the payment server. Check your connection."),
+  );
 }

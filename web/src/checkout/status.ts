@@ -1,11 +1,14 @@
-/** The state of the payment as the server sees it: polled, and shown in place. */
+/** The state of the payment as the server sees it: told or asked for, and shown in place. */
 
+import { hear, hush, isTold } from "./live";
 import { element, Problem, say, setText, show } from "./page";
-import { fetchStatus, type Status } from "./server";
+import { fetchStatus, Unreachable, type Status } from "./server";
 
 const OFTEN = 1500;
 const SELDOM = 5000;
 const HIDDEN = 15000;
+// A connection can be dead without either end knowing.
+const TOLD = 60000;
 const REDIRECT_AFTER = 4000;
 
 let timer = 0;
@@ -19,9 +22,28 @@ let onChange: (status: Status) => void = () => {};
 export function follow(session: string, phase: string, changed: (status: Status) => void): void {
   [sessionId, lastPhase, onChange] = [session, phase, changed];
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden) schedule(0);
+    if (document.hidden) hush();
+    else listen();
+    schedule(document.hidden ? HIDDEN : 0);
   });
+  window.addEventListener("offline", () => show("offline", true));
+  window.addEventListener("online", () => schedule(0));
   schedule(phase === "progress" ? OFTEN : SELDOM);
+  listen();
+}
+
+function listen(): void {
+  if (document.hidden || lastPhase === "done") return;
+  const said = (status: Status): void => {
+    show("offline", false);
+    showStatus(status);
+    schedule(TOLD);
+  };
+  hear(sessionId, relay, said, () => schedule(pace()));
+}
+
+function pace(): number {
+  return eager || lastPhase === "progress" ? OFTEN : SELDOM;
 }
 
 /** Poll more often: a payment of this page is on its way. `name` is the server's name for it where
@@ -29,6 +51,7 @@ export function follow(session: string, phase: string, changed: (status: Status)
 export function followClosely(name: string): void {
   [eager, relay] = [true, name];
   schedule(0);
+  listen();
 }
 
 function schedule(delay: number): void {
@@ -40,14 +63,16 @@ async function poll(): Promise<void> {
   let ended = false;
   try {
     const status = await fetchStatus(sessionId, relay);
+    show("offline", false);
     showStatus(status);
     ended = status.phase === "done" || status.phase === "closed";
   } catch (error) {
     // The next poll asks again; what is shown stays true until then.
     if (!(error instanceof Problem)) throw error;
+    if (error instanceof Unreachable) show("offline", true);
   }
   // A closed session is still looked at now and then: late money is announced here too.
-  schedule(document.hidden || ended ? HIDDEN : eager || lastPhase === "progress" ? OFTEN : SELDOM);
+  schedule(isTold() ? TOLD : document.hidden || ended ? HIDDEN : pace());
 }
 
 function showStatus(status: Status): void {
@@ -70,10 +95,10 @@ function showStatus(status: Status): void {
 function showConfirmations({ confirmations }: Status): void {
   show("confirmations", confirmations !== null);
   if (confirmations === null) return;
-  const { count, needed } = confirmations;
+  const { count, needed, text } = confirmations;
   const bar = element<HTMLProgressElement>("confirmation-bar");
   [bar.max, bar.value] = [needed, count];
-  setText("confirmation-text", `Confirmation ${count} of ${needed}`);
+  setText("confirmation-text", text);
 }
 
 function showReceipt({ receipt }: Status): void {
@@ -121,7 +146,13 @@ function spell(seconds: number): string {
   const two = (value: number): string => String(value).padStart(2, "0");
   const [days, hours] = [Math.floor(seconds / 86400), Math.floor(seconds / 3600) % 24];
   const minutes = Math.floor(seconds / 60) % 60;
-  if (days > 0) return `${days} d ${hours} h`;
+  if (days > 0) return `${inUnit(days, "day")} ${inUnit(hours, "hour")}`;
   if (hours > 0) return `${hours}:${two(minutes)}:${two(seconds % 60)}`;
   return `${minutes}:${two(seconds % 60)}`;
+}
+
+function inUnit(value: number, unit: "day" | "hour"): string {
+  const { lang } = document.documentElement;
+  const format = { style: "unit", unit, unitDisplay: "short", numberingSystem: "latn" } as const;
+  return new Intl.NumberFormat(lang, format).format(value);
 }

@@ -1,6 +1,7 @@
 /** Wallets of this browser: found by EIP-6963, spoken to by EIP-1193. */
 
 import { element, Problem, show } from "./page";
+import { gettext } from "./words";
 
 export interface Provider {
   request(call: { method: string; params?: readonly unknown[] }): Promise<unknown>;
@@ -35,14 +36,14 @@ export function discover(report: (wallet: Wallet) => void): void {
     const provider = (window as { ethereum?: Provider }).ethereum;
     if (seen.size === 0 && typeof provider?.request === "function") {
       seen.add("legacy");
-      report({ name: "Browser wallet", icon: null, provider });
+      report({ name: gettext("Browser wallet"), icon: null, provider });
     }
   }, LEGACY_AFTER);
 }
 
 function nameOf(name: unknown): string {
   const text = typeof name === "string" ? name.trim().slice(0, 40) : "";
-  return text === "" ? "Wallet" : text;
+  return text === "" ? gettext("Wallet") : text;
 }
 
 /** Only pictures that carry their own bytes: nothing is fetched on a wallet's word. */
@@ -93,16 +94,18 @@ export class WalletError extends Problem {
 function inWords(code: number, message: string): string {
   switch (code) {
     case 4001:
-      return "You declined in your wallet. Nothing was paid; you can try again.";
+      return gettext("You declined in your wallet. Nothing was paid; you can try again.");
     case 4100:
-      return "Your wallet has not allowed this page to do that. Unlock it and try again.";
+      return gettext(
+        "Your wallet has not allowed this page to do that. Unlock it and try again.",
+      );
     case 4900:
     case 4901:
-      return "Your wallet is not connected to the network. Check it and try again.";
+      return gettext("Your wallet is not connected to the network. Check it and try again.");
     case -32002:
-      return "Your wallet is already waiting for your answer. Open it and finish there.";
+      return gettext("Your wallet is already waiting for your answer. Open it and finish there.");
     default:
-      return `Your wallet could not do this. It says: ${message}`;
+      return gettext("Your wallet could not do this. It says: %(message)s", { message });
   }
 }
 
@@ -116,13 +119,15 @@ function codeOf(error: unknown): number {
 
 function messageOf(error: unknown): string {
   const { message } = (error ?? {}) as { message?: unknown };
-  return typeof message === "string" ? message.slice(0, 200) : "no reason given";
+  return typeof message === "string" ? message.slice(0, 200) : "?";
 }
 
 /** The account that the payer lets this page see. */
 export async function connect(provider: Provider): Promise<string> {
   const account = firstOf(await ask(provider, "eth_requestAccounts"));
-  if (account === null) throw new Problem("Your wallet shows no account. Unlock it and try again.");
+  if (account === null) {
+    throw new Problem(gettext("Your wallet shows no account. Unlock it and try again."));
+  }
   return account;
 }
 

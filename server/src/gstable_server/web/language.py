@@ -45,6 +45,9 @@ NOT_ALIASED = frozenset({"zh-tw", "zh-hk", "zh-mo", "zh-hant"})
 PARAMETER = "lang"
 COOKIE = "gstable_language"
 COOKIE_SECONDS = 365 * 24 * 3600
+DATES = {ENGLISH: Locale("en", "GB")}
+"""How dates are written where the language alone would mean the habits of one country."""
+
 RANGES_MAX = 20
 USD_DECIMALS = 6
 FIGURES_MAX = 120
@@ -127,7 +130,8 @@ class Words:
 
     def moment(self, at: datetime) -> str:
         """A time in UTC, and named so."""
-        return f"{format_datetime(at, 'medium', tzinfo=UTC, locale=self.locale)} UTC"
+        locale = DATES.get(self.tag, self.locale)
+        return f"{format_datetime(at, 'medium', tzinfo=UTC, locale=locale)} UTC"
 
     def duration(self, seconds: int) -> str:
         """What is left of a time: ``29:05``, ``3:29:05``, or days and hours from a day on."""

@@ -11,12 +11,12 @@ import segno
 from gstable_server.chain.checksum import address_from_text, to_checksum
 from gstable_server.chain.networks import Networks
 from gstable_server.kernel.address import Address
-from gstable_server.kernel.clock import wire_time
 from gstable_server.kernel.errors import invalid_field
 from gstable_server.kernel.money import Money, token_text
 from gstable_server.routing.model import RouteOption
 from gstable_server.sessions.deposits.model import DepositView, is_worth_returning, place_of
 from gstable_server.sessions.model import SessionState
+from gstable_server.web.language import Words
 
 
 def refund_address(text: str | None) -> Address | None:
@@ -97,7 +97,7 @@ class DepositSection:
 
 
 def deposit_section(
-    options: Sequence[RouteOption], view: DepositView | None, chosen: str
+    options: Sequence[RouteOption], view: DepositView | None, chosen: str, words: Words
 ) -> DepositSection:
     """``options``: what a transfer can pay with; ``chosen`` the token that the payer asks about,
     which may be any text."""
@@ -107,7 +107,11 @@ def deposit_section(
     choices = tuple(
         Choice(
             option.token.token_id,
-            f"{_amount(option.quote.payer_pays.atomic, option)} on {option.network.title}",
+            words.gettext(
+                "%(amount)s on %(network)s",
+                amount=_amount(option.quote.payer_pays.atomic, option, words),
+                network=option.network.title,
+            ),
             option is picked,
         )
         for option in usable
@@ -119,7 +123,7 @@ def deposit_section(
         choices=choices,
         shown=_shown(view, picked),
         refund_to=to_checksum(terms.refund_to),
-        refund_time=f"{wire_time(view.deposit.refundable_after)} UTC",
+        refund_time=words.moment(view.deposit.refundable_after),
         goes_to_merchant=terms.refund_to == terms.merchant,
     )
 
@@ -147,11 +151,11 @@ def _picture(text: str) -> str:
     return str(segno.make(text, error="m").svg_data_uri(border=2))
 
 
-def _amount(atomic: int, option: RouteOption) -> str:
-    return f"{token_text(Money(atomic, option.token.asset))} {option.token.symbol}"
+def _amount(atomic: int, option: RouteOption, words: Words) -> str:
+    return words.token(Money(atomic, option.token.asset), option.token.symbol)
 
 
-def notices(view: DepositView, networks: Networks) -> Iterable[str]:
+def notices(view: DepositView, networks: Networks, words: Words) -> Iterable[str]:
     """What the payer must know of money at the address that is not on its way to the merchant."""
     if not view.rests:
         return
@@ -164,19 +168,23 @@ def notices(view: DepositView, networks: Networks) -> Iterable[str]:
         option = by_place.get((name, token))
         if option is not None:
             if missing := view.missing(option):
-                yield (
-                    f"{_amount(balance, option)} arrived on {network.title}. Send "
-                    f"{_amount(missing, option)} more to the same address to complete it."
+                yield words.gettext(
+                    "%(amount)s arrived on %(network)s. Send %(missing)s more to the same "
+                    "address to complete it.",
+                    amount=_amount(balance, option, words),
+                    network=network.title,
+                    missing=_amount(missing, option, words),
                 )
-            continue
-        if not is_worth_returning(network, token, balance):
-            continue
-        known = networks.token_at(name, token)
-        what = f"A deposit of {network.native_symbol}"
-        if known is not None:
-            what = f"{token_text(Money(balance, known.asset))} {known.symbol}"
-        yield (
-            f"{what} on {network.title} does not pay this. It goes to "
-            f"{to_checksum(view.deposit.terms.refund_to)} after "
-            f"{wire_time(view.deposit.refundable_after)} UTC."
-        )
+        elif is_worth_returning(network, token, balance):
+            known = networks.token_at(name, token)
+            what = words.gettext("A deposit of %(coin)s", coin=network.native_symbol)
+            if known is not None:
+                what = words.token(Money(balance, known.asset), known.symbol)
+            yield words.gettext(
+                "%(amount)s on %(network)s does not pay this. It goes to %(address)s after "
+                "%(time)s.",
+                amount=what,
+                network=network.title,
+                address=to_checksum(view.deposit.terms.refund_to),
+                time=words.moment(view.deposit.refundable_after),
+            )

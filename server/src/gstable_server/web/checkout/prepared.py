@@ -13,14 +13,15 @@ from gstable_server.chain.executor.model import IntentView, State
 from gstable_server.chain.networks import Networks, Token
 from gstable_server.chain.orders import ContractCall, PaymentOrder, approve_call
 from gstable_server.chain.rails.par import at_par_rounded_up
-from gstable_server.kernel.money import Money, token_text
+from gstable_server.kernel.money import Money
 from gstable_server.kernel.urls import is_loopback
 from gstable_server.sessions.paying import Authorized, PreparedPayment
+from gstable_server.web.language import Words
 
 _OVER = frozenset({State.FAILED, State.REFUSED, State.WITHDRAWN})
 
 
-def prepared_json(prepared: PreparedPayment, networks: Networks) -> dict[str, Any]:
+def prepared_json(prepared: PreparedPayment, networks: Networks, words: Words) -> dict[str, Any]:
     """The signed terms, each amount also in words, and what the wallet has to do."""
     network, token, work = prepared.option.network, prepared.option.token, prepared.work
     approve = spender = reset = None
@@ -44,11 +45,11 @@ def prepared_json(prepared: PreparedPayment, networks: Networks) -> dict[str, An
         "resetApprove": reset,
         "pay": call_json(work.pay) if work.pay else None,
         "typedData": work.typed_data,
-        "terms": _terms(prepared, networks),
+        "terms": _terms(prepared, networks, words),
     }
 
 
-def _terms(prepared: PreparedPayment, networks: Networks) -> dict[str, Any]:
+def _terms(prepared: PreparedPayment, networks: Networks, words: Words) -> dict[str, Any]:
     order, token = prepared.signed.order, prepared.option.token
     settlement = token if isinstance(order, PaymentOrder) else order.settlement
     given = order.merchant_amount if isinstance(order, PaymentOrder) else order.amount
@@ -57,13 +58,13 @@ def _terms(prepared: PreparedPayment, networks: Networks) -> dict[str, Any]:
         "amount": str(given),
         # What the rail may keep of it; a swap gives back what it does not need.
         "railCost": str(given - par),
-        "railCostText": _text(given - par, token),
+        "railCostText": _text(given - par, token, words),
         "feeAmount": str(order.fee_amount),
-        "feeAmountText": _text(order.fee_amount, token),
+        "feeAmountText": _text(order.fee_amount, token, words),
         "total": str(order.total),
-        "totalText": _text(order.total, token),
+        "totalText": _text(order.total, token, words),
         "merchantAmount": str(order.merchant_amount),
-        "merchantAmountText": _text(order.merchant_amount, settlement),
+        "merchantAmountText": _text(order.merchant_amount, settlement, words),
         "merchantNetworkName": networks.network(settlement.network).title,
         "settlementChainId": settlement.chain_id,
         "settlementToken": to_checksum(settlement.address),
@@ -77,8 +78,8 @@ def _terms(prepared: PreparedPayment, networks: Networks) -> dict[str, Any]:
     }
 
 
-def _text(atomic: int, token: Token) -> str:
-    return f"{token_text(Money(atomic, token.asset))} {token.symbol}"
+def _text(atomic: int, token: Token, words: Words) -> str:
+    return words.token(Money(atomic, token.asset), token.symbol)
 
 
 def call_json(call: ContractCall) -> dict[str, str]:

@@ -5,21 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import quote
 
+from gstable_server.accounts.branding.model import Branding
 from gstable_server.catalog.model import LineItem, Product
-from gstable_server.kernel.clock import wire_time
+from gstable_server.chain.checksum import to_checksum
+from gstable_server.kernel.errors import Code
 from gstable_server.kernel.ids import ProductId
-from gstable_server.kernel.money import (
-    MicroUsd,
-    share_rounded_up,
-    token_text,
-    usd_text,
-)
+from gstable_server.kernel.money import MicroUsd, share_rounded_up, usd_text
 from gstable_server.kernel.tenant import Mode
 from gstable_server.links.model import LinkStatus, LinkType, PaymentLink
 from gstable_server.routing.model import FeeModel, RouteOption, Way
 from gstable_server.sessions.model import BusinessType, Session, SessionView
 from gstable_server.web.checkout.status import Status
+from gstable_server.web.checkout.words import WORDS
+from gstable_server.web.language import N_, Words
 
 UNTITLED = "Product"
 SUGGESTIONS_MAX = 5
@@ -27,7 +27,7 @@ _AMOUNT = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,6}))?")
 
 
 class AmountError(Exception):
-    """What a payer typed is no amount; the text says how to write one."""
+    """What a payer typed is no amount; the text says how to write one, in English."""
 
 
 def parse_usd(text: str) -> MicroUsd:
@@ -38,11 +38,11 @@ def parse_usd(text: str) -> MicroUsd:
     """
     match = _AMOUNT.fullmatch(text.strip().removeprefix("$").strip())
     if match is None:
-        raise AmountError("Write the amount in figures with a point, like 12.50.")
+        raise AmountError(N_("Write the amount in figures with a point, like 12.50."))
     whole, fraction = match.group(1), match.group(2) or ""
     amount = int(whole + fraction.ljust(6, "0"))
     if amount == 0:
-        raise AmountError("Enter an amount above zero.")
+        raise AmountError(N_("Enter an amount above zero."))
     return MicroUsd(amount)
 
 
@@ -111,11 +111,11 @@ class LinkPage:
 
     link_id: str
     title: str
-    merchant_name: str
+    branding: Branding
     test_mode: bool
     lines: tuple[LineView, ...]
     amount: MicroUsd | None
-    fee_text: str
+    payer_bears_fee: bool
     is_custom: bool
     suggestions: tuple[MicroUsd, ...]
     email_required: bool
@@ -125,19 +125,19 @@ class LinkPage:
 
 
 def link_page(
-    link: PaymentLink, merchant_name: str, products: Mapping[ProductId, Product]
+    link: PaymentLink, branding: Branding, products: Mapping[ProductId, Product], words: Words
 ) -> LinkPage:
     """``products`` are those of the link; their common prices are offered for custom amounts."""
     is_custom = link.link_type is LinkType.CUSTOM
-    closed_title, closed_text = _closed(link)
+    closed_title, closed_text = _closed(link, words)
     return LinkPage(
         link_id=link.link_id,
         title=link.name,
-        merchant_name=merchant_name,
+        branding=branding,
         test_mode=link.tenant.mode is Mode.TEST,
         lines=tuple(line_view(item) for item in link.line_items),
         amount=None if is_custom else link.amount,
-        fee_text=_fee_text(FeeModel(link.fee_model)),
+        payer_bears_fee=FeeModel(link.fee_model) is FeeModel.PAYER_PAYS,
         is_custom=is_custom,
         suggestions=_suggestions(products.values()) if is_custom else (),
         email_required=link.payer_email_required,
@@ -147,16 +147,16 @@ def link_page(
     )
 
 
-def _closed(link: PaymentLink) -> tuple[str, str]:
+def _closed(link: PaymentLink, words: Words) -> tuple[str, str]:
     """Why the link opens no payment; empty while it does."""
     match link.status:
         case LinkStatus.ACTIVE:
             return "", ""
         case LinkStatus.INACTIVE:
-            text = "The merchant has switched this payment page off. Please contact them."
-            return "Not available at the moment", link.custom_disabled_text or text
+            text = words.gettext(WORDS[Code.LINK_NOT_ACTIVE])
+            return words.gettext("Not available at the moment"), link.custom_disabled_text or text
         case LinkStatus.ARCHIVED:
-            return "Closed", "This payment page has been closed for good. Contact the merchant."
+            return words.gettext("Closed"), words.gettext(WORDS[Code.LINK_ARCHIVED])
 
 
 def _suggestions(products: Iterable[Product]) -> tuple[MicroUsd, ...]:
@@ -164,22 +164,20 @@ def _suggestions(products: Iterable[Product]) -> tuple[MicroUsd, ...]:
     return tuple(MicroUsd(price) for price in sorted(prices)[:SUGGESTIONS_MAX])
 
 
-def _fee_text(fee_model: FeeModel) -> str:
-    if fee_model is FeeModel.MERCHANT_PAYS:
-        return "paid by the merchant"
-    return "added at the next step"
-
-
 @dataclass(frozen=True, slots=True)
 class OptionView:
-    """A token to pay with: what it costs, in words, and the way that is the least work."""
+    """A token to pay with: what it costs, in words and in atomic units, the way that is the least
+    work, and what a wallet must be asked for its balance."""
 
     token_id: str
     symbol: str
     payer_pays: str
+    atomic: int
     fee: str
-    hint: str
+    needs_no_gas: bool
     way: str
+    token_address: str
+    chain_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +189,23 @@ class NetworkView:
 
 
 @dataclass(frozen=True, slots=True)
+class WalletApp:
+    """A phone's wallet app with a browser of its own, and the link that opens a page there."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A fresh payment like this one: the form that opens it at once, with what it sends, or the
+    page where it begins (``fields`` None)."""
+
+    path: str
+    fields: tuple[tuple[str, str], ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class PayPage:
     """The page of a session. ``added_fee`` and ``total`` (Micro-USD) are known where the payer
     bears a fee that is the same for every way to pay."""
@@ -199,18 +214,19 @@ class PayPage:
     client_code: str
     url: str
     qr: str
-    merchant_name: str
+    apps: tuple[WalletApp, ...]
+    branding: Branding
     test_mode: bool
     lines: tuple[LineView, ...]
     amount: MicroUsd
-    fee_text: str
+    payer_bears_fee: bool
     added_fee: MicroUsd | None
     total: MicroUsd
     networks: tuple[NetworkView, ...]
     asks_email: bool
     time_left: str
     expires_text: str
-    again_path: str | None
+    again: Again | None
     status: Status
 
 
@@ -218,8 +234,9 @@ def pay_page(
     view: SessionView,
     options: Sequence[tuple[RouteOption, tuple[Way, ...]]],
     shown: Status,
+    words: Words,
     *,
-    merchant_name: str,
+    branding: Branding,
     url: str,
     qr: str,
 ) -> PayPage:
@@ -227,28 +244,53 @@ def pay_page(
     page's own address and ``qr`` a picture of it as a ``data:`` URL."""
     session = view.session
     fee = _added_fee(session, [option for option, _ in options])
-    from_link = session.business_type is BusinessType.PAYMENT_LINK
     return PayPage(
         session_id=session.session_id,
         client_code=session.client_code,
         url=url,
         qr=qr,
-        merchant_name=merchant_name,
+        apps=wallet_apps(url),
+        branding=branding,
         test_mode=session.tenant.mode is Mode.TEST,
         lines=tuple(line_view(item) for item in session.line_items),
         amount=session.amount,
-        fee_text=_fee_text(session.fee_model),
+        payer_bears_fee=session.fee_model is FeeModel.PAYER_PAYS,
         added_fee=fee,
         total=MicroUsd(session.amount + (fee or 0)),
-        networks=_grouped(session, options),
+        networks=_grouped(session, options, words),
         asks_email=session.payer_email_required and session.payer_email is None,
-        time_left=_time_left(shown.expires_at - shown.now),
-        expires_text=f"{wire_time(session.expires_at)} UTC",
-        again_path=f"/link/{session.business_id}"
-        if from_link and shown.phase == "closed"
-        else None,
+        time_left=words.duration(shown.expires_at - shown.now),
+        expires_text=words.moment(session.expires_at),
+        again=_again(session),
         status=shown,
     )
+
+
+def wallet_apps(url: str) -> tuple[WalletApp, ...]:
+    """The apps that document a link which opens ``url`` in their browser: MetaMask (deeplinks),
+    Coinbase Wallet (mobile linking), Trust Wallet (deep linking) and OKX (app universal link)."""
+    bare = url.partition("://")[2]
+    encoded = quote(url, safe="")
+    okx = quote(f"okx://wallet/dapp/url?dappUrl={encoded}", safe="")
+    return (
+        WalletApp("MetaMask", f"https://link.metamask.io/dapp/{bare}"),
+        WalletApp("Coinbase Wallet", f"https://go.cb-w.com/dapp?cb_url={encoded}"),
+        WalletApp(
+            "Trust Wallet", f"https://link.trustwallet.com/open_url?coin_id=60&url={encoded}"
+        ),
+        WalletApp("OKX Wallet", f"https://web3.okx.com/download?deeplink={okx}"),
+    )
+
+
+def _again(session: Session) -> Again | None:
+    """For links only. Who has to give an e-mail gives it again: a page that anybody with its
+    address may open does not tell it."""
+    if session.business_type is not BusinessType.PAYMENT_LINK:
+        return None
+    if session.payer_email_required:
+        return Again(f"/link/{session.business_id}", None)
+    amount = usd_text(session.amount)
+    return Again(f"/link/{session.business_id}/open", (("pick", "other"), ("amount", amount)))
 
 
 def _added_fee(session: Session, options: Sequence[RouteOption]) -> MicroUsd | None:
@@ -259,33 +301,31 @@ def _added_fee(session: Session, options: Sequence[RouteOption]) -> MicroUsd | N
 
 
 def _grouped(
-    session: Session, options: Sequence[tuple[RouteOption, tuple[Way, ...]]]
+    session: Session, options: Sequence[tuple[RouteOption, tuple[Way, ...]]], words: Words
 ) -> tuple[NetworkView, ...]:
     groups: dict[str, list[OptionView]] = {}
     for option, ways in options:
-        groups.setdefault(option.network.title, []).append(_option_view(session, option, ways))
+        shown = _option_view(session, option, ways, words)
+        groups.setdefault(option.network.title, []).append(shown)
     return tuple(NetworkView(title, tuple(rows)) for title, rows in groups.items())
 
 
-def _option_view(session: Session, option: RouteOption, ways: tuple[Way, ...]) -> OptionView:
+def _option_view(
+    session: Session, option: RouteOption, ways: tuple[Way, ...], words: Words
+) -> OptionView:
     """The fee is named where the payer bears it: all that comes on top, whoever gets it."""
-    symbol, fee = option.token.symbol, ""
+    fee = ""
     if session.fee_model is FeeModel.PAYER_PAYS:
         added = MicroUsd(share_rounded_up(session.amount, option.fee_ppm))
-        fee = f"{usd_text(added)} USD fee"
+        fee = words.dollars(added)
     return OptionView(
         token_id=option.token.token_id,
-        symbol=symbol,
-        payer_pays=f"{token_text(option.quote.payer_pays)} {symbol}",
+        symbol=option.token.symbol,
+        payer_pays=words.token(option.quote.payer_pays, option.token.symbol),
+        atomic=option.quote.payer_pays.atomic,
         fee=fee,
-        hint="No network fee" if ways[0] is Way.ERC3009 else "",
+        needs_no_gas=ways[0] is Way.ERC3009,
         way=ways[0].value,
+        token_address=to_checksum(option.token.address),
+        chain_id=option.network.chain_id,
     )
-
-
-def _time_left(seconds: int) -> str:
-    minutes, rest = divmod(max(seconds, 0), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours >= 24:
-        return f"{hours // 24} d {hours % 24} h"
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -18,9 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gstable_server.accounts import operations as accounts
+from gstable_server.accounts.branding import operations as brandings
 from gstable_server.catalog import operations as catalog
-from gstable_server.chain import operations as chain
 from gstable_server.kernel.address import address_from_hex
 from gstable_server.kernel.errors import Code, Passing, Refused
 from gstable_server.kernel.ids import LinkId, id_or_none
@@ -33,15 +32,21 @@ from gstable_server.sessions import operations as sessions
 from gstable_server.sessions import paying
 from gstable_server.sessions.deposits import operations as deposits
 from gstable_server.sessions.deposits.model import DepositView
-from gstable_server.sessions.model import BusinessType, Session, SessionView
+from gstable_server.sessions.model import Session
 from gstable_server.sessions.operations import Desk
 from gstable_server.web.base import PAGE_HEADERS, Pages
 from gstable_server.web.checkout.deposit import (
     DepositSection,
     deposit_json,
     deposit_section,
-    notices,
     refund_address,
+)
+from gstable_server.web.checkout.gathering import (
+    Known,
+    gather,
+    heights,
+    networks_of,
+    status_of,
 )
 from gstable_server.web.checkout.prepared import authorized_json, prepared_json, relay_json
 from gstable_server.web.checkout.presenter import (
@@ -53,9 +58,10 @@ from gstable_server.web.checkout.presenter import (
     parse_usd,
     pay_page,
 )
-from gstable_server.web.checkout.status import Status, Surroundings, status
+from gstable_server.web.checkout.status import Status
 from gstable_server.web.checkout.wire import AuthorizeInput, DepositInput, PrepareInput
 from gstable_server.web.checkout.words import in_words
+from gstable_server.web.language import N_, PARAMETER, Words
 from gstable_server.web.requests import FORM, JSON, has_type, is_same_origin, read_body, read_form
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -63,9 +69,12 @@ Options = Callable[[Desk, Session, datetime], tuple[RouteOption, ...]]
 SomeInput = TypeVar("SomeInput", PrepareInput, AuthorizeInput, DepositInput)
 
 NOT_FOUND = frozenset({Code.LINK_NOT_FOUND, Code.SESSION_NOT_FOUND})
-LATER = "This server is busy. Nothing was changed; please try again in a moment."
-OUT_OF_DATE = "This page is out of date. Reload it and try again."
-ELSEWHERE = "This was sent from another site. Open the page again and use its own button."
+NOTHING_HERE = N_("Nothing here")
+FAILED = N_("This did not work")
+BUSY = N_("Please try again")
+LATER = N_("This server is busy. Nothing was changed; please try again in a moment.")
+OUT_OF_DATE = N_("This page is out of date. Reload it and try again.")
+ELSEWHERE = N_("This was sent from another site. Open the page again and use its own button.")
 
 
 def routes(db: Database, desk: Desk, pages: Pages) -> list[BaseRoute]:
@@ -75,26 +84,13 @@ def routes(db: Database, desk: Desk, pages: Pages) -> list[BaseRoute]:
         Route("/link/{link_id}", checkout.as_page(checkout.link), methods=["GET"]),
         Route("/link/{link_id}/open", checkout.as_page(checkout.open_link), methods=["POST"]),
         Route("/pay/{session_id}", checkout.as_page(checkout.pay), methods=["GET"]),
-        Route("/pay/{session_id}/status", as_answer(checkout.status), methods=["GET"]),
-        Route("/pay/{session_id}/prepare", as_answer(checkout.prepare), methods=["POST"]),
-        Route("/pay/{session_id}/authorize", as_answer(checkout.authorize), methods=["POST"]),
+        Route("/pay/{session_id}/status", checkout.as_answer(checkout.status), methods=["GET"]),
+        Route("/pay/{session_id}/prepare", checkout.as_answer(checkout.prepare), methods=["POST"]),
+        Route(
+            "/pay/{session_id}/authorize", checkout.as_answer(checkout.authorize), methods=["POST"]
+        ),
         Route("/pay/{session_id}/deposit", checkout.deposit, methods=["POST"]),
     ]
-
-
-def as_answer(handler: Handler) -> Handler:
-    """Troubles as JSON for the page's script: ``{"problem": "<a sentence for the payer>"}``."""
-
-    @wraps(handler)
-    async def answer(request: Request) -> Response:
-        try:
-            return await handler(request)
-        except Refused as refused:
-            return problem(in_words(refused), 404 if refused.code in NOT_FOUND else 409)
-        except Passing:
-            return problem(LATER, 503)
-
-    return answer
 
 
 def problem(text: str, http_status: int) -> Response:
@@ -109,42 +105,69 @@ class _Checkout:
         self.desk = desk
         self.pages = pages
 
-    def as_page(self, handler: Handler) -> Handler:
-        """Troubles as a page for the payer."""
+    def as_answer(self, handler: Handler) -> Handler:
+        """Troubles as JSON for the page's script: ``{"problem": "<a sentence for the payer>"}``."""
 
         @wraps(handler)
         async def answer(request: Request) -> Response:
             try:
                 return await handler(request)
             except Refused as refused:
-                missing = refused.code in NOT_FOUND
-                title = "Nothing here" if missing else "This did not work"
-                return self.pages.notice(title, in_words(refused), status=404 if missing else 409)
+                words = self.pages.words(request)
+                status = 404 if refused.code in NOT_FOUND else 409
+                return problem(in_words(refused, words), status)
             except Passing:
-                return self.pages.notice("Please try again", LATER, status=503)
+                return problem(self.pages.words(request).gettext(LATER), 503)
 
         return answer
+
+    def as_page(self, handler: Handler) -> Handler:
+        """Troubles as a page for the payer."""
+
+        @wraps(handler)
+        async def answer(request: Request) -> Response:
+            try:
+                response = await handler(request)
+            except Refused as refused:
+                missing = refused.code in NOT_FOUND
+                text = in_words(refused, self.pages.words(request))
+                title = NOTHING_HERE if missing else FAILED
+                response = self._notice(request, title, text, 404 if missing else 409)
+            except Passing:
+                response = self._notice(request, BUSY, LATER, 503)
+            self.pages.languages.remember(request, response)
+            return response
+
+        return answer
+
+    def _notice(self, request: Request, title: str, text: str, http_status: int) -> Response:
+        """``title`` and ``text`` in English, or ``text`` in the page's language already."""
+        words = self.pages.words(request)
+        return self.pages.notice(
+            words.gettext(title), words.gettext(text), status=http_status, language=words
+        )
 
     # --- links ------------------------------------------------------------------------------------
 
     async def link(self, request: Request) -> Response:
         async with self.db.read() as tx:
-            page = await self._link_page(tx, _link_id(request))
-        return self._show_link(page, LinkForm(), 410 if page.is_archived else 200)
+            page, words = await self._link_page(tx, request, _link_id(request))
+        return self._show_link(request, page, words, LinkForm(), 410 if page.is_archived else 200)
 
     async def open_link(self, request: Request) -> Response:
         """Open a session and go to its page. A wrong entry shows the form again."""
         if not is_same_origin(request, self.desk.public_url) or not has_type(request, FORM):
-            return self.pages.notice("This did not work", ELSEWHERE, status=403)
+            return self._notice(request, FAILED, ELSEWHERE, 403)
         form = LinkForm.sent(await read_form(request))
         link_id = _link_id(request)
         try:
             session = await self.db.run(self._open, link_id, form)
         except (Refused, AmountError) as trouble:
             async with self.db.read() as tx:
-                page = await self._link_page(tx, link_id)
-            return self._show_link(page, _marked(form, trouble), 422)
-        return RedirectResponse(f"/pay/{session.session_id}", 303, headers=PAGE_HEADERS)
+                page, words = await self._link_page(tx, request, link_id)
+            return self._show_link(request, page, words, _marked(form, trouble, words), 422)
+        target = f"/pay/{session.session_id}{asked_language(request)}"
+        return RedirectResponse(target, 303, headers=PAGE_HEADERS)
 
     async def _open(self, tx: Tx, link_id: LinkId, form: LinkForm) -> Session:
         link = await links.require_open(tx, link_id)
@@ -155,33 +178,47 @@ class _Checkout:
             tx, self.desk, link, amount=amount, payer_email=form.email or None
         )
 
-    async def _link_page(self, tx: Tx, link_id: LinkId) -> LinkPage:
+    async def _link_page(self, tx: Tx, request: Request, link_id: LinkId) -> tuple[LinkPage, Words]:
         link = await links.view(tx, link_id)
-        merchant = await accounts.merchant(tx, link.tenant.merchant_id)
+        branding = await brandings.branding(tx, link.tenant.merchant_id)
+        words = self.pages.words(request, branding.default_language)
         ids = [item.product_id for item in link.line_items if item.product_id]
-        return link_page(link, merchant.name, await catalog.shown(tx, link.tenant, ids))
+        products = await catalog.shown(tx, link.tenant, ids)
+        return link_page(link, branding, products, words), words
 
-    def _show_link(self, page: LinkPage, form: LinkForm, http_status: int) -> Response:
+    def _show_link(
+        self, request: Request, page: LinkPage, words: Words, form: LinkForm, http_status: int
+    ) -> Response:
+        template, query = "checkout/templates/link.html", asked_language(request)
         return self.pages.page(
-            "checkout/templates/link.html", status=http_status, link=page, form=form
+            template, status=http_status, language=words, link=page, form=form, query=query
         )
 
     # --- sessions ---------------------------------------------------------------------------------
 
     async def pay(self, request: Request) -> Response:
         async with self.db.read() as tx:
-            view = await self._session(tx, request)
-            page = await self._pay_page(tx, view)
-            section = await self._deposit_section(tx, view.session, request)
-        return self.pages.page("checkout/templates/pay.html", page=page, deposit=section)
+            known = await self._known(tx, request)
+            words = self.pages.words(request, known.branding.default_language)
+            page = self._pay_page(known, await self._status(tx, known, words), words)
+        section = self._deposit_section(known, request, words)
+        return self.pages.page(
+            "checkout/templates/pay.html",
+            language=words,
+            page=page,
+            deposit=section,
+            query=asked_language(request),
+            keep=_kept(request),
+        )
 
     async def status(self, request: Request) -> Response:
         async with self.db.read() as tx:
-            view = await self._session(tx, request)
-            merchant = await accounts.merchant(tx, view.session.tenant.merchant_id)
-            shown = await self._status(tx, view, merchant.name)
+            known = await self._known(tx, request)
+            words = self.pages.words(request, known.branding.default_language)
+            shown = await self._status(tx, known, words)
             cause = request.query_params.get("relay", "")
-            sent = await paying.relayed(tx, view.session.session_id, cause) if cause else None
+            session_id = known.view.session.session_id
+            sent = await paying.relayed(tx, session_id, cause) if cause else None
         answer = {**shown.to_json(), "relay": relay_json(sent)}
         return JSONResponse(answer, headers=PAGE_HEADERS)
 
@@ -200,7 +237,9 @@ class _Checkout:
             payer=address_from_hex(choice.payer),
             payer_email=choice.payer_email,
         )
-        return JSONResponse(prepared_json(prepared, self.desk.networks), headers=PAGE_HEADERS)
+        words = self.pages.words(request)
+        answer = prepared_json(prepared, self.desk.networks, words)
+        return JSONResponse(answer, headers=PAGE_HEADERS)
 
     async def authorize(self, request: Request) -> Response:
         """What follows the payer's signature: we send the payment, or the wallet does."""
@@ -222,21 +261,28 @@ class _Checkout:
     async def _input(self, request: Request, form: type[SomeInput]) -> SomeInput | Response:
         """What the page's script sent, or the answer to what no page of ours sends."""
         if not is_same_origin(request, self.desk.public_url) or not has_type(request, JSON):
-            return problem(ELSEWHERE, 403)
+            return problem(self.pages.words(request).gettext(ELSEWHERE), 403)
         try:
             return form.model_validate_json(await read_body(request))
         except ValidationError:
-            return problem(OUT_OF_DATE, 400)
+            return problem(self.pages.words(request).gettext(OUT_OF_DATE), 400)
 
-    async def _session(self, tx: Tx, request: Request) -> SessionView:
+    async def _known(self, tx: Tx, request: Request) -> Known:
         session_id = sessions.session_id_of(request.path_params["session_id"])
-        return await sessions.view(tx, session_id)
+        known = (await gather(tx, self.desk, [session_id])).get(session_id)
+        if known is None:
+            raise Refused(Code.SESSION_NOT_FOUND)
+        return known
+
+    async def _status(self, tx: Tx, known: Known, words: Words) -> Status:
+        found = await heights(tx, networks_of(known))
+        return status_of(known, self.desk, found, tx.now, words)
 
     async def deposit(self, request: Request) -> Response:
         """The address of the session's own: as JSON, or for a form on its page."""
         if has_type(request, FORM):
             return await self.as_page(self._deposit_form)(request)
-        return await as_answer(self._deposit_answer)(request)
+        return await self.as_answer(self._deposit_answer)(request)
 
     async def _deposit_answer(self, request: Request) -> Response:
         choice = await self._input(request, DepositInput)
@@ -248,14 +294,19 @@ class _Checkout:
     async def _deposit_form(self, request: Request) -> Response:
         """Works without a script: the address is shown on the page that follows."""
         if not is_same_origin(request, self.desk.public_url):
-            return self.pages.notice("This did not work", ELSEWHERE, status=403)
+            return self._notice(request, FAILED, ELSEWHERE, 403)
         fields = {name: value for name, value in (await read_form(request)).items() if value}
         try:
             choice = DepositInput.model_validate(fields)
         except ValidationError:
-            return self.pages.notice("This did not work", OUT_OF_DATE, status=400)
+            return self._notice(request, FAILED, OUT_OF_DATE, 400)
         view, option = await self._open_deposit(request, choice)
-        query = urlencode({"deposit": option.token.token_id})
+        lang = {
+            name: request.query_params[name]
+            for name in (PARAMETER,)
+            if name in request.query_params
+        }
+        query = urlencode({"deposit": option.token.token_id, **lang})
         target = f"/pay/{view.session.session_id}?{query}#deposit"
         return RedirectResponse(target, 303, headers=PAGE_HEADERS)
 
@@ -272,25 +323,23 @@ class _Checkout:
             payer_email=choice.payer_email,
         )
 
-    async def _deposit_section(self, tx: Tx, session: Session, request: Request) -> DepositSection:
-        view = await deposits.view(tx, self.desk, session)
+    def _deposit_section(self, known: Known, request: Request, words: Words) -> DepositSection:
         options: tuple[RouteOption, ...] = ()
-        if view is None:
-            options = self._offered(deposits.options, session)
-        return deposit_section(options, view, request.query_params.get("deposit", ""))
+        if known.deposit is None:
+            options = self._offered(deposits.options, known.view.session)
+        chosen = request.query_params.get("deposit", "")
+        return deposit_section(options, known.deposit, chosen, words)
 
-    async def _pay_page(self, tx: Tx, view: SessionView) -> PayPage:
-        merchant = await accounts.merchant(tx, view.session.tenant.merchant_id)
-        shown = await self._status(tx, view, merchant.name)
-        url = f"{self.desk.public_url}/pay/{view.session.session_id}"
+    def _pay_page(self, known: Known, shown: Status, words: Words) -> PayPage:
+        session = known.view.session
+        url = f"{self.desk.public_url}/pay/{session.session_id}"
+        offered = self._offered(paying.options, session)
         return pay_page(
-            view,
-            [
-                (one, paying.ways_of(self.desk, one))
-                for one in self._offered(paying.options, view.session)
-            ],
+            known.view,
+            [(one, paying.ways_of(self.desk, one)) for one in offered],
             shown,
-            merchant_name=merchant.name,
+            words,
+            branding=known.branding,
             url=url,
             qr=segno.make(url, error="m").svg_data_uri(border=2),
         )
@@ -302,34 +351,6 @@ class _Checkout:
         except Refused:
             return ()
 
-    async def _status(self, tx: Tx, view: SessionView, merchant_name: str) -> Status:
-        session = view.session
-        success_text = None
-        if session.business_type is BusinessType.PAYMENT_LINK:
-            link = await links.view(tx, LinkId(session.business_id))
-            success_text = link.custom_success_text
-        heights = {}
-        for name in {payment.network for payment in view.payments}:
-            if block := await chain.frontier(tx, name):
-                heights[name] = block.number
-        deposit = await deposits.view(tx, self.desk, session)
-        around = Surroundings(
-            merchant_name=merchant_name,
-            success_text=success_text,
-            networks=self.desk.networks,
-            heights=heights,
-            redirect_url=sessions.redirect_url(session),
-            now=tx.now,
-            collects=deposit is not None and deposit.collects,
-            deposit_notices=self._deposit_notices(deposit),
-        )
-        return status(view, around)
-
-    def _deposit_notices(self, deposit: DepositView | None) -> tuple[str, ...]:
-        if deposit is None:
-            return ()
-        return tuple(notices(deposit, self.desk.networks))
-
 
 def _link_id(request: Request) -> LinkId:
     link_id = id_or_none(LinkId, request.path_params["link_id"])
@@ -338,11 +359,23 @@ def _link_id(request: Request) -> LinkId:
     return link_id
 
 
-def _marked(form: LinkForm, trouble: Refused | AmountError) -> LinkForm:
+def asked_language(request: Request) -> str:
+    """The query that keeps the language of the address where cookies do not: ``?lang=de``."""
+    tag = request.query_params.get(PARAMETER, "")
+    return "?" + urlencode({PARAMETER: tag[:40]}) if tag else ""
+
+
+def _kept(request: Request) -> str:
+    """What else the address says, for links to the same page in another language."""
+    chosen = request.query_params.get("deposit", "")[:100]
+    return "&" + urlencode({"deposit": chosen}) if chosen else ""
+
+
+def _marked(form: LinkForm, trouble: Refused | AmountError, words: Words) -> LinkForm:
     """The form with the trouble beside the field that it is about."""
     if isinstance(trouble, AmountError):
-        return form.marked(amount_error=str(trouble))
-    text = in_words(trouble)
+        return form.marked(amount_error=words.gettext(str(trouble)))
+    text = in_words(trouble, words)
     if trouble.code is Code.VALUE_OUT_OF_RANGE:
         return form.marked(amount_error=text)
     if trouble.detail.startswith("payerEmail"):

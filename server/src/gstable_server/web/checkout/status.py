@@ -9,7 +9,7 @@ from typing import Any
 
 from gstable_server.chain.networks import Networks
 from gstable_server.kernel.clock import unix_seconds
-from gstable_server.kernel.money import Asset, Money, token_text
+from gstable_server.kernel.money import Asset, Money
 from gstable_server.sessions.model import (
     STANDING,
     Flag,
@@ -17,6 +17,7 @@ from gstable_server.sessions.model import (
     SessionState,
     SessionView,
 )
+from gstable_server.web.language import N_, Words
 
 _SUCCESS = frozenset({SessionState.PAID, SessionState.SETTLING, SessionState.COMPLETED})
 
@@ -30,9 +31,18 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Confirmations:
+    """How many of how many blocks, and the same in words."""
+
+    count: int
+    needed: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """Where the payment stands. ``phase`` is open, progress, done or closed; times are Unix
-    seconds; ``confirmations`` is how many of how many blocks."""
+    seconds."""
 
     state: str
     phase: str
@@ -40,7 +50,7 @@ class Status:
     detail: str
     expires_at: int
     now: int
-    confirmations: tuple[int, int] | None = None
+    confirmations: Confirmations | None = None
     redirect_url: str | None = None
     receipt: Receipt | None = None
     notices: tuple[str, ...] = field(default=())
@@ -61,7 +71,11 @@ class Status:
             "detail": self.detail,
             "notices": list(self.notices),
             "confirmations": confirmations
-            and {"count": confirmations[0], "needed": confirmations[1]},
+            and {
+                "count": confirmations.count,
+                "needed": confirmations.needed,
+                "text": confirmations.text,
+            },
             "receipt": receipt and {"text": receipt.text, "txHash": receipt.tx_hash_hex},
             "expiresAt": self.expires_at,
             "now": self.now,
@@ -86,10 +100,10 @@ class Surroundings:
     """What there is to say of money at that address."""
 
 
-def status(view: SessionView, around: Surroundings) -> Status:
+def status(view: SessionView, around: Surroundings, words: Words) -> Status:
     """The status in words (spec 6 for the states)."""
     session = view.session
-    phase, headline, detail = _words(view, around)
+    phase, headline, detail = _words(view, around, words)
     return Status(
         state=session.state.value,
         phase=phase,
@@ -97,44 +111,64 @@ def status(view: SessionView, around: Surroundings) -> Status:
         detail=detail,
         expires_at=unix_seconds(session.expires_at),
         now=unix_seconds(around.now),
-        confirmations=_confirmations(view, around) if phase == "progress" else None,
+        confirmations=_confirmations(view, around, words) if phase == "progress" else None,
         redirect_url=around.redirect_url if session.state in _SUCCESS else None,
-        receipt=_receipt(view.payment, around.networks),
-        notices=tuple(_notices(view, around)),
+        receipt=_receipt(view.payment, around.networks, words),
+        notices=tuple(_notices(view, around, words)),
     )
 
 
-def _words(view: SessionView, around: Surroundings) -> tuple[str, str, str]:
-    name = around.merchant_name
+def _words(view: SessionView, around: Surroundings, words: Words) -> tuple[str, str, str]:
+    name, _ = around.merchant_name, words.gettext
     session = view.session
     match session.state:
         case SessionState.INITIALIZED if _standing(view):
             # The router takes one payment a session: another one would only fail.
-            return "closed", "This payment needs the merchant", "Please do not pay again."
+            text = _("Please do not pay again.")
+            return "closed", _("This payment needs the merchant"), text
         case SessionState.INITIALIZED if around.collects:
-            text = f"It is being brought to {name}. Do not send it again; you can leave this page."
-            return "progress", "Your transfer has arrived", text
+            text = _(
+                "It is being brought to %(name)s. Do not send it again; you can leave this page.",
+                name=name,
+            )
+            return "progress", _("Your transfer has arrived"), text
         case SessionState.INITIALIZED if session.expires_at > around.now:
-            return "open", "Waiting for your payment", ""
+            return "open", _("Waiting for your payment"), ""
         case SessionState.INITIALIZED | SessionState.EXPIRED:
             something = _standing(view) or around.deposit_notices
-            text = "Please do not pay any more." if something else "Nothing was charged."
-            return "closed", "The time for this payment is over", text
+            text = _("Please do not pay any more.") if something else _("Nothing was charged.")
+            return "closed", _("The time for this payment is over"), text
         case SessionState.CANCELLED:
-            text = f"{name} has withdrawn it. Please do not pay."
-            return "closed", "This payment was cancelled", text
-        case SessionState.SETTLING if view.payment and view.payment.crosses:
-            text = f"It is on its way to {name} on another network. You can leave this page."
-            return "progress", "Your payment has arrived", text
+            text = _("%(name)s has withdrawn it. Please do not pay.", name=name)
+            return "closed", _("This payment was cancelled"), text
         case SessionState.PAID | SessionState.SETTLING:
-            text = "The network is confirming it. You can leave this page: nothing is lost."
-            return "progress", "Your payment has arrived", text
+            return "progress", _("Your payment has arrived"), _progress(view, around, words)
         case SessionState.SETTLEMENT_PENDING:
-            text = "It takes longer than usual and goes on by itself. Please do not pay again."
-            return "progress", "Your payment is delayed", text
+            text = _("It takes longer than usual and goes on by itself. Please do not pay again.")
+            return "progress", _("Your payment is delayed"), text
         case SessionState.COMPLETED:
-            text = around.success_text or f"Thank you. {name} has received your payment."
-            return "done", "Payment complete", text
+            thanks = _("Thank you. %(name)s has received your payment.", name=name)
+            return "done", _("Payment complete"), around.success_text or thanks
+
+
+def _progress(view: SessionView, around: Surroundings, words: Words) -> str:
+    """What happens between the payment and its end. No duration is promised: networks and the
+    companies that carry tokens between them give none."""
+    payment = view.payment
+    if payment is not None and payment.crosses and view.session.state is SessionState.SETTLING:
+        return words.gettext(
+            "It is on its way to %(name)s from %(network)s to %(target)s. That can take from "
+            "seconds to some minutes. You can leave this page.",
+            name=around.merchant_name,
+            network=_title(payment.network, around.networks),
+            target=_title(payment.settlement_token.partition("::")[0], around.networks),
+        )
+    return words.gettext("The network is confirming it. You can leave this page: nothing is lost.")
+
+
+def _title(network: str, networks: Networks) -> str:
+    found = networks.find_network(network)
+    return found.title if found else network
 
 
 def _standing(view: SessionView) -> list[Payment]:
@@ -142,7 +176,7 @@ def _standing(view: SessionView) -> list[Payment]:
     return [payment for payment in view.payments if payment.state in STANDING]
 
 
-def _confirmations(view: SessionView, around: Surroundings) -> tuple[int, int] | None:
+def _confirmations(view: SessionView, around: Surroundings, words: Words) -> Confirmations | None:
     """The payment's own block counts as the first confirmation (chain.networks.Network)."""
     payment = view.payment
     network = around.networks.find_network(payment.network) if payment else None
@@ -150,40 +184,57 @@ def _confirmations(view: SessionView, around: Surroundings) -> tuple[int, int] |
         return None
     height = around.heights.get(payment.network, payment.block_number)
     needed = network.confirmations
-    return max(1, min(height - payment.block_number + 1, needed)), needed
+    count = max(1, min(height - payment.block_number + 1, needed))
+    text = words.gettext(
+        "Confirmation %(count)s of %(needed)s",
+        count=words.number(count),
+        needed=words.number(needed),
+    )
+    return Confirmations(count, needed, text)
 
 
-def _receipt(payment: Payment | None, networks: Networks) -> Receipt | None:
+def _receipt(payment: Payment | None, networks: Networks, words: Words) -> Receipt | None:
     if payment is None:
         return None
-    network = networks.find_network(payment.network)
-    title = network.title if network else payment.network
-    return Receipt(f"{_arrived(payment)} on {title}", "0x" + payment.tx_hash.hex())
+    text = words.gettext(
+        "%(amount)s on %(network)s",
+        amount=_arrived(payment, words),
+        network=_title(payment.network, networks),
+    )
+    return Receipt(text, "0x" + payment.tx_hash.hex())
 
 
-def _arrived(payment: Payment) -> str:
+def _arrived(payment: Payment, words: Words) -> str:
     """What the payer gave, as the chain says."""
     if payment.decimals is None:
-        return "A payment in a token that is not accepted here"
+        return words.gettext("A payment in a token that is not accepted here")
     given = payment.amount + payment.fee_received
     symbol = payment.token_id.partition("::")[2].upper()
-    return f"{token_text(Money(given, Asset(payment.token_id, payment.decimals)))} {symbol}"
+    return words.token(Money(given, Asset(payment.token_id, payment.decimals)), symbol)
 
 
-def _notices(view: SessionView, around: Surroundings) -> Iterable[str]:
+_UNUSUAL = (
+    (Flag.ACCEPTED, N_("%(amount)s arrived, and %(name)s accepted it.")),
+    (
+        Flag.LATE,
+        N_("%(amount)s arrived after the time was over. Ask %(name)s to accept or return it."),
+    ),
+    (Flag.DUPLICATE, N_("%(amount)s arrived a second time. Ask %(name)s to return it.")),
+    (Flag.UNDER, N_("%(amount)s arrived, which is less than is due. Contact %(name)s.")),
+    (
+        Flag.OVER,
+        N_("%(amount)s arrived, which is more than was due. Ask %(name)s about the rest."),
+    ),
+)
+_NOT_AS_AGREED = N_("%(amount)s arrived, but not as agreed. Contact %(name)s.")
+
+
+def _notices(view: SessionView, around: Surroundings, words: Words) -> Iterable[str]:
     """What the payer must know of money that is not simply the payment (spec 15, Sessions)."""
     yield from around.deposit_notices
     for payment in _standing(view):
-        amount, name = _arrived(payment), around.merchant_name
-        if Flag.ACCEPTED in payment.flags:
-            yield f"{amount} arrived, and {name} accepted it."
-        elif Flag.LATE in payment.flags:
-            yield f"{amount} arrived after the time was over. Ask {name} to accept or return it."
-        elif Flag.DUPLICATE in payment.flags:
-            yield f"{amount} arrived a second time. Ask {name} to return it."
-        elif Flag.UNDER in payment.flags:
-            yield f"{amount} arrived, which is less than is due. Contact {name}."
-        elif Flag.OVER in payment.flags:
-            yield f"{amount} arrived, which is more than was due. Ask {name} about the rest."
-        elif payment.flags:
-            yield f"{amount} arrived, but not as agreed. Contact {name}."
+        if payment.flags:
+            said = (text for flag, text in _UNUSUAL if flag in payment.flags)
+            text = next(said, _NOT_AS_AGREED)
+            amount = _arrived(payment, words)
+            yield words.gettext(text, amount=amount, name=around.merchant_name)
