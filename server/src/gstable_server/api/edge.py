@@ -28,13 +28,13 @@ log = structlog.get_logger(__name__)
 REQUEST_ID_LENGTH = 24
 EVENT_STREAM = b"text/event-stream"
 # Doors without a key: what is behind them is counted per client address (spec 15, Rate limits).
-PUBLIC_DOORS = ("/public/", "/link/", "/pay/", "/aipay/", "/x402/")
+PUBLIC_DOORS = ("/public/", "/link/", "/pay/", "/receipt/", "/aipay/", "/x402/")
 
 
 class _Sending:
     """Adds the request id to an answer on its way out, and remembers its status."""
 
-    __slots__ = ("_request_id", "_send", "status")
+    __slots__ = ("_request_id", "_send", "status", "streams_since")
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
