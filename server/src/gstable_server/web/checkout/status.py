@@ -12,6 +12,7 @@ from gstable_server.kernel.clock import unix_seconds
 from gstable_server.kernel.money import Asset, Money
 from gstable_server.sessions.model import (
     STANDING,
+    BusinessType,
     Flag,
     Payment,
     SessionState,
@@ -136,7 +137,11 @@ def _words(view: SessionView, around: Surroundings, words: Words) -> tuple[str, 
             return "open", _("Waiting for your payment"), ""
         case SessionState.INITIALIZED | SessionState.EXPIRED:
             something = _standing(view) or around.deposit_notices
-            text = _("Please do not pay any more.") if something else _("Nothing was charged.")
+            text = _("Please do not pay any more.")
+            if not something and session.business_type is BusinessType.PAYMENT_LINK:
+                text = _("Nothing was charged.")
+            elif not something:
+                text = _("Nothing was charged. To pay, start again from the shop.")
             return "closed", _("The time for this payment is over"), text
         case SessionState.CANCELLED:
             text = _("%(name)s has withdrawn it. Please do not pay.", name=name)
