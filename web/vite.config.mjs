@@ -14,7 +14,10 @@ const ENTRIES = {
   base: join(here, "src/styles/base.css"),
   checkout: join(here, "src/styles/checkout.css"),
   dashboard: join(here, "src/styles/dashboard.css"),
+  frame: join(here, "src/embed/frame.ts"),
+  gstable: join(here, "src/embed/gstable.ts"),
   pay: join(here, "src/checkout/pay.ts"),
+  receipt: join(here, "src/styles/receipt.css"),
   refund: join(here, "src/dashboard/refund.ts"),
 };
 

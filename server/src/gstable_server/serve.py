@@ -78,6 +78,8 @@ from gstable_server.web.checkout import events as event_streams
 from gstable_server.web.checkout import routes as checkout_routes
 from gstable_server.web.checkout.live import Live, LiveLimits
 from gstable_server.web.dashboard import routes as dashboard_routes
+from gstable_server.web.receipts import routes as receipt_routes
+from gstable_server.web.receipts.pdf import Fonts
 from gstable_server.webhooks import routes as webhook_routes
 from gstable_server.webhooks.dispatch import Pace
 from gstable_server.webhooks.events import routes as event_routes
@@ -173,7 +175,7 @@ def api_of(
         agent_host=settings.ai_host,
         extra_routes=[
             *x402_routes.routes(Till(db, desk, world.chains)),
-            *pages_of(db, desk, live),
+            *pages_of(settings, db, desk, live),
         ],
         request_log=request_log,
     )
@@ -186,7 +188,7 @@ def agency_of(settings: Settings, world: flow.World) -> Agency:
     return Agency(world.desk, verifier, settings.agent_payer_per_minute)
 
 
-def pages_of(db: Database, desk: Desk, live: Live) -> list[BaseRoute]:
+def pages_of(settings: Settings, db: Database, desk: Desk, live: Live) -> list[BaseRoute]:
     """The doors for people: checkout, console, pictures and the files that they need."""
     pages = Pages.load()
     return [
@@ -195,6 +197,7 @@ def pages_of(db: Database, desk: Desk, live: Live) -> list[BaseRoute]:
         *branding.routes(db),
         *event_streams.routes(live, pages),
         *checkout_routes.routes(db, desk, pages),
+        *receipt_routes.routes(db, desk, pages, Fonts(settings.cjk_font)),
         *dashboard_routes.routes(db, desk, pages),
     ]
 

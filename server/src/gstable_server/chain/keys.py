@@ -38,6 +38,17 @@ def sign_digest(private_key: bytes, digest: bytes) -> bytes:
     return raw[:64] + bytes([raw[64] + RECOVERY_OFFSET])
 
 
+def sign_es256k(private_key: bytes, message: bytes) -> bytes:
+    """r and s over the SHA-256 of ``message``: 64 bytes (RFC 8812, section 3.2)."""
+    return PrivateKey(private_key).sign_recoverable(message)[:64]
+
+
+def public_point(private_key: bytes) -> tuple[bytes, bytes]:
+    """x and y of the public key, 32 bytes each."""
+    point = PrivateKey(private_key).public_key.format(compressed=False)
+    return point[1:33], point[33:]
+
+
 def recover(digest: bytes, signature: bytes) -> Address | None:
     """Who signed the 32-byte ``digest``; None if ``signature`` is no key's.
 

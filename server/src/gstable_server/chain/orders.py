@@ -12,7 +12,7 @@ from typing import Any
 
 from gstable_server.chain import abi
 from gstable_server.chain.checksum import keccak256
-from gstable_server.chain.keys import address_of_key, sign_digest
+from gstable_server.chain.keys import address_of_key, public_point, sign_digest, sign_es256k
 from gstable_server.chain.networks import Network, Networks, Token
 from gstable_server.chain.typed_data import Domain, Struct, Value, digest
 from gstable_server.kernel.address import Address, address_from_hex
@@ -144,6 +144,19 @@ class OrderSigner:
         signed_digest = digest(_domain(network), *_typed(order))
         signature = sign_digest(self._private_key, signed_digest)
         return SignedOrder(order, network, signed_digest, signature)
+
+    def sign_statement(self, message: bytes) -> bytes:
+        """Attest ``message`` to anybody, for example a receipt: ES256K, 64 bytes.
+
+        It is no order whatever it says: an order is signed over the Keccak-256 of bytes that begin
+        with 0x1901, and this over the SHA-256 of the message.
+        """
+        return sign_es256k(self._private_key, message)
+
+    @property
+    def public_point(self) -> tuple[bytes, bytes]:
+        """x and y of the key that both are verified with."""
+        return public_point(self._private_key)
 
 
 def pay_call(signed: SignedOrder) -> ContractCall:

@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     then. A whole office may come from one address."""
     open_pages: int = Field(default=5_000, ge=0)
     """The same of one process."""
+    cjk_font: Path | None = None
+    """A font file with Chinese, Japanese and Korean letters for receipts as PDF, for example that
+    of Debian's ``fonts-noto-cjk``. Without it such receipts are printed from their page."""
     body_bytes_max: int = 512 * 1024
     webhook_timeout_seconds: int = 15
     webhook_concurrency: int = Field(default=100, ge=1)

@@ -1,0 +1,1 @@
+"""Receipts for people: a page, a PDF and a letter; and for programs: a signed token."""
