@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from bench import hooks, indexer, latency, mix, sdk, sessions
+from bench import hooks, indexer, latency, mix, pages, sdk, sessions
 from bench.hooks import run as hooks_run
 from bench.indexer import run as indexer_run
 from bench.latency import run as latency_run
 from bench.mix import run as mix_run
+from bench.pages import run as pages_run
 from bench.sdk import run as sdk_run
 from bench.sessions import run as sessions_run
 
@@ -18,6 +19,7 @@ BENCHES = {
     "sdk": (sdk.__doc__, sdk_run.main),
     "hooks": (hooks.__doc__, hooks_run.main),
     "mix": (mix.__doc__, mix_run.main),
+    "pages": (pages.__doc__, pages_run.main),
     "indexer": (indexer.__doc__, indexer_run.main),
 }
 

@@ -119,15 +119,16 @@ class World:
 async def open_world() -> AsyncIterator[World]:
     """Start it all; everything is ended and removed at the end."""
     networks = Networks((fake_network(name="polygon"),))
-    with _directory(networks) as directory, EmbeddedPostgres.start(directory) as postgres:
+    with directory_with(networks) as directory, EmbeddedPostgres.start(directory) as postgres:
         await asyncio.to_thread(migrations.upgrade, postgres.url)
-        merchant = await _merchant(postgres.url, networks)
+        merchant = await new_merchant(postgres.url, networks)
         with _servers(postgres.url, directory, merchant) as (product, bare):
             yield World(postgres.url, directory, merchant, product, bare)
 
 
 @contextmanager
-def _directory(networks: Networks) -> Iterator[Path]:
+def directory_with(networks: Networks) -> Iterator[Path]:
+    """A directory of its own, with the networks' configuration in it."""
     with tempfile.TemporaryDirectory(prefix="gstable-bench-") as name:
         directory = Path(name)
         directory.chmod(0o711)  # under root the database runs as a user of its own
@@ -135,7 +136,8 @@ def _directory(networks: Networks) -> Iterator[Path]:
         yield directory
 
 
-async def _merchant(database_url: str, networks: Networks) -> Merchant:
+async def new_merchant(database_url: str, networks: Networks) -> Merchant:
+    """A merchant with an account, a product and a key, in that database."""
     db = await Database.connect(database_url, clock=SystemClock(), ids=SystemIdMint(), size=1)
     try:
         async with db.begin() as tx:
@@ -162,7 +164,7 @@ async def _merchant(database_url: str, networks: Networks) -> Merchant:
 def _servers(
     database_url: str, directory: Path, merchant: Merchant
 ) -> Iterator[tuple[Server, Server]]:
-    ports = _free_ports(2)
+    ports = free_ports(2)
     pool = str(POOL_SIZE)
     environment = {
         **os.environ,
@@ -234,7 +236,8 @@ def _wait_for(server: Server) -> None:
     raise RuntimeError(f"the server on port {server.port} does not answer")
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody uses now."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [one.getsockname()[1] for one in sockets]
     for one in sockets:
