@@ -119,7 +119,11 @@ function showReturn({ redirectUrl }: Status): void {
 function leave(redirectUrl: string | null): void {
   if (redirectUrl === null || !isWeb(redirectUrl)) return;
   show("leaving", true);
-  const departure = setTimeout(() => location.assign(redirectUrl), REDIRECT_AFTER);
+  const departure = setTimeout(() => {
+    // In a merchant's frame the way back is for the whole window (embed/frame.ts).
+    const going = new CustomEvent("leave", { cancelable: true, detail: redirectUrl });
+    if (document.dispatchEvent(going)) location.assign(redirectUrl);
+  }, REDIRECT_AFTER);
   element("stay").addEventListener("click", () => {
     clearTimeout(departure);
     show("leaving", false);

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import mimetypes
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,27 @@ SECURITY_HEADERS = {
 }
 PAGE_HEADERS = {**SECURITY_HEADERS, "cache-control": "no-store"}
 ASSET_HEADERS = {**SECURITY_HEADERS, "cache-control": "public, max-age=31536000, immutable"}
+
+
+EMBED_PATH = "/embed/v1/gstable.js"
+EMBED_HEADERS = {
+    **SECURITY_HEADERS,
+    # Any site may load it, and gets what repairs it within the hour.
+    "access-control-allow-origin": "*",
+    "cross-origin-resource-policy": "cross-origin",
+    "cache-control": "public, max-age=3600, stale-while-revalidate=86400",
+}
+
+
+def allow_framing(response: Response, origins: Sequence[str]) -> Response:
+    """Let the pages of these origins, and of no others, show ``response`` in a frame."""
+    if origins:
+        ancestors = f"frame-ancestors {' '.join(origins)}"
+        policy = CONTENT_SECURITY_POLICY.replace("frame-ancestors 'none'", ancestors)
+        response.headers["content-security-policy"] = policy
+        # It knows no lists; browsers that do not know the policy are older than our scripts.
+        del response.headers["x-frame-options"]
+    return response
 
 
 class BrokenAssets(Exception):
@@ -180,4 +201,14 @@ class Pages:
                 return PlainTextResponse("Not found", 404, headers=SECURITY_HEADERS)
             return Response(asset.content, media_type=asset.content_type, headers=ASSET_HEADERS)
 
-        return [Route(f"{STATIC_PATH}/{{file}}", serve, methods=["GET"])]
+        async def embed(request: Request) -> Response:
+            script = self._assets["gstable.js"]
+            headers = {**EMBED_HEADERS, "etag": f'"{script.integrity}"'}
+            if request.headers.get("if-none-match") == headers["etag"]:
+                return Response(status_code=304, headers=headers)
+            return Response(script.content, media_type=script.content_type, headers=headers)
+
+        return [
+            Route(f"{STATIC_PATH}/{{file}}", serve, methods=["GET"]),
+            Route(EMBED_PATH, embed, methods=["GET"]),
+        ]

@@ -237,7 +237,7 @@ class Live:
         assert task is not None
         listening = asyncio.create_task(listen_to(self._db, channels, self._listening))
         try:
-            # Asked, because a connection that is lost while it is given back hides the cancellation.
+            # Asked, because a connection lost while it is given back hides the cancellation.
             while not task.cancelling():
                 self._wake.clear()
                 try:

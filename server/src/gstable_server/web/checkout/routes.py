@@ -34,7 +34,7 @@ from gstable_server.sessions.deposits import operations as deposits
 from gstable_server.sessions.deposits.model import DepositView
 from gstable_server.sessions.model import Session
 from gstable_server.sessions.operations import Desk
-from gstable_server.web.base import PAGE_HEADERS, Pages
+from gstable_server.web.base import PAGE_HEADERS, Pages, allow_framing
 from gstable_server.web.checkout.deposit import (
     DepositSection,
     deposit_json,
@@ -190,9 +190,10 @@ class _Checkout:
         self, request: Request, page: LinkPage, words: Words, form: LinkForm, http_status: int
     ) -> Response:
         template, query = "checkout/templates/link.html", asked_language(request)
-        return self.pages.page(
+        response = self.pages.page(
             template, status=http_status, language=words, link=page, form=form, query=query
         )
+        return allow_framing(response, page.branding.frame_origins)
 
     # --- sessions ---------------------------------------------------------------------------------
 
@@ -202,7 +203,7 @@ class _Checkout:
             words = self.pages.words(request, known.branding.default_language)
             page = self._pay_page(known, await self._status(tx, known, words), words)
         section = self._deposit_section(known, request, words)
-        return self.pages.page(
+        response = self.pages.page(
             "checkout/templates/pay.html",
             language=words,
             page=page,
@@ -210,6 +211,7 @@ class _Checkout:
             query=asked_language(request),
             keep=_kept(request),
         )
+        return allow_framing(response, known.branding.frame_origins)
 
     async def status(self, request: Request) -> Response:
         async with self.db.read() as tx:
