@@ -44,8 +44,6 @@ async def test_chk_02_listed_sites_may_and_only_those(
         page = await payer.get(path)
         policy = page.headers["content-security-policy"].split("; ")
         assert f"frame-ancestors {SHOP} https://second.example:8443" in policy
-            "unsafe" in rule or ("'none'" in rule and "frame" in rule) for rule in policy
-        )
         assert "unsafe" not in page.headers["content-security-policy"]
         assert "x-frame-options" not in page.headers
         assert f'content="{SHOP} https://second.example:8443"' in page.text
