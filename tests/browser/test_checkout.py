@@ -433,6 +433,28 @@ def test_chk_01_a_wallets_name_and_picture_are_inert(
     assert {urlsplit(one).netloc for one in asked if not one.startswith("data:")} == {here}
 
 
+@pytest.mark.parametrize("name", ["pay", "wallet"])
+def test_chk_04_a_changed_script_shows_no_way_to_pay_from_a_wallet(
+    context: BrowserContext, seller: Seller, wallet: InjectedWallet, name: str
+) -> None:
+    """Each module by itself: also the one that only another one imports."""
+    page = context.new_page()
+
+    def change(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, body=answer.body() + b"\n")
+
+    page.route(re.compile(rf"/static/{name}-"), change)
+    _, url = seller.session()
+    with page.expect_event("console", lambda said: "integrity" in said.text.lower()):
+        page.goto(url)
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("#script-needed")).to_be_visible()
+    expect(page.locator("#confirm")).to_be_hidden()
+    expect(page.get_by_role("button", name="Harbour Wallet")).to_have_count(0)
+    assert wallet.sent == []
+
+
 def test_chk_12_everything_can_be_read_without_javascript(
     context: BrowserContext, seller: Seller
 ) -> None:

@@ -7,8 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from httpx2 import AsyncClient
+from httpx2 import ASGITransport, AsyncClient
+from starlette.applications import Starlette
+from typer.testing import CliRunner
 
+from gstable_server.cli.app import app
+from gstable_server.web import base
 from gstable_server.web.base import HERE, BrokenAssets, Pages, load_assets
 from tests.unit.web.shop import Merchant
 
@@ -56,6 +60,33 @@ async def test_pages_name_only_files_of_the_build_and_bind_their_content(
 )
 async def test_nothing_else_is_served(payer: AsyncClient, name: str) -> None:
     assert (await payer.get(f"/static/{name}")).status_code == 404
+
+
+def test_chk_04_a_server_with_a_changed_file_does_not_start_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(HERE / "static", tmp_path / "static")
+    script = next((tmp_path / "static").glob("wallet-*.js"))
+    script.write_bytes(script.read_bytes().replace(b"eth_", b"eht_", 1))
+    monkeypatch.setattr(base, "HERE", tmp_path)
+    environment = {
+        "DATABASE_URL": "postgresql://127.0.0.1:9/none",
+        "GSTABLE_ORDER_SIGNING_KEY": "11" * 32,
+        "GSTABLE_FEE_RECEIVER": "0x" + "44" * 20,
+    }
+    done = CliRunner().invoke(app, ["serve", "--role", "api"], env=environment)
+    assert done.exit_code != 0
+    assert f"{script.name} is not the file that was built: restore it" in done.output
+
+
+async def test_chk_04_a_file_changed_after_the_start_is_not_served(tmp_path: Path) -> None:
+    shutil.copytree(HERE / "static", tmp_path / "static")
+    assets = load_assets(tmp_path / "static")
+    server = Starlette(routes=Pages(assets).routes())
+    for name, asset in assets.items():
+        (tmp_path / "static" / asset.file).write_bytes(b"changed")
+        async with AsyncClient(transport=ASGITransport(app=server), base_url="http://x") as client:
+            assert (await client.get(asset.url)).content == asset.content, name
 
 
 def test_chk_04_a_changed_file_stops_the_start(tmp_path: Path) -> None:

@@ -52,12 +52,13 @@ def serve(
     from gstable_server.chain.configuration import ConfigurationError
     from gstable_server.plumbing.config import SettingsInvalid, load_settings
     from gstable_server.plumbing.log import configure_logging
+    from gstable_server.web.base import BrokenAssets
 
     try:
         settings = load_settings()
         configure_logging(settings.log_level)
         uvloop.run(composition.run(settings, composition.Role(role)))
-    except (ConfigurationError, SettingsInvalid, ValueError) as failure:
+    except (BrokenAssets, ConfigurationError, SettingsInvalid, ValueError) as failure:
         _complain(failure)
 
 

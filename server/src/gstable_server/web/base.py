@@ -124,6 +124,11 @@ def _asset(directory: Path, row: _ManifestRow) -> Asset:
     return Asset(row.file, content, content_type, row.integrity)
 
 
+def check_build() -> None:
+    """Look at the committed build before anything is started. Raises ``BrokenAssets``."""
+    load_assets(HERE / "static")
+
+
 class Pages:
     """Templates in every language, with the assets they may name. Everything is escaped; a missing
     name is a bug."""
