@@ -193,7 +193,7 @@ async def test_a_page_that_went_away_is_forgotten(door: Door, merchant: Merchant
             await asyncio.sleep(0.01)
 
 
-async def test_chk_12_open_pages_are_limited_by_address_session_and_in_all(
+async def test_open_pages_are_limited_by_address_session_and_in_all(
     merchant: Merchant,
 ) -> None:
     one, other = await merchant.session(), await merchant.session()
