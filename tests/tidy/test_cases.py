@@ -1,5 +1,5 @@
-"""The list of bad inputs and faults, groups API, AUT, CHK, CHN, CON, OPS and WHK: each case has a test
-with its id in its name, or a reason why there is nothing to test yet. Tests of contracts are
+"""The list of bad inputs and faults, groups API, AUT, CHK, CHN, CON, OPS and WHK: each case has a
+test with its id in its name, or a reason why there is nothing to test yet. Tests of contracts are
 functions of forge.
 """
 
