@@ -16,7 +16,7 @@ from gstable_server.accounts.members import operations as members
 from gstable_server.catalog import operations as catalog
 from gstable_server.chain.networks import Network
 from gstable_server.chain.rpc import Rpc
-from gstable_server.kernel.ids import ProductId
+from gstable_server.kernel.ids import ProductId, SessionId
 from gstable_server.ledger import operations as ledger
 from gstable_server.plumbing import idempotency, jobs, metrics, request_log, stuck, tracing
 from gstable_server.plumbing.db import DATABASE_FAILED, Database, Tx
@@ -25,6 +25,8 @@ from gstable_server.plumbing.http_client import HttpClient
 from gstable_server.plumbing.jobs import QUEUE, JobHandler
 from gstable_server.plumbing.outbox import relay_once
 from gstable_server.plumbing.wakeups import listen
+from gstable_server.receipts import mailing
+from gstable_server.receipts.mailing import Mailing
 from gstable_server.reconciliation import operations as reconciliation
 from gstable_server.sessions import hearing, settling
 from gstable_server.sessions.deposits import watching as deposits
@@ -47,11 +49,13 @@ RELAY_PAUSE_SECONDS = 0.1
 SETTLE_PAUSE_SECONDS = 0.1
 RECONCILE_PAUSE_SECONDS = 10
 REHOST_IMAGE = "catalog.rehost_image"
+SEND_RECEIPT = "receipts.send"
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What handlers, jobs and the timetable work with; ``chains`` by the network's name."""
+    """What handlers, jobs and the timetable work with; ``chains`` by the network's name. Without
+    ``mailing`` no letters are sent."""
 
     db: Database
     desk: Desk
@@ -60,6 +64,7 @@ class World:
     stall_after: timedelta = timedelta(seconds=120)
     reconcile_after: timedelta = timedelta(hours=1)
     chains: Mapping[str, Rpc] = field(default_factory=dict)
+    mailing: Mailing | None = None
 
     @property
     def settler(self) -> Settler:
@@ -161,6 +166,13 @@ async def post_letter(tx: Tx, world: World, batch: Batch) -> None:
     await webhooks.post_all(tx, batch)
 
 
+async def queue_receipt(tx: Tx, world: World, batch: Batch) -> None:
+    """A payer who gave an address gets the receipt by e-mail: by a job, as it takes a while."""
+    if world.mailing is not None:
+        for session_id in await mailing.queue(tx, batch):
+            await QUEUE.enqueue(tx, SEND_RECEIPT, session_id)
+
+
 @_each
 async def queue_picture(tx: Tx, world: World, stored: StoredEvent) -> None:
     """A product's picture is fetched by a job, because it takes an outgoing request."""
@@ -224,7 +236,7 @@ NEXT: Mapping[str, tuple[Handler, ...]] = {
     "session.paid": (post_letter,),
     "session.settling": (post_letter,),
     "session.settlement_pending": (post_letter,),
-    "session.completed": (post_letter,),
+    "session.completed": (post_letter, queue_receipt),
     "session.expired": (post_letter, note_sessions),
     "session.cancelled": (post_letter, note_sessions),
     "session.underpaid": (post_letter,),
@@ -325,7 +337,11 @@ def job_handlers(world: World) -> Mapping[str, JobHandler]:
     async def rehost_image(payload: bytes) -> None:
         await catalog.rehost_image(world.db, world.http, ProductId(payload.decode()))
 
-    return {REHOST_IMAGE: rehost_image}
+    async def send_receipt(payload: bytes) -> None:
+        if world.mailing is not None:
+            await mailing.send(world.db, world.desk, world.mailing, SessionId(payload.decode()))
+
+    return {REHOST_IMAGE: rehost_image, SEND_RECEIPT: send_receipt}
 
 
 async def handle(tx: Tx, world: World, batch: Batch) -> None:

@@ -63,22 +63,26 @@ from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.fitness import problems_in_live_mode
 from gstable_server.plumbing.health import Health
 from gstable_server.plumbing.http_client import GuardedClient, HttpClient
+from gstable_server.plumbing.mail import FileMail, Mail, SmtpMail
 from gstable_server.plumbing.request_log import RequestLog
 from gstable_server.plumbing.route import Route
 from gstable_server.plumbing.system import SystemClock, SystemIdMint
+from gstable_server.receipts.mailing import Mailing
 from gstable_server.routing import operations as routing
 from gstable_server.routing.model import Schedule
 from gstable_server.sessions import routes as session_routes
 from gstable_server.sessions.holds import routes as hold_routes
 from gstable_server.sessions.operations import Desk
 from gstable_server.sessions.refunds import routes as refund_routes
+from gstable_server.sessions.wire import email_problem
 from gstable_server.web import branding, pictures
-from gstable_server.web.base import Pages
+from gstable_server.web.base import Pages, check_build
 from gstable_server.web.checkout import events as event_streams
 from gstable_server.web.checkout import routes as checkout_routes
 from gstable_server.web.checkout.live import Live, LiveLimits
 from gstable_server.web.dashboard import routes as dashboard_routes
 from gstable_server.web.receipts import routes as receipt_routes
+from gstable_server.web.receipts.letter import Composer
 from gstable_server.web.receipts.pdf import Fonts
 from gstable_server.webhooks import routes as webhook_routes
 from gstable_server.webhooks.dispatch import Pace
@@ -202,6 +206,25 @@ def pages_of(settings: Settings, db: Database, desk: Desk, live: Live) -> list[B
     ]
 
 
+def mailing_of(settings: Settings) -> Mailing | None:
+    """How receipts are sent, None without a mail server. Raises ``SettingsInvalid``."""
+    if settings.smtp_url is None and settings.mail_directory is None:
+        return None
+    sender = settings.mail_from or ""
+    if email_problem(sender):
+        raise SettingsInvalid("GSTABLE_MAIL_FROM: must be an e-mail address to send receipts from")
+    mail: Mail
+    if settings.smtp_url is not None:
+        try:
+            mail = SmtpMail(settings.smtp_url.get_secret_value())
+        except ValueError as problem:
+            raise SettingsInvalid(f"GSTABLE_SMTP_URL: {problem}") from None
+    else:
+        assert settings.mail_directory is not None
+        mail = FileMail(settings.mail_directory)
+    return Mailing(mail, Composer(Pages.load(), settings.public_url, sender))
+
+
 @asynccontextmanager
 async def world_of(settings: Settings, role: Role) -> AsyncIterator[flow.World]:
     """The database, the outgoing HTTP client and the desk, closed again at the end.
@@ -242,11 +265,15 @@ async def world_of(settings: Settings, role: Role) -> AsyncIterator[flow.World]:
             stall_after=timedelta(seconds=settings.stall_seconds),
             reconcile_after=timedelta(seconds=settings.reconcile_seconds),
             chains=chains,
+            mailing=mailing_of(settings),
         )
 
 
 async def run(settings: Settings, role: Role) -> None:
-    """Do one role's work until SIGINT or SIGTERM."""
+    """Do one role's work until SIGINT or SIGTERM. Raises ``BrokenAssets`` for pages that are not
+    those that were built, before anything is done."""
+    if role in {Role.API, Role.ALL}:
+        check_build()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

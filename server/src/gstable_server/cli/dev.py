@@ -45,6 +45,7 @@ def _show(stack: Stack, *, robot: bool) -> None:
         ("API key", about["apiKey"]),
         ("account", about["accountId"]),
         ("webhook inbox", about["webhookInbox"]),
+        ("e-mails", about["mail"]),
         ("database", about["databaseUrl"]),
         ("networks file", about["networksFile"]),
     ]

@@ -208,6 +208,7 @@ class Stack:
             "payerPrivateKeys": [f"0x{key}" for key in self.keys.payer_private_keys],
             "merchantPrivateKey": f"0x{self.keys.merchant_key}",
             "webhookInbox": self.inbox.url,
+            "mail": str(self.networks_file.parent / "mail"),
             "networksFile": str(self.networks_file),
         }
 
@@ -365,6 +366,8 @@ def _environment(
         "GSTABLE_SOLVER_KEY": keys.solver_key,
         "GSTABLE_ATTESTOR_KEY": keys.attestor_key,
         "GSTABLE_WEBHOOK_ALLOW_LOOPBACK": "true",
+        "GSTABLE_MAIL_FROM": "receipts@gstable.localhost",
+        "GSTABLE_MAIL_DIRECTORY": str(networks_file.parent / "mail"),
     }
 
 

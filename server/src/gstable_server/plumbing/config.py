@@ -71,6 +71,13 @@ class Settings(BaseSettings):
     then. A whole office may come from one address."""
     open_pages: int = Field(default=5_000, ge=0)
     """The same of one process."""
+    smtp_url: SecretStr | None = None
+    """The mail server that receipts go to payers by: ``smtp://user:password@host:587``, or
+    ``smtps://``. Without it none are sent."""
+    mail_from: str | None = None
+    """The address that receipts come from; needed with either way of sending."""
+    mail_directory: Path | None = None
+    """Where letters are put instead, one ``.eml`` file each; for local development."""
     cjk_font: Path | None = None
     """A font file with Chinese, Japanese and Korean letters for receipts as PDF, for example that
     of Debian's ``fonts-noto-cjk``. Without it such receipts are printed from their page."""

@@ -27,6 +27,7 @@ from gstable_server.web.dashboard.guard import Guard, Visit, done
 FORM = Form((*brandings.FIELDS, logo.FIELD, "withoutLogo"))
 UPLOAD_BYTES_MAX = logo.BYTES_MAX + 64 * 1024
 
+
 @dataclass(frozen=True, slots=True)
 class ShadeView:
     """What becomes of the accent in one colour scheme."""

@@ -1,0 +1,239 @@
+"""The one letter of a session: sent once, in the payer's language, and with nothing dangerous."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from html.parser import HTMLParser
+
+import pytest
+
+from gstable_server import flow
+from gstable_server.accounts.branding import operations as brandings
+from gstable_server.plumbing.db import Database, Tx
+from gstable_server.plumbing.mail import Letter, MailDelayed, MailRefused
+from gstable_server.plumbing.outbox import relay_once
+from gstable_server.plumbing.testing import FakeClock, FakeHttp
+from gstable_server.receipts import mailing
+from gstable_server.receipts import operations as receipts
+from gstable_server.receipts.mailing import CLAIM, Mailing
+from gstable_server.sessions import operations as sessions
+from gstable_server.sessions.model import Session, SessionState
+from gstable_server.web.base import Pages
+from gstable_server.web.receipts.letter import Composer
+from tests.unit.web.shop import PUBLIC_URL, Merchant, add_payment, new_desk, set_state
+
+pytestmark = pytest.mark.anyio
+
+SENDER = "receipts@pay.example"
+HOSTILE = 'Tea at https://evil.example/x?<a href="//evil.example">here</a>\r\nBcc: all@evil.example'
+
+
+@dataclass
+class Post:
+    """Takes letters, unless it is told to fail."""
+
+    letters: list[Letter] = field(default_factory=list)
+    trouble: Exception | None = None
+
+    async def send(self, letter: Letter) -> None:
+        if self.trouble is not None:
+            raise self.trouble
+        self.letters.append(letter)
+
+
+@pytest.fixture
+def post() -> Post:
+    return Post()
+
+
+@pytest.fixture
+async def merchant(database: Database) -> Merchant:
+    return await Merchant.open(database, new_desk())
+
+
+@pytest.fixture
+def letters(post: Post) -> Mailing:
+    return Mailing(post, Composer(Pages.load(), PUBLIC_URL, SENDER))
+
+
+async def _completed(
+    merchant: Merchant, email: str | None = "payer@example.com", name: str = "Tea"
+) -> Session:
+    """A session that was just completed, as its event tells."""
+    line = {
+        "itemType": "one_time",
+        "quantity": 1,
+        "unitPrice": 100_000_000,
+        "productData": {"productName": name},
+    }
+    session = await merchant.session(lineItems=[line])
+    await add_payment(merchant.db, session, tx_hash=session.session_key)
+    async with merchant.db.begin() as tx:
+        await tx.execute(
+            "UPDATE sessions SET payer_email = $2 WHERE session_id = $1", session.session_id, email
+        )
+    await set_state(merchant.db, session, SessionState.COMPLETED)
+    async with merchant.db.begin() as tx:
+        view = await sessions.view(tx, session.session_id)
+        sessions.tell(tx, merchant.desk, "session.completed", view)
+    return session
+
+
+async def _relay(merchant: Merchant, letters: Mailing | None) -> int:
+    """Handle what was told; how many letters are queued then."""
+    world = flow.World(db=merchant.db, desk=merchant.desk, http=FakeHttp(), mailing=letters)
+
+    async def handle(tx: Tx, batch: flow.Batch) -> None:
+        await flow.handle(tx, world, batch)
+
+    while await relay_once(merchant.db, handle):
+        pass
+    async with merchant.db.read() as tx:
+        count: int = await tx.fetchval(
+            "SELECT count(*) FROM pgqueuer WHERE entrypoint = $1", flow.SEND_RECEIPT
+        )
+    return count
+
+
+async def test_a_payer_with_an_address_gets_one_letter(
+    merchant: Merchant, letters: Mailing, post: Post
+) -> None:
+    session = await _completed(merchant)
+    assert await _relay(merchant, letters) == 1
+    for _ in range(2):
+        await mailing.send(merchant.db, merchant.desk, letters, session.session_id)
+    [letter] = post.letters
+    assert (letter.to, letter.sender) == ("payer@example.com", SENDER)
+    assert letter.message_id == f"receipt.{session.session_id}@pay.example"
+    assert letter.subject == "Receipt from Blue Door Books"
+    assert f"{PUBLIC_URL}/receipt/{session.session_id}" in letter.text
+
+    # A reorganisation may complete it again: that is no second letter.
+    async with merchant.db.begin() as tx:
+        sessions.tell(
+            tx, merchant.desk, "session.completed", await sessions.view(tx, session.session_id)
+        )
+    assert await _relay(merchant, letters) == 1
+
+
+async def test_nobody_is_written_to_without_an_address_or_a_mail_server(
+    merchant: Merchant, letters: Mailing
+) -> None:
+    await _completed(merchant, email=None)
+    assert await _relay(merchant, letters) == 0
+    await _completed(merchant)
+    assert await _relay(merchant, None) == 0
+
+
+async def test_what_was_delayed_is_tried_again_at_once(
+    merchant: Merchant, letters: Mailing, post: Post
+) -> None:
+    session = await _completed(merchant)
+    await _relay(merchant, letters)
+    post.trouble = MailDelayed("451")
+    with pytest.raises(MailDelayed):
+        await mailing.send(merchant.db, merchant.desk, letters, session.session_id)
+    post.trouble = None
+    await mailing.send(merchant.db, merchant.desk, letters, session.session_id)
+    assert len(post.letters) == 1
+
+
+async def test_what_the_mail_server_refuses_is_not_tried_again(
+    merchant: Merchant, letters: Mailing, post: Post
+) -> None:
+    session = await _completed(merchant)
+    await _relay(merchant, letters)
+    post.trouble = MailRefused("550 no such mailbox")
+    await mailing.send(merchant.db, merchant.desk, letters, session.session_id)
+    post.trouble = None
+    await mailing.send(merchant.db, merchant.desk, letters, session.session_id)
+    assert post.letters == []
+
+
+async def test_a_letter_that_a_dead_process_held_is_sent_by_another(
+    merchant: Merchant, letters: Mailing, post: Post, clock: FakeClock
+) -> None:
+    session = await _completed(merchant)
+    await _relay(merchant, letters)
+    post.trouble = KeyboardInterrupt()  # type: ignore[assignment]
+    with pytest.raises(KeyboardInterrupt):
+        await mailing.send(merchant.db, merchant.desk, letters, session.session_id)
+    post.trouble = None
+    # Nobody can know yet that it is dead.
+    with pytest.raises(MailDelayed):
+        await mailing.send(merchant.db, merchant.desk, letters, session.session_id)
+    clock.set(clock.now() + CLAIM + timedelta(seconds=1))
+    await mailing.send(merchant.db, merchant.desk, letters, session.session_id)
+    assert len(post.letters) == 1
+
+
+async def test_a_letter_is_in_the_language_of_the_page_else_the_merchants(
+    merchant: Merchant, letters: Mailing
+) -> None:
+    session = await _completed(merchant)
+    async with merchant.db.read() as tx:
+        held = await receipts.receipt(tx, merchant.desk, session.session_id)
+    assert held is not None
+    german = replace(held, merchant=replace(held.merchant, default_language="de"))
+    for receipt, language, written in (
+        (held, None, "en"),
+        (held, "ar", "ar"),
+        (german, None, "de"),
+        (german, "hi", "hi"),
+        (german, "xx", "de"),
+    ):
+        assert letters.compose(receipt, "payer@example.com", language).language == written
+
+
+async def test_the_language_of_the_page_is_remembered(
+    merchant: Merchant, letters: Mailing, post: Post
+) -> None:
+    session = await _completed(merchant)
+    for tag in ("en", "ar"):
+        await merchant.db.run(receipts.note_language, session.session_id, tag)
+    assert await _relay(merchant, letters) == 1
+    await mailing.send(merchant.db, merchant.desk, letters, session.session_id)
+    assert [letter.language for letter in post.letters] == ["ar"]
+    assert 'dir="rtl"' in post.letters[0].html
+
+
+class _Links(HTMLParser):
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.tags: set[str] = set()
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.found += [value or "" for name, value in attrs if name in {"href", "src"}]
+
+
+async def test_chk_15_a_letter_leads_to_this_server_only(
+    merchant: Merchant, letters: Mailing, post: Post
+) -> None:
+    entries = {
+        "displayName": "evil.example <u>Books</u>",
+        "supportUrl": "https://elsewhere.example/help",
+        "supportEmail": "help@books.example",
+    }
+    await merchant.db.run(brandings.save, merchant.tenant.merchant_id, entries)
+    session = await _completed(merchant, name=HOSTILE)
+    await _relay(merchant, letters)
+    await mailing.send(merchant.db, merchant.desk, letters, session.session_id)
+    [letter] = post.letters
+    page = _Links(letter.html)
+    assert page.found == [f"{PUBLIC_URL}/receipt/{session.session_id}"]
+    assert page.tags.isdisjoint({"u", "script", "img"})
+    assert "&lt;a href=" in letter.html
+    # Mail programs make links of what looks like one.
+    for text in (letter.text, letter.html):
+        assert re.findall(r"https?://[^\s\"<]+", text) == [
+            *[f"{PUBLIC_URL}/receipt/{session.session_id}"] * (1 if text is letter.text else 2)
+        ]
+        assert "evil.example" not in text
+        assert "Bcc" in text
+    assert letter.reply_to == "help@books.example"
+    assert "\n" not in letter.subject
