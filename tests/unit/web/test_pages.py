@@ -92,7 +92,11 @@ async def test_a_required_email_is_asked_for_and_kept(
         assert answer.status_code == 422
         assert "Enter your e-mail address" in answer.text
     assert await session_count(merchant) == 0
+    payer.headers["accept-language"] = "ar"
     answer = await submit(payer, link.link_id, email="reader@example.com")
+    async with merchant.db.read() as tx:
+        # The letter with the receipt will be in the language of this page.
+        assert await tx.fetchval("SELECT language FROM receipt_letters") == "ar"
     page = (await payer.get(answer.headers["location"])).text
     assert 'name="payerEmail"' not in page
 

@@ -22,11 +22,12 @@ from gstable_server.accounts.branding import operations as brandings
 from gstable_server.catalog import operations as catalog
 from gstable_server.kernel.address import address_from_hex
 from gstable_server.kernel.errors import Code, Passing, Refused
-from gstable_server.kernel.ids import LinkId, id_or_none
+from gstable_server.kernel.ids import LinkId, SessionId, id_or_none
 from gstable_server.kernel.money import MicroUsd
 from gstable_server.links import operations as links
 from gstable_server.links.model import LinkType
 from gstable_server.plumbing.db import Database, Tx
+from gstable_server.receipts import operations as receipts
 from gstable_server.routing.model import RouteOption, Way
 from gstable_server.sessions import operations as sessions
 from gstable_server.sessions import paying
@@ -166,6 +167,7 @@ class _Checkout:
             async with self.db.read() as tx:
                 page, words = await self._link_page(tx, request, link_id)
             return self._show_link(request, page, words, _marked(form, trouble, words), 422)
+        await self._note_language(request, session.session_id, form.email)
         target = f"/pay/{session.session_id}{asked_language(request)}"
         return RedirectResponse(target, 303, headers=PAGE_HEADERS)
 
@@ -229,16 +231,18 @@ class _Checkout:
         choice = await self._input(request, PrepareInput)
         if isinstance(choice, Response):
             return choice
+        session_id = sessions.session_id_of(request.path_params["session_id"])
         prepared = await self.db.run(
             paying.prepare,
             self.desk,
-            sessions.session_id_of(request.path_params["session_id"]),
+            session_id,
             client_code=choice.client_code,
             token_id=choice.token_id,
             way=Way(choice.way),
             payer=address_from_hex(choice.payer),
             payer_email=choice.payer_email,
         )
+        await self._note_language(request, session_id, choice.payer_email)
         words = self.pages.words(request)
         answer = prepared_json(prepared, self.desk.networks, words)
         return JSONResponse(answer, headers=PAGE_HEADERS)
@@ -315,15 +319,27 @@ class _Checkout:
     async def _open_deposit(
         self, request: Request, choice: DepositInput
     ) -> tuple[DepositView, RouteOption]:
-        return await self.db.run(
+        session_id = sessions.session_id_of(request.path_params["session_id"])
+        opened = await self.db.run(
             deposits.open_deposit,
             self.desk,
-            sessions.session_id_of(request.path_params["session_id"]),
+            session_id,
             client_code=choice.client_code,
             token_id=choice.token_id,
             refund_to=refund_address(choice.refund_to),
             payer_email=choice.payer_email,
         )
+        await self._note_language(request, session_id, choice.payer_email)
+        return opened
+
+    async def _note_language(
+        self, request: Request, session_id: SessionId, email: str | None
+    ) -> None:
+        """A payer who gave an address is written to in the language of this page. Lost if the
+        process dies before it: the letter is then in the merchant's language."""
+        if email:
+            tag = self.pages.words(request).tag
+            await self.db.run(receipts.note_language, session_id, tag)
 
     def _deposit_section(self, known: Known, request: Request, words: Words) -> DepositSection:
         options: tuple[RouteOption, ...] = ()
