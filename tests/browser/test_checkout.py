@@ -449,7 +449,7 @@ def test_chk_04_a_changed_script_shows_no_way_to_pay_from_a_wallet(
     with page.expect_event("console", lambda said: "integrity" in said.text.lower()):
         page.goto(url)
     page.wait_for_load_state("networkidle")
-    expect(page.locator("#script-needed")).to_be_visible()
+    expect(page.locator("#script-failed")).to_be_visible()
     expect(page.locator("#confirm")).to_be_hidden()
     expect(page.get_by_role("button", name="Harbour Wallet")).to_have_count(0)
     assert wallet.sent == []

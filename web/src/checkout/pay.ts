@@ -84,6 +84,8 @@ function enter(next: Stage): void {
   show("review", open && (next === "review" || next === "sending"));
   show("review-actions", next === "review");
   show("sent", open && next === "sent");
+  // Whoever is paying from a wallet is not offered to pay a second time beside it.
+  show("deposit", open && next === "choose" && takesDeposits);
 }
 
 function working(text: string): void {
@@ -309,7 +311,7 @@ function startAgain(): void {
 function changed(status: Status): void {
   open = status.phase === "open";
   show("payment", open);
-  show("deposit", open && takesDeposits);
+  if (!open) show("deposit", false);
   show("expiry", open);
   show("again", status.phase === "closed" && element("again").childElementCount > 0);
   if (!open) {
@@ -342,6 +344,7 @@ form.addEventListener("change", () => {
   hasChosen = true;
 });
 
+show("script-failed", false);
 enter("choose");
 discover(addWallet);
 offerCopying();
