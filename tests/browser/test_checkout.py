@@ -467,7 +467,8 @@ def test_chk_12_everything_can_be_read_without_javascript(
         page.get_by_role("button", name="Continue to pay 49.50 USD").click()
         expect(page.locator("#headline")).to_have_text("Waiting for your payment")
         expect(page.locator("#order-title")).to_have_text(re.compile(r"49\.50"))
-        expect(page.get_by_text("this page needs JavaScript")).to_be_visible()
+        expect(page.locator("#payment noscript")).to_contain_text("this page needs JavaScript")
+        expect(page.locator("#payment noscript p")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") == 320
     finally:
         bare.close()

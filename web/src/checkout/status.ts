@@ -101,8 +101,9 @@ function showConfirmations({ confirmations }: Status): void {
   setText("confirmation-text", text);
 }
 
-function showReceipt({ receipt }: Status): void {
+function showReceipt({ receipt, phase }: Status): void {
   show("receipt", receipt !== null);
+  show("receipt-page", receipt !== null && (phase === "progress" || phase === "done"));
   if (receipt === null) return;
   setText("receipt-text", receipt.text);
   setText("receipt-hash", receipt.txHash);
