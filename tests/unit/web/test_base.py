@@ -49,6 +49,11 @@ async def test_pages_name_only_files_of_the_build_and_bind_their_content(
         answer = await payer.get(asset.url)
         assert answer.content == asset.content
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert answer.headers["content-encoding"] == "gzip"
+        assert int(answer.headers["content-length"]) < len(asset.content)
+        plain = await payer.get(asset.url, headers={"accept-encoding": "identity"})
+        assert "content-encoding" not in plain.headers
+        assert plain.content == asset.content
     assert 'src="http' not in page
     # Other sites are only ever linked to, for the payer to follow.
     assert set(re.findall(r'<(\w+) [^>]*href="http', page)) <= {"a"}

@@ -8,6 +8,7 @@ and again by the browser.
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import mimetypes
 from collections.abc import Mapping, Sequence
@@ -199,12 +200,17 @@ class Pages:
     def routes(self) -> list[BaseRoute]:
         """The built files, and nothing else: a name that was not built is not found."""
         by_file = {asset.file: asset for asset in self._assets.values()}
+        # Only what is the same for everybody: in a packed page, its length would tell of secrets.
+        packed = {name: gzip.compress(asset.content, 9, mtime=0) for name, asset in by_file.items()}
 
         async def serve(request: Request) -> Response:
             asset = by_file.get(request.path_params["file"])
             if asset is None:
                 return PlainTextResponse("Not found", 404, headers=SECURITY_HEADERS)
-            return Response(asset.content, media_type=asset.content_type, headers=ASSET_HEADERS)
+            content, headers = asset.content, {**ASSET_HEADERS, "vary": "accept-encoding"}
+            if _takes_gzip(request):
+                content, headers["content-encoding"] = packed[asset.file], "gzip"
+            return Response(content, media_type=asset.content_type, headers=headers)
 
         async def embed(request: Request) -> Response:
             script = self._assets["gstable.js"]
@@ -217,3 +223,9 @@ class Pages:
             Route(f"{STATIC_PATH}/{{file}}", serve, methods=["GET"]),
             Route(EMBED_PATH, embed, methods=["GET"]),
         ]
+
+
+def _takes_gzip(request: Request) -> bool:
+    """Whether the browser says that it unpacks gzip (RFC 9110, 12.5.3)."""
+    given = request.headers.get("accept-encoding", "").lower().replace(" ", "").split(",")
+    return "gzip" in given
