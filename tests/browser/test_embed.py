@@ -1,0 +1,154 @@
+"""The payer's page in a modal of a merchant's site of another origin, with and without leave."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, Route, expect
+
+from tests.browser.conftest import Seller
+from tests.browser.test_checkout import SETTLED, choose_wallet
+from tests.running import Running
+
+pytestmark = [pytest.mark.browser, pytest.mark.anvil]
+
+THANKS = "https://shop.example.com/thanks"
+
+
+class Site:
+    """A merchant's own site: one page, on a port of its own and so of an origin of its own."""
+
+    def __init__(self) -> None:
+        self.body = b""
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(handler) -> None:  # noqa: N805 - http.server's name; self is the site
+                handler.send_response(200)
+                handler.send_header("content-type", "text/html")
+                handler.end_headers()
+                handler.wfile.write(self.body)
+
+            def log_message(handler, *_: object) -> None: ...  # noqa: N805
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.origin = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def show(self, page: Page, running: Running, url: str) -> None:
+        """Open its page, which counts what the button tells."""
+        self.body = f"""<!doctype html><title>Shop</title><h1>Shop</h1>
+            <script type="module" src="{running.base_url}/embed/v1/gstable.js"></script>
+            <script>window.told = [];
+            for (const name of ["opened", "paid", "closed"])
+              addEventListener("gstable:" + name, ({{detail}}) =>
+                told.push([name, detail.sessionId ?? ""]));
+            </script>
+            <gstable-button link="{url}">Pay here</gstable-button>
+            <a data-gstable href="{url}">Pay by link</a>""".encode()
+        page.goto(f"{self.origin}/cart")
+
+
+@pytest.fixture(scope="module")
+def sites() -> Iterator[tuple[Site, Site]]:
+    """A shop, and another site."""
+    made = Site(), Site()
+    yield made
+    for site in made:
+        site.server.shutdown()
+        site.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def shop(chromium: Browser, running: Running, sites: tuple[Site, Site]) -> Iterator[Site]:
+    """The shop, which the demo merchant lists, by the dashboard."""
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(running.about["dashboardUrl"])
+    page.get_by_label("E-mail").fill(running.about["dashboardEmail"])
+    page.get_by_label("Password").fill(running.about["dashboardPassword"])
+    page.get_by_role("button", name="Sign in").click()
+
+    def save(origins: str) -> None:
+        page.goto(f"{running.base_url}/dashboard/test/branding")
+        page.locator("#frameOrigins").fill(origins)
+        page.get_by_role("button", name="Save").click()
+        page.goto(f"{running.base_url}/dashboard/test/branding")
+        expect(page.locator("#frameOrigins")).to_have_value(origins)
+
+    save(sites[0].origin)
+    yield sites[0]
+    save("")
+    context.close()
+
+
+def told(page: Page) -> list[list[str]]:
+    found: list[list[str]] = json.loads(page.evaluate("JSON.stringify(told)"))
+    return found
+
+
+def modal(page: Page) -> FrameLocator:
+    return page.frame_locator("iframe")
+
+
+def see_into(page: Page) -> None:
+    """The modal's shadow root is closed; the test must look inside."""
+    page.add_init_script(
+        "const attach = Element.prototype.attachShadow;"
+        "Element.prototype.attachShadow = function () { return attach.call(this, {mode: 'open'}); }"
+    )
+
+
+def test_chk_02_a_listed_shop_shows_the_page_and_hears_of_the_payment(
+    page: Page, seller: Seller, running: Running, shop: Site
+) -> None:
+    see_into(page)
+    session_id, url = seller.session(success_url=THANKS)
+    shop.show(page, running, url)
+    page.get_by_role("button", name="Pay here").click()
+    expect(modal(page).locator("#headline")).to_have_text("Waiting for your payment")
+    assert page.evaluate("document.documentElement.style.overflow") == "hidden"
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_be_hidden()
+    assert page.evaluate("document.documentElement.style.overflow") == ""
+    page.get_by_role("link", name="Pay by link").click()
+    page.evaluate(
+        f"postMessage({{gstable: 1, type: 'paid', session: 'x', url: ''}}, '{shop.origin}')"
+    )
+    choose_wallet(modal(page))  # type: ignore[arg-type]
+    arrived: list[str] = []
+
+    def thanks(route: Route) -> None:
+        arrived.append(route.request.url)
+        route.fulfill(body="Thanks", content_type="text/html")
+
+    page.route(f"{THANKS}**", thanks)
+    modal(page).locator("#confirm").click()
+    expect(modal(page).locator("#headline")).to_have_text("Payment complete", timeout=SETTLED)
+    assert told(page) == [["opened", ""], ["closed", ""], ["opened", ""], ["paid", session_id]]
+    page.wait_for_url(f"{THANKS}**")  # the whole window, not the frame
+    assert arrived
+
+
+@pytest.mark.usefixtures("shop")
+def test_chk_02_any_other_site_is_refused_and_the_payer_goes_to_the_page(
+    context: BrowserContext, seller: Seller, running: Running, sites: tuple[Site, Site]
+) -> None:
+    page = context.new_page()  # not the one that may break no policy: this breaks one
+    _, url = seller.session()
+    sites[1].show(page, running, url)
+    page.get_by_role("button", name="Pay here").click()
+    page.wait_for_url(url)
+    expect(page.locator("#headline")).to_have_text("Waiting for your payment")
+
+
+def test_chk_02_the_script_opens_pages_of_its_own_server_only(
+    page: Page, running: Running, sites: tuple[Site, Site]
+) -> None:
+    sites[0].show(page, running, "https://pay.example.com/link/link_x")
+    page.get_by_role("button", name="Pay here").click()
+    assert page.locator("iframe").count() == 0
+    assert told(page) == []
