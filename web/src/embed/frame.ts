@@ -1,7 +1,8 @@
 /** The payer's page inside a merchant's frame: says what happens to the sites that the merchant
  * listed, and to no other; it takes no messages at all. */
 
-const origins = document.querySelector<HTMLMetaElement>('meta[name="frame-origins"]')?.content ?? "";
+const listed = document.querySelector<HTMLMetaElement>('meta[name="frame-origins"]');
+const origins = listed?.content ?? "";
 const page = document.getElementById("pay");
 
 function say(type: string, url = ""): void {

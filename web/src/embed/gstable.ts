@@ -8,7 +8,8 @@
  * was clicked. None of them proves a payment: that is the webhook's word, or the API's.
  */
 
-type Said = { gstable: 1; type: "ready" | "paid" | "close" | "leave"; session: string; url: string };
+type What = "ready" | "paid" | "close" | "leave";
+type Said = { gstable: 1; type: What; session: string; url: string };
 
 const HOME = new URL(import.meta.url).origin;
 const PATH = /^\/(link|pay)\/[A-Za-z0-9_-]+$/;
@@ -24,7 +25,8 @@ dialog button{position:absolute;inset-block-start:.25rem;inset-inline-end:.25rem
 height:2.75rem;border:0;border-radius:50%;background:Canvas;color:CanvasText;font:1.5rem system-ui;
 cursor:pointer}
 @media(max-width:40rem){dialog{border-radius:0}}
-@media(prefers-reduced-motion:no-preference){dialog[open]{animation:a .15s}@keyframes a{from{opacity:0}}}
+@media(prefers-reduced-motion:no-preference){dialog[open]{animation:a .15s}\
+@keyframes a{from{opacity:0}}}
 `);
 const BUTTON = new CSSStyleSheet();
 BUTTON.replaceSync(`
