@@ -136,7 +136,9 @@ export async function approve(
   if (before > 0n && !(await wouldWork(provider, call, payer))) {
     const token = prepared.tokenSymbol;
     tell(
-      gettext("Confirm in your wallet: first take back the old permission for %(token)s.", { token }),
+      gettext("Confirm in your wallet: first take back the old permission for %(token)s.", {
+        token,
+      }),
     );
     await sendAndWait(provider, prepared, resetApprove, payer);
   }

@@ -107,7 +107,9 @@ function forget(wallet: Wallet): void {
   if (busy || stage !== "review" || review?.wallet !== wallet) return;
   enter("choose");
   say(
-    gettext("Your wallet changed its account or network. Choose the wallet again to see the terms."),
+    gettext(
+      "Your wallet changed its account or network. Choose the wallet again to see the terms.",
+    ),
   );
 }
 

@@ -128,7 +128,8 @@ async function answerOf(path: string, request: RequestInit): Promise<unknown> {
   let response: Response;
   let answer: unknown;
   try {
-    response = await fetch(inLanguage(path), { ...request, cache: "no-store", credentials: "same-origin" });
+    const asked: RequestInit = { ...request, cache: "no-store", credentials: "same-origin" };
+    response = await fetch(inLanguage(path), asked);
     answer = await response.json();
   } catch {
     throw unreachable();

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Context, Decimal, localcontext
+from decimal import Context, Decimal, InvalidOperation, localcontext
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 from pathlib import Path
@@ -227,14 +227,14 @@ class Languages:
 
 def _ranges(header: str) -> list[str]:
     """The ranges of ``Accept-Language``, the best first; what says 0 is left out."""
-    weighed: list[tuple[float, str]] = []
+    weighed: list[tuple[Decimal, str]] = []
     for part in header[:400].split(",")[:RANGES_MAX]:
         name, _, parameter = part.partition(";")
         try:
-            weight = float(parameter.strip().removeprefix("q=") or "1")
-        except ValueError:
+            weight = Decimal(parameter.strip().removeprefix("q=") or "1")
+        except InvalidOperation:
             continue
-        if 0 < weight <= 1:
+        if weight.is_finite() and 0 < weight <= 1:
             weighed.append((weight, name.strip()))
     return [name for _, name in sorted(weighed, key=lambda row: -row[0])]
 
