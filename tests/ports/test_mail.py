@@ -54,11 +54,12 @@ class Harness(Protocol):
 
 @dataclass
 class Server:
-    """A real SMTP server; ``answer`` is what it says to the letter, and ``to_reader`` to its
-    reader's name."""
+    """A real SMTP server; ``answer`` is what it says to the letter, ``to_reader`` to its reader's
+    name, and ``goodbye`` at the end."""
 
     answer: str = "250 taken"
     to_reader: str = "250 known"
+    goodbye: str = "221 bye"
     taken: list[bytes] = field(default_factory=list)
     readers: list[str] = field(default_factory=list)
     mail: SmtpMail = field(init=False)
@@ -79,6 +80,9 @@ class Server:
             self.taken.append(cast("bytes", envelope.content))
             self.readers += envelope.rcpt_tos
         return self.answer
+
+    async def handle_QUIT(self, _server: Any, _session: Any, _envelope: Any) -> str:  # noqa: N802
+        return self.goodbye
 
 
 @dataclass
@@ -159,10 +163,18 @@ async def test_chk_15_no_name_becomes_a_header(harness: Harness) -> None:
     assert "\n" not in letter["subject"]
 
 
-async def test_chk_15_no_address_holds_more_than_one(harness: Harness) -> None:
-    for address in ("a@b.example\r\nBcc: c@d.example", "a@b.example, c@d.example"):
-        with pytest.raises(ValueError):
-            await harness.mail.send(replace(LETTER, to=address))
+async def test_chk_15_what_is_not_one_address_is_never_written_to(harness: Harness) -> None:
+    for address in (
+        "a@b.example\r\nBcc: c@d.example",
+        "a@b.example, c@d.example",
+        "a..b@c.example",
+        "a\x01b@c.example",
+        "=?utf-8?q?a?=@b.example",
+        "a@b..example",
+    ):
+        for letter in (replace(LETTER, to=address), replace(LETTER, reply_to=address)):
+            with pytest.raises(MailRefused, match="no address"):
+                await harness.mail.send(letter)
     assert harness.arrived() == []
 
 
@@ -190,6 +202,12 @@ async def test_a_server_that_never_will_is_told_from_one_that_cannot_now(
     with pytest.raises(MailDelayed):
         await server.mail.send(LETTER)
     assert server.taken == []
+
+
+async def test_a_letter_that_was_taken_is_not_sent_again_for_a_bad_goodbye(server: Server) -> None:
+    server.goodbye = "421 closing down"
+    await server.mail.send(LETTER)
+    assert len(server.taken) == 1
 
 
 async def test_a_server_that_is_away_is_tried_again(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import smtplib
 import ssl
 from dataclasses import dataclass
 from datetime import datetime
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -95,7 +96,10 @@ def _address(address: str, name: str = "") -> Address:
     # Python's folding of long headers loses the quotes around a name, so that a name must be safe
     # without them.
     safe = "".join(letter for letter in one_line(name) if letter not in SPECIALS)
-    return Address(display_name=safe, addr_spec=address)
+    try:
+        return Address(display_name=safe, addr_spec=address)
+    except (MessageError, ValueError) as problem:
+        raise MailRefused(f"{one_line(address)!r} is no address: {problem}"[:300]) from None
 
 
 class SmtpMail:
@@ -116,9 +120,13 @@ class SmtpMail:
         await asyncio.to_thread(self._send, letter)
 
     def _send(self, letter: Letter) -> None:
+        composed = message(letter)
         try:
-            with self._connected() as server:
-                server.send_message(message(letter), letter.sender, [letter.to])
+            server = self._connected()
+            try:
+                server.send_message(composed, letter.sender, [letter.to])
+            finally:
+                _part(server)
         except smtplib.SMTPRecipientsRefused as failure:
             [(code, said)] = failure.recipients.values()
             raise _trouble(code, said) from failure
@@ -146,6 +154,15 @@ class SmtpMail:
             server.close()
             raise
         return server
+
+
+def _part(server: smtplib.SMTP) -> None:
+    """Whatever it says to the goodbye, the letter was taken or refused before: with an error here
+    a letter that arrived would be sent again."""
+    try:
+        server.quit()
+    except (smtplib.SMTPException, OSError):
+        server.close()
 
 
 def _trouble(code: int, said: bytes | str) -> MailRefused | MailDelayed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -36,6 +37,11 @@ FIELDS = (
 )
 """What ``save`` takes, each as text; an empty one takes the setting away. ``frameOrigins``
 are parted by white space."""
+
+_DOT_ATOM = r"[a-z0-9!#$%&'*+/^_`{|}~-]+"
+_REPLY_TO = re.compile(rf"{_DOT_ATOM}(\.{_DOT_ATOM})*@[a-z0-9-]+(\.[a-z0-9-]+)+")
+"""What can stand as it is in the ``Reply-To`` of every receipt (RFC 5322, section 3.4.1): one that
+cannot would keep all of them from being sent."""
 
 
 async def branding(tx: Tx, merchant_id: MerchantId) -> Branding:
@@ -100,8 +106,8 @@ def _email(text: str) -> str | None:
     if not text.strip():
         return None
     email = email_from_text(text, field="supportEmail")
-    if not email.isascii():
-        raise invalid_field("supportEmail", "must be written in ASCII")
+    if not _REPLY_TO.fullmatch(email):
+        raise invalid_field("supportEmail", "must be an e-mail address written in ASCII")
     return email
 
 
