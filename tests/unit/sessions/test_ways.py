@@ -18,6 +18,7 @@ from gstable_server.chain.orders import PaymentOrder, RoutedOrder, approve_call
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.clock import unix_seconds
 from gstable_server.kernel.errors import Code, Refused
+from gstable_server.kernel.ids import SessionId
 from gstable_server.plumbing.testing import FakeClock
 from gstable_server.routing.model import Schedule, Way
 from gstable_server.sessions import hearing, paying
@@ -206,7 +207,9 @@ async def test_a_signature_becomes_one_payment_of_ours(
     assert first.call is None
     async with wide.db.read() as tx:
         (view,) = await executor.list_open(tx)
-        assert await paying.relayed(tx, prepared.session.session_id, first.cause) == view
+        ours = (prepared.session.session_id, first.cause)
+        made_up = {(ours[0], "relay:\x00"), (SessionId("sess_other"), first.cause)}
+        assert await paying.relayed_all(tx, {ours, *made_up}) == {ours: view}
         assert await paying.relayed(tx, prepared.session.session_id, "mint:1") is None
     intent = view.intent
     assert (view.state, intent.cause, intent.purpose) == (State.QUEUED, first.cause, "relay")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -372,6 +373,14 @@ async def send_for_payer(tx: Tx, session_id: SessionId, intent: Intent) -> None:
 
 async def relayed(tx: Tx, session_id: SessionId, cause: str) -> IntentView | None:
     """Where a payment stands that we send for the session's payer; None for any other name."""
-    if cause not in await store.authorizations(tx, [session_id]):
-        return None
-    return await executor.find(tx, cause)
+    return (await relayed_all(tx, {(session_id, cause)})).get((session_id, cause))
+
+
+async def relayed_all(
+    tx: Tx, asked: Collection[tuple[SessionId, str]]
+) -> dict[tuple[SessionId, str], IntentView]:
+    """The same of several, with as many questions as for one; other names are left out."""
+    # Compared here: a made-up name may be text that no database takes.
+    known = await store.authorized(tx, {session_id for session_id, _ in asked}) & set(asked)
+    views = await executor.find_all(tx, [cause for _, cause in known]) if known else {}
+    return {pair: views[pair[1]] for pair in known if pair[1] in views}

@@ -109,7 +109,8 @@ class _Stream(Response):
             news, text = await self._page.next(COMMENT_SECONDS), ""
             if self._page.is_ended:
                 break
-        await _write(send, "", more=False)
+        async with asyncio.timeout(SEND_SECONDS):
+            await _write(send, "", more=False)
 
 
 def _message(news: News) -> str:

@@ -179,7 +179,8 @@ class Live:
         watched.pages.remove(page)
         if not watched.pages:
             del self._watched[page.session_id]
-        self._relayed.pop((page.session_id, page.relay), None)
+        if not any(page.relay == other.relay for other in watched.pages):
+            self._relayed.pop((page.session_id, page.relay), None)
         self._count -= 1
         self._addresses[page.address] -= 1
         if not self._addresses[page.address]:
@@ -270,9 +271,12 @@ class Live:
             shown = self._showing(due_now, moved)
             networks = {name for one in shown if one.known for name in networks_of(one.known)}
             self._heights |= await heights(tx, networks)
-            for session_id, cause in self._causes(due_now):
-                sent = await paying.relayed(tx, session_id, cause)
-                self._relayed[session_id, cause] = relay_json(sent)
+            # Anybody can make up names, so that there may be many: one question for all of them.
+            if asked := self._causes(due_now):
+                sent = await paying.relayed_all(tx, asked)
+                # Not for pages that went away meanwhile: nobody would forget theirs any more.
+                for pair in asked & self._causes(due_now):
+                    self._relayed[pair] = relay_json(sent.get(pair))
         for one in shown:
             self._tell(one)
 
@@ -311,13 +315,14 @@ class Live:
             ]
         return found
 
-    def _causes(self, due: Iterable[SessionId]) -> list[tuple[SessionId, str]]:
-        return [
-            (session_id, cause)
+    def _causes(self, due: Iterable[SessionId]) -> set[tuple[SessionId, str]]:
+        return {
+            (session_id, page.relay)
             for session_id in due
             if session_id in self._watched
-            for cause in {page.relay for page in self._watched[session_id].pages if page.relay}
-        ]
+            for page in self._watched[session_id].pages
+            if page.relay
+        }
 
     def _tell(self, watched: _Watched) -> None:
         made: dict[tuple[str, str], News] = {}
