@@ -40,6 +40,13 @@ def test_chk_02_an_origin_is_kept_as_browsers_write_it(typed: str, origin: str) 
         "https://a'b.example",
         "data:text/html,x",
         "https://shop.example:0",
+        "https://shop.example.",
+        "https://shop..example",
+        "https://-shop.example",
+        "https://1.2.3.4.5",
+        "https://0x7f.1",
+        "https://127.1",
+        "https://[::00001]",
     ],
 )
 def test_chk_02_nothing_else_is_an_origin(typed: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from gstable_server.kernel.errors import invalid_field
@@ -10,7 +11,8 @@ from gstable_server.kernel.tenant import Mode
 
 URL_LENGTH_MAX = 1000
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-_HOST = re.compile(r"[a-z0-9.-]+|[0-9a-f:.]+")
+_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_NAME = re.compile(rf"({_LABEL}\.)*{_LABEL}")
 _UNSAFE = re.compile(r"""[^!-~]|[\\"<>`^]""")
 
 
@@ -48,8 +50,8 @@ def parse_origin(text: str) -> str:
     parts = urlsplit(text)
     if parts.path not in {"", "/"} or parts.query or parts.fragment or "*" in text or "," in text:
         raise ValueError("must be the beginning of an address only, like https://shop.example")
-    # What ends one rule of a Content-Security-Policy and begins the next.
-    if ";" in text or not _HOST.fullmatch(parts.hostname or ""):
+    # A semicolon ends one rule of a Content-Security-Policy and begins the next.
+    if ";" in text or not _is_host(parts.hostname or ""):
         raise ValueError("must name a host, like https://shop.example")
     if parts.scheme != "https" and not is_loopback(text):
         raise ValueError("must start with https://")
@@ -57,6 +59,17 @@ def parse_origin(text: str) -> str:
     port = parts.port
     own = port is None or port == {"https": 443, "http": 80}[parts.scheme]
     return f"{parts.scheme}://{host}" if own else f"{parts.scheme}://{host}:{port}"
+
+
+def _is_host(host: str) -> bool:
+    """Whether browsers take it as it is: a name without empty parts, or an IP address in full. What
+    ends in a figure is an address to them (URL Standard, 3.5)."""
+    if ":" not in host and not host.rpartition(".")[2][:1].isdigit():
+        return _NAME.fullmatch(host) is not None
+    try:
+        return str(ip_address(host)) == host
+    except ValueError:
+        return False
 
 
 def is_loopback(text: str) -> bool:
