@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from httpx2 import AsyncClient
 
@@ -28,6 +30,7 @@ async def test_chk_02_nobody_may_frame_a_page_unless_the_merchant_listed_it(
         assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
         assert page.headers["x-frame-options"] == "DENY"
         assert "frame-origins" not in page.text
+        assert not re.search(r'id="receipt-page"[^>]*target=', page.text)
 
 
 async def test_chk_02_listed_sites_may_and_only_those(
@@ -47,6 +50,8 @@ async def test_chk_02_listed_sites_may_and_only_those(
         assert "unsafe" not in page.headers["content-security-policy"]
         assert "x-frame-options" not in page.headers
         assert f'content="{SHOP} https://second.example:8443"' in page.text
+    # The receipt may not be framed: in the shop's modal its link has to lead out of the frame.
+    assert re.search(r'id="receipt-page"[^>]* target="_blank"', page.text)
     for path in await pages_of(other):
         page = await payer.get(path)
         assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
