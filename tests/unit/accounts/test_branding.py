@@ -184,3 +184,9 @@ def test_what_is_no_logo_is_refused(content: bytes) -> None:
     with pytest.raises(Refused) as refused:
         logo.redraw(content)
     assert refused.value.detail.startswith("logo ")
+
+
+def test_the_support_address_is_a_link_that_mail_programs_read() -> None:
+    assert Branding("Books").support_mailto is None
+    shown = Branding("Books", support_email="help+50%@books.example")
+    assert shown.support_mailto == "mailto:help%2B50%25@books.example"

@@ -6,6 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import quote
 
 from gstable_server.accounts.branding.colours import DARK, LIGHT, Colour, Ground, shades
 from gstable_server.kernel.ids import ImageId
@@ -114,6 +115,11 @@ class Branding:
     def logo_path(self) -> str | None:
         """Where this server shows the logo, at most 480 by 160 pixels: ``/logos/<imageId>``."""
         return f"/logos/{self.logo_id}" if self.logo_id else None
+
+    @property
+    def support_mailto(self) -> str | None:
+        """``support_email`` as a link (RFC 6068): everything but its ``@`` is encoded."""
+        return f"mailto:{quote(self.support_email, safe='@')}" if self.support_email else None
 
     @property
     def stylesheet_path(self) -> str | None:
