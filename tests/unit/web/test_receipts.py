@@ -123,6 +123,8 @@ async def test_a_receipt_shows_what_came_back(merchant: Merchant, payer: AsyncCl
     await _give_back(merchant.db, session, "seen")
     text = reader(await payer.get(f"/receipt/{session.session_id}")).text
     assert "Refund" in text
+    assert "given back since" in text
+    assert "the merchant has the money" not in text
     assert "0x" + "cd" * 32 in text
     refund = (await payer.get(f"/receipt/{session.session_id}.json")).json()["receipt"]["refunds"]
     assert [(one["amount"]["atomic"], one["final"]) for one in refund] == [("1000000", False)]

@@ -13,6 +13,7 @@ from gstable_server.sessions.model import SessionState
 from gstable_server.web.language import N_, Words
 
 COMPLETE = N_("Complete: the merchant has the money.")
+GIVEN_BACK = N_("Complete. Some or all of it was given back since, see below.")
 NOT_FINAL = N_("Paid, but not final yet. What this receipt says can still change.")
 DELAYED = N_("Paid. The money is taking longer than usual to reach the merchant.")
 UNTITLED = N_("Product")
@@ -88,7 +89,8 @@ def sheet(receipt: Receipt, words: Words, url: str) -> Sheet:
 
 def _state(receipt: Receipt) -> str:
     if receipt.is_final:
-        return COMPLETE
+        came_back = receipt.given_back or any(part.returned for part in receipt.paid)
+        return GIVEN_BACK if came_back else COMPLETE
     is_late = receipt.session.state is SessionState.SETTLEMENT_PENDING
     return DELAYED if is_late else NOT_FINAL
 
@@ -168,9 +170,8 @@ def _place(place: Place, words: Words) -> tuple[Row, Row]:
 def _contact(receipt: Receipt, words: Words) -> tuple[Row, ...]:
     merchant = receipt.merchant
     rows = []
-    if merchant.support_email:
-        address = merchant.support_email
-        rows.append(Row(words.gettext("E-mail"), address, f"mailto:{address}"))
+    if merchant.support_email and merchant.support_mailto:
+        rows.append(Row(words.gettext("E-mail"), merchant.support_email, merchant.support_mailto))
     if merchant.support_url:
         rows.append(Row(words.gettext("Help"), merchant.support_url, merchant.support_url))
     if merchant.terms_url:
