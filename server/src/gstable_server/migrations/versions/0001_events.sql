@@ -21,14 +21,19 @@ CREATE INDEX events_by_merchant ON events (merchant_id, mode, sequence DESC);
 CREATE INDEX events_feed ON events (merchant_id, mode, written_by, sequence)
     WHERE merchant_id IS NOT NULL;
 
--- Events whose handlers have not run yet; the handlers' transaction removes the row.
+-- Events whose handlers have not run yet; the handlers' transaction removes the row. It refers to
+-- `events` without a foreign key: one statement writes both rows, and no event is ever removed.
 CREATE TABLE outbox (
-    sequence   bigint PRIMARY KEY REFERENCES events,
+    sequence   bigint PRIMARY KEY,
     object_id  text NOT NULL,
     attempts   integer NOT NULL DEFAULT 0,
-    not_before timestamptz NOT NULL
+    -- Of what was not tried yet: -infinity.
+    not_before timestamptz NOT NULL,
+    -- It was found behind another of its object, whose removal makes it false again.
+    set_aside  boolean NOT NULL DEFAULT false
 );
 CREATE INDEX outbox_by_object ON outbox (object_id, sequence);
+CREATE INDEX outbox_next ON outbox (not_before, sequence) WHERE NOT set_aside;
 
 CREATE TABLE idempotency_keys (
     key_id       text NOT NULL,
