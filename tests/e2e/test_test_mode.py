@@ -174,7 +174,7 @@ def test_a_robot_without_its_variables_says_which(tmp_path: Path) -> None:
         env={name: value for name, value in os.environ.items() if not name.startswith("GSTABLE_")},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=300,
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (

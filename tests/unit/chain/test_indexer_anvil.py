@@ -248,7 +248,7 @@ async def test_chn_15_node_that_hangs_is_waited_for(
             assert not task.done()
         finally:
             devnet.pause("polygon", paused=False)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await kinds(database, key):
                 await asyncio.sleep(0.05)
         stop.set()
