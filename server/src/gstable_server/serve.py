@@ -65,7 +65,7 @@ from gstable_server.plumbing.health import Health
 from gstable_server.plumbing.http_client import GuardedClient, HttpClient
 from gstable_server.plumbing.request_log import RequestLog
 from gstable_server.plumbing.route import Route
-from gstable_server.plumbing.system import SystemClock, SystemIdMint
+from gstable_server.plumbing.system import SharedClock, SystemIdMint
 from gstable_server.routing import operations as routing
 from gstable_server.routing.model import Schedule
 from gstable_server.sessions import routes as session_routes
@@ -205,7 +205,7 @@ async def world_of(settings: Settings, role: Role) -> AsyncIterator[flow.World]:
     async with AsyncExitStack() as stack:
         db = await Database.connect(
             settings.database_url,
-            clock=SystemClock(),
+            clock=SharedClock(),
             ids=SystemIdMint(),
             size=settings.database_pool,
             name=f"gstable {role}",

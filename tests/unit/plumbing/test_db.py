@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import asyncpg
 import pytest
 
 from gstable_server.plumbing.db import Database
+from gstable_server.plumbing.system import SharedClock, SystemClock
+from gstable_server.plumbing.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
 
@@ -39,3 +43,22 @@ async def test_ops_02_a_deadlock_is_run_again(database: Database) -> None:
         return tries
 
     assert await database.run(deadlocks_once) == 2
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_api_34_machines_whose_clocks_are_wrong_go_by_the_databases(
+    database_url: str, database: Database, hours: int
+) -> None:
+    wrong = FakeClock(SystemClock().now() + timedelta(hours=hours))
+    clock = SharedClock(wrong)
+    one = await Database.connect(database_url, clock=clock, ids=database.ids, size=1)
+    try:
+        async with one.begin() as tx:
+            told, asked = tx.now, await tx.fetchval("SELECT clock_timestamp()")
+        wrong.advance(3600)
+        async with one.read() as tx:
+            later = tx.now
+    finally:
+        await one.close()
+    assert told <= asked < told + timedelta(minutes=30)
+    assert told <= later < told + timedelta(minutes=30)

@@ -257,12 +257,32 @@ async def watch_receiver(tx: Tx, network: str, receiver: Address, until: datetim
 async def receivers(tx: Tx, network: str) -> list[Address]:
     """To whom transfers are read besides those to our contracts."""
     rows = await tx.fetch(
-        "SELECT receiver FROM chain_receiver_watches WHERE network = $1 AND until > $2"
-        " ORDER BY receiver",
-        network,
-        tx.now,
+        "SELECT receiver FROM chain_receiver_watches WHERE network = $1 ORDER BY receiver", network
     )
     return [Address(row["receiver"]) for row in rows]
+
+
+async def unwatch_receivers(tx: Tx, network: str, read_until: datetime, limit: int) -> int:
+    """Forget up to ``limit`` receivers whose time was over then; returns how many."""
+    rows = await tx.fetch(
+        "DELETE FROM chain_receiver_watches WHERE network = $1 AND receiver = ANY(ARRAY("
+        "SELECT receiver FROM chain_receiver_watches WHERE network = $1 AND until <= $2"
+        " ORDER BY until LIMIT $3 FOR UPDATE SKIP LOCKED)) AND until <= $2 RETURNING receiver",
+        network,
+        read_until,
+        limit,
+    )
+    return len(rows)
+
+
+async def read_until(tx: Tx) -> dict[str, datetime]:
+    """By network the time of the oldest block that is kept: it is final, and so are those before,
+    all of which were read."""
+    rows = await tx.fetch(
+        "SELECT DISTINCT ON (network) network, block_time FROM chain_blocks"
+        " ORDER BY network, number"
+    )
+    return {row["network"]: row["block_time"] for row in rows}
 
 
 async def count_spam(tx: Tx, network: str, receiver: Address, day: date, more: int) -> int:

@@ -58,7 +58,7 @@ FROM (
     SELECT object_id, sequence FROM outbox WHERE NOT set_aside AND not_before <= $1
     ORDER BY not_before, sequence LIMIT $2
 ) looked LEFT JOIN LATERAL ({_BEFORE}) before ON true
-"""
+"""  # noqa: S608
 
 _TAKE = """
 SELECT e.*, o.attempts FROM outbox o JOIN events e USING (sequence)
@@ -84,7 +84,7 @@ WHERE outbox.sequence = behind.sequence
     AND behind.sequence IN (SELECT sequence FROM locked)
     AND behind.before IN (SELECT sequence FROM locked)
 RETURNING outbox.sequence
-"""
+"""  # noqa: S608
 
 _REMOVE = """
 WITH removed AS (DELETE FROM outbox WHERE sequence = ANY($1) RETURNING object_id, sequence)
