@@ -23,12 +23,15 @@ from gstable_server.kernel.errors import Passing
 from gstable_server.kernel.ids import I, IdMint
 from gstable_server.plumbing import events, tracing
 from gstable_server.plumbing.json_text import encode_json
+from gstable_server.plumbing.system import SharedClock
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 ATTEMPTS = 3
 FREE_WITHIN_SECONDS = 10.0
+ASKED_AGAIN_SECONDS = 30.0
+"""How often the database is asked for its time, where all processes go by it."""
 
 DRIVER_FAILED = (asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What the driver itself raises when a connection ends in the middle of something."""
@@ -200,6 +203,8 @@ class Database:
         except TimeoutError:
             raise DatabaseBusy("no database connection is free", retry_after=1) from None
         try:
+            if isinstance(self.clock, SharedClock) and self.clock.age_seconds > ASKED_AGAIN_SECONDS:
+                self.clock.tell(await connection.fetchval("SELECT clock_timestamp()"))
             yield connection
         finally:
             await self.pool.release(connection)

@@ -370,8 +370,9 @@ async def expire_due(tx: Tx) -> int:
 
 
 async def unwatch_due(tx: Tx) -> int:
-    """Stop looking for transfers of refunds that were given up long ago; returns how many."""
-    due = await store.lock_unwatchable(tx, tx.now, BATCH)
+    """Stop looking for transfers of refunds that were given up long ago; returns how many. Long
+    ago by the blocks that were read, so that an outage of days passes none unseen."""
+    due = await store.lock_unwatchable(tx, await chain.read_until(tx), BATCH)
     for refund in due:
         await store.move(tx, refund, replace(refund, watched_until=None))
         await chain.unwatch_transfer(tx, refund.terms.network, refund.terms.sender)

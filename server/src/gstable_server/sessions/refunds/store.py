@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import asyncpg
@@ -175,12 +175,16 @@ async def lock_due(tx: Tx, limit: int) -> list[Refund]:
     return [_refund(row) for row in rows]
 
 
-async def lock_unwatchable(tx: Tx, now: datetime, limit: int) -> list[Refund]:
-    """Refunds that were given up so long ago that their transfer is not looked for any more."""
+async def lock_unwatchable(tx: Tx, until: Mapping[str, datetime], limit: int) -> list[Refund]:
+    """Refunds that were given up so long before ``until``, by network, that their transfer is not
+    looked for any more."""
     rows = await tx.fetch(
-        "SELECT * FROM refunds WHERE watched_until <= $1 AND state IN ('expired', 'cancelled') "
-        "ORDER BY watched_until LIMIT $2 FOR UPDATE SKIP LOCKED",
-        now,
+        "SELECT refunds.* FROM refunds JOIN unnest($1::text[], $2::timestamptz[]) "
+        "AS read (network, until) USING (network) "
+        "WHERE watched_until <= read.until AND state IN ('expired', 'cancelled') "
+        "ORDER BY watched_until LIMIT $3 FOR UPDATE OF refunds SKIP LOCKED",
+        list(until),
+        list(until.values()),
         limit,
     )
     return [_refund(row) for row in rows]
