@@ -142,7 +142,8 @@ class Watch:
         log = row["network"], row["tx_hash"], row["log_position"]
         if log in self._final:
             raise Violation("I4", f"a final log was told as {row['what']}: {dict(row)}")
-        if (row["kind"], row["what"]) == ("payment", "seen"):
+        # Final at once, as in a backfill, is seen, too.
+        if row["kind"] == "payment" and row["what"] in ("seen", "final"):
             self._seen.add((row["network"], row["block_hash"], row["tx_hash"]))
         if row["what"] != "final":
             return

@@ -52,7 +52,28 @@ async def test_one_confirmation_is_seen_and_final_in_one_step(database: Database
     payment = chain.payment()
     chain.mine(payment)
     await drain(Indexer(database, chain.network, [chain], ()))
-    assert await kinds(database, payment) == [SEEN, FINAL]
+    [fact] = await told(database)
+    assert (fact.what, fact.at_once) == (FINAL, True)
+    assert [step.what for step in fact.steps] == [SEEN, FINAL]
+    assert fact.log.key == payment.session_key
+
+
+async def test_chn_19_only_what_is_deep_when_it_is_read_is_told_at_once(
+    database: Database, chain: FakeChain
+) -> None:
+    payments = [chain.payment() for _ in range(20)]
+    for payment in payments:
+        chain.mine(payment)
+    await drain(Indexer(database, NETWORK, [chain], ()))
+    facts = await told(database)
+    at_once = [fact.log.key for fact in facts if fact.at_once]
+    in_two = [fact.log.key for fact in facts if not fact.at_once and fact.what is FINAL]
+    assert [*at_once, *in_two] == [payment.session_key for payment in payments[:-2]]
+    assert at_once
+    assert in_two
+    assert sorted(fact.log.key for fact in facts if fact.what is SEEN) == sorted(
+        [*in_two, *(payment.session_key for payment in payments[-2:])]
+    )
 
 
 async def test_restart_continues_from_the_frontier(database: Database, chain: FakeChain) -> None:

@@ -144,7 +144,9 @@ async def add_facts(tx: Tx, facts: Sequence[Fact]) -> None:
     newest = {_name(fact.log): fact for fact in facts}.values()
     waiting = FactWhat.SEEN, FactWhat.REORGED
     await _watch(tx, [fact for fact in newest if fact.what in waiting])
-    await _unwatch(tx, [fact.log for fact in newest if fact.what not in waiting])
+    # What is told at once was never watched.
+    ends = [fact.log for fact in newest if fact.what not in waiting and not fact.at_once]
+    await _unwatch(tx, ends)
     for fact, payload in zip(facts, payloads, strict=True):
         log = fact.log
         with tracing.span(f"index {fact.event_type}", network=log.network, block=log.block_number):

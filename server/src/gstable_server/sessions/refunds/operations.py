@@ -14,7 +14,7 @@ import structlog
 
 from gstable_server.chain import operations as chain
 from gstable_server.chain.checksum import address_from_text
-from gstable_server.chain.facts import FactWhat, TransferLog
+from gstable_server.chain.facts import Fact, FactWhat, TransferLog
 from gstable_server.chain.networks import Network, Token
 from gstable_server.kernel.address import ZERO_ADDRESS, Address
 from gstable_server.kernel.errors import Code, Refused, invalid_field
@@ -258,7 +258,11 @@ async def hear(tx: Tx, desk: Desk, stored: StoredEvent) -> None:
     A transfer without a refund of exactly its terms is the merchant's own business. A process
     that dies in between has written nothing, and the fact waits in the outbox.
     """
-    fact = chain.fact_of(stored)
+    for step in chain.fact_of(stored).steps:
+        await _hear(tx, desk, step)
+
+
+async def _hear(tx: Tx, desk: Desk, fact: Fact) -> None:
     transfer = fact.log
     assert isinstance(transfer, TransferLog), "flow hands over nothing else"
     proven = await store.find_proven(tx, transfer)
