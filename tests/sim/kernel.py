@@ -19,6 +19,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
+
+from tests.sim.line import Line
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 STEPS_SHOWN = 30
@@ -42,17 +45,31 @@ class SimLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.seconds = 0.0
+        self._line: Line | None = None
         # A task of a dead process ends with ``Crash``, and nobody asks for it.
         self.set_exception_handler(lambda *_: None)
 
     def time(self) -> float:
         return self.seconds
 
+    async def create_unix_connection(  # type: ignore[override]
+        self, protocol_factory: Callable[[], Any], path: str
+    ) -> tuple[Line, Any]:
+        """The one connection to the database."""
+        protocol = protocol_factory()
+        self._line = Line(protocol, path)
+        protocol.connection_made(self._line)
+        return self._line, protocol
+
     def _run_once(self) -> None:
-        # While callbacks are ready, nobody waits for a socket or a timer: asking for them every
-        # time would be a tenth of a history's cost.
+        # While callbacks are ready, nobody waits for a socket or a timer; and when none is, all
+        # wait for the database. Asking the selector every time would be a fifth of a history.
         ready, timers = self._ready, self._scheduled  # type: ignore[attr-defined]
-        if not ready or (timers and timers[0].when() <= self.seconds):
+        line = self._line
+        if not ready and line is not None and line.is_waiting:
+            line.read()
+            line.is_waiting = not ready
+        elif not ready or (timers and timers[0].when() <= self.seconds):
             super()._run_once()  # type: ignore[misc]
             return
         for _ in range(len(ready)):
