@@ -144,13 +144,36 @@ async def _keep(_connection: asyncpg.Connection[Any]) -> None:
     connection, and the pool's usual reset would cost every request a round trip."""
 
 
+_NEVER = 2**62
+"""So many queries until a connection is replaced by a new one."""
+
+
+async def _open_pool(url: str, name: str, **sizes: float) -> asyncpg.Pool[Any]:
+    """``name`` says in ``pg_stat_activity`` whose connections these are."""
+    return await asyncpg.create_pool(
+        url,
+        init=_prepare,
+        reset=_keep,
+        server_settings={
+            "application_name": name,
+            "timezone": "UTC",
+            "statement_timeout": "30000",
+            **LETS_GO,
+        },
+        **sizes,
+    )
+
+
 class Database:
     """The pool of connections, and the one way to open a transaction."""
 
-    def __init__(self, pool: asyncpg.Pool[Any], clock: Clock, ids: IdMint) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool[Any], clock: Clock, ids: IdMint, url: str | None = None
+    ) -> None:
         self.pool = pool
         self.clock = clock
         self.ids = ids
+        self._url = url
 
     @classmethod
     async def connect(
@@ -166,23 +189,30 @@ class Database:
         """Open the pool. ``name`` says in ``pg_stat_activity`` whose connections these are. Raises
         the driver's error when the server cannot be reached; without ``at_once`` whoever first
         needs a connection finds out."""
-        pool = await asyncpg.create_pool(
-            url,
-            min_size=1 if at_once else 0,
-            max_size=size,
-            init=_prepare,
-            reset=_keep,
-            server_settings={
-                "application_name": name,
-                "timezone": "UTC",
-                "statement_timeout": "30000",
-                **LETS_GO,
-            },
-        )
-        return cls(pool, clock, ids)
+        pool = await _open_pool(url, name, min_size=1 if at_once else 0, max_size=size)
+        return cls(pool, clock, ids, url)
 
     async def close(self) -> None:
         await self.pool.close()
+
+    @asynccontextmanager
+    async def apart(self, name: str) -> AsyncIterator[Database]:
+        """One connection more, which is nobody else's and stays the same to the end: work that
+        takes minutes leaves those of the pool to others, and its temporary tables last. When it is
+        lost the next connection has none of them."""
+        assert self._url is not None, "only what was connected can be connected again"
+        pool = await _open_pool(
+            self._url,
+            name,
+            min_size=0,
+            max_size=1,
+            max_queries=_NEVER,
+            max_inactive_connection_lifetime=0,
+        )
+        try:
+            yield Database(pool, self.clock, self.ids, self._url)
+        finally:
+            await pool.close()
 
     async def answers(self, *, within_seconds: float) -> bool:
         """True if the database answers a query in that time; for readiness checks."""

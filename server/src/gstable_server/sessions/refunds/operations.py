@@ -6,7 +6,7 @@ sends it, and its log on the chain proves it. Nothing else does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -130,9 +130,10 @@ async def of_session(tx: Tx, tenant: Tenant, session_id: SessionId) -> list[Refu
     return await of_view(tx, await sessions.detail(tx, tenant, session_id))
 
 
-async def completed(tx: Tx) -> list[tuple[SessionId, Terms, bytes]]:
-    """Of every refund that is done: whose it is, its terms, and the transaction that proves it."""
-    return await store.completed(tx)
+def completed(tx: Tx) -> AsyncIterator[list[tuple[SessionId, Terms, bytes]]]:
+    """Of every refund that is done: whose it is, its terms, and the transaction that proves it; in
+    parts."""
+    return store.completed(tx)
 
 
 async def of_view(tx: Tx, view: SessionView) -> list[Refund]:
