@@ -238,8 +238,10 @@ class SimConnection:
         fault = self._server.faults.at_statement()
         if fault is None:
             return await self._ask(ask, sql, values)
-        if not self._in_transaction and self._server.faults.chance.random() < 0.5:
-            # Without a transaction nobody knows whether the statement was still done.
+        answered = fault.split()[0] not in {"crash", "lost"}
+        if not (self._in_transaction or answered) and self._server.faults.chance.random() < 0.5:
+            # Without a transaction nobody knows whether the statement was still done, unless the
+            # database itself says that it was not.
             await self._ask(ask, sql, values)
             self._server.kernel.note("done all the same")
         return self._fail(fault, f"statement {len(self._statements)}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -61,16 +61,36 @@ LETS_GO = {
 }
 
 
+# A plan is kept for minutes, and made once however many rows its statement is for: planning cost
+# more than most statements do. In that time a table grows from nothing to thousands of rows, so
+# what one page would make cheap to read whole is looked up in its index all the same.
+PLANS = {"plan_cache_mode": "force_generic_plan", "random_page_cost": "0.25"}
+
+
 class Tx:
-    """One open transaction. ``now`` is the same instant for the whole of it."""
+    """One transaction. ``now`` is the same instant for the whole of it.
 
-    __slots__ = ("_events", "_ids", "connection", "now")
+    ``begin`` opens it before the first statement that needs it open. What reads before that sees
+    what is committed, as each statement of a transaction does; and what writes in a single
+    statement is whole by itself. So a request that looks something up and then writes once pays
+    for no BEGIN and COMMIT.
+    """
 
-    def __init__(self, connection: asyncpg.Connection[Any], now: datetime, ids: IdMint) -> None:
+    __slots__ = ("_begin", "_events", "_ids", "_written", "connection", "now")
+
+    def __init__(
+        self,
+        connection: asyncpg.Connection[Any],
+        now: datetime,
+        ids: IdMint,
+        begin: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self.connection = connection
         self.now = now
         self._ids = ids
+        self._begin = begin
         self._events: list[events.Event] = []
+        self._written: events.Write | None = None
 
     def mint(self, kind: type[I]) -> I:
         """A new identifier of ``kind``."""
@@ -87,25 +107,67 @@ class Tx:
             event = replace(event, trace_parent=tracing.current())
         self._events.append(event)
 
+    async def write(self, sql: str, *values: Any) -> None:
+        """Do one statement that answers nothing: before the next one, or with the events in one
+        statement at the end."""
+        if self._written is not None:
+            await self._open()
+        self._written = events.Write(sql, values)
+
     async def flush(self) -> None:
         """Write the staged events; called right before the commit, and earlier by the relay."""
         if self._events:
-            await events.write(self.connection, self._events, self.now, self._ids)
+            written, self._written = self._written, None
+            await events.write(self.connection, self._events, self.now, self._ids, written)
             self._events.clear()
+        elif self._written is not None:
+            await self._write()
+
+    async def look_up(self, sql: str, *values: Any) -> asyncpg.Record | None:
+        """The row of a plain SELECT, which locks nothing; no transaction is opened for it."""
+        if self._written is not None:
+            await self._open()
+        return await self.connection.fetchrow(sql, *values)
 
     async def fetch(self, sql: str, *values: Any) -> list[asyncpg.Record]:
+        await self._open()
         rows: list[asyncpg.Record] = await self.connection.fetch(sql, *values)
         return rows
 
     async def fetchrow(self, sql: str, *values: Any) -> asyncpg.Record | None:
+        await self._open()
         return await self.connection.fetchrow(sql, *values)
 
     async def fetchval(self, sql: str, *values: Any) -> Any:
+        await self._open()
         return await self.connection.fetchval(sql, *values)
 
     async def execute(self, sql: str, *values: Any) -> str:
+        await self._open()
         status: str = await self.connection.execute(sql, *values)
         return status
+
+    async def execute_beside(self, sql: str, *values: Any) -> str:
+        """The same in one statement with what was to be done before it; neither needs the other."""
+        written, self._written = self._written, None
+        if written is None:
+            return await self.execute(sql, *values)
+        return await self.execute(
+            events.beside(sql, written.sql, len(values)), *values, *written.values
+        )
+
+    async def _open(self) -> None:
+        """Open the transaction, and do what was to be done before the next statement."""
+        if self._begin is not None:
+            begin, self._begin = self._begin, None
+            await begin()
+        if self._written is not None:
+            await self._write()
+
+    async def _write(self) -> None:
+        assert self._written is not None, "asked before"
+        written, self._written = self._written, None
+        await self.connection.execute(written.sql, *written.values)
 
 
 def _hear_of_the_end(connection: asyncpg.Connection[Any]) -> None:
@@ -159,6 +221,7 @@ async def _open_pool(url: str, name: str, **sizes: float) -> asyncpg.Pool[Any]:
             "timezone": "UTC",
             "statement_timeout": "30000",
             **LETS_GO,
+            **PLANS,
         },
         **sizes,
     )
@@ -242,8 +305,12 @@ class Database:
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Tx]:
         """A transaction: committed with its events at the end, rolled back on any exception."""
-        async with self._connection() as connection, connection.transaction():
-            tx = Tx(connection, self.clock.now(), self.ids)
+        async with self._connection() as connection, AsyncExitStack() as stack:
+
+            async def begin() -> None:
+                await stack.enter_async_context(connection.transaction())
+
+            tx = Tx(connection, self.clock.now(), self.ids, begin)
             yield tx
             await tx.flush()
 

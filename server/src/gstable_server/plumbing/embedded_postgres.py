@@ -298,7 +298,11 @@ def _launch(home: Home, programs: Programs, *, fsync: bool) -> subprocess.Popen[
         "log_timezone": "UTC",
         "jit": "off",  # our statements are short; compiling them costs more than it saves
     }
-    if not fsync:
+    if fsync:
+        # After each checkpoint every page is logged whole at its first change; and as identifiers
+        # are random, that is soon every page.
+        settings |= {"max_wal_size": "4GB", "checkpoint_timeout": "15min"}
+    else:
         settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
     command = [str(programs.directory / "postgres"), "-D", str(home.data)]
     command += [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]

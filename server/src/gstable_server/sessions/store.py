@@ -43,7 +43,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 
 
 async def insert(tx: Tx, session: Session) -> None:
-    await tx.execute(
+    await tx.write(
         _INSERT,
         session.session_id,
         session.session_key,
@@ -222,7 +222,8 @@ async def move(tx: Tx, old: Session, new: Session) -> None:
 
 async def move_all(tx: Tx, moves: Sequence[tuple[Session, Session]]) -> None:
     """The same of several, each as it was and as it is to be."""
-    done = await tx.execute(
+    # In one statement with an order that was signed: a request waits for each of them.
+    done = await tx.execute_beside(
         _MOVE,
         [old.session_id for old, _ in moves],
         [old.state for old, _ in moves],
@@ -246,7 +247,7 @@ async def reschedule(tx: Tx, session: Session) -> None:
 
 
 async def insert_order(tx: Tx, order: AttestedOrder) -> None:
-    await tx.execute(
+    await tx.write(
         "INSERT INTO session_orders (session_id, network, token_id, way, rail, digest, body, "
         "merchant_amount, fee_amount, fee_ppm, deadline, payer, signed_at) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
