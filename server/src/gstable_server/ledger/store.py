@@ -18,11 +18,13 @@ WITH new AS (
     INSERT INTO ledger_transfers
         (transfer_id, cause, kind, token_id, merchant_id, mode, session_id, reverses, posted_at)
     SELECT leg.transfer_id, leg.cause, leg.kind, leg.token_id, leg.merchant_id, leg.mode,
-        leg.session_id, undone.transfer_id, $9
+        leg.session_id,
+        -- Nobody's, nearly always: joined, it would be looked for in the whole book.
+        (SELECT undone.transfer_id FROM ledger_transfers undone WHERE undone.cause = leg.reverses),
+        $9
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
         $7::text[], $8::text[]) WITH ORDINALITY
         AS leg (transfer_id, cause, kind, token_id, merchant_id, mode, session_id, reverses, turn)
-        LEFT JOIN ledger_transfers undone ON undone.cause = leg.reverses
     ORDER BY leg.turn
     ON CONFLICT (cause) DO NOTHING
     RETURNING transfer_id, cause
