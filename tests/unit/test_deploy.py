@@ -172,6 +172,63 @@ def test_every_alarm_is_of_numbers_that_there_are_and_has_its_runbook(rule: Any)
     assert f"`{rule['alert']}`, {rule['labels']['severity']}" in page
 
 
+TYPES = {
+    **dict.fromkeys(STATE, "gauge"),
+    **{
+        f"{family.name}_total" if family.type == "counter" else family.name: family.type
+        for family in REGISTRY.collect()
+    },
+}
+LABELS = {
+    **{name: labels for name, (_, labels) in STATE.items()},
+    "gstable_http_requests_total": ("status",),
+    "gstable_turn_failures_total": ("what",),
+}
+OVER_TIME = re.compile(r"(\w+)\((gstable_\w+)(?:\{[^}]*\})?\[\w+\]\)")
+SELECTED = re.compile(r"(gstable_\w+)(?:\{([^}]*)\})?")
+OF_GAUGES = {"min_over_time", "max_over_time", "absent_over_time"}
+
+
+def misread(expression: str) -> list[str]:
+    """What an expression does with a metric that metrics of its type do not allow."""
+    found = []
+    for function, name in OVER_TIME.findall(expression):
+        fitting = {"increase", "rate"} if TYPES[name] == "counter" else OF_GAUGES
+        if function not in fitting:
+            found.append(f"{function} of the {TYPES[name]} {name}")
+    for name in SELECTED.findall(OVER_TIME.sub("", expression)):
+        if TYPES[name[0]] != "gauge":
+            found.append(f"the value of the {TYPES[name[0]]} {name[0]}")
+    for name, matchers in SELECTED.findall(expression):
+        for label in re.findall(r"(\w+)=", matchers):
+            if label not in LABELS.get(name, ()):
+                found.append(f"{name} has no {label}")
+    # What an aggregate keeps apart, each metric in it has.
+    for kept, name in re.findall(r"by \(([\w, ]+)\) \((?:\w+\()?(gstable_\w+)", expression):
+        found += [f"{name} has no {one}" for one in kept.split(", ") if one not in LABELS[name]]
+    return found
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_alarms_use_each_number_as_its_type_allows(rule: Any) -> None:
+    assert misread(rule["expr"]) == []
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "max(delta(gstable_webhook_messages_exhausted[1h])) > 0",
+        "sum(increase(gstable_jobs_failed[1h])) > 0",
+        "gstable_turn_failures_total > 3",
+        'max(gstable_network_halted{chain="x"}) == 1',
+        "max by (what) (gstable_network_halted) == 1",
+        "sum by (network) (increase(gstable_turn_failures_total[10m])) > 20",
+    ],
+)
+def test_an_alarm_that_misreads_a_number_is_found(expression: str) -> None:
+    assert len(misread(expression)) == 1
+
+
 def test_books_that_were_never_compared_or_not_with_every_network_raise_an_alarm() -> None:
     [rule] = [rule for rule in RULES if rule["alert"] == "GstableBooksNotCompared"]
     # A node that refuses old logs leaves a fresh comparison that compared nothing.

@@ -159,14 +159,20 @@ async def lock_of_sessions(
     return found
 
 
+_LOOK_AT = """
+UPDATE inflows SET looked_at = $2 WHERE inflow_id IN (
+    SELECT inflow_id FROM inflows WHERE state = 'resolving'
+    ORDER BY looked_at NULLS FIRST, sequence LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+RETURNING *
+"""
+
+
 async def lock_resolving(tx: Tx, limit: int) -> list[Inflow]:
-    """What is being refunded or returned; what another worker holds is left to it."""
-    rows = await tx.fetch(
-        "SELECT * FROM inflows WHERE state = 'resolving' ORDER BY sequence LIMIT $1 "
-        "FOR UPDATE SKIP LOCKED",
-        limit,
-    )
-    return [_inflow(row) for row in rows]
+    """What is being refunded or returned, those first that were not looked at for the longest
+    time, so that all have their turn; what another worker holds is left to it."""
+    rows = await tx.fetch(_LOOK_AT, limit, tx.now)
+    return [_inflow(row) for row in sorted(rows, key=lambda row: row["sequence"])]
 
 
 _PAGE = """
