@@ -66,25 +66,13 @@ WHERE o.sequence = ANY($1) AND o.not_before <= $2
 ORDER BY o.sequence LIMIT $3 FOR UPDATE OF o SKIP LOCKED
 """
 
-# What is set aside comes back when the one right before it is removed. So that one must be there
-# and stay there until it is seen that something is behind it: it is locked, and left alone if it
-# is another worker's, who may be removing it.
-_SET_ASIDE = f"""
-WITH behind AS MATERIALIZED (
-    SELECT looked.sequence, before.sequence AS before
-    FROM outbox looked CROSS JOIN LATERAL ({_BEFORE}) before
-    WHERE looked.sequence = ANY($1) AND before.object_id = looked.object_id
-), locked AS MATERIALIZED (
-    SELECT sequence FROM outbox
-    WHERE sequence = ANY(ARRAY(SELECT unnest(ARRAY[sequence, before]) FROM behind))
-    FOR UPDATE SKIP LOCKED
-)
-UPDATE outbox SET set_aside = true FROM behind
-WHERE outbox.sequence = behind.sequence
-    AND behind.sequence IN (SELECT sequence FROM locked)
-    AND behind.before IN (SELECT sequence FROM locked)
-RETURNING outbox.sequence
+_BEHIND = f"""
+SELECT looked.sequence, before.sequence AS before
+FROM outbox looked CROSS JOIN LATERAL ({_BEFORE}) before
+WHERE looked.sequence = ANY($1) AND before.object_id = looked.object_id
 """  # noqa: S608
+
+_LOCK = "SELECT sequence FROM outbox WHERE sequence = ANY($1) FOR UPDATE SKIP LOCKED"
 
 _REMOVE = """
 WITH removed AS (DELETE FROM outbox WHERE sequence = ANY($1) RETURNING object_id, sequence)
@@ -146,7 +134,17 @@ async def _set_aside(tx: Tx, behind: Sequence[int]) -> int:
     """Look no more at those of ``behind`` that are behind others still, until those are removed;
     returns how many. In a transaction of its own, which waits for nobody: so nobody who removes
     events waits for long, or in a circle."""
-    return len(await tx.fetch(_SET_ASIDE, behind))
+    # What is set aside comes back when the one right before it is removed. So that one must be
+    # there and stay there until this is committed: it is locked, and where it is another worker's,
+    # who may be removing it, what is behind it is left alone.
+    pairs = [(row["sequence"], row["before"]) for row in await tx.fetch(_BEHIND, behind)]
+    held = {
+        row["sequence"]
+        for row in await tx.fetch(_LOCK, sorted({one for pair in pairs for one in pair}))
+    }
+    chosen = [one for one, before in pairs if one in held and before in held]
+    await tx.execute("UPDATE outbox SET set_aside = true WHERE sequence = ANY($1)", chosen)
+    return len(chosen)
 
 
 async def _relay(db: Database, handle: Handler, limit: int, among: Sequence[int]) -> int:
