@@ -60,6 +60,11 @@ FROM (
 ) looked LEFT JOIN LATERAL ({_BEFORE}) before ON true
 """  # noqa: S608
 
+# Plans are kept, and one that is made while nothing waits would read the whole table for each row.
+_BY_INDEX = (
+    "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off"
+)
+
 _TAKE = """
 SELECT e.*, o.attempts FROM outbox o JOIN events e USING (sequence)
 WHERE o.sequence = ANY($1) AND o.not_before <= $2
@@ -112,8 +117,7 @@ async def relay_once(db: Database, handle: Handler, limit: int = BATCH) -> int:
     fails by itself waits longer before each next try.
     """
     for _ in range(LOOKS_MAX):
-        async with db.read() as tx:
-            seen = await _look(tx, limit)
+        seen = await db.run(_look, limit)
         handled = await _relay(db, handle, limit, seen.first) if seen.first else 0
         if seen.is_all or not seen.behind:
             return handled
@@ -124,6 +128,7 @@ async def relay_once(db: Database, handle: Handler, limit: int = BATCH) -> int:
 
 
 async def _look(tx: Tx, limit: int) -> _Seen:
+    await tx.execute(_BY_INDEX)
     row = await tx.fetchrow(_LOOK, tx.now, limit * LOOKED_AT)
     assert row is not None, "aggregates always answer"
     first, behind = row["first"] or [], row["behind"] or []
@@ -137,6 +142,7 @@ async def _set_aside(tx: Tx, behind: Sequence[int]) -> int:
     # What is set aside comes back when the one right before it is removed. So that one must be
     # there and stay there until this is committed: it is locked, and where it is another worker's,
     # who may be removing it, what is behind it is left alone.
+    await tx.execute(_BY_INDEX)
     pairs = [(row["sequence"], row["before"]) for row in await tx.fetch(_BEHIND, behind)]
     held = {
         row["sequence"]
@@ -178,6 +184,7 @@ async def _take(tx: Tx, handle: Handler, limit: int, among: Sequence[int]) -> in
         types = sorted({row["type"] for row in rows})
         log.exception("events not handled", first=sequences[0], count=len(rows), types=types)
         raise BatchFailed(sequences, rows[0]["attempts"]) from failure
+    await tx.execute(_BY_INDEX)
     await tx.execute(_REMOVE, sequences)
     return len(rows)
 
