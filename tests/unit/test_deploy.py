@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
+from typer.exceptions import TyperException
+from typer.main import get_command
 
 from gstable_server.cli.app import app
 from gstable_server.plumbing.config import Settings
@@ -26,7 +28,6 @@ SETTINGS = {
     str(field.validation_alias or f"GSTABLE_{name.upper()}")
     for name, field in Settings.model_fields.items()
 }
-VERBS = {command.name or str(command.callback.__name__) for command in app.registered_commands}  # type: ignore[union-attr]
 
 
 def loaded(name: str) -> Any:
@@ -34,11 +35,23 @@ def loaded(name: str) -> Any:
 
 
 def require_command(words: list[str]) -> None:
-    """A command of ours that exists, for a role that exists."""
-    assert words[0] in VERBS, words
+    """A command of ours that exists, with options that it has and values that they take."""
+    commands: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
+    try:
+        commands[words[0]].make_context(words[0], words[1:])
+    except TyperException as problem:
+        raise AssertionError(words) from problem
     if words[0] == "serve":
         assert words[1:2] == ["--role"]
         assert words[2] in ROLES | {"all"}
+
+
+@pytest.mark.parametrize(
+    "words", [["serve", "--role", "robot"], ["serve", "--rule", "api"], ["migrate", "twice"]]
+)
+def test_a_command_that_there_is_not_is_found(words: list[str]) -> None:
+    with pytest.raises(AssertionError):
+        require_command(words)
 
 
 def test_the_compose_file_runs_every_role_behind_the_migration() -> None:
@@ -49,6 +62,10 @@ def test_the_compose_file_runs_every_role_behind_the_migration() -> None:
         require_command(one["command"])
         assert one["read_only"] is True
         assert one["cap_drop"] == ["ALL"]
+        # An image that is built here cannot be fetched, which is tried for a service without it.
+        context = (DEPLOY / one["build"]["context"]).resolve()
+        assert context == ROOT
+        assert (context / one["build"]["dockerfile"]).is_file()
         if name != "migrate":
             assert set(one["environment"]) <= SETTINGS
             assert one["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
