@@ -25,6 +25,7 @@ from tests.sim.line import Line
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 STEPS_SHOWN = 30
+TURNS_TO_DIE = 20
 
 
 class Crash(BaseException):
@@ -128,6 +129,7 @@ class Kernel:
         self.parked: list[Parked] = []
         self.steps = 0
         self._recent: deque[tuple[int, datetime, str]] = deque(maxlen=STEPS_SHOWN)
+        self._processes: dict[Process, None] = {}
         self.problems: list[Violation] = []
         """What was noticed inside a task, to be raised by the scheduler."""
         self.holder: asyncio.Task[object] | None = None
@@ -178,6 +180,7 @@ class Kernel:
     def start(self, process: Process, name: str, work: Callable[[], Awaitable[object]]) -> None:
         """Begin ``work`` as a turn of ``process``; it runs until its first park by itself."""
         process.running.add(name)
+        self._processes[process] = None
 
         async def run() -> None:
             PROCESS.set(process)
@@ -212,6 +215,14 @@ class Kernel:
         for task in process.tasks:
             if task is not asyncio.current_task():
                 task.cancel()
+
+    async def abandon(self) -> None:
+        """End what is left of a history that was not played to its end, because its timeouts
+        would wake it in the next one."""
+        for process in self._processes:
+            self.kill(process)
+        for _ in range(TURNS_TO_DIE):
+            await asyncio.sleep(0)
 
     def resume(self, chosen: Parked) -> None:
         """Let a parked task go on."""

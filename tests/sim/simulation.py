@@ -247,7 +247,10 @@ async def play(seed: int, connection: Any, *, every: int = EVERY) -> Outcome:
     await empty(connection)
     secrets: list[str] = []
     with reading(kernel, secrets):
-        return await _play(seed, kernel, profile_of(seed), server, secrets, every)
+        try:
+            return await _play(seed, kernel, profile_of(seed), server, secrets, every)
+        finally:
+            await kernel.abandon()
 
 
 async def _play(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -76,15 +75,6 @@ def removes_first() -> Iterator[None]:
         return len(rows)
 
     with replaced(machines, "relay_once", relay_once):
-        yield
-
-
-@bug("failed-event-dropped")
-def drops_what_fails() -> Iterator[None]:
-    async def drop(tx: Any, failure: Any) -> None:
-        await tx.execute(outbox._REMOVE, failure.sequences)
-
-    with replaced(outbox, "_put_back", drop):
         yield
 
 
@@ -178,15 +168,3 @@ def logs_a_secret() -> Iterator[None]:
 
     with replaced(deliveries, "_send", send):
         yield
-
-
-@bug("lease-shorter-than-the-request")
-def leases_too_short() -> Iterator[None]:
-    with replaced(machines, "Pace", lambda: _Hasty()):
-        yield
-
-
-class _Hasty(machines.Pace):
-    @property
-    def lease(self) -> timedelta:
-        return timedelta(0)
