@@ -42,7 +42,7 @@ from typing import IO
 from gstable_server.plumbing.child import dying_with_parent
 from gstable_server.plumbing.postgres_programs import Programs, choose_programs, reachable_copy
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 """A start after a crash replays the log first; a usual one takes 0.05 s."""
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.005
