@@ -21,7 +21,9 @@ from gstable import Client
 from gstable_server.chain.networks import Networks
 from gstable_server.chain.networks_toml import load_networks
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 180.0
+"""A ceiling: what is waited for comes in seconds, on a machine that has nothing else to do."""
+
 LOOK_SECONDS = 0.1
 
 
@@ -84,11 +86,14 @@ class Running:
         return [letter["eventType"] for letter in self.letters(object_id)]
 
     def role_pid(self, role: str) -> int:
-        """The process that does ``role`` now."""
-        for pid in _children(self.process.pid):
-            if _command_line(pid)[-1:] == [role]:
-                return pid
-        raise LookupError(f"no {role} is running")
+        """The process that does ``role``; one that was ended is soon replaced, and waited for."""
+
+        def found() -> int | None:
+            children = _children(self.process.pid)
+            return next((pid for pid in children if _command_line(pid)[-1:] == [role]), None)
+
+        pid: int = eventually(found, f"a {role} runs")
+        return pid
 
     def kill(self, role: str) -> int:
         """End a role without warning; returns the process that is gone."""
@@ -109,7 +114,7 @@ class Running:
     def stop(self) -> None:
         """End it as Ctrl-C does."""
         self.process.send_signal(signal.SIGINT)
-        self.process.wait(60)
+        self.process.wait(WAIT_SECONDS)
 
 
 def _children(pid: int) -> list[int]:

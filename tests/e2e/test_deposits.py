@@ -24,7 +24,7 @@ CROSSED = ("session.created", "session.paid", "session.settling", "session.compl
 @pytest.fixture(scope="module")
 def hasty() -> Iterator[Shop]:
     """An installation whose sessions live for seconds, and their deposits not much longer."""
-    settings = {"GSTABLE_SESSION_SECONDS": "15", "GSTABLE_ORDER_GRACE_SECONDS": "5"}
+    settings = {"GSTABLE_SESSION_SECONDS": "25", "GSTABLE_ORDER_GRACE_SECONDS": "5"}
     with running_stack(**settings) as running, running.client() as client:
         yield Shop(running, client)
 

@@ -162,9 +162,9 @@ def test_what_nobody_captured_goes_back_whole(shop: Shop) -> None:
 def hasty() -> Iterator[Shop]:
     """An installation where a payment can be captured for some seconds."""
     seconds = {
-        "GSTABLE_SESSION_SECONDS": "12",
+        "GSTABLE_SESSION_SECONDS": "20",
         "GSTABLE_ORDER_GRACE_SECONDS": "1",
-        "GSTABLE_CAPTURE_SECONDS": "8",
+        "GSTABLE_CAPTURE_SECONDS": "20",
     }
     with running_stack(**seconds) as running, running.client() as client:
         yield Shop(running, client)
