@@ -154,30 +154,6 @@ async def test_a_refund_that_is_not_sent_opens_it_again(sorter: Sorter) -> None:
     assert "went back in part" in await refusal(sorter, Act.ACCEPT, found)
 
 
-async def test_all_that_is_under_way_has_its_turn(
-    sorter: Sorter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """However much older waits before it."""
-    views = [await sorter.world.open() for _ in range(3)]
-    for view in views:
-        await sorter.world.prepare(view)
-    await sorter.expire()
-    for number, view in enumerate(views):
-        await sorter.hear(sorter.log(view, tx=number, at=sorter.now), "seen", "final")
-    for inflow in await sorter.all():
-        await sorter.do(Act.REFUND, inflow)
-    async with sorter.world.db.begin() as tx:  # the newest alone will not be sent
-        newest = "(SELECT refund_id FROM inflows ORDER BY sequence DESC LIMIT 1)"
-        await tx.execute(f"UPDATE refunds SET state = 'expired' WHERE refund_id = {newest}")
-    monkeypatch.setattr(operations, "BATCH", 1)
-    found = []
-    for _ in range(3):
-        sorter.world.db.clock.advance(5)  # type: ignore[attr-defined]
-        found.append(await sorter.follow_up())
-    assert found == [0, 0, 1]
-    assert [inflow.state for inflow in await sorter.all()][-1] is State.OPEN
-
-
 @pytest.mark.parametrize("what", ["reorged", "lost"])
 async def test_chn_16_a_reorganisation_takes_it_out_and_brings_it_back(
     sorter: Sorter, what: str
