@@ -45,7 +45,7 @@ usage: ./run COMMAND [ARGUMENTS]     (or: python3 run.py COMMAND)
                                     [--deep] proofs, slither and coverage too, half an hour
   bench       measure; arguments go to `python -m bench`
   sim         play simulated histories of the whole system, each decided by a seed
-                     [--seeds N] [--seed FIRST] [--bug NAME] [--jobs J] [--every STEPS] [--json]
+            [--seeds N] [--seed FIRST] [--bug NAME] [--jobs J] [--every STEPS] [--json] [--find]
   chaos       kill real processes at random while payments run
                                     [--payments N] [--kills K] [--reorgs R] [--seed S] [--json]
   mutate      change the modules that decide about money and count what their tests notice
