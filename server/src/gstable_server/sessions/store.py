@@ -154,11 +154,16 @@ async def page(
     tx: Tx, tenant: Tenant, state: SessionState | None, limit: int, offset: int
 ) -> tuple[int, list[Session]]:
     """How many sessions there are, and one page of them, newest first."""
-    where = "merchant_id = $1 AND mode = $2 AND ($3::text IS NULL OR state = $3)"
-    values: tuple[Any, ...] = (tenant.merchant_id, tenant.mode, state)
+    # A kept plan of one statement for both would read the sessions of all states.
+    where = "merchant_id = $1 AND mode = $2"
+    values: list[Any] = [tenant.merchant_id, tenant.mode]
+    if state is not None:
+        where += " AND state = $3"
+        values.append(state)
     total = await tx.fetchval(f"SELECT count(*) FROM sessions WHERE {where}", *values)  # noqa: S608
     rows = await tx.fetch(
-        f"SELECT * FROM sessions WHERE {where} ORDER BY sequence DESC LIMIT $4 OFFSET $5",  # noqa: S608
+        f"SELECT * FROM sessions WHERE {where} ORDER BY sequence DESC"  # noqa: S608
+        f" LIMIT ${len(values) + 1} OFFSET ${len(values) + 2}",
         *values,
         limit,
         offset,
