@@ -8,6 +8,7 @@ import signal
 import subprocess
 import urllib.request
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from gstable_server.chain import header_hash
 from gstable_server.chain import rpc_answers as answers
 from gstable_server.chain.devnet import anvil_path
 from gstable_server.chain.header_hash import HeaderHashes
-from gstable_server.chain.http_rpc import HttpRpc
+from gstable_server.chain.http_rpc import HttpRpc, open_rpcs
 from gstable_server.chain.networks import HeaderHash
 from gstable_server.chain.rpc import ProviderLied
 from gstable_server.plumbing.child import dying_with_parent
+from tests.unit.chain.indexing import NETWORK
 from tests.unit.chain.json_rpc import CHAIN_ID, Provider, with_result
 
 EMPTY_ROOT = "0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421"
@@ -114,10 +116,25 @@ async def test_a_client_believes_another_provider(
     providers[0].reply = with_result("eth_getBlockByNumber", FORGED)
     providers[1].reply = with_result("eth_getBlockByNumber", FIRST)
     urls = [provider.url for provider in providers]
-    rpc = HttpRpc(session, urls, CHAIN_ID, HeaderHash.REQUIRE)
+    rpc = HttpRpc(session, urls, CHAIN_ID, HeaderHashes(CHAIN_ID, HeaderHash.REQUIRE))
     [header] = await rpc.blocks_by_number([1])
     assert header is not None
     assert "0x" + header.receipts_root.hex() == EMPTY_ROOT
+
+
+@pytest.mark.anyio
+async def test_what_one_provider_shows_of_a_network_holds_for_the_others(
+    providers: list[Provider],
+) -> None:
+    providers[0].reply = with_result("eth_getBlockByNumber", FORGED)
+    providers[1].reply = with_result("eth_getBlockByNumber", FIRST)
+    urls = tuple(provider.url for provider in providers[:2])
+    network = replace(NETWORK, chain_id=CHAIN_ID, rpc_urls=urls)
+    async with open_rpcs(network) as (lying, honest):
+        await lying.blocks_by_number([1])
+        await honest.blocks_by_number([1])
+        with pytest.raises(ProviderLied, match="block 1 does not hash"):
+            await lying.blocks_by_number([1])
 
 
 def ask(url: str, method: str, *params: object) -> Any:

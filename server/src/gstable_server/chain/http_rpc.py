@@ -19,7 +19,7 @@ import structlog
 
 from gstable_server.chain import rpc_answers as answers
 from gstable_server.chain.header_hash import HeaderHashes
-from gstable_server.chain.networks import HeaderHash, Network
+from gstable_server.chain.networks import Network
 from gstable_server.chain.rpc import (
     BlockReceipt,
     Header,
@@ -66,7 +66,8 @@ async def open_rpc(
         timeout=aiohttp.ClientTimeout(total=timeout_seconds),
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
-        yield HttpRpc(session, network.rpc_urls, network.chain_id, network.trust.header_hash)
+        hashes = HeaderHashes(network.chain_id, network.trust.header_hash)
+        yield HttpRpc(session, network.rpc_urls, network.chain_id, hashes)
 
 
 @asynccontextmanager
@@ -78,8 +79,9 @@ async def open_rpcs(
         timeout=aiohttp.ClientTimeout(total=timeout_seconds),
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
-        setting = network.trust.header_hash
-        yield [HttpRpc(session, [url], network.chain_id, setting) for url in network.rpc_urls]
+        # What one of them showed of the network holds for all: one that lies never shows it.
+        hashes = HeaderHashes(network.chain_id, network.trust.header_hash)
+        yield [HttpRpc(session, [url], network.chain_id, hashes) for url in network.rpc_urls]
 
 
 class HttpRpc:
@@ -90,10 +92,10 @@ class HttpRpc:
         session: aiohttp.ClientSession,
         urls: Sequence[str],
         chain_id: int,
-        header_hash: HeaderHash = HeaderHash.DETECT,
+        header_hashes: HeaderHashes | None = None,
     ) -> None:
         self._session = session
-        self._header_hashes = HeaderHashes(chain_id, header_hash)
+        self._header_hashes = header_hashes or HeaderHashes(chain_id)
         self._providers = [_Provider(url) for url in urls]
         self._expected_chain_id = chain_id
         self._first = 0
