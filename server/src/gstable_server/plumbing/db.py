@@ -115,7 +115,14 @@ class Tx:
         self._written = events.Write(sql, values)
 
     async def flush(self) -> None:
-        """Write the staged events; called right before the commit, and earlier by the relay."""
+        """Write the staged events now, within the transaction; the relay does before its end."""
+        if self._events:
+            await self._open()
+        await self.finish()
+
+    async def finish(self) -> None:
+        """Write what is still staged, right before the commit: in one statement, which needs no
+        transaction when nothing was written before."""
         if self._events:
             written, self._written = self._written, None
             await events.write(self.connection, self._events, self.now, self._ids, written)
@@ -312,7 +319,7 @@ class Database:
 
             tx = Tx(connection, self.clock.now(), self.ids, begin)
             yield tx
-            await tx.flush()
+            await tx.finish()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:
