@@ -11,7 +11,9 @@ from gstable_server.chain.executor import store as executor
 from gstable_server.kernel.address import ZERO_ADDRESS
 from gstable_server.kernel.ids import MerchantId
 from gstable_server.kernel.tenant import Mode, Tenant
+from gstable_server.ledger import store as ledger
 from gstable_server.plumbing.db import Database, Tx
+from gstable_server.reconciliation import store_work
 from gstable_server.sessions import store as sessions
 from gstable_server.sessions.model import SessionState
 from gstable_server.sessions.unmatched import store as unmatched
@@ -60,6 +62,27 @@ async def test_kept_plans_find_the_few_in_their_index(
         assert statements
         for statement in statements:
             assert index in await _plan(tx, statement)
+
+
+async def test_a_comparison_reads_the_book_in_the_order_of_the_disk(database: Database) -> None:
+    async with database.begin() as tx:
+        await tx.execute(
+            "INSERT INTO ledger_transfers (transfer_id, cause, kind, token_id, posted_at)"
+            " SELECT md5(one::text), one, 'payment', 'polygon::usdc', now()"
+            " FROM generate_series(1, 2000) one"
+        )
+        await tx.execute(
+            "INSERT INTO ledger_entries (transfer_id, account, token_id, amount)"
+            " SELECT transfer_id, 'payers', token_id, side"
+            " FROM ledger_transfers, (VALUES (1), (-1)) sides (side)"
+        )
+        await tx.execute("ANALYZE ledger_transfers; ANALYZE ledger_entries")
+    async with database.apart("comparison") as work, work.read() as tx:
+        await store_work.lay_out(tx)
+        rows = await tx.fetch(f"EXPLAIN {ledger._STANDING}")
+    plan = "\n".join(row[0] for row in rows)
+    assert "Seq Scan on ledger_entries" in plan
+    assert "Seq Scan on ledger_transfers" in plan
 
 
 async def _plan(tx: Tx, statement: str) -> str:
