@@ -74,7 +74,7 @@ async def test_a_look_and_one_write_with_its_event_are_two_statements(database: 
             assert await tx.look_up("SELECT name FROM things") is None
             await tx.write("INSERT INTO things VALUES ($1)", "one")
             tx.tell(Event("thing.made", "one", {"name": "one"}))
-            await tx.flush()
+            await tx.finish()
     # The driver asks for types besides, the first time.
     assert "BEGIN;" not in asked
     assert "INSERT" not in asked
