@@ -111,10 +111,27 @@ class Running:
         assert "error" not in answer, answer
         return answer["result"]
 
-    def stop(self) -> None:
-        """End it as Ctrl-C does."""
-        self.process.send_signal(signal.SIGINT)
+    def end(self, number: signal.Signals) -> None:
+        """End it by a signal, and see everything that it started gone."""
+        started = _descendants(self.process.pid)
+        self.process.send_signal(number)
         self.process.wait(WAIT_SECONDS)
+        eventually(lambda: not any(map(_is_running, started)), f"no process of {started} is left")
+
+
+def _descendants(pid: int) -> list[int]:
+    try:
+        children = _children(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return children + [below for child in children for below in _descendants(child)]
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):  # the second when it ends while we read
+        return False
 
 
 def _children(pid: int) -> list[int]:
@@ -132,7 +149,8 @@ def _command_line(pid: int) -> list[str]:
 
 @contextmanager
 def running_stack(*arguments: str, **environment: str) -> Iterator[Running]:
-    """Start ``gstable dev`` with ``GSTABLE_…`` settings; ended, and proven gone, at the end."""
+    """Start ``gstable dev`` with ``GSTABLE_…`` settings; at the end it is ended as by Ctrl-C, and
+    no process of it may be left."""
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             [
@@ -159,7 +177,7 @@ def running_stack(*arguments: str, **environment: str) -> Iterator[Running]:
             yield Running(process, json.loads(line))
         finally:
             if process.poll() is None:
-                Running(process, {}).stop()
+                Running(process, {}).end(signal.SIGINT)
             if process.stdout is not None:
                 process.stdout.close()
 

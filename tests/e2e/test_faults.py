@@ -87,8 +87,10 @@ def test_chn_16_a_reorganisation_removes_and_returns_a_payment(shop: Shop) -> No
     assert told.count("session.completed") == 1
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
-def test_a_restart_in_the_middle_loses_nothing(tmp_path: Path, end: signal.Signals) -> None:
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL], ids=["asked to end", "killed"])
+def test_a_restart_in_the_middle_loses_nothing_and_leaves_no_process_behind(
+    tmp_path: Path, end: signal.Signals
+) -> None:
     # Given an installation that keeps its state, ended between payment and completion
     state = str(tmp_path / "state")
     with running_stack("--state", state) as running, running.client() as client:
@@ -97,8 +99,7 @@ def test_a_restart_in_the_middle_loses_nothing(tmp_path: Path, end: signal.Signa
         session_id = shop.session()
         paid = shop.pays(session_id)
         raw = running.rpc("polygon", "eth_getRawTransactionByHash", paid.tx_hash_hex)
-        running.process.send_signal(end)
-        running.process.wait(180)
+        running.end(end)
     # When it is started again
     with running_stack("--state", state) as running, running.client() as client:
         shop = Shop(running, client)

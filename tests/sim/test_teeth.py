@@ -21,6 +21,9 @@ SEEDS_MAX = 500
 AHEAD = 20
 """So many seeds are played at most, because every change of the code shuffles all histories."""
 
+SOON = 20
+"""A bug that this many seeds do not show is too rare to look for each time: `./run sim --find`."""
+
 
 def test_every_bug_has_its_seed() -> None:
     assert sorted(FOUND) == sorted(all_bugs())
@@ -29,7 +32,7 @@ def test_every_bug_has_its_seed() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("bug", sorted(FOUND))
+@pytest.mark.parametrize("bug", sorted(bug for bug, seed in FOUND.items() if seed <= SOON))
 def test_a_planted_bug_is_found(playing: Player, bug: str) -> None:
     seeds = range(FOUND[bug], FOUND[bug] + AHEAD)
     found = any(playing.play(seed, bug=bug).violation is not None for seed in seeds)
