@@ -304,7 +304,8 @@ class Database:
             raise DatabaseBusy("no database connection is free", retry_after=1) from None
         try:
             if isinstance(self.clock, SharedClock) and self.clock.age_seconds > ASKED_AGAIN_SECONDS:
-                self.clock.tell(await connection.fetchval("SELECT clock_timestamp()"))
+                asked_at = self.clock.passed()
+                self.clock.tell(await connection.fetchval("SELECT clock_timestamp()"), asked_at)
             yield connection
         finally:
             await self.pool.release(connection)

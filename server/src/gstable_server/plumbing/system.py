@@ -22,6 +22,14 @@ class SystemClock:
         return datetime.now(UTC)
 
 
+LATE_SECONDS = 1.0
+"""An answer that takes longer is of a time that is over: the process, or its machine, stood still
+while it waited."""
+
+_PASSED = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""What Linux calls monotonic stands still while a machine is suspended."""
+
+
 class SharedClock:
     """The database's clock, which all processes of an installation share, as it was last told;
     carried on by this machine's monotonic clock. So no session expires early or comes back to life
@@ -30,20 +38,27 @@ class SharedClock:
 
     def __init__(self, machine: Clock | None = None) -> None:
         self._told = (machine or SystemClock()).now()
-        self._told_at = time.monotonic()
+        self._told_at = self.passed()
         self._was_told = False
 
     def now(self) -> datetime:
-        return self._told + timedelta(seconds=time.monotonic() - self._told_at)
+        return self._told + timedelta(seconds=self.passed() - self._told_at)
 
-    def tell(self, now: datetime) -> None:
-        """It is ``now`` by the database's clock."""
-        self._told, self._told_at, self._was_told = now, time.monotonic(), True
+    @staticmethod
+    def passed() -> float:
+        """Seconds since the machine was started, those in which it was suspended among them."""
+        return time.clock_gettime(_PASSED)
+
+    def tell(self, now: datetime, asked_at: float) -> None:
+        """It is ``now`` by the database's clock, which was asked when so much had ``passed``."""
+        if self._was_told and self.passed() - asked_at > LATE_SECONDS:
+            return
+        self._told, self._told_at, self._was_told = now, self.passed(), True
 
     @property
     def age_seconds(self) -> float:
         """How long ago it was told; infinite before the first time."""
-        return time.monotonic() - self._told_at if self._was_told else math.inf
+        return self.passed() - self._told_at if self._was_told else math.inf
 
 
 class SystemIdMint:
