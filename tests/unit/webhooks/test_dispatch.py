@@ -149,6 +149,18 @@ async def test_whk_17_no_more_than_so_many_at_once_go_to_an_endpoint_from_all_wo
     assert 2 <= max(most) <= 3
 
 
+async def test_what_was_delivered_makes_room_for_the_next_at_once(
+    database: Database, http: GuardedClient
+) -> None:
+    """An endpoint with more letters than may be under way gets them without a look at the clock."""
+    async with receiving() as receiver:
+        tenant = await new_tenant(database)
+        endpoint = await new_endpoint(database, tenant, receiver.url)
+        await queue(database, endpoint.webhook_id, tenant, 30)
+        async with sending(database, http, Pace(per_endpoint=3, poll_seconds=600)):
+            await until(lambda: len(receiver.letters) == 30)
+
+
 async def test_whk_17_an_endpoint_that_did_not_answer_gets_one_letter_at_a_time(
     database: Database, http: GuardedClient, clock: FakeClock
 ) -> None:
