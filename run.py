@@ -45,7 +45,7 @@ usage: ./run COMMAND [ARGUMENTS]     (or: python3 run.py COMMAND)
                                     [--deep] proofs, slither and coverage too, half an hour
   bench       measure; arguments go to `python -m bench`
   sim         play simulated histories of the whole system, each decided by a seed
-                     [--seeds N] [--seed FIRST] [--bug NAME] [--jobs J] [--every STEPS] [--json]
+            [--seeds N] [--seed FIRST] [--bug NAME] [--jobs J] [--every STEPS] [--json] [--find]
   chaos       kill real processes at random while payments run
                                     [--payments N] [--kills K] [--reorgs R] [--seed S] [--json]
   mutate      change the modules that decide about money and count what their tests notice
@@ -150,11 +150,20 @@ def test(arguments: list[str]) -> int:
     """Check, contracts, then pytest, whose summary is the last line since it replaces us."""
     prepare(dev=True)
     prepare_browser()
-    if run_checks() != 0 or run_contracts([]) != 0:
+    # Beside each other, because most of what either does is on one core.
+    compiling = subprocess.Popen([sys.executable, str(ROOT / "run.py"), "contracts"])
+    try:
+        passed = run_checks() == 0
+        passed = compiling.wait() == 0 and passed
+    finally:
+        if compiling.poll() is None:
+            compiling.terminate()
+            compiling.wait()
+    if not passed:
         return complain("not testing what does not pass `./run check` and `./run contracts`")
     print("== pytest", flush=True)
-    # Three on two cores: tests with an installation wait more than they work.
-    become(["-m", "pytest", "-n", "3", "--dist", "loadgroup", *arguments])
+    # Four on two cores: tests with an installation wait more than they work (tests/scheduling.py).
+    become(["-m", "pytest", "-n", "4", "--dist", "loadgroup", *arguments])
 
 
 COMMANDS = {

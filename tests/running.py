@@ -21,7 +21,9 @@ from gstable import Client
 from gstable_server.chain.networks import Networks
 from gstable_server.chain.networks_toml import load_networks
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 180.0
+"""A ceiling: what is waited for comes in seconds, on a machine that has nothing else to do."""
+
 LOOK_SECONDS = 0.1
 
 
@@ -84,11 +86,14 @@ class Running:
         return [letter["eventType"] for letter in self.letters(object_id)]
 
     def role_pid(self, role: str) -> int:
-        """The process that does ``role`` now."""
-        for pid in _children(self.process.pid):
-            if _command_line(pid)[-1:] == [role]:
-                return pid
-        raise LookupError(f"no {role} is running")
+        """The process that does ``role``; one that was ended is soon replaced, and waited for."""
+
+        def found() -> int | None:
+            children = _children(self.process.pid)
+            return next((pid for pid in children if _command_line(pid)[-1:] == [role]), None)
+
+        pid: int = eventually(found, f"a {role} runs")
+        return pid
 
     def kill(self, role: str) -> int:
         """End a role without warning; returns the process that is gone."""
@@ -106,10 +111,27 @@ class Running:
         assert "error" not in answer, answer
         return answer["result"]
 
-    def stop(self) -> None:
-        """End it as Ctrl-C does."""
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait(60)
+    def end(self, number: signal.Signals) -> None:
+        """End it by a signal, and see everything that it started gone."""
+        started = _descendants(self.process.pid)
+        self.process.send_signal(number)
+        self.process.wait(WAIT_SECONDS)
+        eventually(lambda: not any(map(_is_running, started)), f"no process of {started} is left")
+
+
+def _descendants(pid: int) -> list[int]:
+    try:
+        children = _children(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return children + [below for child in children for below in _descendants(child)]
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):  # the second when it ends while we read
+        return False
 
 
 def _children(pid: int) -> list[int]:
@@ -127,7 +149,8 @@ def _command_line(pid: int) -> list[str]:
 
 @contextmanager
 def running_stack(*arguments: str, **environment: str) -> Iterator[Running]:
-    """Start ``gstable dev`` with ``GSTABLE_…`` settings; ended, and proven gone, at the end."""
+    """Start ``gstable dev`` with ``GSTABLE_…`` settings; at the end it is ended as by Ctrl-C, and
+    no process of it may be left."""
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             [
@@ -154,7 +177,7 @@ def running_stack(*arguments: str, **environment: str) -> Iterator[Running]:
             yield Running(process, json.loads(line))
         finally:
             if process.poll() is None:
-                Running(process, {}).stop()
+                Running(process, {}).end(signal.SIGINT)
             if process.stdout is not None:
                 process.stdout.close()
 

@@ -97,7 +97,7 @@ def by_javascript(samples: Sequence[Sample]) -> list[Verdict]:
         input=json.dumps(asked),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

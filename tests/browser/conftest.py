@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from gstable import Client
 from tests.browser.wallet import InjectedWallet
@@ -16,6 +16,8 @@ from tests.running import Running
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 PRICE = 24_750_000
+
+expect.set_options(timeout=60_000)  # what the page shows is waited for, also on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +104,7 @@ def wallet(running: Running) -> InjectedWallet:
 def context(chromium: Browser, wallet: InjectedWallet) -> Iterator[BrowserContext]:
     """A phone-sized window of its own, with the wallet in it."""
     context = chromium.new_context(viewport={"width": 390, "height": 844})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     wallet.install(context)
     yield context
     context.close()

@@ -89,7 +89,7 @@ def window(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Window
     context = chromium.new_context(
         viewport={"width": width, "height": 844}, java_script_enabled=False
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     page = context.new_page()
     refused: list[str] = []
     page.on("console", lambda message: refused.append(message.text))

@@ -21,7 +21,7 @@ from tests.running import Running, eventually
 pytestmark = [pytest.mark.browser, pytest.mark.anvil]
 
 TRANSFER = "0xa9059cbb"
-SETTLED = 30_000
+SETTLED = 60_000
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def page(
 ) -> Iterator[Page]:
     width, scheme = request.param
     context = chromium.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     wallet.install(context)
     page = context.new_page()
     troubles: list[str] = []

@@ -110,13 +110,13 @@ class InjectedWallet:
         """Send a transaction of the owner's own and wait until it is mined."""
         call = {"from": self.address, "to": to, "data": data, "value": "0x0"}
         sent = self._send(call)
-        for _ in range(100):
+        for _ in range(600):
             receipt = self.node("eth_getTransactionReceipt", [sent])
             if receipt is not None:
                 assert receipt["status"] == "0x1"
                 return
             time.sleep(0.1)
-        raise AssertionError("not mined within 10 s")
+        raise AssertionError("not mined within 60 s")
 
     def node(self, method: str, params: Sequence[Any], chain_id: int | None = None) -> Any:
         """Ask the node of ``chain_id``, or of the chain in use."""
@@ -126,7 +126,7 @@ class InjectedWallet:
             json.dumps(body).encode(),
             {"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             answer = json.load(response)
         if "error" in answer:
             raise WalletRefusal(FAILED, answer["error"]["message"])

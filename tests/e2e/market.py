@@ -34,7 +34,7 @@ from tests.e2e.contract_wallets import ContractPayer, ContractWallet, deploy, wa
 from tests.running import Running
 
 AT_ONCE = 12
-COMPLETED_SECONDS = 60.0
+COMPLETED_SECONDS = 180.0
 LOOK_SECONDS = 0.5
 FUNDS = 10_000_000
 """What each payer begins with, in atomic units of the token it pays with."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from gstable_server.chain.networks import Networks
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.plumbing.system import SystemClock, SystemIdMint
 from gstable_server.reconciliation import operations as reconciliation
-from gstable_server.reconciliation.model import Difference, Outcome, Told
+from gstable_server.reconciliation.model import Booked, Difference, Outcome
 from tests.running import Running
 
 
@@ -22,14 +22,15 @@ class _Forged(reconciling.Witness):
         super().__init__(networks)
         self._account, self._added = account, added
 
-    async def tell(self, tx: Tx) -> Told:
-        told = await super().tell(tx)
-        place = next(
-            place for place, one in enumerate(told.booked) if one.account.startswith(self._account)
-        )
-        booked = list(told.booked)
-        booked[place] = replace(booked[place], amount=booked[place].amount + self._added)
-        return replace(told, booked=tuple(booked))
+    async def booked(self, tx: Tx) -> AsyncIterator[Sequence[Booked]]:
+        added = self._added
+        async for part in super().booked(tx):
+            forged = []
+            for one in part:
+                of_account = one.account.startswith(self._account)
+                forged.append(replace(one, amount=one.amount + added) if of_account else one)
+                added = 0 if of_account else added
+            yield forged
 
 
 @asynccontextmanager

@@ -5,15 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
-
-from tests.running import eventually, running_stack
 
 RESULT = {
     "productId": "prd_",
@@ -50,21 +45,6 @@ def test_a_newcomer_runs_the_demonstration(repository: Path, tmp_path: Path) -> 
     assert "All 16 steps verified" in done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_dev_leaves_no_process_behind_however_it_ends(number: signal.Signals) -> None:
-    # Given a running installation and everything that it started
-    with running_stack() as running:
-        started = _descendants(running.process.pid)
-        assert len(started) >= 9, "database, four chains and four roles"
-        # When it is interrupted, asked to end, or killed
-        running.process.send_signal(number)
-        running.process.wait(60)
-        # Then all of it is gone
-        eventually(
-            lambda: [pid for pid in started if _is_running(pid)] == [], "no process is left", 20
-        )
-
-
 def test_a_port_in_use_is_one_line() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -92,15 +72,3 @@ def test_serve_names_the_settings_that_are_missing() -> None:
     assert "DATABASE_URL" in done.stderr
     assert "GSTABLE_ORDER_SIGNING_KEY" in done.stderr
     assert done.stderr.count("\n") == 1
-
-
-def _descendants(pid: int) -> list[int]:
-    children = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return children + [below for child in children for below in _descendants(child)]
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False

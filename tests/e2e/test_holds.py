@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
@@ -16,7 +15,7 @@ from gstable_server.kernel.address import Address
 from gstable_server.routing.model import Way
 from tests.e2e.reconciled import reconciled
 from tests.e2e.shop import Shop
-from tests.running import Running, eventually, running_stack
+from tests.running import Running, eventually
 
 USDC = "polygon::usdc"
 
@@ -156,45 +155,3 @@ def test_what_nobody_captured_goes_back_whole(shop: Shop) -> None:
     )
     account = shop.client.account.detail(shop.running.account_id)
     assert address_from_text(account.account_address) != payer
-
-
-@pytest.fixture(scope="module")
-def hasty() -> Iterator[Shop]:
-    """An installation where a payment can be captured for some seconds."""
-    seconds = {
-        "GSTABLE_SESSION_SECONDS": "12",
-        "GSTABLE_ORDER_GRACE_SECONDS": "1",
-        "GSTABLE_CAPTURE_SECONDS": "8",
-    }
-    with running_stack(**seconds) as running, running.client() as client:
-        yield Shop(running, client)
-
-
-def test_when_time_is_over_the_payer_has_the_rest_again_without_asking(hasty: Shop) -> None:
-    # Given a payment of which 3 USD were captured
-    payer = hasty.visits(_address)
-    had, received = balance_of(hasty, payer), hasty.balance()
-    session_id = hasty.session(capture_method="manual")
-    hasty.pays(session_id, USDC, Way.ERC3009)
-    hasty.reaches(session_id, "paid")
-    hasty.client.checkout_session.capture(session_id, amount=3_000_000)
-    is_left(hasty, session_id, 7_000_000)
-    # When nobody does anything any more
-    hasty.reaches(session_id, "completed")
-    # Then the rest is with the payer, and nothing can be captured
-    assert amounts(hasty, session_id) == (10_000_000, 3_000_000, 7_000_000, 0)
-    assert had - balance_of(hasty, payer) == 3_000_000
-    assert hasty.balance() - received == 2_994_000
-    told = [letter["payload"].get("holdData") for letter in hasty.running.letters(session_id)]
-    assert [one["what"] for one in told if one] == ["captured", "reclaimed"]
-    refused(
-        100601,
-        "could be captured before",
-        lambda: hasty.client.checkout_session.capture(session_id),
-    )
-
-
-def test_the_book_is_what_the_chains_say_of_what_went_back(hasty: Shop) -> None:
-    outcome = asyncio.run(reconciled(hasty.running))
-    assert (outcome.differences, outcome.unread) == ((), ())
-    assert outcome.sessions

@@ -1,4 +1,7 @@
-"""Two machines over one database: neither disturbs the other, and one does the other's work."""
+"""Two machines over one database: neither disturbs the other, and one does the other's work.
+
+How soon the other takes over is measured by tests/chaos; here it only has to.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -23,7 +26,6 @@ from gstable_server.routing.model import Way
 from tests.e2e.shop import Shop
 from tests.running import Running, eventually
 
-TAKEN_OVER_SECONDS = 10.0
 BEHIND = ("worker", "indexer", "executor")
 """The roles that work where nobody waits for an answer."""
 
@@ -84,12 +86,6 @@ def frozen(running: Running, *roles: str) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
-def seconds_until_paid(shop: Shop, session_id: str) -> float:
-    began = time.monotonic()
-    eventually(lambda: shop.detail(session_id).session.status != "initialized", "it is paid")
-    return time.monotonic() - began
-
-
 def test_ops_07_a_machine_goes_on_while_another_is_frozen(shop: Shop, second: Machine) -> None:
     # Given two machines, and a session that was opened at both under one idempotency key
     ids = set()
@@ -104,17 +100,24 @@ def test_ops_07_a_machine_goes_on_while_another_is_frozen(shop: Shop, second: Ma
     with frozen(shop.running, *BEHIND):
         shop.pays(session_id, way=Way.ERC3009)
         # Then the second sends, reads, and tells of the payment
-        assert seconds_until_paid(shop, session_id) < TAKEN_OVER_SECONDS
         shop.reaches(session_id, "completed")
     # and the first, awake again, does nothing of it twice
     shop.is_told(session_id, "session.created", "session.paid", "session.completed")
     assert shop.balance() - before == 9_980_000
 
 
+def healthy(machine: Machine) -> dict[str, Any] | None:
+    """What the door says; None while something is missing."""
+    try:
+        with urlopen(f"{machine.monitor}/health/ready") as answer:
+            found: dict[str, Any] = json.load(answer)
+    except HTTPError:
+        return None
+    return found if found["status"] == "ok" else None
+
+
 def test_ops_14_the_operators_door_is_not_the_publics(second: Machine) -> None:
-    with urlopen(f"{second.monitor}/health/ready") as answer:
-        found = json.load(answer)
-    assert found["status"] == "ok", found
+    found = eventually(lambda: healthy(second), "the second machine finds nothing missing")
     assert {"database", "network polygon", "indexer"} <= {one["name"] for one in found["checks"]}
     with urlopen(f"{second.monitor}/metrics") as answer:
         shown = answer.read().decode()
@@ -133,7 +136,6 @@ def test_ops_07_a_machine_killed_in_the_middle_is_replaced(shop: Shop, second: M
         # When it is killed, and the first wakes up
         second.process.kill()
     # Then the first finishes it
-    assert seconds_until_paid(shop, session_id) < TAKEN_OVER_SECONDS
     shop.reaches(session_id, "completed")
     shop.is_told(session_id, "session.created", "session.paid", "session.completed")
     assert shop.balance() - before == 9_980_000

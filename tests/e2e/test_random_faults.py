@@ -100,14 +100,6 @@ def _turn_back(running: Running, depth: int) -> None:
 
 def _kill(running: Running, role: str) -> None:
     """End a role that is running, also one that was ended a moment ago and came back."""
-
-    def there() -> bool:
-        try:
-            return running.role_pid(role) > 0
-        except LookupError:
-            return False
-
-    eventually(there, f"the {role} runs")
     running.kill(role)
 
 

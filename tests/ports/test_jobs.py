@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import pytest
@@ -21,6 +21,13 @@ from gstable_server.plumbing.testing_jobs import InMemoryJobs
 pytestmark = pytest.mark.anyio
 
 
+Done = Callable[[], bool]
+
+
+def at_once() -> bool:
+    return True
+
+
 class Harness(Protocol):
     """A queue and the means to let its time pass."""
 
@@ -29,7 +36,12 @@ class Harness(Protocol):
 
     def begin(self) -> AbstractAsyncContextManager[Tx]: ...
 
-    async def work(self, handlers: dict[str, JobHandler], seconds: int) -> None: ...
+    def now(self) -> datetime: ...
+
+    async def work(
+        self, handlers: dict[str, JobHandler], seconds: int, until: Done = at_once
+    ) -> None:
+        """Work for so long; a real queue on a busy machine for longer, ``until`` it is done."""
 
     async def held(self) -> list[bytes]: ...
 
@@ -42,7 +54,12 @@ class FakeHarness:
     def begin(self) -> AbstractAsyncContextManager[Tx]:
         return self.jobs.begin()
 
-    async def work(self, handlers: dict[str, JobHandler], seconds: int) -> None:
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    async def work(
+        self, handlers: dict[str, JobHandler], seconds: int, until: Done = at_once
+    ) -> None:
         await self.jobs.run_due(handlers)
         for _ in range(seconds):
             self.clock.advance(1)
@@ -61,10 +78,18 @@ class RealHarness:
     def begin(self) -> AbstractAsyncContextManager[Tx]:
         return self.db.begin()
 
-    async def work(self, handlers: dict[str, JobHandler], seconds: int) -> None:
+    def now(self) -> datetime:
+        return self.db.clock.now()
+
+    async def work(
+        self, handlers: dict[str, JobHandler], seconds: int, until: Done = at_once
+    ) -> None:
         stop = asyncio.Event()
         worker = asyncio.create_task(run_worker(self.url, handlers, stop, concurrency=10))
         await asyncio.sleep(seconds + 0.5)
+        async with asyncio.timeout(60):
+            while not until():
+                await asyncio.sleep(0.05)
         stop.set()
         await worker
 
@@ -89,6 +114,9 @@ class Recorder:
         self.payloads: list[bytes] = []
         self.failures = failures
 
+    def has(self, count: int) -> Done:
+        return lambda: len(self.payloads) >= count
+
     async def __call__(self, payload: bytes) -> None:
         self.payloads.append(payload)
         if len(self.payloads) <= self.failures:
@@ -100,7 +128,9 @@ async def test_a_job_runs_once_with_its_payload(harness: Harness) -> None:
         assert await harness.jobs.enqueue(tx, "count", "12:0 ü")
         assert await harness.jobs.enqueue(tx, "other", b"\x00\xff")
     count, other = Recorder(), Recorder()
-    await harness.work({"count": count, "other": other}, 1)
+    await harness.work(
+        {"count": count, "other": other}, 1, lambda: bool(count.payloads and other.payloads)
+    )
     assert count.payloads == ["12:0 ü".encode()]
     assert other.payloads == [b"\x00\xff"]
 
@@ -120,13 +150,20 @@ async def test_whk_11_a_rolled_back_transaction_leaves_no_job(harness: Harness) 
 
 async def test_a_job_waits_until_its_time(harness: Harness) -> None:
     async with harness.begin() as tx:
-        await harness.jobs.enqueue(tx, "count", "later", run_at=tx.now + timedelta(seconds=3))
+        due = tx.now + timedelta(seconds=3)
+        await harness.jobs.enqueue(tx, "count", "later", run_at=due)
         await harness.jobs.enqueue(tx, "count", "past", run_at=tx.now - timedelta(days=1))
     recorder = Recorder()
-    await harness.work({"count": recorder}, 1)
-    assert recorder.payloads == [b"past"]
-    await harness.work({"count": recorder}, 3)
+    ran: list[datetime] = []
+
+    async def handler(payload: bytes) -> None:
+        ran.append(harness.now())
+        await recorder(payload)
+
+    await harness.work({"count": handler}, 1, recorder.has(1))
+    await harness.work({"count": handler}, 3, recorder.has(2))
     assert recorder.payloads == [b"past", b"later"]
+    assert ran[1] >= due
 
 
 async def test_a_dedupe_key_is_taken_while_its_job_waits_and_free_afterwards(
@@ -138,10 +175,10 @@ async def test_a_dedupe_key_is_taken_while_its_job_waits_and_free_afterwards(
     async with harness.begin() as tx:
         assert not await harness.jobs.enqueue(tx, "count", "3", dedupe_key="k")
     recorder = Recorder()
-    await harness.work({"count": recorder}, 1)
+    await harness.work({"count": recorder}, 1, recorder.has(1))
     async with harness.begin() as tx:
         assert await harness.jobs.enqueue(tx, "count", "4", dedupe_key="k")
-    await harness.work({"count": recorder}, 1)
+    await harness.work({"count": recorder}, 1, recorder.has(2))
     assert recorder.payloads == [b"1", b"4"]
 
 
@@ -149,7 +186,7 @@ async def test_a_failing_job_is_tried_again_later(harness: Harness) -> None:
     async with harness.begin() as tx:
         await harness.jobs.enqueue(tx, "count", "1")
     recorder = Recorder(failures=1)
-    await harness.work({"count": recorder}, 2)
+    await harness.work({"count": recorder}, 2, recorder.has(2))
     assert recorder.payloads == [b"1", b"1"]
     assert await harness.held() == []
 
@@ -162,7 +199,7 @@ async def test_a_job_that_keeps_failing_is_held_not_deleted(
     async with harness.begin() as tx:
         await harness.jobs.enqueue(tx, "count", "bad")
     recorder = Recorder(failures=99)
-    await harness.work({"count": recorder}, 3)
+    await harness.work({"count": recorder}, 3, recorder.has(2))
     assert recorder.payloads == [b"bad", b"bad"]
     assert await harness.held() == [b"bad"]
 
@@ -172,7 +209,7 @@ async def test_a_job_without_a_handler_stays_queued(harness: Harness) -> None:
         await harness.jobs.enqueue(tx, "unknown", "1")
     await harness.work({"count": Recorder()}, 1)
     recorder = Recorder()
-    await harness.work({"unknown": recorder}, 1)
+    await harness.work({"unknown": recorder}, 1, recorder.has(1))
     assert recorder.payloads == [b"1"]
 
 
@@ -185,5 +222,5 @@ async def test_a_handler_may_enqueue(harness: Harness) -> None:
 
     async with harness.begin() as tx:
         await harness.jobs.enqueue(tx, "first", "1")
-    await harness.work({"first": first, "second": second}, 1)
+    await harness.work({"first": first, "second": second}, 1, second.has(1))
     assert second.payloads == [b"1"]

@@ -33,6 +33,7 @@ EMPTY = emptying(
     "sessions",
     "payments",
     "ledger_transfers",
+    "ledger_entries",
     "events",
     "outbox",
     "settlements",

@@ -59,7 +59,7 @@ LEGAL = {
     ("settlement_pending", "settling"),
     ("settlement_pending", "initialized"),
 }
-EMPTY = emptying("sessions", "payments", "ledger_transfers", "events")
+EMPTY = emptying("sessions", "payments", "ledger_transfers", "ledger_entries", "events", "outbox")
 ORDERED = st.sampled_from([True, True, True, False])
 
 

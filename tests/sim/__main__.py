@@ -9,7 +9,9 @@ import sys
 import time
 from collections.abc import Iterator
 
-from tests.sim.play import play_seeds
+from gstable_server.plumbing.embedded_postgres import temporary_postgres
+from tests.sim.planting import all_bugs
+from tests.sim.play import play_seeds, player
 from tests.sim.simulation import EVERY, Outcome
 
 
@@ -18,14 +20,19 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=20, help="how many")
     parser.add_argument("--seed", type=int, default=1, help="the first one")
     parser.add_argument("--bug", help="a planted bug of tests/sim/bugs")
+    parser.add_argument(
+        "--find", action="store_true", help="print the first seed that finds each planted bug"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
     parser.add_argument("--every", type=int, default=EVERY, help="steps between two looks")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each seed")
     chosen = parser.parse_args()
+    seeds = range(chosen.seed, chosen.seed + chosen.seeds)
+    if chosen.find:
+        return _find(list(all_bugs()) if chosen.bug is None else [chosen.bug], seeds)
     if chosen.jobs > 1:
         return _share_out(chosen)
     began, failed, payments = time.monotonic(), 0, 0
-    seeds = range(chosen.seed, chosen.seed + chosen.seeds)
     for outcome in play_seeds(seeds, bug=chosen.bug, every=chosen.every):
         payments += outcome.payments
         failed += outcome.violation is not None
@@ -35,6 +42,21 @@ def main() -> int:
         seconds = time.monotonic() - began
         print(f"{chosen.seeds} seeds, {failed} failed, {payments} payments, {seconds:.1f} s")
     return 1 if failed else 0
+
+
+def _find(bugs: list[str], seeds: range) -> int:
+    """Print a line of ``seeds.toml`` for each bug, a remark for one that no seed finds."""
+    missed = 0
+    with temporary_postgres() as server, player(server.url) as playing:
+        for bug in sorted(bugs):
+            found = (one for seed in seeds if (one := playing.play(seed, bug=bug)).violation)
+            first = next(found, None)
+            missed += first is None
+            if first is None or first.violation is None:
+                print(f"# {bug}: not found in {len(seeds)} seeds", flush=True)
+            else:
+                print(f"{bug} = {first.seed}  # {first.violation.invariant}", flush=True)
+    return 1 if missed else 0
 
 
 def _share_out(chosen: argparse.Namespace) -> int:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 ROUNDS_MAX = 80
 TURNS_MAX = 1000
+FAILURES_MAX = 20
+"""So many failures in a row end a round's turns: nothing but a bug lets an indexer fail now."""
 ROUND_SECONDS = 61.0
 LATER_SECONDS = 900.0
 EVERY_ROUND = (
@@ -140,17 +142,21 @@ class Ending:
         self._kernel.pass_time(seconds)
 
     async def _take_turns(self, machine: Machine) -> None:
+        everything = self._simulation.all
         for name in machine.turns:
-            if self._rounds > 1 and self._simulation.all.is_idle(machine, name):
+            if self._rounds > 1 and everything.is_idle(machine, name):
                 continue
             if machine.role == "worker" and name not in EVERY_ROUND and self._rounds % 4:
                 continue
+            everything.failures.clear()
             for _ in range(TURNS_MAX):
                 self._kernel.note(f"{machine.process.name} {name}")
-                self._simulation.all.take_turn(machine, name)
+                everything.take_turn(machine, name)
                 await self._finish_what_is_under_way()
                 # An indexer goes on until there is nothing new; the others come round again.
-                if machine.role != "indexer" or self._simulation.all.is_idle(machine, name):
+                if machine.role != "indexer" or everything.is_idle(machine, name):
+                    break
+                if everything.failures[machine.role, name] >= FAILURES_MAX:
                     break
 
     async def _reasons(self) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from gstable_server.chain.orders import session_key
+from gstable_server.webhooks.machine import WAITS_SECONDS
 from tests.sim.kernel import Violation
 from tests.sim.world import World
 
@@ -26,6 +27,9 @@ _STATES = "SELECT session_id, session_key, state FROM sessions"
 _SETTLED = """
 SELECT DISTINCT t.session_id FROM ledger_entries e JOIN ledger_transfers t USING (transfer_id)
 WHERE e.account LIKE 'merchant:%' AND e.account NOT LIKE 'merchant:%:%'
+"""
+_GIVEN_UP = """
+SELECT event_id, attempts FROM webhook_messages WHERE state = 'exhausted' AND attempts < $1
 """
 _BLOCKS = """
 SELECT network, number, hash, parent_hash FROM chain_blocks WHERE number >= $1
@@ -87,6 +91,7 @@ class Watch:
         await self._book_is_balanced()
         await self._edges_are_legal()
         await self._states_are_told()
+        await self._letters_are_not_given_up()
         await self._frontiers_are_complete()
 
     async def _book_is_balanced(self) -> None:
@@ -124,6 +129,11 @@ class Watch:
             if told != row["state"]:
                 raise Violation("I7", f"{row['session_id']} is {row['state']}, told as {told}")
 
+    async def _letters_are_not_given_up(self) -> None:
+        """I7: a letter is tried as often as was promised before it is given up."""
+        for row in await self._connection.fetch(_GIVEN_UP, len(WAITS_SECONDS)):
+            raise Violation("I7", f"{row['event_id']} was given up after {row['attempts']} tries")
+
     async def _facts_are_true(self) -> None:
         """I3: whatever is told of a log was in that block once, by a contract of ours."""
         for row in await self._connection.fetch(_FACTS, self._facts):
@@ -142,7 +152,8 @@ class Watch:
         log = row["network"], row["tx_hash"], row["log_position"]
         if log in self._final:
             raise Violation("I4", f"a final log was told as {row['what']}: {dict(row)}")
-        if (row["kind"], row["what"]) == ("payment", "seen"):
+        # Final at once, as in a backfill, is seen, too.
+        if row["kind"] == "payment" and row["what"] in ("seen", "final"):
             self._seen.add((row["network"], row["block_hash"], row["tx_hash"]))
         if row["what"] != "final":
             return

@@ -31,6 +31,7 @@ async def judge(connection: Any, world: World, receivers: Receivers) -> None:
     await _refunds_are_right(connection, world)
     await _keys_make_one_object(connection, world)
     await _each_call_took_effect_once(connection, world)
+    await _what_was_sent_stands(connection, world)
     await _letters_are_delivered(connection, world, receivers)
 
 
@@ -228,6 +229,18 @@ async def _each_call_took_effect_once(connection: Any, world: World) -> None:
         for data, used in nonces.items():
             if len(used) > 1:
                 raise Violation("I5", f"0x{data[:4].hex()}… on {network} was sent with {used}")
+
+
+async def _what_was_sent_stands(connection: Any, world: World) -> None:
+    """I6: what our executor holds for final is in the block that it says, on its chain."""
+    rows = await connection.fetch("""
+SELECT cause, network, block_number, block_hash FROM executor_intents
+WHERE state IN ('final', 'failed') AND block_number IS NOT NULL
+""")
+    for row in rows:
+        blocks, number = world.chains[row["network"]].blocks, row["block_number"]
+        if number >= len(blocks) or blocks[number].header.hash != row["block_hash"]:
+            raise Violation("I6", f"{dict(row)} is final and not on its chain")
 
 
 _LETTERS = """

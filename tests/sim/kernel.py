@@ -19,9 +19,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
+
+from tests.sim.line import Line
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 STEPS_SHOWN = 30
+TURNS_TO_DIE = 20
 
 
 class Crash(BaseException):
@@ -42,17 +46,31 @@ class SimLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.seconds = 0.0
+        self._line: Line | None = None
         # A task of a dead process ends with ``Crash``, and nobody asks for it.
         self.set_exception_handler(lambda *_: None)
 
     def time(self) -> float:
         return self.seconds
 
+    async def create_unix_connection(  # type: ignore[override]
+        self, protocol_factory: Callable[[], Any], path: str
+    ) -> tuple[Line, Any]:
+        """The one connection to the database."""
+        protocol = protocol_factory()
+        self._line = Line(protocol, path)
+        protocol.connection_made(self._line)
+        return self._line, protocol
+
     def _run_once(self) -> None:
-        # While callbacks are ready, nobody waits for a socket or a timer: asking for them every
-        # time would be a tenth of a history's cost.
+        # While callbacks are ready, nobody waits for a socket or a timer; and when none is, all
+        # wait for the database. Asking the selector every time would be a fifth of a history.
         ready, timers = self._ready, self._scheduled  # type: ignore[attr-defined]
-        if not ready or (timers and timers[0].when() <= self.seconds):
+        line = self._line
+        if not ready and line is not None and line.is_waiting:
+            line.read()
+            line.is_waiting = not ready
+        elif not ready or (timers and timers[0].when() <= self.seconds):
             super()._run_once()  # type: ignore[misc]
             return
         for _ in range(len(ready)):
@@ -111,6 +129,7 @@ class Kernel:
         self.parked: list[Parked] = []
         self.steps = 0
         self._recent: deque[tuple[int, datetime, str]] = deque(maxlen=STEPS_SHOWN)
+        self._processes: dict[Process, None] = {}
         self.problems: list[Violation] = []
         """What was noticed inside a task, to be raised by the scheduler."""
         self.holder: asyncio.Task[object] | None = None
@@ -161,6 +180,7 @@ class Kernel:
     def start(self, process: Process, name: str, work: Callable[[], Awaitable[object]]) -> None:
         """Begin ``work`` as a turn of ``process``; it runs until its first park by itself."""
         process.running.add(name)
+        self._processes[process] = None
 
         async def run() -> None:
             PROCESS.set(process)
@@ -195,6 +215,14 @@ class Kernel:
         for task in process.tasks:
             if task is not asyncio.current_task():
                 task.cancel()
+
+    async def abandon(self) -> None:
+        """End what is left of a history that was not played to its end, because its timeouts
+        would wake it in the next one."""
+        for process in self._processes:
+            self.kill(process)
+        for _ in range(TURNS_TO_DIE):
+            await asyncio.sleep(0)
 
     def resume(self, chosen: Parked) -> None:
         """Let a parked task go on."""

@@ -6,6 +6,7 @@ themselves, which only pause and tolerate, are not run.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -88,6 +89,8 @@ class Surroundings:
     ids: IdMint
     nothing: dict[tuple[str, str], object] = field(default_factory=dict)
     """What woke the last turn of each role and name that found nothing to do, in any process."""
+    failures: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How many of the last turns of each role and name have failed, in any process."""
 
     def boot(self, role: str, number: int) -> Machine:
         """A fresh process of ``role``: nothing in memory."""
@@ -110,7 +113,10 @@ class Surroundings:
         async def work() -> None:
             woken = turn.wakes()
             self.nothing.pop(key, None)
-            if await turn.work() in IDLE:
+            self.failures[key] += 1
+            idle = await turn.work() in IDLE
+            self.failures[key] = 0
+            if idle:
                 self.nothing[key] = woken
 
         self.do(machine, name, work)

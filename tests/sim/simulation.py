@@ -113,7 +113,7 @@ class Simulation:
         world = self.world
         if world.is_selling(self.profile.payments) and self.chance.random() < 0.5:
             world.plan_sale()
-        waiting = [(sale, verb) for sale in world.sales if (verb := world.next_verb(sale))]
+        waiting = world.waiting()
         apis = [one for one in self.machines.values() if one.role == "api"]
         machine = self.chance.choice(apis)
         if waiting and not machine.process.dead:
@@ -247,7 +247,10 @@ async def play(seed: int, connection: Any, *, every: int = EVERY) -> Outcome:
     await empty(connection)
     secrets: list[str] = []
     with reading(kernel, secrets):
-        return await _play(seed, kernel, profile_of(seed), server, secrets, every)
+        try:
+            return await _play(seed, kernel, profile_of(seed), server, secrets, every)
+        finally:
+            await kernel.abandon()
 
 
 async def _play(

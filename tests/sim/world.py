@@ -84,6 +84,8 @@ class World:
         self._refunds = refunds
         self.merchants: list[Merchant] = []
         self.sales: list[Sale] = []
+        self._open: list[Sale] = []
+        """Those about which somebody may still do something."""
         self._planned = 0
         self.is_closing = False
         """Whether nobody can be late any more, because the late ones have their time now."""
@@ -149,6 +151,7 @@ class World:
             is_wanted_back=plan is Plan.EXACT and chance.random() < self._refunds,
         )
         self.sales.append(sale)
+        self._open.append(sale)
         self._planned += PAYMENTS.get(plan, 1)
         return sale
 
@@ -163,12 +166,25 @@ class World:
 
     def note_the_time(self) -> None:
         """Whoever has not paid while the order could be paid does not pay any more."""
-        for sale in self.sales:
+        for sale in self._open:
             order, wanted = sale.order, PAYMENTS.get(sale.plan, 1)
             if order is None or sale.call is not None or sale.sent >= wanted:
                 continue
             if self.chains[sale.paying.network].now > order.order.deadline:
                 self._give_up(sale)
+
+    def waiting(self) -> list[tuple[Sale, str]]:
+        """The sales about which somebody would do something now, and what."""
+        self._open = [sale for sale in self._open if not self._is_through(sale)]
+        return [(sale, verb) for sale in self._open if (verb := self.next_verb(sale))]
+
+    def _is_through(self, sale: Sale) -> bool:
+        """Whether nobody will do anything about ``sale`` any more."""
+        if sale.session is None or (sale.is_wanted_back and sale.refunded is None):
+            return False
+        if sale.plan is Plan.NEVER:
+            return True
+        return sale.call is not None or sale.sent >= PAYMENTS.get(sale.plan, 1)
 
     def next_verb(self, sale: Sale) -> str | None:
         """What somebody does about ``sale`` next; None when there is nothing to do now."""
@@ -194,13 +210,12 @@ class World:
     @property
     def paid_up(self) -> bool:
         """Whether only those who are always late have not paid yet."""
-        return all(sale.plan is Plan.LATE or self.next_verb(sale) is None for sale in self.sales)
+        return all(sale.plan is Plan.LATE for sale, _ in self.waiting())
 
     @property
     def everyone_is_done(self) -> bool:
         """Whether nobody wants anything any more, and every payment was in a block."""
-        idle = all(self.next_verb(sale) is None for sale in self.sales)
-        return idle and not any(chain.pool for chain in self.chains.values())
+        return not any(chain.pool for chain in self.chains.values()) and not self.waiting()
 
     # --- verbs, in some API process ---------------------------------------------------------------
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
+from typer.exceptions import TyperException
+from typer.main import get_command
 
 from gstable_server.cli.app import app
 from gstable_server.plumbing.config import Settings
@@ -26,7 +28,6 @@ SETTINGS = {
     str(field.validation_alias or f"GSTABLE_{name.upper()}")
     for name, field in Settings.model_fields.items()
 }
-VERBS = {command.name or str(command.callback.__name__) for command in app.registered_commands}  # type: ignore[union-attr]
 
 
 def loaded(name: str) -> Any:
@@ -34,11 +35,23 @@ def loaded(name: str) -> Any:
 
 
 def require_command(words: list[str]) -> None:
-    """A command of ours that exists, for a role that exists."""
-    assert words[0] in VERBS, words
+    """A command of ours that exists, with options that it has and values that they take."""
+    commands: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
+    try:
+        commands[words[0]].make_context(words[0], words[1:])
+    except TyperException as problem:
+        raise AssertionError(words) from problem
     if words[0] == "serve":
         assert words[1:2] == ["--role"]
         assert words[2] in ROLES | {"all"}
+
+
+@pytest.mark.parametrize(
+    "words", [["serve", "--role", "robot"], ["serve", "--rule", "api"], ["migrate", "twice"]]
+)
+def test_a_command_that_there_is_not_is_found(words: list[str]) -> None:
+    with pytest.raises(AssertionError):
+        require_command(words)
 
 
 def test_the_compose_file_runs_every_role_behind_the_migration() -> None:
@@ -49,6 +62,10 @@ def test_the_compose_file_runs_every_role_behind_the_migration() -> None:
         require_command(one["command"])
         assert one["read_only"] is True
         assert one["cap_drop"] == ["ALL"]
+        # An image that is built here cannot be fetched, which is tried for a service without it.
+        context = (DEPLOY / one["build"]["context"]).resolve()
+        assert context == ROOT
+        assert (context / one["build"]["dockerfile"]).is_file()
         if name != "migrate":
             assert set(one["environment"]) <= SETTINGS
             assert one["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
@@ -170,6 +187,63 @@ def test_every_alarm_is_of_numbers_that_there_are_and_has_its_runbook(rule: Any)
     assert used or rule["expr"].startswith("up{")
     page = (ROOT / rule["annotations"]["runbook"]).read_text()
     assert f"`{rule['alert']}`, {rule['labels']['severity']}" in page
+
+
+TYPES = {
+    **dict.fromkeys(STATE, "gauge"),
+    **{
+        f"{family.name}_total" if family.type == "counter" else family.name: family.type
+        for family in REGISTRY.collect()
+    },
+}
+LABELS = {
+    **{name: labels for name, (_, labels) in STATE.items()},
+    "gstable_http_requests_total": ("status",),
+    "gstable_turn_failures_total": ("what",),
+}
+OVER_TIME = re.compile(r"(\w+)\((gstable_\w+)(?:\{[^}]*\})?\[\w+\]\)")
+SELECTED = re.compile(r"(gstable_\w+)(?:\{([^}]*)\})?")
+OF_GAUGES = {"min_over_time", "max_over_time", "absent_over_time"}
+
+
+def misread(expression: str) -> list[str]:
+    """What an expression does with a metric that metrics of its type do not allow."""
+    found = []
+    for function, name in OVER_TIME.findall(expression):
+        fitting = {"increase", "rate"} if TYPES[name] == "counter" else OF_GAUGES
+        if function not in fitting:
+            found.append(f"{function} of the {TYPES[name]} {name}")
+    for name in SELECTED.findall(OVER_TIME.sub("", expression)):
+        if TYPES[name[0]] != "gauge":
+            found.append(f"the value of the {TYPES[name[0]]} {name[0]}")
+    for name, matchers in SELECTED.findall(expression):
+        for label in re.findall(r"(\w+)=", matchers):
+            if label not in LABELS.get(name, ()):
+                found.append(f"{name} has no {label}")
+    # What an aggregate keeps apart, each metric in it has.
+    for kept, name in re.findall(r"by \(([\w, ]+)\) \((?:\w+\()?(gstable_\w+)", expression):
+        found += [f"{name} has no {one}" for one in kept.split(", ") if one not in LABELS[name]]
+    return found
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_alarms_use_each_number_as_its_type_allows(rule: Any) -> None:
+    assert misread(rule["expr"]) == []
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "max(delta(gstable_webhook_messages_exhausted[1h])) > 0",
+        "sum(increase(gstable_jobs_failed[1h])) > 0",
+        "gstable_turn_failures_total > 3",
+        'max(gstable_network_halted{chain="x"}) == 1',
+        "max by (what) (gstable_network_halted) == 1",
+        "sum by (network) (increase(gstable_turn_failures_total[10m])) > 20",
+    ],
+)
+def test_an_alarm_that_misreads_a_number_is_found(expression: str) -> None:
+    assert len(misread(expression)) == 1
 
 
 def test_books_that_were_never_compared_or_not_with_every_network_raise_an_alarm() -> None:

@@ -14,6 +14,7 @@ import structlog
 from gstable_server import reconciling
 from gstable_server.accounts.members import operations as members
 from gstable_server.catalog import operations as catalog
+from gstable_server.chain import operations as chain
 from gstable_server.chain.networks import Network
 from gstable_server.chain.rpc import Rpc
 from gstable_server.kernel.ids import ProductId, SessionId
@@ -273,8 +274,9 @@ async def _expire_refunds(tx: Tx, world: World) -> None:
     await refunds.expire_due(tx)
 
 
-async def _unwatch_refunds(tx: Tx, world: World) -> None:
+async def _end_watches(tx: Tx, world: World) -> None:
     await refunds.unwatch_due(tx)
+    await chain.forget_receivers(tx)
 
 
 async def _reclaim_holds(tx: Tx, world: World) -> None:
@@ -323,7 +325,7 @@ TIMETABLE = (
     Appointment("follow up unmatched money", 5, _follow_up_unmatched),
     Appointment("settle stranded letters", 5, _settle_stranded_letters),
     Appointment("end stuck connections", 2, _end_stuck_connections),
-    Appointment("forget lapsed refunds", 600, _unwatch_refunds),
+    Appointment("end watches", 600, _end_watches),
     Appointment("forget idempotency keys", 600, _forget_idempotency_keys),
     Appointment("forget logins", 600, _forget_logins),
     Appointment("forget requests", 60, _forget_requests),

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from gstable_server.chain import operations as chain
 from gstable_server.chain.networks import Networks
@@ -15,7 +15,7 @@ from gstable_server.ledger.model import Standing
 from gstable_server.plumbing import outbox
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.reconciliation import operations as reconciliation
-from gstable_server.reconciliation.model import Booked, Claim, Frontier, Outcome, Owner, Told
+from gstable_server.reconciliation.model import Booked, Claim, Frontier, Outcome, Owner
 from gstable_server.sessions import operations as sessions
 from gstable_server.sessions.refunds import operations as refunds
 
@@ -24,23 +24,27 @@ _SESSION_OF = re.compile(r".+:0x([0-9a-f]{64})")
 
 
 class Witness:
-    """See ``reconciliation.operations.Witness``."""
+    """See ``reconciliation.gathering.Witness``."""
 
     def __init__(self, networks: Networks) -> None:
         self._networks = networks
 
-    async def tell(self, tx: Tx) -> Told:
-        frontiers = {}
+    async def frontiers(self, tx: Tx) -> Mapping[str, Frontier]:
+        found = {}
         for network in self._networks.all:
             block = await chain.frontier(tx, network.name)
             if block is not None:
-                frontiers[network.name] = Frontier(block.number, block.hash)
+                found[network.name] = Frontier(block.number, block.hash)
+        return found
+
+    async def in_motion(self, tx: Tx) -> Collection[bytes]:
         waiting = await outbox.waiting_objects(tx)
         found = (_SESSION_OF.fullmatch(name) for name in waiting)
-        return Told(
-            frontiers=frontiers,
-            in_motion=frozenset(bytes.fromhex(match[1]) for match in found if match),
-            claims=tuple(
+        return {bytes.fromhex(match[1]) for match in found if match}
+
+    async def claims(self, tx: Tx) -> AsyncIterator[Sequence[Claim]]:
+        async for done in refunds.completed(tx):
+            yield [
                 Claim(
                     session_id=session_id,
                     network=terms.network,
@@ -50,10 +54,12 @@ class Witness:
                     receiver=terms.receiver,
                     amount=terms.amount,
                 )
-                for session_id, terms, tx_hash in await refunds.completed(tx)
-            ),
-            booked=tuple(_booked(one) for one in await ledger.standing(tx)),
-        )
+                for session_id, terms, tx_hash in done
+            ]
+
+    async def booked(self, tx: Tx) -> AsyncIterator[Sequence[Booked]]:
+        async for part in ledger.standing(tx):
+            yield [_booked(one) for one in part]
 
     async def owners(
         self, tx: Tx, session_keys: Collection[bytes], session_ids: Collection[str]

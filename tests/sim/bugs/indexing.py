@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from gstable_server.chain import completeness, indexer, machine, reading, store
+from gstable_server.chain import indexer, machine, store
 from gstable_server.chain.facts import FactWhat
 from gstable_server.chain.indexer import Indexer, Step
 from gstable_server.chain.machine import Answer, Happening
@@ -51,15 +51,14 @@ def asks_only_the_bloom() -> Iterator[None]:
 
 @bug("logs-of-failed-transactions")
 def takes_logs_of_failures() -> Iterator[None]:
-    """Receipts are not looked at for their status, and every log asked for is handed over."""
+    """What is told is believed besides what the receipts prove."""
+    proven = Reader._proven
 
-    def all_logs(receipts: Any, _header: Any) -> Any:
-        return tuple(log for receipt in receipts for log in receipt.logs)
+    async def and_told(self: Any, provider: Any, header: Any, filters: Any, told: Any) -> Any:
+        found = await proven(self, provider, header, filters, ())
+        return (*found, *(each for each in told if each not in found))
 
-    with (
-        replaced(completeness, "logs_of", all_logs),
-        replaced(reading, "logs_of", all_logs),
-    ):
+    with replaced(Reader, "_proven", and_told):
         yield
 
 
@@ -67,23 +66,9 @@ def _table(state: FactWhat, happening: Happening, answer: FactWhat | Answer) -> 
     return {**machine._TABLE, (state, happening): answer}
 
 
-@bug("reorganisation-not-told")
-def keeps_silent_about_reorganisations() -> Iterator[None]:
-    wrong = _table(FactWhat.SEEN, Happening.UNMINED, Answer.NOTHING)
-    with replaced(machine, "_TABLE", wrong):
-        yield
-
-
 @bug("lost-payment-waited-for-ever")
 def waits_for_ever() -> Iterator[None]:
     wrong = _table(FactWhat.REORGED, Happening.OVERDUE, Answer.NOTHING)
-    with replaced(machine, "_TABLE", wrong):
-        yield
-
-
-@bug("taken-back-counts-as-deep")
-def takes_back_for_deep() -> Iterator[None]:
-    wrong = _table(FactWhat.REORGED, Happening.DEEP, FactWhat.FINAL)
     with replaced(machine, "_TABLE", wrong):
         yield
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -67,9 +66,9 @@ def removes_first() -> Iterator[None]:
 
     async def relay_once(db: Any, handle: Any, limit: int = outbox.BATCH) -> int:
         async with db.begin() as tx:
-            rows = await tx.fetch(outbox._NEXT, tx.now, limit, None)
-            done = [row["sequence"] for row in rows]
-            await tx.execute("DELETE FROM outbox WHERE sequence = ANY($1)", done)
+            seen = await outbox._look(tx, limit)
+            rows = await tx.fetch(outbox._TAKE, seen.first, tx.now, limit)
+            await tx.execute(outbox._REMOVE, [row["sequence"] for row in rows])
         if rows:
             async with db.begin() as tx:
                 await handle(tx, [stored_event(row) for row in rows])
@@ -79,20 +78,12 @@ def removes_first() -> Iterator[None]:
         yield
 
 
-@bug("failed-event-dropped")
-def drops_what_fails() -> Iterator[None]:
-    async def drop(tx: Any, failure: Any) -> None:
-        await tx.execute("DELETE FROM outbox WHERE sequence = ANY($1)", failure.sequences)
-
-    with replaced(outbox, "_put_back", drop):
-        yield
-
-
 @bug("events-of-one-object-out-of-order")
 def forgets_the_order() -> Iterator[None]:
-    wrong = outbox._NEXT.replace("ORDER BY o.sequence", "ORDER BY o.sequence DESC")
-    wrong = wrong.replace("earlier.sequence < o.sequence", "earlier.sequence > o.sequence")
-    with replaced(outbox, "_NEXT", wrong):
+    wrong = outbox._LOOK.replace("not_before, sequence LIMIT", "not_before, sequence DESC LIMIT")
+    wrong = wrong.replace("(object_id, sequence) <", "(object_id, sequence) >")
+    wrong = wrong.replace("object_id DESC, sequence DESC", "object_id, sequence")
+    with replaced(outbox, "_LOOK", wrong):
         yield
 
 
@@ -177,15 +168,3 @@ def logs_a_secret() -> Iterator[None]:
 
     with replaced(deliveries, "_send", send):
         yield
-
-
-@bug("lease-shorter-than-the-request")
-def leases_too_short() -> Iterator[None]:
-    with replaced(machines, "Pace", lambda: _Hasty()):
-        yield
-
-
-class _Hasty(machines.Pace):
-    @property
-    def lease(self) -> timedelta:
-        return timedelta(0)

@@ -33,7 +33,7 @@ async def _exchange(port: int, sent: bytes) -> bytes:
     await writer.drain()
     received = b""
     try:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(60):
             while chunk := await reader.read(65536):
                 received += chunk
     except TimeoutError:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+from asyncpg import Record
 
 from gstable_server.chain.facts import Fact, FactWhat, SessionLog, from_payload
 from gstable_server.chain.indexer import Indexer, Step
@@ -25,12 +28,24 @@ async def drain(indexer: Indexer, steps: int = 500) -> None:
     raise AssertionError("does not converge")
 
 
+def steps_of(rows: Sequence[Record]) -> list[Fact]:
+    """Facts as they were recorded, one step after the other: what is final first was seen, too."""
+    known: set[str] = set()
+    steps: list[Fact] = []
+    for row in rows:
+        fact = from_payload({"what": row["what"], "log": row["body"]})
+        first = fact.log.object_id not in known
+        known.add(fact.log.object_id)
+        steps += replace(fact, at_once=first and fact.what is FINAL).steps
+    return steps
+
+
 async def facts_of(database: Database, network: str = "fake") -> list[Fact]:
     async with database.read() as tx:
         rows = await tx.fetch(
             "SELECT what, body FROM chain_facts WHERE network = $1 ORDER BY fact_number", network
         )
-    return [from_payload({"what": row["what"], "log": row["body"]}) for row in rows]
+    return steps_of(rows)
 
 
 async def kinds(database: Database, payment: FakePayment) -> list[FactWhat]:

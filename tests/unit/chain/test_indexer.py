@@ -52,7 +52,28 @@ async def test_one_confirmation_is_seen_and_final_in_one_step(database: Database
     payment = chain.payment()
     chain.mine(payment)
     await drain(Indexer(database, chain.network, [chain], ()))
-    assert await kinds(database, payment) == [SEEN, FINAL]
+    [fact] = await told(database)
+    assert (fact.what, fact.at_once) == (FINAL, True)
+    assert [step.what for step in fact.steps] == [SEEN, FINAL]
+    assert fact.log.key == payment.session_key
+
+
+async def test_chn_19_only_what_is_deep_when_it_is_read_is_told_at_once(
+    database: Database, chain: FakeChain
+) -> None:
+    payments = [chain.payment() for _ in range(20)]
+    for payment in payments:
+        chain.mine(payment)
+    await drain(Indexer(database, NETWORK, [chain], ()))
+    facts = await told(database)
+    at_once = [fact.log.key for fact in facts if fact.at_once]
+    in_two = [fact.log.key for fact in facts if not fact.at_once and fact.what is FINAL]
+    assert [*at_once, *in_two] == [payment.session_key for payment in payments[:-2]]
+    assert at_once
+    assert in_two
+    assert sorted(fact.log.key for fact in facts if fact.what is SEEN) == sorted(
+        [*in_two, *(payment.session_key for payment in payments[-2:])]
+    )
 
 
 async def test_restart_continues_from_the_frontier(database: Database, chain: FakeChain) -> None:
@@ -210,14 +231,14 @@ async def test_chn_20_poison_block_stops_its_own_network_and_is_never_skipped(
             asyncio.create_task(Indexer(database, chain.network, [chain], ()).run(stop))
             for chain in (poisoned, other)
         ]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while raised < 4 or not await facts_of(database, "other"):
                 await asyncio.sleep(0.02)
     assert await tip_of(database) == 1
     assert await facts_of(database) == []
     assert await halted_reason(database) == "stopped at a block: ZeroDivisionError"
     assert await halted_reason(database, "other") is None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await facts_of(database):
             await asyncio.sleep(0.02)
     stop.set()
@@ -235,11 +256,11 @@ async def test_chn_15_run_goes_on_after_trouble_and_stops_when_told(
     chain.mine_empty(2)
     stop = asyncio.Event()
     task = asyncio.create_task(indexer.run(stop))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await kinds(database, payment) != [SEEN, FINAL]:
             await asyncio.sleep(0.02)
     stop.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await task
 
 
@@ -262,7 +283,7 @@ async def test_chn_15_trouble_that_lasts_is_told_as_standing_still_until_it_ends
     with monkeypatch.context() as patched:
         patched.setattr(store_states, "put_state", put)
         task = asyncio.create_task(indexer.run(stop))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await tip_of(database) != 1:
                 await asyncio.sleep(0.02)
         stop.set()
@@ -284,14 +305,14 @@ async def test_chn_16_run_reports_a_halt_and_goes_on_when_the_provider_was_wrong
     chain.mine_empty(8)
     stop = asyncio.Event()
     task = asyncio.create_task(indexer.run(stop))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (reason := await halted_reason(database)) is None:
             await asyncio.sleep(0.02)
     assert "final log" in reason
     assert await tip_of(database) == 6
     chain.blocks = right
     chain.mine_empty(2)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await tip_of(database) != 8:
             await asyncio.sleep(0.02)
     stop.set()

@@ -20,7 +20,6 @@ from gstable_server.chain.facts import (
     PaymentLog,
     RailName,
     TransferLog,
-    from_payload,
 )
 from gstable_server.chain.http_rpc import HttpRpc, open_rpc
 from gstable_server.chain.indexer import Indexer, Step
@@ -42,6 +41,7 @@ from gstable_server.chain.wallet import Wallet
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.clock import UnixSeconds
 from gstable_server.plumbing.db import Database
+from tests.unit.chain.indexing import steps_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.anvil]
 
@@ -153,10 +153,11 @@ def payer(devnet: Devnet, network: Network, rpc: HttpRpc, order_signer: OrderSig
 async def kinds(database: Database, key: bytes) -> list[FactWhat]:
     async with database.read() as tx:
         rows = await tx.fetch(
-            "SELECT what FROM chain_facts WHERE body ->> 'sessionKey' = $1 ORDER BY fact_number",
+            "SELECT what, body FROM chain_facts WHERE body ->> 'sessionKey' = $1"
+            " ORDER BY fact_number",
             "0x" + key.hex(),
         )
-    return [FactWhat(row["what"]) for row in rows]
+    return [step.what for step in steps_of(rows)]
 
 
 async def told(database: Database, kind: LogKind) -> list[Fact]:
@@ -164,7 +165,7 @@ async def told(database: Database, kind: LogKind) -> list[Fact]:
         rows = await tx.fetch(
             "SELECT what, body FROM chain_facts WHERE kind = $1 ORDER BY fact_number", kind.value
         )
-    return [from_payload({"what": row["what"], "log": row["body"]}) for row in rows]
+    return steps_of(rows)
 
 
 async def drain(indexer: Indexer) -> None:
@@ -248,7 +249,7 @@ async def test_chn_15_node_that_hangs_is_waited_for(
             assert not task.done()
         finally:
             devnet.pause("polygon", paused=False)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await kinds(database, key):
                 await asyncio.sleep(0.05)
         stop.set()

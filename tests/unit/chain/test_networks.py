@@ -15,6 +15,7 @@ from gstable_server.chain.networks import (
     Contract,
     Finality,
     Gas,
+    HeaderHash,
     Networks,
     TokenSigning,
     Trust,
@@ -343,6 +344,7 @@ rpc_urls = ["http://127.0.0.1:8545", "http://127.0.0.1:8546/key"]
 finality = "finalized"
 quorum_above_micro_usd = 1000000000
 reorg_limit = 300
+header_hash = "require"
 ws_url = "ws://127.0.0.1:8545"
 """
 TRUSTED = GOOD.replace('rpc_urls = ["http://127.0.0.1:8545"]\n', TRUST)
@@ -350,7 +352,9 @@ TRUSTED = GOOD.replace('rpc_urls = ["http://127.0.0.1:8545"]\n', TRUST)
 
 def test_how_far_providers_are_believed_is_read_and_written_back() -> None:
     [network] = parse_networks(TRUSTED).all
-    assert network.trust == Trust(Finality.FINALIZED, MicroUsd(1_000_000_000), 300)
+    assert network.trust == Trust(
+        Finality.FINALIZED, MicroUsd(1_000_000_000), 300, HeaderHash.REQUIRE
+    )
     assert network.ws_url == "ws://127.0.0.1:8545"
     assert parse_networks(networks_toml(Networks((network,)))).all == (network,)
     [plain] = parse_networks(GOOD).all
@@ -361,6 +365,7 @@ def test_how_far_providers_are_believed_is_read_and_written_back() -> None:
     ("old", "new", "named"),
     [
         ('"finalized"', '"latest"', "finality"),
+        ('"require"', '"yes"', "header_hash"),
         ("reorg_limit = 300", "reorg_limit = 0", "reorg_limit"),
         ("reorg_limit = 300", "reorg_limit = 4097", "reorg_limit"),
         ("= 1000000000", "= -1", "quorum_above_micro_usd"),

@@ -138,3 +138,12 @@ async def test_balances_are_sums_by_token_and_account(database: Database) -> Non
         (USDC, PENDING): 10**60 + 100,
         (USDC, "fees:pending"): 6,
     }
+
+
+async def test_the_database_refuses_entries_of_no_transfer(database: Database) -> None:
+    with pytest.raises(asyncpg.ForeignKeyViolationError, match="not there"):
+        async with database.begin() as tx:
+            await tx.execute(
+                "INSERT INTO ledger_entries (transfer_id, account, token_id, amount)"
+                " VALUES ('none', 'a', 't', 1), ('none', 'b', 't', -1)"
+            )

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from gstable_server.plumbing import http_client
 from gstable_server.plumbing.http_client import FailureReason, GuardedClient
 from gstable_server.plumbing.system import SystemClock
 from tests.unit.plumbing.test_http_client import Site, failure_of, raw
@@ -141,9 +142,10 @@ async def listening(keeping: Keeping) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
 
 
-async def test_a_connection_is_kept_for_the_next_request(client: GuardedClient) -> None:
+async def test_a_connection_is_kept_for_the_next_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_client, "_KEEP_ALIVE_SECONDS", 60)
     keeping = Keeping(3)
-    async with listening(keeping) as url:
+    async with listening(keeping) as url, GuardedClient(allow_loopback=True) as client:
         for _ in range(3):
             assert (await client.fetch("POST", url, {}, b"{}")).status == 200
     assert (keeping.connections, keeping.requests) == (1, 3)
@@ -176,17 +178,18 @@ async def test_whk_17_names_that_nobody_answers_for_keep_no_others_waiting(
 
     def slow(host: str, *rest: Any, **named: Any) -> Any:
         if host.startswith("slow"):
-            hold.wait(10)
+            hold.wait(120)
         return real("127.0.0.1", *rest[:1], **named)
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
     async with GuardedClient() as client:
         waiting = [
-            asyncio.create_task(failure_of(client, f"https://slow{number}.example/", timeout=3))
+            asyncio.create_task(failure_of(client, f"https://slow{number}.example/", timeout=120))
             for number in range(40)
         ]
         await asyncio.sleep(0.05)
-        quick = await failure_of(client, "https://shop.example/", timeout=2)
+        quick = await failure_of(client, "https://shop.example/")
+        assert not any(one.done() for one in waiting)
         hold.set()
         others = await asyncio.gather(*waiting)
     assert quick.reason is FailureReason.ADDRESS_REFUSED

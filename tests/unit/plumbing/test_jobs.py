@@ -50,8 +50,8 @@ async def _enqueue(database: Database, number: int) -> None:
             await QUEUE.enqueue(tx, "count", str(index))
 
 
-async def _until(condition: asyncio.Event, seconds: float) -> None:
-    await asyncio.wait_for(condition.wait(), seconds)
+async def _until(condition: asyncio.Event) -> None:
+    await asyncio.wait_for(condition.wait(), 60)
 
 
 async def test_a_worker_opens_a_lost_connection_again(
@@ -64,7 +64,7 @@ async def test_a_worker_opens_a_lost_connection_again(
 
     worker = asyncio.create_task(run_worker(database_url, {"count": handler}, stop))
     await _enqueue(database, 1)
-    await _until(ran, 10)
+    await _until(ran)
     ran.clear()
     async with database.read() as tx:
         killed = await tx.fetchval(
@@ -73,7 +73,7 @@ async def test_a_worker_opens_a_lost_connection_again(
         )
     assert killed == 1
     await _enqueue(database, 1)
-    await _until(ran, 20)
+    await _until(ran)
     stop.set()
     await worker
 
@@ -96,7 +96,7 @@ async def test_no_more_jobs_run_at_a_time_than_allowed(
 
     await _enqueue(database, 20)
     worker = asyncio.create_task(run_worker(database_url, {"count": handler}, stop, concurrency=4))
-    await _until(done, 30)
+    await _until(done)
     stop.set()
     await worker
     assert 2 <= most <= 4
@@ -115,7 +115,7 @@ async def test_a_stopping_worker_lets_its_jobs_finish(
 
     await _enqueue(database, 1)
     worker = asyncio.create_task(run_worker(database_url, {"count": handler}, stop))
-    await _until(started, 10)
+    await _until(started)
     stop.set()
     await worker
     assert finished == [b"0"]

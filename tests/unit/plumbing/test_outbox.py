@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import pytest
 
 from gstable_server.kernel.tenant import Mode, Tenant
+from gstable_server.plumbing import outbox
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.plumbing.events import CHANNEL, Event, StoredEvent
-from gstable_server.plumbing.outbox import relay_once
+from gstable_server.plumbing.outbox import LOOKED_AT, relay_once
 from gstable_server.plumbing.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -167,11 +168,13 @@ async def test_a_deadlock_is_tried_again_and_delays_nothing(database: Database) 
     assert tries == [1, 1]
 
 
+@pytest.mark.parametrize("limit", [1, 4])
 async def test_two_relays_share_what_waits_and_keep_each_objects_order(
-    database: Database,
+    database: Database, limit: int
 ) -> None:
+    """Also where a turn sees so little that most of what waits is set aside."""
     for number in range(30):
-        await tell(database, f"{number:02}", object_id=f"thing {number % 10}")
+        await tell(database, f"{number:02}", object_id=f"thing {number % 3}")
     heard: dict[str, list[str]] = {}
 
     async def slowly(tx: Tx, batch: Sequence[StoredEvent]) -> None:
@@ -180,14 +183,64 @@ async def test_two_relays_share_what_waits_and_keep_each_objects_order(
             heard.setdefault(stored.event.object_id, []).append(stored.event.type)
 
     async def relay() -> None:
-        for _ in range(20):
-            await relay_once(database, slowly, limit=4)
+        for _ in range(60):
+            await relay_once(database, slowly, limit=limit)
 
     await asyncio.gather(relay(), relay())
     assert sorted(one for all_of in heard.values() for one in all_of) == [
         f"{number:02}" for number in range(30)
     ]
     assert all(all_of == sorted(all_of) for all_of in heard.values())
+
+
+async def rows_looked_at(db: Database, limit: int) -> int:
+    read = (
+        "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'outbox'"
+    )
+    async with db.begin() as tx:
+        before: int = await tx.fetchval(read)
+        await outbox._look(tx, limit)
+        after: int = await tx.fetchval(read)
+    return after - before
+
+
+async def test_a_turn_looks_at_a_few_rows_however_many_wait_behind_each_other(
+    database: Database,
+) -> None:
+    many, limit = 400, 5
+    at_most = 2 * limit * LOOKED_AT
+    # Given plans that were made while nothing waited, by the same connection
+    async with database.pool.acquire() as connection:
+        await connection.execute("VACUUM ANALYZE outbox")
+    for _ in range(8):
+        assert await relay_once(database, Recorder(), limit) == 0
+        await rows_looked_at(database, limit)
+    await tell(database, *(f"{number:03}" for number in range(many)), object_id="busy")
+    await tell(database, "other", object_id="quiet")
+    looked_at = [await rows_looked_at(database, limit)]
+    recorder = Recorder()
+    while await relay_once(database, recorder, limit):
+        looked_at.append(await rows_looked_at(database, limit))
+    assert max(looked_at) <= at_most < many
+    assert recorder.heard.index("other") <= 2 * many / (limit * LOOKED_AT)
+    recorder.heard.remove("other")
+    assert recorder.heard == [f"{number:03}" for number in range(many)]
+
+
+async def test_what_waits_behind_poison_is_set_aside_and_comes_back(
+    database: Database, clock: FakeClock
+) -> None:
+    await tell(database, "bad", *(f"{number:02}" for number in range(40)), object_id="one")
+    recorder = Recorder(failing="bad")
+    assert await relay_once(database, recorder, limit=2) == 0
+    await tell(database, "other", object_id="two")
+    assert await relay_once(database, recorder, limit=2) == 1
+    assert recorder.heard == ["other"]
+    recorder.failing = None
+    clock.advance(60)
+    while await relay_once(database, recorder, limit=2):
+        pass
+    assert recorder.heard == ["other", "bad", *(f"{number:02}" for number in range(40))]
 
 
 async def test_only_what_is_told_to_ourselves_wakes_the_relay(database: Database) -> None:
@@ -198,7 +251,7 @@ async def test_only_what_is_told_to_ourselves_wakes_the_relay(database: Database
         async with database.begin() as tx:
             tx.tell(Event("session.created", "sess_1", {}, tenant=tenant))
         await tell(database, "chain.payment_seen")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await woken.get()
         assert woken.empty()
         await connection.reset()

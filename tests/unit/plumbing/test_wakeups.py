@@ -21,11 +21,11 @@ async def test_a_notification_is_heard_and_so_is_the_beginning(database: Databas
     heard = asyncio.Event()
     listening = asyncio.create_task(listen(database, "gstable_test", heard.set))
     try:
-        await asyncio.wait_for(heard.wait(), 10)
+        await asyncio.wait_for(heard.wait(), 60)
         heard.clear()
         async with database.begin() as tx:
             await tx.execute("SELECT pg_notify('gstable_test', '')")
-        await asyncio.wait_for(heard.wait(), 10)
+        await asyncio.wait_for(heard.wait(), 60)
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
@@ -57,5 +57,5 @@ async def test_it_ends_also_when_the_database_goes_away_at_the_same_time() -> No
     listening = asyncio.create_task(listen(dying, "gstable_test", heard.set))
     await heard.wait()
     listening.cancel()
-    done, _ = await asyncio.wait([listening], timeout=5)
+    done, _ = await asyncio.wait([listening], timeout=60)
     assert done == {listening}

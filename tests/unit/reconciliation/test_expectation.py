@@ -14,9 +14,9 @@ import pytest
 from gstable_server.chain.checksum import keccak256
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.ids import SessionId
+from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.system import SystemIdMint
-from gstable_server.reconciliation import logs
-from gstable_server.reconciliation.comparing import Comparison, compare
+from gstable_server.reconciliation import comparing, logs, store_work
 from gstable_server.reconciliation.expectation import Expectation
 from gstable_server.reconciliation.logs import (
     TRANSFER,
@@ -27,7 +27,7 @@ from gstable_server.reconciliation.logs import (
     Released,
     Unheld,
 )
-from gstable_server.reconciliation.model import Booked, Claim, Owner, RawLog, Told
+from gstable_server.reconciliation.model import Booked, Claim, Difference, Owner, RawLog
 from tests.unit.routing.market import every_network
 
 NETWORKS = every_network()
@@ -228,45 +228,98 @@ def test_a_refund_is_what_a_transfer_of_its_own_proves(
     assert (total["payers"], total[MERCHANT]) == (returned, -returned)
 
 
-def told(*booked: Booked, in_motion: frozenset[bytes] = frozenset()) -> Told:
-    return Told({}, in_motion, (), booked)
+Compared = tuple[int, int, tuple[Difference, ...]]
+"""Sessions compared, sessions left out, differences."""
 
 
-def compared(
-    *happenings: Happening, unread: Sequence[str] = (), says: Told | None = None
-) -> Comparison:
-    return compare(NETWORKS, happenings, [], {KEY: OWNER}, says or told(), unread)
+async def compared(
+    db: Database,
+    happenings: Sequence[Happening],
+    *booked: Booked,
+    unread: Sequence[str] = (),
+    in_motion: Sequence[bytes] = (),
+) -> Compared:
+    owners = {KEY: OWNER}
+    async with db.apart("test") as work, work.read() as tx:
+        await store_work.lay_out(tx)
+        await store_work.leave_out(tx, in_motion)
+        await store_work.add_sums(tx, comparing.of_book(booked, owners))
+        for place, one in enumerate(happenings):
+            log = RawLog(one.network, 1, place, one.tx_hash, WALLET, (), b"")
+            keys = [one.session_key]
+            await store_work.add_logs(tx, one.network, [log], keys, [False], are_new=True)
+        await store_work.add_sums(tx, comparing.of_sessions(NETWORKS, happenings, owners))
+        await store_work.leave_out(tx, list(comparing.crossing(NETWORKS, happenings, unread)))
+        await store_work.leave_out_together(tx)
+        sessions, left_out = await store_work.count_sessions(tx)
+        _, differences = await store_work.differences(tx, unread, 100)
+    return sessions, left_out, differences
 
 
-def test_a_crossing_from_a_network_that_was_not_read_is_left_out() -> None:
-    # What the book says of it stands under the session, and under either transaction.
-    session = Booked(OWNER.session_id, None, None, "base::usdc", MERCHANT, 999, by_hand=False)
-    leg = Booked(None, "base", tx(2), "base::usdc", "rail:cctp", 999, by_hand=False)
-    says = told(session, leg)
-    found = compared(brought("cctp", CCTP), unread=["polygon"], says=says)
-    assert (found.sessions, found.left_out, found.differences) == (0, 1, ())
+def booked(
+    token_id: str, account: str, amount: int, *, about: tuple[str, bytes] | None = None
+) -> Booked:
+    network, tx_hash = about or (None, None)
+    session_id = None if about else OWNER.session_id
+    return Booked(session_id, network, tx_hash, token_id, account, amount, by_hand=False)
 
 
-def test_a_crossing_to_a_network_that_was_not_read_is_left_out() -> None:
-    session = Booked(OWNER.session_id, None, None, "polygon::usdc", "payers", -6, by_hand=False)
-    leg = Booked(None, "base", tx(2), "polygon::usdc", "rail:cctp", -1000, by_hand=False)
-    found = compared(CCTP, unread=["base"], says=told(session, leg))
-    assert (found.sessions, found.left_out, found.differences) == (0, 1, ())
+# What the book says of a crossing stands under the session, and under either transaction.
 
 
-def test_what_was_brought_for_a_payment_that_is_gone_is_left_out() -> None:
-    session = Booked(OWNER.session_id, None, None, "base::usdc", MERCHANT, 999, by_hand=False)
-    found = compared(brought("cctp", CCTP), says=told(session))
-    assert (found.sessions, found.left_out, found.differences) == (0, 1, ())
+@pytest.mark.anyio
+async def test_a_crossing_from_a_network_that_was_not_read_is_left_out(database: Database) -> None:
+    session = booked("base::usdc", MERCHANT, 999)
+    leg = booked("base::usdc", "rail:cctp", 999, about=("base", tx(2)))
+    arrived = [brought("cctp", CCTP)]
+    found = await compared(database, arrived, session, leg, unread=["polygon"])
+    assert found == (0, 1, ())
 
 
-def test_what_shares_a_transaction_with_what_is_in_motion_is_left_out() -> None:
+@pytest.mark.anyio
+async def test_a_crossing_to_a_network_that_was_not_read_is_left_out(database: Database) -> None:
+    session = booked("polygon::usdc", "payers", -6)
+    leg = booked("polygon::usdc", "rail:cctp", -1000, about=("base", tx(2)))
+    assert await compared(database, [CCTP], session, leg, unread=["base"]) == (0, 1, ())
+
+
+@pytest.mark.anyio
+async def test_what_was_brought_for_a_payment_that_is_gone_is_left_out(database: Database) -> None:
+    session = booked("base::usdc", MERCHANT, 999)
+    assert await compared(database, [brought("cctp", CCTP)], session) == (0, 1, ())
+
+
+@pytest.mark.anyio
+async def test_what_shares_a_transaction_with_what_is_in_motion_is_left_out(
+    database: Database,
+) -> None:
     one = given(None, "base::usdc", "base::usdc")
     beside = replace(one, session_key=OTHER)
+    further = replace(one, session_key=OTHER, tx_hash=tx(8))
+    at_last = replace(one, session_key=b"\x05" * 32, tx_hash=tx(8))
     apart = replace(one, session_key=b"\x03" * 32, tx_hash=tx(9))
-    found = compared(one, beside, apart, says=told(in_motion=frozenset({OTHER})))
-    assert (found.sessions, found.left_out) == (1, 2)
-    assert {one.expected for one in found.differences} == {-1006, 6, 1000}
+    nobodys = booked("base::usdc", "unmatched", 7, about=("base", tx(8)))
+    elsewhere = booked("base::usdc", "rail:cctp", 3, about=("base", tx(10)))
+    happened = [one, beside, further, at_last, apart]
+    sessions, left_out, differences = await compared(
+        database, happened, nobodys, elsewhere, in_motion=[KEY]
+    )
+    assert (sessions, left_out) == (1, 3)
+    assert {(one.account, one.expected, one.booked) for one in differences} == {
+        ("payers", -1006, 0),
+        ("fees", 6, 0),
+        ("unmatched", 1000, 0),
+        ("rail:cctp", 0, 3),
+    }
+
+
+def test_sessions_are_whole_however_their_logs_are_cut() -> None:
+    one = given(None, "base::usdc", "base::usdc")
+    other, third = replace(one, session_key=OTHER), replace(one, session_key=b"\x03" * 32)
+    assert comparing.whole_sessions([], [one]) == ([], [one])
+    assert comparing.whole_sessions([one], [one, other]) == ([one, one], [other])
+    assert comparing.whole_sessions([other], [third]) == ([other], [third])
+    assert comparing.whole_sessions([], [one, other, third]) == ([one, other], [third])
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from typing import Any
 
+import asyncpg
 import pytest
 
 from gstable_server import reconciling
@@ -13,10 +16,10 @@ from gstable_server.chain.networks import Networks
 from gstable_server.kernel.address import Address
 from gstable_server.ledger import model as book
 from gstable_server.ledger import operations as ledger
-from gstable_server.plumbing.db import Database
+from gstable_server.plumbing.db import Database, Tx
 from gstable_server.plumbing.events import Event
 from gstable_server.reconciliation import operations as reconciliation
-from gstable_server.reconciliation import store
+from gstable_server.reconciliation import store_work
 from gstable_server.reconciliation.model import Outcome
 from tests.unit.reconciliation.node import Node, block_hash, listening, paid
 from tests.unit.sessions.world import POLYGON, USDC, World, new_world
@@ -250,32 +253,98 @@ async def test_final_blocks_are_read_once(day: Day) -> None:
     assert day.node.ranges() == [(5, FRONTIER + 30)]
 
 
-async def test_a_book_of_any_size_is_read_in_parts_and_in_peace(
-    day: Day, monkeypatch: pytest.MonkeyPatch
+@dataclass
+class Rows:
+    """The most rows that one statement of a reconciliation said or was told, and how many rows."""
+
+    most: int = 0
+    all: int = 0
+
+    def note(self, count: int) -> None:
+        self.most, self.all = max(self.most, count), self.all + count
+
+
+@pytest.fixture
+def rows(monkeypatch: pytest.MonkeyPatch) -> Rows:
+    """Counts what goes through any transaction."""
+    counted, fetch, execute = Rows(), Tx.fetch, Tx.execute
+
+    async def fetching(tx: Tx, sql: str, *values: Any) -> list[asyncpg.Record]:
+        found = await fetch(tx, sql, *values)
+        counted.note(len(found))
+        return found
+
+    async def executing(tx: Tx, sql: str, *values: Any) -> str:
+        counted.note(max((len(one) for one in values if isinstance(one, list)), default=0))
+        return await execute(tx, sql, *values)
+
+    monkeypatch.setattr(Tx, "fetch", fetching)
+    monkeypatch.setattr(Tx, "execute", executing)
+    return counted
+
+
+async def test_a_book_of_any_size_goes_through_in_parts(
+    day: Day, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What ends the transactions of processes that stand still must not end this one."""
-    monkeypatch.setattr("gstable_server.ledger.store.STANDING_AT_ONCE", 1)
-    assert (await day.reconcile()).count == 0
+    """So that neither memory nor the time in which nothing else happens grow with it."""
+    view = await day.world.open()
+    for number in range(20, 40):  # all of one session, across parts
+        log = day.world.log(view, tx=number, block=105, merchant_received=number)
+        await day.world.hear("seen", log)
+        day.node.logs.append({**paid(POLYGON.router, log), "logIndex": hex(number)})
+    monkeypatch.setattr("gstable_server.ledger.store.STANDING_AT_ONCE", 3)
+    monkeypatch.setattr("gstable_server.reconciliation.model.ROWS_AT_ONCE", 3)
+    rows.most = rows.all = 0
+    outcome = await day.reconcile()
+    assert (outcome.count, outcome.sessions) == (0, 5)
+    assert rows.most <= len({"payers", "fees", "merchant"}) * 3
+    assert rows.all > 50
+    # ... and what was kept
     await day.tamper("UPDATE ledger_entries SET amount = amount + 1 WHERE account = 'unmatched'")
+    rows.most = 0
     assert await day.differs() == {(None, "unmatched"): 1}
-    async with day.world.db.begin() as tx:
-        await store.begin_snapshot(tx)
-        for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
-            assert await tx.fetchval(f"SHOW {limit}") == "15min"
+    assert rows.most <= 9
 
 
-async def test_what_was_kept_is_compared_every_time(
-    day: Day, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_long_snapshot_is_left_in_peace(day: Day) -> None:
+    """What ends the transactions of processes that stand still must not end this one."""
+    async with day.world.db.apart("test") as work:
+        async with work.read() as tx:
+            await store_work.lay_out(tx)
+        async with work.begin() as tx:
+            await store_work.begin_snapshot(tx)
+            for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+                assert await tx.fetchval(f"SHOW {limit}") == "15min"
+            await store_work.leave_out(tx, [b"\x01" * 32])
+            with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+                await tx.execute("DELETE FROM outbox")
+
+
+async def test_nothing_is_left_behind(day: Day) -> None:
     await day.reconcile()
     async with day.world.db.read() as tx:
-        whole = await store.kept_logs(tx, "polygon", FRONTIER)
-        monkeypatch.setattr(store, "LOGS_AT_ONCE", 1)
-        in_parts = await store.kept_logs(tx, "polygon", FRONTIER)
-    assert len(whole) > 2
-    assert in_parts == whole, "in parts, so that no answer is so long that it looks unread"
+        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1"
+        assert await tx.fetchval(query, reconciliation.CONNECTION) == 0
+
+
+async def test_what_was_kept_is_compared_every_time(day: Day) -> None:
+    await day.reconcile()
     await day.tamper("UPDATE ledger_entries SET amount = amount + 1 WHERE account = 'unmatched'")
     assert await day.differs() == {(None, "unmatched"): 1}
+    [nobodys] = [log.tx_hash.hex() for log in day.payments if log.session_key == b"\x99" * 32]
+    kept = f"reconciliation_logs WHERE tx_hash = decode('{nobodys}', 'hex')"
+    await day.tamper(f"DELETE FROM {kept}")
+    assert (await day.differs())[None, "unmatched"] == 9_980_002
+
+
+async def test_too_long_a_range_is_halved(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = len(json.dumps(day.node.logs))
+    monkeypatch.setattr("gstable_server.reconciliation.reader.ANSWER_BYTES_MAX", whole // 2 + 200)
+    assert (await day.reconcile(anew=True)).count == 0
+    assert day.node.ranges()[:3] == [(5, FRONTIER), (5, 62), (63, FRONTIER)]
+    monkeypatch.setattr("gstable_server.reconciliation.reader.ANSWER_BYTES_MAX", whole // 8)
+    [unread] = (await day.reconcile(anew=True)).unread
+    assert unread.unread == "eth_getLogs: the answer is too long"
 
 
 async def test_questions_span_as_many_blocks_as_the_network_says(day: Day) -> None:

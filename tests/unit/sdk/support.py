@@ -137,7 +137,7 @@ class LittleServer:
         self.seen.append(Seen(handler.command, handler.path, headers, body))
         step = self.plan.pop(0) if len(self.plan) > 1 else self.plan[0]
         if step.hang:
-            self.stopping.wait(5)
+            self.stopping.wait(60)
         if step.hang or step.reset:
             # Linger 0 makes the close a reset, which is what a crashed peer looks like.
             linger = struct.pack("ii", 1, 0)

@@ -91,11 +91,10 @@ def test_a_packed_answer_is_read(server: LittleServer, kind: str) -> None:
 
 def test_an_answer_that_drips_is_cut_off(server: LittleServer, kind: str) -> None:
     raw = HEAD + b"content-length: 999\r\n\r\n"
-    server.plan = [Step(raw=raw + b" " * 999, drip=0.002)]
-    began = time.monotonic()
+    server.plan = [Step(raw=raw + b" " * 999, drip=0.01)]
+    # The whole answer would come, in 10 s, and no byte is long in coming.
     with pytest.raises(GStableConnectionError, match="timed out"):
         ask(server, kind, archive, World(), timeout=Timeout(total=0.4), max_retries=0)
-    assert time.monotonic() - began < 1.5
 
 
 def test_attempts_and_waits_share_the_time_of_the_call(server: LittleServer, kind: str) -> None:
@@ -123,11 +122,11 @@ def test_the_last_attempt_has_only_what_is_left(server: LittleServer) -> None:
     server.plan = [Step(503), Step(hang=True)]
     began = time.monotonic()
     with (
-        Client(API_KEY, base_url=server.url, timeout=Timeout(total=0.9)) as client,
+        Client(API_KEY, base_url=server.url, timeout=Timeout(total=2, read=60)) as client,
         pytest.raises(GStableConnectionError, match="timed out"),
     ):
         archive(client)
-    assert 0.8 <= time.monotonic() - began < 2
+    assert 1.9 <= time.monotonic() - began < 30
     assert len(server.seen) == 2
 
 

@@ -88,7 +88,7 @@ class Till:
     async def look(self) -> None:
         await watching.look(self.db, self.world.desk, self.network, self.rpc)
 
-    async def work(self, until: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+    async def work(self, until: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
         """Watch and send, with a block after each turn, until that is so."""
         deadline = time.monotonic() + seconds
         while not await until():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -201,6 +201,20 @@ async def test_a_live_refund_is_proven_before_one_that_was_given_up(refunder: Re
     assert [await refunder.status(one) for one in (given_up, live)] == ["seen", "seen"]
 
 
+async def read_block(refunder: Refunder, number: int, at: datetime) -> None:
+    """The oldest block that is kept of the refunds' network is this one."""
+    async with refunder.world.db.begin() as tx:
+        await tx.execute("DELETE FROM chain_blocks")
+        await tx.execute(
+            "INSERT INTO chain_blocks (network, number, hash, parent_hash, block_time)"
+            " SELECT DISTINCT network, $1::bigint, $2::bytea, $2::bytea, $3::timestamptz"
+            " FROM refunds",
+            number,
+            bytes(32),
+            at,
+        )
+
+
 async def test_a_week_after_the_expiry_nobody_looks_any_more(
     refunder: Refunder, clock: FakeClock
 ) -> None:
@@ -211,6 +225,10 @@ async def test_a_week_after_the_expiry_nobody_looks_any_more(
     assert await refunder.watches() == 2
     clock.advance(8 * 24 * 3600)
     await refunder.world.db.run(operations.expire_due)
+    # Whoever could not read the chain for that week may still find them there.
+    await read_block(refunder, 1, clock.now() - timedelta(days=2))
+    assert await refunder.world.db.run(operations.unwatch_due) == 0
+    await read_block(refunder, 2, clock.now())
     assert await refunder.world.db.run(operations.unwatch_due) == 2
     assert await refunder.world.db.run(operations.unwatch_due) == 0
     assert await refunder.watches() == 0

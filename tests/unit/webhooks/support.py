@@ -58,7 +58,7 @@ def status(code: int, headers: dict[str, str] | None = None, text: str = "") -> 
 
 
 async def hang(_request: web.Request) -> web.StreamResponse:
-    await asyncio.sleep(30)
+    await asyncio.Event().wait()
     return web.Response()
 
 
@@ -147,7 +147,7 @@ async def attempts(db: Database) -> list[Any]:
 
 
 async def deliver_due(
-    db: Database, http: HttpClient, *, timeout_seconds: float = 5.0, **pace: Any
+    db: Database, http: HttpClient, *, timeout_seconds: float = 60.0, **pace: Any
 ) -> int:
     """Send what is due, once; the number of tries."""
     dispatcher = Dispatcher(db, http, Pace(timeout_seconds=timeout_seconds, **pace))
@@ -155,7 +155,7 @@ async def deliver_due(
 
 
 async def next_try(
-    db: Database, http: HttpClient, clock: FakeClock, *, timeout_seconds: float = 5.0
+    db: Database, http: HttpClient, clock: FakeClock, *, timeout_seconds: float = 60.0
 ) -> None:
     """Let time pass until the next scheduled try, and make it."""
     waits = [one.wait for one in await messages(db) if one.wait is not None]

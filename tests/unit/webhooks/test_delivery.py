@@ -16,6 +16,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from gstable_server.kernel.clock import UnixSeconds
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.http_client import USER_AGENT, GuardedClient
+from gstable_server.plumbing.metrics import REGISTRY
 from gstable_server.plumbing.system import SystemClock
 from gstable_server.plumbing.testing import FakeClock
 from gstable_server.webhooks import operations
@@ -335,9 +336,14 @@ async def test_the_schedule_ends(
     tenant = await new_tenant(database)
     await new_endpoint(database, tenant, f"http://127.0.0.1:{closed_port}/hook")
     await tell(database, tenant)
+    given_up = "gstable_webhook_letters_given_up_total"
+    before = REGISTRY.get_sample_value(given_up)
+    assert before is not None
     for wait in WAITS_SECONDS:
+        assert REGISTRY.get_sample_value(given_up) == before
         clock.advance(wait)
         await next_try(database, http, clock)
+    assert REGISTRY.get_sample_value(given_up) == before + 1
     [message] = await messages(database)
     assert (message.state, message.attempts) == ("exhausted", len(WAITS_SECONDS))
     assert len(await attempts(database)) == 13

@@ -10,7 +10,7 @@ from gstable_server.plumbing.http_client import GuardedClient
 from gstable_server.plumbing.system import SystemClock, SystemIdMint
 from gstable_server.webhooks.dispatch import Pace, deliver_messages
 
-PACE = Pace(concurrency=4, timeout_seconds=1.0, lease_margin_seconds=0.5, poll_seconds=0.1)
+PACE = Pace(concurrency=4, timeout_seconds=60.0, poll_seconds=0.1)
 
 
 async def main(database_url: str) -> None:

@@ -74,12 +74,11 @@ FOR UPDATE
 async def find_account(
     tx: Tx, tenant: Tenant, account_id: AccountId, *, lock: bool = False
 ) -> ReceivingAccount | None:
-    row = await tx.fetchrow(
-        _LOCK_ACCOUNT if lock else _FIND_ACCOUNT,
-        account_id,
-        tenant.merchant_id,
-        tenant.mode,
-    )
+    values = account_id, tenant.merchant_id, tenant.mode
+    if lock:
+        row = await tx.fetchrow(_LOCK_ACCOUNT, *values)
+    else:
+        row = await tx.look_up(_FIND_ACCOUNT, *values)
     return _account(row) if row else None
 
 

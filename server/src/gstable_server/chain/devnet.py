@@ -37,7 +37,7 @@ from gstable_server.kernel.address import Address
 from gstable_server.kernel.tenant import Mode
 from gstable_server.plumbing.child import dying_with_parent, end
 
-START_SECONDS = 15.0
+START_SECONDS = 120.0
 STOP_SECONDS = 5.0
 BLOCK_GAS_LIMIT = 300_000_000
 CALL_GAS = 1_000_000

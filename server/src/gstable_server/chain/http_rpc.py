@@ -18,6 +18,7 @@ import msgspec
 import structlog
 
 from gstable_server.chain import rpc_answers as answers
+from gstable_server.chain.header_hash import HeaderHashes
 from gstable_server.chain.networks import Network
 from gstable_server.chain.rpc import (
     BlockReceipt,
@@ -65,7 +66,8 @@ async def open_rpc(
         timeout=aiohttp.ClientTimeout(total=timeout_seconds),
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
-        yield HttpRpc(session, network.rpc_urls, network.chain_id)
+        hashes = HeaderHashes(network.chain_id, network.trust.header_hash)
+        yield HttpRpc(session, network.rpc_urls, network.chain_id, hashes)
 
 
 @asynccontextmanager
@@ -77,14 +79,23 @@ async def open_rpcs(
         timeout=aiohttp.ClientTimeout(total=timeout_seconds),
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
-        yield [HttpRpc(session, [url], network.chain_id) for url in network.rpc_urls]
+        # What one of them showed of the network holds for all: one that lies never shows it.
+        hashes = HeaderHashes(network.chain_id, network.trust.header_hash)
+        yield [HttpRpc(session, [url], network.chain_id, hashes) for url in network.rpc_urls]
 
 
 class HttpRpc:
     """The port ``Rpc`` and what a wallet needs besides. ``chain_id`` is the one expected."""
 
-    def __init__(self, session: aiohttp.ClientSession, urls: Sequence[str], chain_id: int) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        urls: Sequence[str],
+        chain_id: int,
+        header_hashes: HeaderHashes | None = None,
+    ) -> None:
         self._session = session
+        self._header_hashes = header_hashes or HeaderHashes(chain_id)
         self._providers = [_Provider(url) for url in urls]
         self._expected_chain_id = chain_id
         self._first = 0
@@ -107,10 +118,10 @@ class HttpRpc:
 
     async def block_and_next(self, number: int) -> tuple[Header, Header | None]:
         def parse(raws: Sequence[msgspec.Raw]) -> tuple[Header, Header | None]:
-            here = _numbered(answers.header(raws[0]), number)
+            here = self._header(raws[0], number)
             if here is None:
                 raise UnknownBlock(f"the node does not have block {number}")
-            return here, _numbered(answers.header(raws[1]), number + 1)
+            return here, self._header(raws[1], number + 1)
 
         return await self._ask(
             [("eth_getBlockByNumber", [hex(each), False]) for each in (number, number + 1)], parse
@@ -123,11 +134,17 @@ class HttpRpc:
             headers += await self._ask(
                 [("eth_getBlockByNumber", [hex(number), False]) for number in part],
                 lambda raws, part=part: [  # type: ignore[misc]
-                    _numbered(answers.header(raw), number)
-                    for raw, number in zip(raws, part, strict=True)
+                    self._header(raw, number) for raw, number in zip(raws, part, strict=True)
                 ],
             )
         return tuple(headers)
+
+    def _header(self, raw: msgspec.Raw, number: int) -> Header | None:
+        """The header of a block that was asked for by its number, under its own hash."""
+        header = _numbered(answers.header(raw), number)
+        if header is not None:
+            self._header_hashes.check(header, raw)
+        return header
 
     async def logs_of_block(
         self, block_hash: bytes, filters: Sequence[LogFilter]

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import Enum
 
@@ -356,10 +356,13 @@ class Indexer:
         for each in named:
             if each.object_id in left_out:
                 continue
-            facts += _added(told.get(each.object_id), Happening.MINED, each)
+            known_as = told.get(each.object_id)
+            mined = _added(known_as, Happening.MINED, each)
             told[each.object_id] = FactWhat.SEEN
+            deep = []
             if self._is_final(each, newest, verdict):
-                facts += _added(FactWhat.SEEN, Happening.DEEP, each)
+                deep = _added(FactWhat.SEEN, Happening.DEEP, each)
+            facts += _at_once(*deep) if known_as is None and deep else [*mined, *deep]
         return facts
 
     def _is_final(self, each: ChainLog, newest: int, verdict: Verdict) -> bool:
@@ -439,6 +442,11 @@ def _added(state: FactWhat | None, happening: Happening, about: ChainLog) -> lis
             raise ProviderLied(f"{about.object_id} is in two blocks of one chain")
         case Answer.HALT:
             raise NetworkHalted(f"{about.object_id} was final and is taken back")
+
+
+def _at_once(final: Fact) -> list[Fact]:
+    """Seen and final in one: a backfill would write and tell everything twice."""
+    return [replace(final, at_once=True)]
 
 
 def _parts(

@@ -141,6 +141,18 @@ class Finality(StrEnum):
     """When the chain's own ``finalized`` tag is at it or above, besides that."""
 
 
+class HeaderHash(StrEnum):
+    """What is done about block headers that do not hash to their name (``chain.header_hash``)."""
+
+    DETECT = "detect"
+    """They are refused as soon as one header of the network did, and taken until then: it may be
+    a network that hashes other fields."""
+    REQUIRE = "require"
+    """They are refused."""
+    IGNORE = "ignore"
+    """They are taken."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trust:
     """How far the providers of one network are believed, and the chain itself.
@@ -153,6 +165,7 @@ class Trust:
     finality: Finality = Finality.DEPTH
     quorum_above: MicroUsd | None = None
     reorg_limit: int = KEEP_BLOCKS
+    header_hash: HeaderHash = HeaderHash.DETECT
 
 
 @dataclass(frozen=True, slots=True)

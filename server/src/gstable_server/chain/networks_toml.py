@@ -26,6 +26,7 @@ from gstable_server.chain.networks import (
     Contracts,
     Finality,
     Gas,
+    HeaderHash,
     Network,
     Networks,
     Token,
@@ -138,6 +139,7 @@ class _NetworkEntry(_Entry):
     finality: str = Finality.DEPTH.value
     quorum_above_micro_usd: int | None = None
     reorg_limit: int = KEEP_BLOCKS
+    header_hash: str = HeaderHash.DETECT.value
 
 
 class _File(_Entry):
@@ -250,6 +252,8 @@ def _network(entry: _NetworkEntry, at: str) -> Network:
 def _trust(entry: _NetworkEntry, at: str) -> Trust:
     if entry.finality not in set(Finality):
         raise ConfigurationError(f'{at}.finality must be "depth" or "finalized"')
+    if entry.header_hash not in set(HeaderHash):
+        raise ConfigurationError(f'{at}.header_hash must be "detect", "require" or "ignore"')
     quorum_above = entry.quorum_above_micro_usd
     if quorum_above is not None:
         check.within(f"{at}.quorum_above_micro_usd", quorum_above, 0, VALUE_MAX)
@@ -261,6 +265,7 @@ def _trust(entry: _NetworkEntry, at: str) -> Trust:
         finality=Finality(entry.finality),
         quorum_above=None if quorum_above is None else MicroUsd(quorum_above),
         reorg_limit=check.within(f"{at}.reorg_limit", entry.reorg_limit, 1, KEEP_BLOCKS),
+        header_hash=HeaderHash(entry.header_hash),
     )
 
 
@@ -426,6 +431,7 @@ def _network_pairs(network: Network) -> Mapping[str, str | int | list[str]]:
         "ws_url": network.ws_url,
         "finality": trust.finality.value,
         "reorg_limit": trust.reorg_limit,
+        "header_hash": trust.header_hash.value,
         **quorum,
     }
 

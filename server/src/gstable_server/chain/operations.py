@@ -17,12 +17,17 @@ __all__ = [
     "NetworkState",
     "check_network",
     "fact_of",
+    "forget_receivers",
     "frontier",
     "network_states",
+    "read_until",
     "unwatch_transfer",
     "watch_receiver",
     "watch_transfer",
 ]
+
+
+FORGOTTEN_AT_ONCE = 5_000
 
 
 def fact_of(event: StoredEvent) -> Fact:
@@ -33,6 +38,13 @@ def fact_of(event: StoredEvent) -> Fact:
 async def frontier(tx: Tx, network: str) -> Block | None:
     """How far ``network`` was read; None before its first block."""
     return await store.tip(tx, network)
+
+
+async def read_until(tx: Tx) -> dict[str, datetime]:
+    """By network the block time up to which it was read for good: no reorganisation that is
+    followed goes back to before. What ends by the time of blocks ends when this has passed it,
+    because by the clock it could end while a network is away, before its blocks are read."""
+    return await store.read_until(tx)
 
 
 async def network_states(tx: Tx) -> list[NetworkState]:
@@ -56,9 +68,18 @@ async def unwatch_transfer(tx: Tx, network: str, sender: Address) -> None:
 
 
 async def watch_receiver(tx: Tx, network: str, receiver: Address, until: datetime) -> None:
-    """Read the transfers of any token to ``receiver`` until then, and tell of them as facts.
+    """Read the transfers of any token to ``receiver`` in blocks until then at least, and tell of
+    them as facts.
 
     A transfer is told for certain when the watch was committed before the address was handed to
     anybody. Contracts of ours need no watch.
     """
     await store.watch_receiver(tx, network, receiver, until)
+
+
+async def forget_receivers(tx: Tx) -> int:
+    """End the watches whose time is over by the blocks that were read; returns how many."""
+    forgotten = 0
+    for network, until in (await store.read_until(tx)).items():
+        forgotten += await store.unwatch_receivers(tx, network, until, FORGOTTEN_AT_ONCE)
+    return forgotten

@@ -97,10 +97,12 @@ async def known_logs(
     tx: Tx, network: str, tx_hashes: Sequence[bytes]
 ) -> list[tuple[FactWhat, ChainLog]]:
     """What is known of the logs in these transactions: the last fact about each."""
+    # One step in the index for each: a plan that is made before there are facts reads all of them.
     rows = await tx.fetch(
-        "SELECT DISTINCT ON (tx_hash, log_position) what, body"
-        " FROM chain_facts WHERE network = $1 AND tx_hash = ANY($2)"
-        " ORDER BY tx_hash, log_position, fact_number DESC",
+        "SELECT what, body FROM unnest($2::bytea[]) AS asked (tx_hash) CROSS JOIN LATERAL ("
+        "SELECT DISTINCT ON (log_position) what, body FROM chain_facts"
+        " WHERE network = $1 AND chain_facts.tx_hash = asked.tx_hash"
+        " ORDER BY log_position, fact_number DESC) last",
         network,
         list(tx_hashes),
     )
@@ -144,7 +146,9 @@ async def add_facts(tx: Tx, facts: Sequence[Fact]) -> None:
     newest = {_name(fact.log): fact for fact in facts}.values()
     waiting = FactWhat.SEEN, FactWhat.REORGED
     await _watch(tx, [fact for fact in newest if fact.what in waiting])
-    await _unwatch(tx, [fact.log for fact in newest if fact.what not in waiting])
+    # What is told at once was never watched.
+    ends = [fact.log for fact in newest if fact.what not in waiting and not fact.at_once]
+    await _unwatch(tx, ends)
     for fact, payload in zip(facts, payloads, strict=True):
         log = fact.log
         with tracing.span(f"index {fact.event_type}", network=log.network, block=log.block_number):
@@ -257,12 +261,32 @@ async def watch_receiver(tx: Tx, network: str, receiver: Address, until: datetim
 async def receivers(tx: Tx, network: str) -> list[Address]:
     """To whom transfers are read besides those to our contracts."""
     rows = await tx.fetch(
-        "SELECT receiver FROM chain_receiver_watches WHERE network = $1 AND until > $2"
-        " ORDER BY receiver",
-        network,
-        tx.now,
+        "SELECT receiver FROM chain_receiver_watches WHERE network = $1 ORDER BY receiver", network
     )
     return [Address(row["receiver"]) for row in rows]
+
+
+async def unwatch_receivers(tx: Tx, network: str, read_until: datetime, limit: int) -> int:
+    """Forget up to ``limit`` receivers whose time was over then; returns how many."""
+    rows = await tx.fetch(
+        "DELETE FROM chain_receiver_watches WHERE network = $1 AND receiver = ANY(ARRAY("
+        "SELECT receiver FROM chain_receiver_watches WHERE network = $1 AND until <= $2"
+        " ORDER BY until LIMIT $3 FOR UPDATE SKIP LOCKED)) AND until <= $2 RETURNING receiver",
+        network,
+        read_until,
+        limit,
+    )
+    return len(rows)
+
+
+async def read_until(tx: Tx) -> dict[str, datetime]:
+    """By network the time of the oldest block that is kept: it is final, and so are those before,
+    all of which were read."""
+    rows = await tx.fetch(
+        "SELECT DISTINCT ON (network) network, block_time FROM chain_blocks"
+        " ORDER BY network, number"
+    )
+    return {row["network"]: row["block_time"] for row in rows}
 
 
 async def count_spam(tx: Tx, network: str, receiver: Address, day: date, more: int) -> int:

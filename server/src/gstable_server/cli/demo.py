@@ -33,7 +33,7 @@ from gstable_server.routing.model import Way
 LINK_TOKEN = "polygon::usdt"  # noqa: S105
 SESSION_TOKEN = "base::usdc"  # noqa: S105
 METADATA = {"orderId": "ORD_001"}
-SETTLED_SECONDS = 60.0
+SETTLED_SECONDS = 180.0
 LOOK_SECONDS = 0.1
 CROSSING_TOKENS = ("ethereum::usdc", "arbitrumone::usdc")
 """What the payer pays with, and what the merchant gets."""

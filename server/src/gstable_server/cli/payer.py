@@ -23,7 +23,7 @@ from gstable_server.kernel.address import Address
 from gstable_server.kernel.tenant import Mode
 from gstable_server.routing.model import Way
 
-RELAYED_SECONDS = 60.0
+RELAYED_SECONDS = 180.0
 LOOK_SECONDS = 0.2
 REQUEST_SECONDS = 30.0
 IDLE_SECONDS = 2.0

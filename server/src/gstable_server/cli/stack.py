@@ -44,7 +44,7 @@ from gstable_server.plumbing.system import SystemClock, SystemIdMint
 
 ROLES = ("api", "worker", "indexer", "executor")
 ALL_IN_ONE = ("all",)
-READY_SECONDS = 60.0
+READY_SECONDS = 300.0
 LOOK_SECONDS = 0.2
 PAYERS = 3
 

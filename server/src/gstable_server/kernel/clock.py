@@ -27,4 +27,4 @@ def from_unix_seconds(seconds: int) -> datetime:
 
 def wire_time(instant: datetime) -> str:
     """``YYYY-MM-DD HH:mm:ss`` in UTC, the form of ``createAt`` and ``occurrence`` (spec 2)."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return instant.astimezone(UTC).isoformat(" ", "seconds")[: len("YYYY-MM-DD HH:mm:ss")]

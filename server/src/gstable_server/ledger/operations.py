@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 
 from gstable_server.kernel.ids import TransferId
@@ -85,6 +85,6 @@ async def balances(tx: Tx) -> dict[tuple[str, str], int]:
     return await store.balances(tx)
 
 
-async def standing(tx: Tx) -> list[Standing]:
-    """What the book adds up to, for comparing it with the chains; nothing that is 0."""
-    return await store.standing(tx)
+def standing(tx: Tx) -> AsyncIterator[list[Standing]]:
+    """What the book adds up to, for comparing it with the chains, in parts; nothing that is 0."""
+    return store.standing(tx)

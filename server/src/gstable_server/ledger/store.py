@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
 
@@ -10,7 +10,7 @@ from gstable_server.kernel.ids import TransferId
 from gstable_server.ledger.model import Standing, Transfer
 from gstable_server.plumbing.db import Tx
 
-STANDING_AT_ONCE = 5000
+STANDING_AT_ONCE = 250
 
 # What is new is also noted for the seal, which a worker sets after the commit (``sealing``).
 _INSERT_TRANSFERS = """
@@ -18,11 +18,13 @@ WITH new AS (
     INSERT INTO ledger_transfers
         (transfer_id, cause, kind, token_id, merchant_id, mode, session_id, reverses, posted_at)
     SELECT leg.transfer_id, leg.cause, leg.kind, leg.token_id, leg.merchant_id, leg.mode,
-        leg.session_id, undone.transfer_id, $9
+        leg.session_id,
+        -- Nobody's, nearly always: joined, it would be looked for in the whole book.
+        (SELECT undone.transfer_id FROM ledger_transfers undone WHERE undone.cause = leg.reverses),
+        $9
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
         $7::text[], $8::text[]) WITH ORDINALITY
         AS leg (transfer_id, cause, kind, token_id, merchant_id, mode, session_id, reverses, turn)
-        LEFT JOIN ledger_transfers undone ON undone.cause = leg.reverses
     ORDER BY leg.turn
     ON CONFLICT (cause) DO NOTHING
     RETURNING transfer_id, cause
@@ -94,16 +96,16 @@ GROUP BY 1, 2, 3, 4, 5 HAVING sum(amount) <> 0
 """
 
 
-async def standing(tx: Tx) -> list[Standing]:
-    """What the book adds up to, by session or else by transaction; call it in a transaction."""
-    # In parts: an answer that is not read to its end for seconds looks like that of a process that
-    # stands still, and the server ends its connection (``plumbing.stuck``).
+async def standing(tx: Tx) -> AsyncIterator[list[Standing]]:
+    """What the book adds up to, by session or else by transaction, ``STANDING_AT_ONCE`` sums at a
+    time; call it in a transaction."""
+    # In parts: a large book fits no memory, and an answer that is not read to its end for seconds
+    # looks like that of a process that stands still, whose connection the server ends
+    # (``plumbing.stuck``).
     await tx.execute(f"DECLARE standing NO SCROLL CURSOR FOR {_STANDING}")
-    found: list[Standing] = []
     while rows := await tx.fetch(f"FETCH {STANDING_AT_ONCE} FROM standing"):
-        found += [_standing(row) for row in rows]
+        yield [_standing(row) for row in rows]
     await tx.execute("CLOSE standing")
-    return found
 
 
 def _standing(row: asyncpg.Record) -> Standing:

@@ -11,9 +11,13 @@ from typing import Any
 from gstable_server.ledger.seals import BEFORE_ALL, EntryRow, Seal, TransferRow
 from gstable_server.plumbing.db import Tx
 
+# One step in an index for each transfer, so that the whole book is never read for its last part.
 _UNSEALED = """
-SELECT t.* FROM ledger_unsealed JOIN ledger_transfers t USING (transfer_id)
-ORDER BY number LIMIT $1
+SELECT t.* FROM (
+    SELECT transfer_id, number FROM ledger_unsealed ORDER BY number LIMIT $1
+) unsealed CROSS JOIN LATERAL (
+    SELECT * FROM ledger_transfers WHERE transfer_id = unsealed.transfer_id OFFSET 0
+) t ORDER BY unsealed.number
 """
 
 _SEALED = """
@@ -25,8 +29,10 @@ ORDER BY seal.seal_number
 """
 
 _ENTRIES = """
-SELECT transfer_id, entry_number, account, token_id, amount::text AS amount
-FROM ledger_entries WHERE transfer_id = ANY($1) ORDER BY entry_number
+SELECT e.transfer_id, e.entry_number, e.account, e.token_id, e.amount::text AS amount
+FROM unnest($1::text[]) AS asked (transfer_id) CROSS JOIN LATERAL (
+    SELECT * FROM ledger_entries WHERE transfer_id = asked.transfer_id OFFSET 0
+) e ORDER BY e.entry_number
 """
 
 # Neither sealed nor waiting for it: whoever wrote it went around ``store.insert``.

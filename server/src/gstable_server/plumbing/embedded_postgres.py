@@ -42,7 +42,7 @@ from typing import IO
 from gstable_server.plumbing.child import dying_with_parent
 from gstable_server.plumbing.postgres_programs import Programs, choose_programs, reachable_copy
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 """A start after a crash replays the log first; a usual one takes 0.05 s."""
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.005
@@ -298,7 +298,11 @@ def _launch(home: Home, programs: Programs, *, fsync: bool) -> subprocess.Popen[
         "log_timezone": "UTC",
         "jit": "off",  # our statements are short; compiling them costs more than it saves
     }
-    if not fsync:
+    if fsync:
+        # After each checkpoint every page is logged whole at its first change; and as identifiers
+        # are random, that is soon every page.
+        settings |= {"max_wal_size": "4GB", "checkpoint_timeout": "15min"}
+    else:
         settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
     command = [str(programs.directory / "postgres"), "-D", str(home.data)]
     command += [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]

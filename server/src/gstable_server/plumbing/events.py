@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from hashlib import sha256
 from typing import Any, TypeVar
 
@@ -120,10 +122,37 @@ SELECT pg_notify($10, '') WHERE $11
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A statement that answers nothing, and its values."""
+
+    sql: str
+    values: Sequence[Any]
+
+
+_VALUES = 12
+"""How many ``_INSERT`` takes."""
+
+
+@cache
+def beside(sql: str, other: str, values: int) -> str:
+    """``other`` and ``sql``, which takes so many values, in one statement; the values of ``other``
+    come last. Neither sees what the other does."""
+    moved = re.sub(r"\$(\d+)", lambda found: f"${int(found[1]) + values}", other)
+    if sql.lstrip().startswith("WITH "):
+        return sql.replace("WITH ", f"WITH written AS ({moved}), ", 1)
+    return f"WITH written AS ({moved}) {sql}"
+
+
 async def write(
-    connection: asyncpg.Connection[Any], events: Sequence[Event], now: datetime, ids: IdMint
+    connection: asyncpg.Connection[Any],
+    events: Sequence[Event],
+    now: datetime,
+    ids: IdMint,
+    written: Write | None = None,
 ) -> None:
-    """Store ``events`` and mark them as not yet handled, in the open transaction.
+    """Store ``events`` and mark them as not yet handled, and do ``written``: in one statement, so
+    that it is all or nothing also without an open transaction.
 
     Those that only we hear, who have a payment to bring further, wake the relay at the commit.
     Not those that are told to merchants alone: commits that notify wait for each other, and
@@ -131,7 +160,7 @@ async def write(
     """
     tenants = [event.tenant for event in events]
     await connection.execute(
-        _INSERT,
+        beside(_INSERT, written.sql, _VALUES) if written else _INSERT,
         [event.event_id or ids.mint(EventId) for event in events],
         [event.type for event in events],
         [event.object_id for event in events],
@@ -144,6 +173,7 @@ async def write(
         CHANNEL,
         None in tenants,
         _first_ids(events),
+        *(written.values if written else ()),
     )
 
 

@@ -61,6 +61,9 @@ _attempt_seconds = Histogram(
     buckets=ATTEMPT_BUCKETS,
     registry=REGISTRY,
 )
+_given_up = Counter(
+    "gstable_webhook_letters_given_up_total", "Letters whose last try failed.", registry=REGISTRY
+)
 _lines_dropped = Counter(
     "gstable_log_lines_dropped_total", "Lines that could not be written to the log.",
     registry=REGISTRY,
@@ -84,6 +87,11 @@ def webhook_attempt(duration_ms: int, *, delivered: bool) -> None:
     """Count one request to a merchant's endpoint."""
     (_DELIVERED if delivered else _FAILED).inc()
     _attempt_seconds.observe(duration_ms / 1000)
+
+
+def letters_given_up(count: int) -> None:
+    """Count letters whose last try failed."""
+    _given_up.inc(count)
 
 
 def events_handled(count: int) -> None:
@@ -118,7 +126,7 @@ STATE: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "gstable_webhook_oldest_due_seconds": (
         "How long the first try of a letter to a healthy endpoint has been due.", ()
     ),
-    "gstable_webhook_messages_exhausted": ("Letters given up in the last 24 hours.", ()),
+    "gstable_webhook_messages_exhausted": ("Letters given up and not sent again since.", ()),
     "gstable_webhook_endpoints_paused": ("Endpoints that the platform paused or disabled.", ()),
     "gstable_network_head_blocks": ("Number of the newest block that was seen.", ("network",)),
     "gstable_network_frontier_blocks": ("Number of the last block that was read.", ("network",)),

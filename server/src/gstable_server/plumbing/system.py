@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import secrets
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 
+from gstable_server.kernel.clock import Clock
 from gstable_server.kernel.ids import ALPHABET, I, MerchantId
 
 _WHOLE = 256 - 256 % len(ALPHABET)
@@ -17,6 +20,45 @@ class SystemClock:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+
+LATE_SECONDS = 1.0
+"""An answer that takes longer is of a time that is over: the process, or its machine, stood still
+while it waited."""
+
+_PASSED = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""What Linux calls monotonic stands still while a machine is suspended."""
+
+
+class SharedClock:
+    """The database's clock, which all processes of an installation share, as it was last told;
+    carried on by this machine's monotonic clock. So no session expires early or comes back to life
+    because one machine's clock is wrong, or is set anew (API-34). This machine's time until it was
+    told for the first time."""
+
+    def __init__(self, machine: Clock | None = None) -> None:
+        self._told = (machine or SystemClock()).now()
+        self._told_at = self.passed()
+        self._was_told = False
+
+    def now(self) -> datetime:
+        return self._told + timedelta(seconds=self.passed() - self._told_at)
+
+    @staticmethod
+    def passed() -> float:
+        """Seconds since the machine was started, those in which it was suspended among them."""
+        return time.clock_gettime(_PASSED)
+
+    def tell(self, now: datetime, asked_at: float) -> None:
+        """It is ``now`` by the database's clock, which was asked when so much had ``passed``."""
+        if self._was_told and self.passed() - asked_at > LATE_SECONDS:
+            return
+        self._told, self._told_at, self._was_told = now, self.passed(), True
+
+    @property
+    def age_seconds(self) -> float:
+        """How long ago it was told; infinite before the first time."""
+        return self.passed() - self._told_at if self._was_told else math.inf
 
 
 class SystemIdMint:

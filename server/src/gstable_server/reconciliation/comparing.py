@@ -1,4 +1,4 @@
-"""The book beside what the chains say: pure.
+"""The book beside what the chains say, in sums that can be added up in any order: pure.
 
 What is in motion is left out on both sides: a session of which something was read that the book
 has not heard yet, and one that crosses to a network that was not read, or has lost its payment. A
@@ -9,59 +9,63 @@ so all that share a transaction stay or go together.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 
 from gstable_server.chain.networks import Networks
 from gstable_server.reconciliation.expectation import UNMATCHED, Expectation, Expected
 from gstable_server.reconciliation.logs import Brought, Given, Happening
-from gstable_server.reconciliation.model import Booked, Difference, Owner, RawLog, Told
+from gstable_server.reconciliation.model import Booked, Claim, Owner, RawLog, Sum
 
-_Node = bytes | tuple[str, bytes]
-_Account = tuple[str | None, str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """``sessions`` were compared, ``left_out`` were not."""
-
-    sessions: int
-    left_out: int
-    differences: tuple[Difference, ...]
+_Name = tuple[bytes, str | None, str, str]
 
 
-def compare(
+def of_sessions(
+    networks: Networks, happenings: Sequence[Happening], owners: Mapping[bytes, Owner]
+) -> list[Sum]:
+    """What the book should say by ``happenings``, which are all of the sessions they are of."""
+    return _expected(Expectation(networks, happenings, owners).all(), owners)
+
+
+def of_claims(
     networks: Networks,
-    happenings: Sequence[Happening],
+    claims: Sequence[Claim],
     transfers: Sequence[RawLog],
     owners: Mapping[bytes, Owner],
-    told: Told,
-    unread: Collection[str],
-) -> Comparison:
-    """Every account's sum by the chains and by the book, and each session's; ``unread`` networks
-    are left out with everything that crosses to or from them."""
-    groups = _Groups()
-    for one in happenings:
-        groups.join(one.session_key, (one.network, one.tx_hash))
-    out = groups.of([*told.in_motion, *_crossing(networks, happenings, unread)])
-    expectation = Expectation(networks, happenings, owners)
-    known = [*expectation.all(), *expectation.of_claims(told.claims, transfers)]
-    sides: tuple[Counter[_Account], Counter[_Account]] = Counter(), Counter()
-    for expected in known:
-        if groups.root(expected.session_key) not in out and not _is_of(expected.token_id, unread):
-            owner = owners.get(expected.session_key)
-            _add(sides[0], expected, owner.session_id if owner and expected.of_session else None)
+) -> list[Sum]:
+    """What the book should say by refunds: all those of some transactions, and their transfers."""
+    return _expected(Expectation(networks, (), owners).of_claims(claims, transfers), owners)
+
+
+def _expected(found: Iterable[Expected], owners: Mapping[bytes, Owner]) -> list[Sum]:
+    total: Counter[_Name] = Counter()
+    for one in found:
+        owner = owners.get(one.session_key)
+        session_id = owner.session_id if owner and one.of_session else None
+        total[one.session_key, session_id, one.token_id, _whole(one.account)] += one.amount
+    return [
+        Sum(key, session_id, None, None, token_id, account, expected=amount, booked=0)
+        for (key, session_id, token_id, account), amount in total.items()
+        if amount
+    ]
+
+
+def of_book(booked: Sequence[Booked], owners: Mapping[bytes, Owner]) -> list[Sum]:
+    """What the book says."""
     keys: dict[str, bytes] = {owner.session_id: owner.session_key for owner in owners.values()}
-    for booked in told.booked:
-        if _is_of(booked.token_id, unread) or booked.network in unread:
-            continue
-        if groups.root(_node(booked, keys)) in out:
-            continue
-        for side in sides if _by_hand(booked) else sides[1:]:
-            _add(side, booked, booked.session_id)
-    sessions = {one.session_key for one in happenings}
-    left_out = sum(groups.root(key) in out for key in sessions)
-    return Comparison(len(sessions) - left_out, left_out, tuple(_differences(*sides)))
+    return [
+        Sum(
+            session_key=keys.get(one.session_id) if one.session_id is not None else None,
+            session_id=one.session_id,
+            network=one.network,
+            tx_hash=one.tx_hash,
+            token_id=one.token_id,
+            account=_whole(one.account),
+            expected=one.amount if _by_hand(one) else 0,
+            booked=one.amount,
+        )
+        for one in booked
+    ]
 
 
 def _by_hand(booked: Booked) -> bool:
@@ -69,39 +73,14 @@ def _by_hand(booked: Booked) -> bool:
     return booked.by_hand and booked.account.startswith((UNMATCHED, "merchant:"))
 
 
-def _add(side: Counter[_Account], one: Expected | Booked, session_id: str | None) -> None:
-    account = one.account.removesuffix(":pending").removesuffix(":exceptional")
-    side[None, one.token_id, account] += one.amount
-    if session_id is not None:
-        side[str(session_id), one.token_id, account] += one.amount
+def _whole(account: str) -> str:
+    return account.removesuffix(":pending").removesuffix(":exceptional")
 
 
-def _differences(expected: Counter[_Account], booked: Counter[_Account]) -> Iterable[Difference]:
-    """Those of whole accounts first."""
-    names = sorted(expected.keys() | booked.keys(), key=lambda name: (name[0] or "", *name[1:]))
-    for session_id, token_id, account in names:
-        name = session_id, token_id, account
-        if expected[name] != booked[name]:
-            yield Difference(session_id, token_id, account, expected[name], booked[name])
-
-
-def _node(booked: Booked, keys: Mapping[str, bytes]) -> _Node | None:
-    if booked.session_id is not None:
-        return keys.get(booked.session_id)
-    if booked.network is None or booked.tx_hash is None:
-        return None
-    return booked.network, booked.tx_hash
-
-
-def _is_of(token_id: str, networks: Collection[str]) -> bool:
-    """Token ids begin with their network's name."""
-    return token_id.partition("::")[0] in networks
-
-
-def _crossing(
+def crossing(
     networks: Networks, happenings: Sequence[Happening], unread: Collection[str]
-) -> Iterable[bytes]:
-    """Sessions whose money crosses between a network that was read and one that was not, or was
+) -> Iterator[bytes]:
+    """Sessions whose money crosses between a network that was read and one of ``unread``, or was
     brought although nobody's payment stands: a reorganisation took that back, and it may return."""
     paid = {one.session_key for one in happenings if isinstance(one, Given)}
     for one in happenings:
@@ -115,26 +94,14 @@ def _crossing(
             yield one.session_key
 
 
-class _Groups:
-    """Sessions and transactions that belong together."""
+def whole_sessions(
+    before: Sequence[Happening], more: Sequence[Happening]
+) -> tuple[list[Happening], list[Happening]]:
+    """Of happenings in the order of their sessions: those of sessions that are complete, because
+    another follows, and those of the last one. ``before`` are of one session, or none."""
+    groups = [list(group) for _, group in groupby([*before, *more], _session_key)]
+    return [one for group in groups[:-1] for one in group], groups[-1] if groups else []
 
-    def __init__(self) -> None:
-        self._above: dict[_Node, _Node] = {}
 
-    def root(self, node: _Node | None) -> _Node | None:
-        """The one that stands for the group; None for nobody's."""
-        if node is None:
-            return None
-        while (above := self._above.get(node, node)) != node:
-            self._above[node] = node = self._above.get(above, above)
-        return node
-
-    def join(self, one: _Node, other: _Node) -> None:
-        first, second = self.root(one), self.root(other)
-        assert first is not None
-        assert second is not None
-        self._above[first] = second
-
-    def of(self, nodes: Iterable[_Node]) -> frozenset[_Node | None]:
-        """The groups that any of ``nodes`` is in."""
-        return frozenset(self.root(node) for node in nodes)
+def _session_key(one: Happening) -> bytes:
+    return one.session_key

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.ids import SessionId
+
+ROWS_AT_ONCE = 250
+"""So many rows are held and worked on at once, however large the book is: some 10 ms, in which the
+process does nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +74,22 @@ class Booked:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What the rest of the server says, all at one instant.
+class Sum:
+    """What the chains say should be on ``account`` and what the book says is, in atomic units: of
+    the session ``session_id``, or of none.
 
-    ``in_motion`` are keys of sessions about which something was read that the book has not heard
-    yet: they are left out.
+    It belongs to the session ``session_key`` or to the transaction ``tx_hash`` of ``network``, and
+    is left out with it; to neither where nobody is known.
     """
 
-    frontiers: Mapping[str, Frontier]
-    in_motion: frozenset[bytes]
-    claims: tuple[Claim, ...]
-    booked: tuple[Booked, ...]
+    session_key: bytes | None
+    session_id: str | None
+    network: str | None
+    tx_hash: bytes | None
+    token_id: str
+    account: str
+    expected: int
+    booked: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,18 @@ import msgspec
 
 from gstable_server.chain.networks import Network
 from gstable_server.kernel.address import Address
+from gstable_server.reconciliation import model
 from gstable_server.reconciliation.logs import MESSAGE_RECEIVED
 from gstable_server.reconciliation.model import RawLog
 
 TIMEOUT_SECONDS = 20.0
-ANSWER_BYTES_MAX = 64 * 1024 * 1024
+ANSWER_BYTES_MAX = 16 * 1024 * 1024
+"""So much is taken apart at once; of a range with more logs the halves are asked for."""
+
+
+class _Answer(msgspec.Struct):
+    id: Any = None
+    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Block(msgspec.Struct):
@@ -43,8 +50,15 @@ class _Receipt(msgspec.Struct, rename="camel"):
     logs: list[_Log]
 
 
+_LOG = msgspec.json.Decoder(_Log)
+
+
 class Unread(Exception):
     """No node of the network gave an answer that can be used; the text says why."""
+
+
+class _TooMuch(ValueError):
+    """A node cannot say so much at once, or refuses to."""
 
 
 class Reader:
@@ -73,33 +87,49 @@ class Reader:
         if chain_id != self._network.chain_id:
             raise Unread(f"its nodes are of chain {chain_id}")
 
-    async def logs(self, first: int, last: int) -> list[RawLog]:
-        """The logs of our contracts, and mints of Circle's, in the blocks ``first`` to ``last``."""
-        network, found = self._network, []
+    async def logs(self, first: int, last: int) -> AsyncIterator[list[RawLog]]:
+        """The logs of our contracts, and mints of Circle's, in the blocks ``first`` to ``last``;
+        in parts of ``ROWS_AT_ONCE`` at most."""
+        network = self._network
         contracts = [network.router, *(one.address for one in network.contracts.rails.values())]
         for start in range(first, last + 1, network.log_range):
             end = min(start + network.log_range - 1, last)
-            found += await self._logs(start, end, contracts, [])
+            async for part in self._logs(start, end, contracts, []):
+                yield part
             if network.cctp is not None:
                 transmitter = [network.cctp.message_transmitter]
-                found += await self._logs(start, end, transmitter, ["0x" + MESSAGE_RECEIVED.hex()])
-        return found
+                topics = ["0x" + MESSAGE_RECEIVED.hex()]
+                async for part in self._logs(start, end, transmitter, topics):
+                    yield part
 
     async def _logs(
         self, first: int, last: int, contracts: Sequence[Address], topics: Sequence[str]
-    ) -> list[RawLog]:
-        question = {
-            "fromBlock": hex(first),
-            "toBlock": hex(last),
-            "address": ["0x" + address.hex() for address in contracts],
-            "topics": list(topics),
-        }
-        answers = await self._ask(list[_Log], "eth_getLogs", question)
-        logs = [self._log(each) for each in answers]
-        for log in logs:
-            if not first <= log.block_number <= last or log.address not in contracts:
-                raise Unread("a node answered with logs that were not asked for")
-        return logs
+    ) -> AsyncIterator[list[RawLog]]:
+        ranges = [(first, last)]
+        while ranges:  # bounded: a range is read, or halved, or is one block and ends it
+            start, end = ranges.pop()
+            question = {
+                "fromBlock": hex(start),
+                "toBlock": hex(end),
+                "address": ["0x" + address.hex() for address in contracts],
+                "topics": list(topics),
+            }
+            try:
+                answers = await self._ask(list[msgspec.Raw], "eth_getLogs", question)
+            except _TooMuch as failure:
+                if start == end:
+                    raise Unread(str(failure)) from None
+                middle = (start + end) // 2
+                ranges += [(middle + 1, end), (start, middle)]
+                continue
+            for at in range(0, len(answers), model.ROWS_AT_ONCE):
+                part = [self._log(_LOG.decode(each)) for each in answers[at:][: model.ROWS_AT_ONCE]]
+                if any(
+                    not start <= log.block_number <= end or log.address not in contracts
+                    for log in part
+                ):
+                    raise Unread("a node answered with logs that were not asked for")
+                yield part
 
     async def transaction_logs(self, tx_hash: bytes, last: int) -> list[RawLog]:
         """All logs of a transaction that succeeded in a block up to ``last``; else none."""
@@ -123,17 +153,20 @@ class Reader:
         )
 
     async def _ask(self, kind: Any, method: str, *params: Any) -> Any:
-        """The result, which is of ``kind``."""
-        problem = "no node is configured"
+        """The result, which is of ``kind``. Raises ``_TooMuch`` if that is what the last node
+        says, else ``Unread``."""
+        problem: Exception = Unread("no node is configured")
         for url in self._network.rpc_urls:
             try:
-                return msgspec.convert(await self._ask_one(url, method, params), kind)
+                return msgspec.json.decode(await self._ask_one(url, method, params), type=kind)
+            except _TooMuch as failure:
+                problem = failure
             except (aiohttp.ClientError, TimeoutError, ValueError) as failure:
                 # Never the address itself: keys of node providers stand in it.
-                problem = f"{method}: {type(failure).__name__}"
-        raise Unread(problem)
+                problem = Unread(f"{method}: {type(failure).__name__}")
+        raise problem
 
-    async def _ask_one(self, url: str, method: str, params: Sequence[Any]) -> Any:
+    async def _ask_one(self, url: str, method: str, params: Sequence[Any]) -> msgspec.Raw:
         """Raises ``ValueError`` for what is no answer to the question."""
         question_id = next(self._ids)
         question = {"jsonrpc": "2.0", "id": question_id, "method": method, "params": params}
@@ -142,13 +175,13 @@ class Reader:
             async for part in response.content.iter_any():
                 raw += part
                 if len(raw) > ANSWER_BYTES_MAX:
-                    raise ValueError("the answer is too long")
-        answer = msgspec.json.decode(raw)
-        if not isinstance(answer, dict) or answer.get("id") != question_id:
+                    raise _TooMuch(f"{method}: the answer is too long")
+        answer = msgspec.json.decode(raw, type=_Answer)
+        if answer.id != question_id:
             raise ValueError("the answer is to another question")
-        if "result" not in answer:
-            raise ValueError("the node refused")
-        return answer["result"]
+        if isinstance(answer.result, msgspec.UnsetType):
+            raise _TooMuch(f"{method}: the node refused")
+        return answer.result
 
 
 @asynccontextmanager

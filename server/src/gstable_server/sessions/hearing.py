@@ -53,13 +53,15 @@ async def hear_all(tx: Tx, desk: Desk, batch: Sequence[StoredEvent]) -> None:
         tx,
         [seen.session_key for seen in logs],
         [_name(seen) for seen in logs],
-        orders=any(fact.what is FactWhat.SEEN for fact in facts),
+        orders=any(fact.at_once or fact.what is FactWhat.SEEN for fact in facts),
     )
     origins = await _origins(tx, cases, logs) if tracing.is_on() else {}
     for stored, fact, seen in zip(batch, facts, logs, strict=True):
         with tracing.span(stored.event.type, parent=stored.event.trace_parent):
             tracing.link(origins.get(seen.session_key))
-            _hear(tx, desk, cases.case(seen.session_key, _name(seen)), fact, seen)
+            case = cases.case(seen.session_key, _name(seen))
+            for step in fact.steps:
+                _hear(tx, desk, case, step, seen)
     await cases.write(tx)
 
 

@@ -220,7 +220,9 @@ async def attested(
     """The signed order, remembered. The last one is given again while it says the same and most
     of its time is left: a page that asks twice gets one order, whose signature it may hold."""
     deadline = _deadline(desk, session, option)
-    known = await store.latest_order(tx, session.session_id, option.token.token_id, way, payer)
+    known = None
+    if session.signed_once:
+        known = await store.latest_order(tx, session.session_id, option.token.token_id, way, payer)
     if known is not None:
         age = deadline - known.deadline
         if timedelta(0) <= age <= timedelta(seconds=desk.schedule.quote_seconds / 2):

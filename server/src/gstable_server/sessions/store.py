@@ -43,7 +43,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 
 
 async def insert(tx: Tx, session: Session) -> None:
-    await tx.execute(
+    await tx.write(
         _INSERT,
         session.session_id,
         session.session_key,
@@ -160,11 +160,16 @@ async def page(
     tx: Tx, tenant: Tenant, state: SessionState | None, limit: int, offset: int
 ) -> tuple[int, list[Session]]:
     """How many sessions there are, and one page of them, newest first."""
-    where = "merchant_id = $1 AND mode = $2 AND ($3::text IS NULL OR state = $3)"
-    values: tuple[Any, ...] = (tenant.merchant_id, tenant.mode, state)
+    # A kept plan of one statement for both would read the sessions of all states.
+    where = "merchant_id = $1 AND mode = $2"
+    values: list[Any] = [tenant.merchant_id, tenant.mode]
+    if state is not None:
+        where += " AND state = $3"
+        values.append(state)
     total = await tx.fetchval(f"SELECT count(*) FROM sessions WHERE {where}", *values)  # noqa: S608
     rows = await tx.fetch(
-        f"SELECT * FROM sessions WHERE {where} ORDER BY sequence DESC LIMIT $4 OFFSET $5",  # noqa: S608
+        f"SELECT * FROM sessions WHERE {where} ORDER BY sequence DESC"  # noqa: S608
+        f" LIMIT ${len(values) + 1} OFFSET ${len(values) + 2}",
         *values,
         limit,
         offset,
@@ -228,7 +233,8 @@ async def move(tx: Tx, old: Session, new: Session) -> None:
 
 async def move_all(tx: Tx, moves: Sequence[tuple[Session, Session]]) -> None:
     """The same of several, each as it was and as it is to be."""
-    done = await tx.execute(
+    # In one statement with an order that was signed: a request waits for each of them.
+    done = await tx.execute_beside(
         _MOVE,
         [old.session_id for old, _ in moves],
         [old.state for old, _ in moves],
@@ -252,7 +258,7 @@ async def reschedule(tx: Tx, session: Session) -> None:
 
 
 async def insert_order(tx: Tx, order: AttestedOrder) -> None:
-    await tx.execute(
+    await tx.write(
         "INSERT INTO session_orders (session_id, network, token_id, way, rail, digest, body, "
         "merchant_amount, fee_amount, fee_ppm, deadline, payer, signed_at) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",

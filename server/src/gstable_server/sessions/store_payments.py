@@ -209,13 +209,25 @@ async def _update(tx: Tx, payments: Sequence[Payment]) -> None:
     )
 
 
+# One step in an index for each that is asked for: a plan that was made while the table was small
+# reads all of it, and outlives that.
 _LOCK = """
-SELECT * FROM payments WHERE payment_id IN (
-    SELECT payment_id FROM payments WHERE session_id = ANY($1)
-    UNION ALL
-    SELECT payment_id FROM payments JOIN unnest($2::text[], $3::bytea[], $4::integer[])
-        AS name (network, tx_hash, log_position) USING (network, tx_hash, log_position))
-ORDER BY sequence FOR UPDATE
+SELECT locked.* FROM (
+    SELECT of_session.payment_id, of_session.sequence
+    FROM unnest($1::text[]) AS asked (session_id) CROSS JOIN LATERAL (
+        SELECT payment_id, sequence FROM payments
+        WHERE payments.session_id = asked.session_id OFFSET 0) of_session
+    UNION
+    SELECT named.payment_id, named.sequence
+    FROM unnest($2::text[], $3::bytea[], $4::integer[])
+        AS asked (network, tx_hash, log_position) CROSS JOIN LATERAL (
+        SELECT payment_id, sequence FROM payments
+        WHERE (payments.network, payments.tx_hash, payments.log_position)
+            = (asked.network, asked.tx_hash, asked.log_position) OFFSET 0) named
+    ORDER BY sequence
+) found CROSS JOIN LATERAL (
+    SELECT * FROM payments WHERE payments.payment_id = found.payment_id FOR UPDATE) locked
+ORDER BY found.sequence
 """
 
 

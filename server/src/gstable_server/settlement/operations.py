@@ -17,7 +17,7 @@ import structlog
 
 from gstable_server.chain.executor import operations as executor
 from gstable_server.chain.executor.model import Intent, Sender, State
-from gstable_server.chain.facts import DeliveryLog, FactWhat, PaymentLog, RailName
+from gstable_server.chain.facts import DeliveryLog, Fact, FactWhat, PaymentLog, RailName
 from gstable_server.chain.networks import Networks
 from gstable_server.chain.operations import fact_of
 from gstable_server.chain.rails.port import RECOVER, Crossing, Done, Rail, Send, Step, Wait
@@ -87,8 +87,12 @@ class Settler:
 async def hear(tx: Tx, settler: Settler, stored: StoredEvent) -> None:
     """A payment, a delivery or a move of an escrow was seen, became final, or was taken back."""
     fact = fact_of(stored)
-    if not is_followed(fact.log):
-        return
+    if is_followed(fact.log):
+        for step in fact.steps:
+            await _hear(tx, settler, step)
+
+
+async def _hear(tx: Tx, settler: Settler, fact: Fact) -> None:
     key = fact.log.session_key  # type: ignore[attr-defined]
     await store.lock_session(tx, key)
     before = await store.load(tx, key)

@@ -118,6 +118,7 @@ async def record(tx: Tx, tried: Sequence[Tried]) -> Sequence[Tried]:
     decided = [one for one in decided if one[0].webhook_id not in busy]
     closed = await _judge(tx, locked, decided) if locked else frozenset()
     await store_queue.record(tx, [_result(tx.now, locked, closed, one) for one in decided])
+    metrics.letters_given_up(sum(one.state is MessageState.EXHAUSTED for _, _, one in decided))
     return [one for one in tried if one[0].webhook_id in busy] if busy else ()
 
 

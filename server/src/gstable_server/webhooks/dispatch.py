@@ -271,6 +271,8 @@ class Dispatcher:
                 # Given up: the leases pass, and the letters are sent again.
             for _ in batch:
                 self._results.popleft()
+            # What was recorded has left its endpoint room for what waits behind it.
+            self._due.set()
         self._results.extend(waiting)
 
 

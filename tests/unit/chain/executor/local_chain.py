@@ -59,7 +59,7 @@ def anvil(directory: Path, *arguments: str) -> Iterator[str]:
 
 
 def _until_listening(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
@@ -153,7 +153,7 @@ def _hex(address: Address) -> str:
     return "0x" + address.hex()
 
 
-async def until(condition: Any, what: str, seconds: float = 20.0) -> Any:
+async def until(condition: Any, what: str, seconds: float = 60.0) -> Any:
     """Wait until the coroutine function ``condition`` answers with something true."""
     async with asyncio.timeout(seconds):
         while not (value := await condition()):

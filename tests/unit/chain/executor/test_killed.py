@@ -16,7 +16,7 @@ from tests.unit.chain.executor.local_chain import anvil, local_chain
 
 pytestmark = [pytest.mark.anyio, pytest.mark.anvil, pytest.mark.slow]
 
-SECONDS = 240
+SECONDS = 900
 
 
 async def kill_them_all(database_url: str, rpc_url: str, repository: Path) -> list[dict[str, str]]:

@@ -76,8 +76,7 @@ async def local() -> AsyncIterator[Local]:
 
 @pytest.fixture
 async def forwarder(local: Local) -> AsyncIterator[Forwarder]:
-    timeout = aiohttp.ClientTimeout(total=0.3)
-    async with aiohttp.ClientSession(timeout=timeout) as http:
+    async with aiohttp.ClientSession() as http:
         yield Forwarder(http, local.url, SECRET)
 
 
@@ -164,7 +163,9 @@ async def test_a_server_that_hangs_or_breaks_off_is_told(
         return web.Response()
 
     local.answer = hang
-    hung = await forwarder.forward(EVENT)
+    timeout = aiohttp.ClientTimeout(total=0.3)
+    async with aiohttp.ClientSession(timeout=timeout) as impatient:
+        hung = await Forwarder(impatient, local.url, SECRET).forward(EVENT)
     assert (hung.status, hung.problem) == (None, "no answer within 15 s")
     local.answer = break_off
     broken = await forwarder.forward(EVENT)

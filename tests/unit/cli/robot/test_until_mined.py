@@ -28,4 +28,4 @@ async def test_a_waiting_transaction_is_waited_for(devnet: Devnet) -> None:
         done, _ = await asyncio.wait([waiting], timeout=0.3)
         assert not done
         await mine_waiting(rpc)
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, 60)

@@ -37,7 +37,7 @@ from gstable_server.kernel.tenant import Mode
 PRICE = 10_000_000
 """Micro-USD of a session that a scenario opens for itself."""
 PAYER_EMAIL = "payer@example.com"
-STEP_SECONDS = 60.0
+STEP_SECONDS = 180.0
 LOOK_SECONDS = 0.2
 YEAR_SECONDS = 365 * 24 * 3600
 STALL_MARGIN_SECONDS = 60

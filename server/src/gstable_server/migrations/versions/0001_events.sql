@@ -17,18 +17,25 @@ CREATE TABLE events (
     trace_parent  text
 );
 CREATE INDEX events_by_object ON events (object_id, sequence);
-CREATE INDEX events_by_merchant ON events (merchant_id, mode, sequence DESC);
+CREATE INDEX events_by_merchant ON events (merchant_id, mode, sequence DESC)
+    WHERE merchant_id IS NOT NULL;
 CREATE INDEX events_feed ON events (merchant_id, mode, written_by, sequence)
     WHERE merchant_id IS NOT NULL;
 
--- Events whose handlers have not run yet; the handlers' transaction removes the row.
+-- Events whose handlers have not run yet; the handlers' transaction removes the row. It refers to
+-- `events` without a foreign key: one statement writes both rows, and no event is ever removed.
 CREATE TABLE outbox (
-    sequence   bigint PRIMARY KEY REFERENCES events,
+    sequence   bigint PRIMARY KEY,
     object_id  text NOT NULL,
     attempts   integer NOT NULL DEFAULT 0,
-    not_before timestamptz NOT NULL
-);
+    -- Of what was not tried yet: -infinity.
+    not_before timestamptz NOT NULL,
+    -- It was found behind another of its object, whose removal makes it false again.
+    set_aside  boolean NOT NULL DEFAULT false
+    -- A table without a page is read whole by plans that outlive its emptiness.
+) WITH (vacuum_truncate = off);
 CREATE INDEX outbox_by_object ON outbox (object_id, sequence);
+CREATE INDEX outbox_next ON outbox (not_before, sequence) WHERE NOT set_aside;
 
 CREATE TABLE idempotency_keys (
     key_id       text NOT NULL,

@@ -1,5 +1,5 @@
 CREATE TABLE sessions (
-    sequence             bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+    sequence             bigint GENERATED ALWAYS AS IDENTITY,
     session_id           text PRIMARY KEY,
     -- keccak-256 of the session id: how the chain names this session.
     session_key          bytea NOT NULL UNIQUE CHECK (length(session_key) = 32),
@@ -38,7 +38,8 @@ CREATE TABLE sessions (
     created_at           timestamptz NOT NULL,
     paid_at              timestamptz,
     completed_at         timestamptz
-);
+    -- Room for what a payer's choice changes, which is in no index.
+) WITH (fillfactor = 70);
 CREATE INDEX sessions_newest ON sessions (merchant_id, mode, sequence DESC);
 CREATE INDEX sessions_newest_by_state ON sessions (merchant_id, mode, state, sequence DESC);
 CREATE INDEX sessions_unsettled ON sessions (state, paid_at)
@@ -85,7 +86,7 @@ CREATE TRIGGER session_authorizations_append_only BEFORE UPDATE OR DELETE OR TRU
 -- named by (network, transaction, position among the transaction's logs), which survives a
 -- re-mining of the transaction in another block.
 CREATE TABLE payments (
-    sequence          bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+    sequence          bigint GENERATED ALWAYS AS IDENTITY,
     payment_id        text PRIMARY KEY,
     session_id        text REFERENCES sessions,
     network           text NOT NULL,

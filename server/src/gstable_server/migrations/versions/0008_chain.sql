@@ -9,7 +9,7 @@ CREATE TABLE chain_blocks (
 );
 
 -- Everything that the logs of our contracts said, append only: a reorganisation adds a fact, it
--- erases none.
+-- erases none. What was final when its block was first read has that fact alone.
 CREATE TABLE chain_facts (
     fact_number  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     network      text NOT NULL,

@@ -37,11 +37,15 @@ CREATE TABLE inflows (
     cause        text,
     seen_at      timestamptz NOT NULL,
     resolved_at  timestamptz,
+    -- When it was last asked whether what is under way came to nothing.
+    looked_at    timestamptz,
     UNIQUE (network, tx_hash, log_position)
 );
 CREATE UNIQUE INDEX inflows_of_coins ON inflows (session_id, network) WHERE source = 'coin';
 CREATE UNIQUE INDEX inflows_of_payments ON inflows (payment_id) WHERE payment_id IS NOT NULL;
 CREATE INDEX inflows_by_session ON inflows (session_id);
+CREATE INDEX inflows_resolving ON inflows (looked_at NULLS FIRST, sequence)
+    WHERE state = 'resolving';
 CREATE INDEX inflows_waiting ON inflows (sequence DESC) WHERE state IN ('open', 'resolving');
 
 -- What went back from deposit addresses, one row per log of the collector; whether it stands.

@@ -39,7 +39,9 @@ COIN_SHARE = 10
 
 WATCHED_FOR = timedelta(days=100)
 """How long after the deadline the address is looked at: rails give back what they could not
-deliver to the account that paid, which is this address (a hold lasts up to 90 days)."""
+deliver to the account that paid, which is this address (a hold lasts up to 90 days). Not for
+ever: each address is part of every question about logs. By the time of blocks, not by the clock
+(``chain.operations.read_until``)."""
 
 SELDOM = timedelta(days=1)
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 import structlog
 
 from gstable_server.chain.executor import operations as executor
-from gstable_server.chain.facts import HoldLog, HoldWhat
+from gstable_server.chain.facts import Fact, HoldLog, HoldWhat
 from gstable_server.chain.operations import fact_of
 from gstable_server.ledger import model as book
 from gstable_server.plumbing.db import Tx
@@ -54,7 +54,11 @@ EVENT_OF = {
 
 async def hear(tx: Tx, desk: Desk, stored: StoredEvent) -> None:
     """A log of a hold's contract was seen, became final, or was taken back."""
-    fact = fact_of(stored)
+    for step in fact_of(stored).steps:
+        await _hear(tx, desk, step)
+
+
+async def _hear(tx: Tx, desk: Desk, fact: Fact) -> None:
     seen = fact.log
     assert isinstance(seen, HoldLog), "flow hands over nothing else"
     cases = await Cases.about(tx, [seen.session_key])

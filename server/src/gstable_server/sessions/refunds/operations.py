@@ -6,7 +6,7 @@ sends it, and its log on the chain proves it. Nothing else does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -14,7 +14,7 @@ import structlog
 
 from gstable_server.chain import operations as chain
 from gstable_server.chain.checksum import address_from_text
-from gstable_server.chain.facts import FactWhat, TransferLog
+from gstable_server.chain.facts import Fact, FactWhat, TransferLog
 from gstable_server.chain.networks import Network, Token
 from gstable_server.kernel.address import ZERO_ADDRESS, Address
 from gstable_server.kernel.errors import Code, Refused, invalid_field
@@ -130,9 +130,10 @@ async def of_session(tx: Tx, tenant: Tenant, session_id: SessionId) -> list[Refu
     return await of_view(tx, await sessions.detail(tx, tenant, session_id))
 
 
-async def completed(tx: Tx) -> list[tuple[SessionId, Terms, bytes]]:
-    """Of every refund that is done: whose it is, its terms, and the transaction that proves it."""
-    return await store.completed(tx)
+def completed(tx: Tx) -> AsyncIterator[list[tuple[SessionId, Terms, bytes]]]:
+    """Of every refund that is done: whose it is, its terms, and the transaction that proves it; in
+    parts."""
+    return store.completed(tx)
 
 
 async def of_view(tx: Tx, view: SessionView) -> list[Refund]:
@@ -258,7 +259,11 @@ async def hear(tx: Tx, desk: Desk, stored: StoredEvent) -> None:
     A transfer without a refund of exactly its terms is the merchant's own business. A process
     that dies in between has written nothing, and the fact waits in the outbox.
     """
-    fact = chain.fact_of(stored)
+    for step in chain.fact_of(stored).steps:
+        await _hear(tx, desk, step)
+
+
+async def _hear(tx: Tx, desk: Desk, fact: Fact) -> None:
     transfer = fact.log
     assert isinstance(transfer, TransferLog), "flow hands over nothing else"
     proven = await store.find_proven(tx, transfer)
@@ -370,8 +375,9 @@ async def expire_due(tx: Tx) -> int:
 
 
 async def unwatch_due(tx: Tx) -> int:
-    """Stop looking for transfers of refunds that were given up long ago; returns how many."""
-    due = await store.lock_unwatchable(tx, tx.now, BATCH)
+    """Stop looking for transfers of refunds that were given up long ago; returns how many. Long
+    ago by the blocks that were read, so that an outage of days passes none unseen."""
+    due = await store.lock_unwatchable(tx, await chain.read_until(tx), BATCH)
     for refund in due:
         await store.move(tx, refund, replace(refund, watched_until=None))
         await chain.unwatch_transfer(tx, refund.terms.network, refund.terms.sender)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
 import asyncpg
@@ -122,10 +122,21 @@ async def find_unproven(tx: Tx, log: TransferLog) -> RefundId | None:
     return RefundId(found) if found else None
 
 
-async def completed(tx: Tx) -> list[tuple[SessionId, Terms, bytes]]:
-    """Of every refund that is done: whose it is, its terms, and the transaction that proves it."""
-    rows = await tx.fetch("SELECT * FROM refunds WHERE state = 'completed' ORDER BY sequence")
-    return [(SessionId(row["session_id"]), _refund(row).terms, row["tx_hash"]) for row in rows]
+COMPLETED_AT_ONCE = 250
+
+
+async def completed(tx: Tx) -> AsyncIterator[list[tuple[SessionId, Terms, bytes]]]:
+    """Of every refund that is done: whose it is, its terms, and the transaction that proves it; in
+    parts, oldest first."""
+    last = 0
+    while rows := await tx.fetch(
+        "SELECT * FROM refunds WHERE state = 'completed' AND sequence > $1"
+        " ORDER BY sequence LIMIT $2",
+        last,
+        COMPLETED_AT_ONCE,
+    ):
+        yield [(SessionId(row["session_id"]), _refund(row).terms, row["tx_hash"]) for row in rows]
+        last = rows[-1]["sequence"]
 
 
 async def find_proven(tx: Tx, log: TransferLog) -> RefundId | None:
@@ -175,12 +186,16 @@ async def lock_due(tx: Tx, limit: int) -> list[Refund]:
     return [_refund(row) for row in rows]
 
 
-async def lock_unwatchable(tx: Tx, now: datetime, limit: int) -> list[Refund]:
-    """Refunds that were given up so long ago that their transfer is not looked for any more."""
+async def lock_unwatchable(tx: Tx, until: Mapping[str, datetime], limit: int) -> list[Refund]:
+    """Refunds that were given up so long before ``until``, by network, that their transfer is not
+    looked for any more."""
     rows = await tx.fetch(
-        "SELECT * FROM refunds WHERE watched_until <= $1 AND state IN ('expired', 'cancelled') "
-        "ORDER BY watched_until LIMIT $2 FOR UPDATE SKIP LOCKED",
-        now,
+        "SELECT refunds.* FROM refunds JOIN unnest($1::text[], $2::timestamptz[]) "
+        "AS read (network, until) USING (network) "
+        "WHERE watched_until <= read.until AND state IN ('expired', 'cancelled') "
+        "ORDER BY watched_until LIMIT $3 FOR UPDATE OF refunds SKIP LOCKED",
+        list(until),
+        list(until.values()),
         limit,
     )
     return [_refund(row) for row in rows]

@@ -201,7 +201,11 @@ async def accept(
     """Take money that is in the merchant's wallet as payment.
 
     It completes its session if that is open or expired and none of its money was given back, and
-    is booked as the merchant's own in any case. Refuses as ``_take``.
+    is booked as the merchant's own in any case. Now or never: what was accepted beside another
+    payment of the session was taken for something else, a second order or a gift. If that other
+    payment is lost later the session is open again, which its merchant is told; it does not become
+    paid by what was taken already. Spec 15 lets late, wrong and second money be accepted, and does
+    not say that it replaces the first. Refuses as ``_take``.
     """
     known = await _take(tx, inflow_id, tenant, Act.ACCEPT, reason)
     payment = known.payment
