@@ -138,7 +138,8 @@ class Storm:
             return bool(await self._book.value(_CONNECTED, name, killed_at))
 
         async def answers() -> bool:
-            return await connected() and await self._is_ready()
+            # The API connects when it is asked for something, and maybe nobody else asks any more.
+            return await self._is_ready() and await connected()
 
         return answers if role == "api" else connected
 

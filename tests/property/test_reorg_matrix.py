@@ -177,7 +177,7 @@ class Scene:
 
         before = await self._rows()
         with monkeypatch.context() as patched:
-            patched.setattr(Tx, "flush", die)
+            patched.setattr(Tx, "finish", die)
             with pytest.raises(ConnectionResetError):
                 await self.reader().converge()
         assert await self._rows() == before

@@ -116,7 +116,7 @@ async def test_crash_before_the_commit_leaves_nothing(
         raise ConnectionResetError("the process died")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Tx, "flush", die)
+        patched.setattr(Tx, "finish", die)
         with pytest.raises(ConnectionResetError):
             await indexer.converge()
     assert await tip_of(database) == 0
@@ -178,17 +178,17 @@ async def test_chn_19_range_is_kept_part_by_part_and_a_crash_between_loses_none(
     for start in range(0, 21, 3):
         chain.mine(*payments[start : start + 3])
     chain.mine_empty(20)
-    flush, commits = Tx.flush, 0
+    finish, commits = Tx.finish, 0
 
     async def die_at_the_third(tx: Tx) -> None:
         nonlocal commits
         commits += 1
         if commits == 3:
             raise ConnectionResetError("the process died")
-        await flush(tx)
+        await finish(tx)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Tx, "flush", die_at_the_third)
+        patched.setattr(Tx, "finish", die_at_the_third)
         with pytest.raises(ConnectionResetError):
             await indexer.converge()
     assert await tip_of(database) == 4

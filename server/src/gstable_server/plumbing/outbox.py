@@ -201,3 +201,13 @@ async def _put_back(tx: Tx, failure: BatchFailed) -> None:
 async def waiting_objects(tx: Tx) -> set[str]:
     """The objects of all events whose handlers have not run yet."""
     return {row["object_id"] for row in await tx.fetch("SELECT DISTINCT object_id FROM outbox")}
+
+
+async def is_waiting(tx: Tx, beginning: str) -> bool:
+    """Whether an event whose type begins so has not been handled yet."""
+    waiting: bool = await tx.fetchval(
+        "SELECT EXISTS (SELECT FROM outbox JOIN events USING (sequence)"
+        " WHERE starts_with(type, $1))",
+        beginning,
+    )
+    return waiting

@@ -30,6 +30,7 @@ from gstable_server.kernel.money import (
 from gstable_server.kernel.tenant import Tenant
 from gstable_server.ledger import model as book
 from gstable_server.ledger import operations as ledger
+from gstable_server.plumbing import outbox
 from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.events import Event, StoredEvent, first_id
 from gstable_server.sessions import operations as sessions
@@ -376,8 +377,12 @@ async def expire_due(tx: Tx) -> int:
 
 async def unwatch_due(tx: Tx) -> int:
     """Stop looking for transfers of refunds that were given up long ago; returns how many. Long
-    ago by the blocks that were read, so that an outage of days passes none unseen."""
-    due = await store.lock_unwatchable(tx, await chain.read_until(tx), BATCH)
+    ago by the blocks that were read, so that an outage of days passes none unseen; and none while
+    a transfer that was read waits to be heard, which may be the one."""
+    until = await chain.read_until(tx)
+    if await outbox.is_waiting(tx, "chain.transfer_"):
+        return 0
+    due = await store.lock_unwatchable(tx, until, BATCH)
     for refund in due:
         await store.move(tx, refund, replace(refund, watched_until=None))
         await chain.unwatch_transfer(tx, refund.terms.network, refund.terms.sender)
