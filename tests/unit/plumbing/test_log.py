@@ -61,3 +61,14 @@ def test_ops_04_a_full_disk_loses_lines_and_nothing_else() -> None:
     with pytest.raises(OSError, match="No space left"):
         full.close()
     assert REGISTRY.get_sample_value("gstable_log_lines_dropped_total") == before + 2
+
+
+def test_ops_04_a_closed_stream_loses_lines_and_nothing_else() -> None:
+    before = REGISTRY.get_sample_value("gstable_log_lines_dropped_total")
+    assert before is not None
+    stream = StringIO()
+    configure_logging("info", stream=stream)
+    stream.close()
+    structlog.get_logger("test").info("one")
+    structlog.reset_defaults()
+    assert REGISTRY.get_sample_value("gstable_log_lines_dropped_total") == before + 1

@@ -30,7 +30,7 @@ class _Lines:
         try:
             self._stream.write(message + "\n")
             self._stream.flush()
-        except OSError:
+        except (OSError, ValueError):  # the second of a closed stream, or of what is no text
             metrics.log_line_dropped()
 
     log = debug = info = warning = error = critical = msg
