@@ -171,6 +171,7 @@ def test_chk_06_a_payer_who_stays_on_another_chain_is_told_and_sends_nothing(
     wallet.reject.update({"wallet_switchEthereumChain", "wallet_addEthereumChain"})
     _, url = seller.session("base::usdc")
     page.goto(url)
+    choose_token(page, "base::usdc")
     choose_wallet(page)
     expect(page.get_by_role("alert")).to_have_text(re.compile("You declined in your wallet"))
     assert wallet.sent == []
