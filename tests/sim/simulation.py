@@ -209,7 +209,9 @@ class Simulation:
                 outlet.range_limit = self.chance.choice((None, None, 3, 20))
                 self.kernel.note(f"a provider lags {outlet.lag} blocks")
             case "clock":
-                minutes = self.chance.choice((-60, -1, 1, 60))
+                # All processes go by the database's clock (`SharedClock`): a machine's own may be
+                # wrong by hours, and what is left of it is less than a minute.
+                minutes = self.chance.choice((-1, -1, 1, 1))
                 machine.process.clock.wrong_by = timedelta(minutes=minutes)
                 self.kernel.note(f"the clock of {machine.process.name} jumps {minutes} min")
             case "clock right":

@@ -203,11 +203,10 @@ async def waiting_objects(tx: Tx) -> set[str]:
     return {row["object_id"] for row in await tx.fetch("SELECT DISTINCT object_id FROM outbox")}
 
 
-async def is_waiting(tx: Tx, beginning: str) -> bool:
-    """Whether an event whose type begins so has not been handled yet."""
+async def is_waiting(tx: Tx, types: Sequence[str]) -> bool:
+    """Whether an event of one of these types has not been handled yet."""
     waiting: bool = await tx.fetchval(
-        "SELECT EXISTS (SELECT FROM outbox JOIN events USING (sequence)"
-        " WHERE starts_with(type, $1))",
-        beginning,
+        "SELECT EXISTS (SELECT FROM outbox JOIN events USING (sequence) WHERE type = ANY($1))",
+        types,
     )
     return waiting

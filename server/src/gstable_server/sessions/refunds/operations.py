@@ -54,6 +54,7 @@ from gstable_server.sessions.refunds.wire import PrepareRefund, render_letter
 log = structlog.get_logger(__name__)
 
 BATCH = 100
+TRANSFER_FACTS = ("chain.transfer_seen", "chain.transfer_final", "chain.transfer_reorged")
 
 
 # --- what merchants ask ---------------------------------------------------------------------------
@@ -380,7 +381,7 @@ async def unwatch_due(tx: Tx) -> int:
     ago by the blocks that were read, so that an outage of days passes none unseen; and none while
     a transfer that was read waits to be heard, which may be the one."""
     until = await chain.read_until(tx)
-    if await outbox.is_waiting(tx, "chain.transfer_"):
+    if await outbox.is_waiting(tx, TRANSFER_FACTS):
         return 0
     due = await store.lock_unwatchable(tx, until, BATCH)
     for refund in due:
