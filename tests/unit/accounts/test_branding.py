@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 from PIL import Image, PngImagePlugin
 
@@ -20,13 +22,21 @@ from gstable_server.accounts.branding.colours import (
     contrast,
     shades,
 )
-from gstable_server.accounts.branding.model import Branding, Corners, Theme
+from gstable_server.accounts.branding.model import (
+    Branding,
+    Change,
+    Corners,
+    FieldChange,
+    Theme,
+)
 from gstable_server.kernel.errors import Refused
 from gstable_server.kernel.tenant import Tenant
 from gstable_server.plumbing.db import Database
+from gstable_server.plumbing.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
 
+ANNA, BERT = "anna@books.example", "bert@books.example"
 ENTRIES = {
     "displayName": "Blue Door Books",
     "accent": "#FFCC00",
@@ -97,7 +107,8 @@ async def test_what_was_set_is_shown_and_can_be_taken_away(
     database: Database, tenant: Tenant
 ) -> None:
     drawn = logo.redraw(picture("PNG"))
-    saved = await database.run(brandings.save, tenant.merchant_id, ENTRIES, logo=drawn)
+    merchant_id = tenant.merchant_id
+    saved = await database.run(brandings.save, merchant_id, ENTRIES, actor=ANNA, logo=drawn)
     async with database.read() as tx:
         held = await brandings.branding(tx, tenant.merchant_id)
         assert saved.logo_id is not None
@@ -109,14 +120,46 @@ async def test_what_was_set_is_shown_and_can_be_taken_away(
     assert held.support_email == "help@books.example"
     assert held.frame_origins == ("https://books.example", "https://shop.books.example:8443")
 
-    kept = await database.run(brandings.save, tenant.merchant_id, {"displayName": "Books"})
+    less = {"displayName": "Books"}
+    kept = await database.run(brandings.save, merchant_id, less, actor=ANNA)
     assert kept == Branding(display_name="Books", logo_id=saved.logo_id)
-    last = await database.run(
-        brandings.save, tenant.merchant_id, {"displayName": "Books"}, without_logo=True
-    )
+    last = await database.run(brandings.save, merchant_id, less, actor=ANNA, without_logo=True)
     assert last == Branding(display_name="Books")
     async with database.read() as tx:
         assert await brandings.logo(tx, saved.logo_id) is None
+
+
+async def test_who_changed_what_and_when_is_kept_for_good(
+    database: Database, tenant: Tenant, clock: FakeClock
+) -> None:
+    first = clock.now()
+    await database.run(brandings.save, tenant.merchant_id, ENTRIES, actor=ANNA)
+    clock.set(first + timedelta(days=1))
+    changed = {**ENTRIES, "supportEmail": "help@evil.example", "accent": ""}
+    for _ in range(2):  # the second time nothing changes
+        await database.run(brandings.save, tenant.merchant_id, changed, actor=BERT)
+    with pytest.raises(Refused):
+        await database.run(brandings.save, tenant.merchant_id, {"displayName": ""}, actor=BERT)
+    drawn = logo.redraw(picture("PNG"))
+    saved = await database.run(brandings.save, tenant.merchant_id, changed, actor=ANNA, logo=drawn)
+    async with database.read() as tx:
+        third, second, one = await brandings.changes(tx, tenant.merchant_id)
+    assert third.fields == (FieldChange("logo", "", str(saved.logo_id)),)
+    assert second == Change(
+        actor=BERT,
+        fields=(
+            FieldChange("accent", "#ffcc00", ""),
+            FieldChange("supportEmail", "help@books.example", "help@evil.example"),
+        ),
+        at=first + timedelta(days=1),
+    )
+    assert (one.actor, one.at) == (ANNA, first)
+    names = {"displayName", "accent", "corners", "supportEmail", "frameOrigins"}
+    assert {change.field for change in one.fields} >= names
+    for statement in ("UPDATE branding_changes SET actor = 'x'", "DELETE FROM branding_changes"):
+        with pytest.raises(asyncpg.RestrictViolationError):
+            async with database.begin() as tx:
+                await tx.execute(statement)
 
 
 @pytest.mark.parametrize(

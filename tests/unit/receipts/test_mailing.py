@@ -219,7 +219,7 @@ async def test_chk_15_a_letter_leads_to_this_server_only(
         "supportUrl": "https://elsewhere.example/help",
         "supportEmail": "help@books.example",
     }
-    await merchant.db.run(brandings.save, merchant.tenant.merchant_id, entries)
+    await merchant.db.run(brandings.save, merchant.tenant.merchant_id, entries, actor=SENDER)
     session = await _completed(merchant, name=HOSTILE)
     await _relay(merchant, letters)
     await mailing.send(merchant.db, merchant.desk, letters, session.session_id)

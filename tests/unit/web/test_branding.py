@@ -15,7 +15,7 @@ from gstable_server.accounts.branding import operations as brandings
 from gstable_server.accounts.branding.model import Branding
 from gstable_server.plumbing.db import Database
 from gstable_server.web import branding
-from tests.unit.web.console import FROM_OUR_PAGE, Browser, browser_on, reader, registered
+from tests.unit.web.console import EMAIL, FROM_OUR_PAGE, Browser, browser_on, reader, registered
 from tests.unit.web.shop import new_desk
 
 pytestmark = pytest.mark.anyio
@@ -86,6 +86,10 @@ async def test_a_merchant_sets_how_it_looks(
     page = await console.get(f"{PATH}?done=branding-saved")
     assert "It was saved." in page.text
     assert "<b>Door</b>" not in page.text
+
+    # Who changed it, for the merchant's other members to see.
+    assert page.text.count(EMAIL) >= len(ENTRIES)
+    assert "help@books.example" in _text(page)
 
     held = await _held(database)
     assert held.display_name == ENTRIES["displayName"]

@@ -42,7 +42,7 @@ async def test_chk_02_listed_sites_may_and_only_those(
             "displayName": "Blue Door Books",
             "frameOrigins": f"{SHOP} https://second.example:8443",
         }
-        await brandings.save(tx, merchant.tenant.merchant_id, entries)
+        await brandings.save(tx, merchant.tenant.merchant_id, entries, actor="a@b.example")
     for path in await pages_of(merchant):
         page = await payer.get(path)
         policy = page.headers["content-security-policy"].split("; ")

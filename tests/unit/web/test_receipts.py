@@ -57,7 +57,10 @@ async def _paid(
 
 async def _brand(merchant: Merchant, **entries: str) -> None:
     await merchant.db.run(
-        brandings.save, merchant.tenant.merchant_id, {"displayName": "Blue Door Books", **entries}
+        brandings.save,
+        merchant.tenant.merchant_id,
+        {"displayName": "Blue Door Books", **entries},
+        actor="anna@books.example",
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from urllib.parse import quote
 
@@ -125,6 +127,45 @@ class Branding:
     def stylesheet_path(self) -> str | None:
         """The sheet to load after ``base.css``; None where there is nothing to change."""
         return None if self.theme.is_plain else self.theme.path
+
+    @property
+    def entries(self) -> Mapping[str, str]:
+        """Every setting but the logo as text, empty where there is none."""
+        return {
+            "displayName": self.display_name,
+            "accent": str(self.theme.accent or ""),
+            "corners": self.theme.corners.value,
+            "supportEmail": self.support_email or "",
+            "supportUrl": self.support_url or "",
+            "termsUrl": self.terms_url or "",
+            "defaultLanguage": self.default_language or "",
+            "frameOrigins": "\n".join(self.frame_origins),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """What a setting was and what it became, as text; of the logo its id."""
+
+    field: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Who changed what and when. ``actor`` is the member's e-mail address."""
+
+    actor: str
+    fields: tuple[FieldChange, ...]
+    at: datetime
+
+
+def differences(before: Branding, after: Branding) -> tuple[FieldChange, ...]:
+    """Every setting that differs."""
+    old = {**before.entries, "logo": before.logo_id or ""}
+    new = {**after.entries, "logo": after.logo_id or ""}
+    return tuple(FieldChange(one, old[one], new[one]) for one in old if old[one] != new[one])
 
 
 @dataclass(frozen=True, slots=True)

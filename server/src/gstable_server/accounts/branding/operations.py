@@ -14,9 +14,11 @@ from gstable_server.accounts.branding.model import (
     FRAME_ORIGINS_MAX,
     LANGUAGE,
     Branding,
+    Change,
     Corners,
     Logo,
     Theme,
+    differences,
 )
 from gstable_server.accounts.members.model import email_from_text
 from gstable_server.accounts.model import name_from_text
@@ -38,6 +40,8 @@ FIELDS = (
 """What ``save`` takes, each as text; an empty one takes the setting away. ``frameOrigins``
 are parted by white space."""
 
+CHANGES_SHOWN = 20
+
 _DOT_ATOM = r"[a-z0-9!#$%&'*+/^_`{|}~-]+"
 _REPLY_TO = re.compile(rf"{_DOT_ATOM}(\.{_DOT_ATOM})*@[a-z0-9-]+(\.[a-z0-9-]+)+")
 """What can stand as it is in the ``Reply-To`` of every receipt (RFC 5322, section 3.4.1): one that
@@ -58,23 +62,35 @@ async def save(
     merchant_id: MerchantId,
     entries: Mapping[str, str],
     *,
+    actor: str,
     logo: bytes | None = None,
     without_logo: bool = False,
 ) -> Branding:
     """Set everything anew, from ``FIELDS``; the logo only when there is another (``logo``, as
-    ``logo.redraw`` made it) or there is to be none.
+    ``logo.redraw`` made it) or there is to be none. What changes is written down beside
+    ``actor``, the member's e-mail address, in the same transaction.
 
     Raises ``Refused`` (400101) naming the field.
     """
     saved = parse(entries)
-    logo_id = None if without_logo else (await branding(tx, merchant_id)).logo_id
+    # One after the other: each change has to say what it really changed.
+    await store.lock(tx, merchant_id)
+    before = await branding(tx, merchant_id)
+    logo_id = None if without_logo else before.logo_id
     if logo is not None:
         logo_id = tx.mint(ImageId)
         await store.insert_logo(tx, merchant_id, Logo(logo_id, CONTENT_TYPE, logo))
     saved = replace(saved, logo_id=logo_id)
     await store.save(tx, merchant_id, saved)
     await store.remove_logos(tx, merchant_id, but=logo_id)
+    if changed := differences(before, saved):
+        await store.insert_change(tx, merchant_id, Change(actor, changed, tx.now))
     return saved
+
+
+async def changes(tx: Tx, merchant_id: MerchantId) -> list[Change]:
+    """The latest changes, the newest first; all of them are kept."""
+    return await store.changes(tx, merchant_id, CHANGES_SHOWN)
 
 
 def parse(entries: Mapping[str, str]) -> Branding:

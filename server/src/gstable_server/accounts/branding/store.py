@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from gstable_server.accounts.branding.colours import colour_from_text
-from gstable_server.accounts.branding.model import Branding, Corners, Logo, Theme
+from gstable_server.accounts.branding.model import (
+    Branding,
+    Change,
+    Corners,
+    FieldChange,
+    Logo,
+    Theme,
+)
 from gstable_server.kernel.ids import ImageId, MerchantId
 from gstable_server.plumbing.db import Tx
 
@@ -51,6 +58,44 @@ async def save(tx: Tx, merchant_id: MerchantId, branding: Branding) -> None:
         list(branding.frame_origins),
         tx.now,
     )
+
+
+async def lock(tx: Tx, merchant_id: MerchantId) -> None:
+    """Let nobody else change the merchant's branding until the transaction ends."""
+    await tx.execute(
+        "SELECT 1 FROM merchants WHERE merchant_id = $1 FOR NO KEY UPDATE", merchant_id
+    )
+
+
+async def insert_change(tx: Tx, merchant_id: MerchantId, change: Change) -> None:
+    await tx.execute(
+        "INSERT INTO branding_changes (merchant_id, actor, changes, at) VALUES ($1, $2, $3, $4)",
+        merchant_id,
+        change.actor,
+        {one.field: [one.before, one.after] for one in change.fields},
+        change.at,
+    )
+
+
+async def changes(tx: Tx, merchant_id: MerchantId, limit: int) -> list[Change]:
+    """The newest first."""
+    rows = await tx.fetch(
+        "SELECT actor, changes, at FROM branding_changes WHERE merchant_id = $1"
+        " ORDER BY sequence DESC LIMIT $2",
+        merchant_id,
+        limit,
+    )
+    return [
+        Change(
+            actor=row["actor"],
+            fields=tuple(
+                FieldChange(name, before, after)
+                for name, (before, after) in sorted(row["changes"].items())
+            ),
+            at=row["at"],
+        )
+        for row in rows
+    ]
 
 
 async def insert_logo(tx: Tx, merchant_id: MerchantId, logo: Logo) -> None:

@@ -23,3 +23,16 @@ CREATE TABLE branding (
     frame_origins    text[] NOT NULL,
     updated_at       timestamptz NOT NULL
 );
+
+-- Who changed what of it and when, append only: it decides whom payers write to, and which sites
+-- may show the payer's pages. ``changes`` is {"field": ["before", "after"]}.
+CREATE TABLE branding_changes (
+    sequence    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    merchant_id text NOT NULL REFERENCES merchants,
+    actor       text NOT NULL,
+    changes     jsonb NOT NULL,
+    at          timestamptz NOT NULL
+);
+CREATE INDEX branding_changes_by_merchant ON branding_changes (merchant_id, sequence DESC);
+CREATE TRIGGER branding_changes_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
+    ON branding_changes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

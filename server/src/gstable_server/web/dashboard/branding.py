@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from starlette.responses import Response
@@ -19,12 +18,25 @@ from gstable_server.accounts.branding.colours import (
     contrast,
     shades,
 )
-from gstable_server.accounts.branding.model import Branding, Corners
+from gstable_server.accounts.branding.model import Branding, Change, Corners
+from gstable_server.kernel.clock import wire_time
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
 
 FORM = Form((*brandings.FIELDS, logo.FIELD, "withoutLogo"))
+SETTINGS = {
+    "displayName": "Name",
+    "logo": "Logo",
+    "accent": "Colour",
+    "corners": "Corners",
+    "supportEmail": "E-mail for questions",
+    "supportUrl": "Help page",
+    "termsUrl": "Terms and returns",
+    "defaultLanguage": "Language",
+    "frameOrigins": "Sites with a frame",
+}
+NOTHING = "–"
 UPLOAD_BYTES_MAX = logo.BYTES_MAX + 64 * 1024
 
 
@@ -38,6 +50,17 @@ class ShadeView:
     ratio: str
 
 
+@dataclass(frozen=True, slots=True)
+class ChangeView:
+    """One setting that somebody changed."""
+
+    field: str
+    before: str
+    after: str
+    actor: str
+    at: str
+
+
 class BrandingPage:
     """The handlers of the page."""
 
@@ -48,9 +71,11 @@ class BrandingPage:
     async def show(self, visit: Visit) -> Response:
         async with self.db.read() as tx:
             held = await brandings.branding(tx, visit.tenant.merchant_id)
-        return self._page(visit, held, replace(FORM, values=_entries(held)))
+        return await self._page(visit, held, replace(FORM, values=held.entries))
 
-    def _page(self, visit: Visit, held: Branding, form: Form, status: int = 200) -> Response:
+    async def _page(self, visit: Visit, held: Branding, form: Form, status: int = 200) -> Response:
+        async with self.db.read() as tx:
+            changes = await brandings.changes(tx, visit.tenant.merchant_id)
         return self.guard.show(
             visit,
             "branding.html",
@@ -62,6 +87,7 @@ class BrandingPage:
             corners=[one.value for one in Corners],
             payer_languages=self.guard.pages.languages.all,
             logo_megabytes=logo.BYTES_MAX // 1024**2,
+            changes=[row for change in changes for row in _rows(change)],
         )
 
     async def save(self, visit: Visit) -> Response:
@@ -77,6 +103,7 @@ class BrandingPage:
                 brandings.save,
                 visit.tenant.merchant_id,
                 visit.entries,
+                actor=visit.member.email,
                 logo=drawn,
                 without_logo=bool(visit.entries.get("withoutLogo")),
             )
@@ -95,20 +122,17 @@ class BrandingPage:
         if visit.files and not form.error(logo.FIELD):
             form = form.marked(logo.FIELD, "Choose the picture again: it was not saved yet.")
         shown = replace(wanted, logo_id=held.logo_id) if wanted else held
-        return self._page(visit, shown, form, status)
+        return await self._page(visit, shown, form, status)
 
 
-def _entries(held: Branding) -> Mapping[str, str]:
-    return {
-        "displayName": held.display_name,
-        "accent": str(held.theme.accent or ""),
-        "corners": held.theme.corners.value,
-        "supportEmail": held.support_email or "",
-        "supportUrl": held.support_url or "",
-        "termsUrl": held.terms_url or "",
-        "defaultLanguage": held.default_language or "",
-        "frameOrigins": "\n".join(held.frame_origins),
-    }
+def _rows(change: Change) -> tuple[ChangeView, ...]:
+    at = wire_time(change.at)
+    return tuple(
+        ChangeView(
+            SETTINGS[one.field], one.before or NOTHING, one.after or NOTHING, change.actor, at
+        )
+        for one in change.fields
+    )
 
 
 def _shades(accent: Colour | None) -> tuple[ShadeView, ...]:
