@@ -11,7 +11,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from gstable import Client
+from tests.browser.gallery import Gallery, opened
 from tests.browser.wallet import InjectedWallet
+from tests.conftest import Databases
 from tests.running import Running
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -31,6 +33,14 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def gallery(databases: Databases) -> Iterator[Gallery]:
+    """Every state of the payer's pages, in milliseconds; see ``tests.browser.gallery``."""
+    with opened(databases.take()) as made:
+        yield made
+    databases.give_back()
 
 
 @dataclass(frozen=True)

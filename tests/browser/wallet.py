@@ -28,6 +28,10 @@ SCRIPT = """
   const emit = (event, value) => (listeners.get(event) ?? []).forEach((tell) => tell(value));
   const provider = {
     async request({ method, params = [] }) {
+      // Its owner takes time to read.
+      if (window.__gstableHold === method) {
+        await new Promise((go) => { window.__gstableRelease = go; });
+      }
       const answer = JSON.parse(await window.__gstableWallet(JSON.stringify({ method, params })));
       for (const [event, value] of answer.events) emit(event, value);
       if (answer.error) throw Object.assign(new Error(answer.error.message), answer.error);
