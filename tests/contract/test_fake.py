@@ -80,6 +80,11 @@ def webhook(**changes: Any) -> dict[str, Any]:
     }
 
 
+WIDE = {"minimum": 1, "maximum": 1_001}
+BOUNDS = (
+    1, {}, {"minimum": 0, "maximum": 2}, {"minimum": 1, "maximum": 10**6 + 1},
+    {"minimum": 1, "maximum": 1}, {"minimum": 2, "maximum": 3}, {**WIDE, "step": 1},
+)  # fmt: skip
 OPEN_LINE = {"itemType": "user_priced", "productId": PRODUCT, "quantity": 1}
 REQUESTS: list[tuple[str, Any]] = [
     *(
@@ -117,6 +122,9 @@ REQUESTS: list[tuple[str, Any]] = [
             link(lineItems=[line(unitPrice=0)]), link(lineItems=[line(unitPrice=-1)]),
             link(lineItems=[line(unitPrice=None)]), link(lineItems=[line(productId="prd_1")]),
             link(lineItems=[line(productId="prd_1"), line()]),
+            *(link(lineItems=[line(adjustableQuantity=bounds)]) for bounds in BOUNDS),
+            link(lineItems=[line(quantity=1_000, unitPrice=10**12, adjustableQuantity=WIDE)]),
+            link(linkType="custom", lineItems=[{**OPEN_LINE, "adjustableQuantity": WIDE}]),
             link(linkType="custom"),
             link(linkType="custom", lineItems=[{**OPEN_LINE, "unitPrice": 5}]),
             link(lineItems=[line(quantity=1_000_000, unitPrice=10**12)]),

@@ -11,7 +11,7 @@ Every name here is public; modules and names with a leading underscore are not.
 from gstable import webhooks
 from gstable._async.client import AsyncClient
 from gstable._async.http_transport import AsyncHTTPTransport
-from gstable._body import AttributeInput, LineItemInput, ProductDataInput
+from gstable._body import AttributeInput, LineItemInput, ProductDataInput, QuantityRangeInput
 from gstable._config import Timeout, __version__
 from gstable._errors import (
     GStableCommonError,
@@ -42,6 +42,7 @@ from gstable._models import (
     PaymentLink,
     Product,
     ProductData,
+    QuantityRange,
     Redelivery,
     RefreshedKey,
     Refund,
@@ -94,6 +95,8 @@ __all__ = [
     "Product",
     "ProductData",
     "ProductDataInput",
+    "QuantityRange",
+    "QuantityRangeInput",
     "Redelivery",
     "RefreshedKey",
     "Refund",

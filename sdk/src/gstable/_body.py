@@ -11,7 +11,7 @@ from typing import Required, TypedDict
 from urllib.parse import quote
 
 from gstable._errors import GStableUsageError
-from gstable._models import Attribute, LineItem, ProductData
+from gstable._models import Attribute, LineItem, ProductData, QuantityRange
 
 DEEPEST = 64
 MOST_INTEGER_BITS = 1024
@@ -33,11 +33,19 @@ class ProductDataInput(TypedDict, total=False):
     attributes: Sequence[AttributeInput | Attribute]
 
 
+class QuantityRangeInput(TypedDict):
+    """How many pieces the payer may choose, both ends included; `quantity` is within."""
+
+    minimum: int
+    maximum: int
+
+
 class LineItemInput(TypedDict, total=False):
     """One line to sell. `quantity`: 1 to 1,000,000; `unit_price`: Micro-USD.
 
     `item_type`: `product` (with `product_id`), `user_priced` (links only, without `unit_price`)
-    or `one_time` (sessions only, with `product_data`).
+    or `one_time` (sessions only, with `product_data`). `adjustable_quantity`: lets the payer of a
+    fixed link choose how many; a self-hosted platform's own, unknown to others.
     """
 
     item_type: Required[str]
@@ -45,6 +53,7 @@ class LineItemInput(TypedDict, total=False):
     quantity: Required[int]
     unit_price: int
     product_data: ProductDataInput
+    adjustable_quantity: QuantityRangeInput | QuantityRange
 
 
 LineItems = Sequence[LineItemInput | LineItem]
@@ -114,6 +123,9 @@ def _line_item(item: object) -> object:
         if "attributes" in shown:
             shown["attributes"] = wire_attributes(shown["attributes"])
         line["productData"] = shown
+    adjustable = line.get("adjustableQuantity")
+    if isinstance(adjustable, QuantityRange):
+        line["adjustableQuantity"] = _bounds(adjustable)
     return line
 
 
@@ -125,7 +137,13 @@ def _from_result(item: LineItem) -> dict[str, object]:
         line["productId"] = item.product_id
     if item.unit_price is not None:
         line["unitPrice"] = item.unit_price
+    if item.adjustable_quantity is not None:
+        line["adjustableQuantity"] = _bounds(item.adjustable_quantity)
     return line
+
+
+def _bounds(adjustable: QuantityRange) -> dict[str, int]:
+    return {"minimum": adjustable.minimum, "maximum": adjustable.maximum}
 
 
 def _shown(data: ProductData) -> dict[str, object]:

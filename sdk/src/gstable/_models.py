@@ -97,11 +97,20 @@ class ProductData:
 
 
 @dataclass(frozen=True, slots=True)
+class QuantityRange:
+    """How many pieces of a link's line its payer may choose, both ends included."""
+
+    minimum: int
+    maximum: int
+
+
+@dataclass(frozen=True, slots=True)
 class LineItem:
     """One line of a link or session. `item_type`: `product`, `user_priced` or `one_time`.
 
     `unit_price`: Micro-USD; None where the payer names the price.
-    `product_data`: None where the list does not carry it.
+    `product_data`: None where the list does not carry it. `adjustable_quantity`: only in links
+    whose payers choose the quantity.
     """
 
     line_item_id: str | None
@@ -110,6 +119,7 @@ class LineItem:
     quantity: int
     unit_price: int | None
     product_data: ProductData | None
+    adjustable_quantity: QuantityRange | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from gstable._models import (
     PaymentLink,
     Product,
     ProductData,
+    QuantityRange,
     Redelivery,
     RefreshedKey,
     Refund,
@@ -389,7 +390,14 @@ def _line_item(found: Reader) -> LineItem:
         quantity=found.integer("quantity"),
         unit_price=found.optional_integer("unitPrice"),
         product_data=None if shown is None else _product_data(shown),
+        adjustable_quantity=_quantity_range(found.optional_child("adjustableQuantity")),
     )
+
+
+def _quantity_range(found: Reader | None) -> QuantityRange | None:
+    if found is None:
+        return None
+    return QuantityRange(found.integer("minimum"), found.integer("maximum"))
 
 
 def _product_data(found: Reader) -> ProductData:

@@ -164,6 +164,15 @@ def test_a_payer_opens_a_link(fake: FakeGStable, client: Client) -> None:
     refused(400101, fake.open_link, fixed, 1)
     client.payment_link.disable(fixed)
     refused(100103, fake.open_link, fixed)
+    counted: Any = {**priced, "adjustable_quantity": {"minimum": 1, "maximum": 4}}
+    link = client.payment_link.create(link_type="fixed", line_items=[counted], **terms)
+    line_id = link.line_items[0].line_item_id
+    session = client.checkout_session.detail(fake.open_link(link.link_id, None, {line_id: 4}))
+    [bought] = session.session.line_items
+    assert (session.session.amount, bought.quantity) == (12_000_000, 4)
+    assert bought.adjustable_quantity is None
+    refused(400101, fake.open_link, link.link_id, None, {line_id: 5})
+    refused(400101, fake.open_link, link.link_id, None, {"li_other": 1})
 
 
 def test_what_is_held_is_captured_and_given_back(fake: FakeGStable, client: Client) -> None:

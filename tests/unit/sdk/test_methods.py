@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from gstable import Attribute, FeeModel, LineItem, Page, RefreshedKey, __version__
+from gstable import (
+    Attribute,
+    FeeModel,
+    LineItem,
+    Page,
+    QuantityRange,
+    RefreshedKey,
+    __version__,
+)
 from tests.unit.sdk import samples
 from tests.unit.sdk.cases import REFUND_CASES, Case, operation
 from tests.unit.sdk.event_cases import EVENT, EVENT_CASES, WEBHOOK_ATTEMPT
@@ -397,13 +405,23 @@ def test_every_public_method_has_a_case() -> None:
     assert len(methods) == 49
 
 
+ADJUSTABLE = ("item_4", "product", "prd_1", 2, 5, None)
+ADJUSTABLE_WIRE = {
+    "itemType": "product",
+    "productId": "prd_1",
+    "quantity": 2,
+    "unitPrice": 5,
+    "adjustableQuantity": {"minimum": 1, "maximum": 10},
+}
+
+
 @pytest.mark.parametrize("kind", ASKS)
 def test_lines_and_attributes_of_an_answer_can_be_handed_back(kind: str) -> None:
     link = ASKS[kind](lambda c: c.payment_link.detail("lnk_1"), World(), answering(samples.LINK))
     one_time = LineItem("item_2", "one_time", None, 1, 5, link.line_items[0].product_data)
     user_priced = LineItem("item_3", "user_priced", "prd_1", 1, None, None)
     transport = answering(samples.SUCCESS)
-    lines = (*link.line_items, one_time, user_priced)
+    lines = (*link.line_items, one_time, user_priced, LineItem(*ADJUSTABLE, QuantityRange(1, 10)))
     arguments = {**LINK_ARGUMENTS, "line_items": lines}
     ASKS[kind](lambda c: c.payment_link.update("lnk_1", **arguments), World(), transport)
     sent: Any = transport.requests[0].json()
@@ -420,7 +438,25 @@ def test_lines_and_attributes_of_an_answer_can_be_handed_back(kind: str) -> None
             },
         },
         {"itemType": "user_priced", "productId": "prd_1", "quantity": 1},
+        ADJUSTABLE_WIRE,
     ]
+
+
+@pytest.mark.parametrize("bounds", [{"minimum": 1, "maximum": 10}, QuantityRange(1, 10)])
+def test_a_line_says_how_many_a_payer_may_choose(bounds: Any) -> None:
+    transport = answering({**samples.LINK, "lineItems": {"items": [ADJUSTABLE_WIRE]}})
+    line = {
+        "item_type": "product",
+        "product_id": "prd_1",
+        "quantity": 2,
+        "unit_price": 5,
+        "adjustable_quantity": bounds,
+    }
+    arguments = {**LINK_ARGUMENTS, "line_items": [line]}
+    made = ASKS["sync"](lambda c: c.payment_link.create(**arguments), World(), transport)
+    sent: Any = transport.requests[0].json()
+    assert sent["lineItems"] == [ADJUSTABLE_WIRE]
+    assert made.line_items[0].adjustable_quantity == QuantityRange(1, 10)
 
 
 @pytest.mark.parametrize("kind", ASKS)

@@ -166,11 +166,17 @@ class FakeGStable:
 
     # --- what others do --------------------------------------------------------------------------
 
-    def open_link(self, link_id: str, amount: int | None = None) -> str:
+    def open_link(
+        self,
+        link_id: str,
+        amount: int | None = None,
+        quantities: Mapping[str, int] | None = None,
+    ) -> str:
         """A payer opens a payment link; returns the id of the session. `amount`: Micro-USD, for
-        custom links only. Raises `GStableError` 100101, 100103, 400101."""
+        custom links only; `quantities`: by line item id, where the payer may choose. Raises
+        `GStableError` 100101, 100103, 400101."""
         with _told():
-            return self._sessions.open_link(link_id, amount).session_id
+            return self._sessions.open_link(link_id, amount, quantities or {}).session_id
 
     def pay(self, session_id: str, *, token_id: str | None = None, payer: str = PAYER) -> None:
         """A payment is in a block: `paid`. What is captured later waits for its capture.

@@ -43,6 +43,7 @@ _TERMS: dict[str, Field] = {
             productId=ID,
             quantity=QUANTITY,
             unitPrice=absent(integer(0, PRICE_MAX)),
+            adjustableQuantity=absent(record(minimum=QUANTITY, maximum=QUANTITY)),
         ),
         1,
         100,
@@ -61,6 +62,15 @@ class Link:
 
     head: dict[str, Any]
     lines: Lines
+
+    def with_quantities(self, chosen: Mapping[str, int]) -> Lines:
+        """The lines as one payer wants them. Raises `Refused` 400101 naming the line's quantity."""
+        if not chosen.keys() <= {line["lineItemId"] for line in self.lines}:
+            raise invalid("lineItems", "were changed since; read the link again")
+        return [
+            _chosen(line, chosen.get(line["lineItemId"]), f"lineItems[{position}].quantity")
+            for position, line in enumerate(self.lines)
+        ]
 
 
 class Links:
@@ -155,7 +165,7 @@ class Links:
         head = without_none(
             {
                 **{name: value for name, value in terms.items() if name != "lineItems"},
-                "amount": _total(lines),
+                "amount": total_of(lines),
                 "linkId": kept["linkId"],
                 "linkUrl": f"{self._world.public_url}/link/{kept['linkId']}",
                 "status": kept["status"],
@@ -189,8 +199,27 @@ class Links:
         self._world.tell(f"payment.link.{happened}", "payment_link", payload)
 
 
-def _total(lines: Lines) -> int:
+def total_of(lines: Lines) -> int:
+    """The sum of quantity times price, in Micro-USD."""
     return sum(line["quantity"] * line.get("unitPrice", 0) for line in lines)
+
+
+def _chosen(line: dict[str, Any], wanted: int | None, at: str) -> dict[str, Any]:
+    if wanted is None or wanted == line["quantity"]:
+        return line
+    if "adjustableQuantity" not in line:
+        raise invalid(at, f"must be {line['quantity']}")
+    bounds = line["adjustableQuantity"]
+    if not bounds["minimum"] <= wanted <= bounds["maximum"]:
+        raise invalid(at, f"must be between {bounds['minimum']} and {bounds['maximum']}")
+    return {**line, "quantity": wanted}
+
+
+def _dearest(line: Mapping[str, Any]) -> int:
+    """The most that a payer may make a line come to."""
+    most: int = line.get("adjustableQuantity", {}).get("maximum", line["quantity"])
+    price: int = line.get("unitPrice", 0)
+    return most * price
 
 
 def _require_shape(terms: Mapping[str, Any]) -> Lines:
@@ -200,7 +229,7 @@ def _require_shape(terms: Mapping[str, Any]) -> Lines:
         for position, line in enumerate(terms["lineItems"])
     ]
     require_https("successUrl", terms["successUrl"])
-    if _total(lines) > TOTAL_MAX:
+    if sum(_dearest(line) for line in lines) > TOTAL_MAX:
         raise invalid("lineItems", f"must come to at most {TOTAL_MAX} Micro-USD")
     return lines
 
@@ -213,7 +242,21 @@ def _line(line: dict[str, Any], is_custom: bool, at: str) -> dict[str, Any]:
     if is_custom:
         if line["unitPrice"]:
             raise invalid(f"{at}.unitPrice", "must be left out or 0 in a custom link")
+        if line["adjustableQuantity"]:
+            raise invalid(f"{at}.adjustableQuantity", "must be left out in a custom link")
         return without_none({**line, "unitPrice": None})
     if not line["unitPrice"]:
         raise invalid(f"{at}.unitPrice", f"must be between 1 and {PRICE_MAX} in a fixed link")
-    return line
+    if line["adjustableQuantity"]:
+        _require_range(line["adjustableQuantity"], line["quantity"], at)
+    return without_none(line)
+
+
+def _require_range(adjustable: Mapping[str, int], quantity: int, at: str) -> None:
+    lowest, highest = adjustable["minimum"], adjustable["maximum"]
+    if lowest >= highest:
+        raise invalid(f"{at}.adjustableQuantity.maximum", "must be above the minimum")
+    if not lowest <= quantity <= highest:
+        raise invalid(
+            f"{at}.quantity", f"must be between {lowest} and {highest}, as adjustableQuantity says"
+        )

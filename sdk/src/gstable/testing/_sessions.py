@@ -27,7 +27,7 @@ from gstable.testing._fields import (
     text,
     without_none,
 )
-from gstable.testing._links import Links
+from gstable.testing._links import Links, total_of
 from gstable.testing._products import Products
 from gstable.testing._refusals import Refused, invalid
 from gstable.testing._routes import DONE, Call, Route, get, post
@@ -134,18 +134,22 @@ class Sessions:
             raise Refused(100201)
         return self.all[session_id]
 
-    def open_link(self, link_id: str, amount: int | None) -> Session:
-        """What a payer does at a link's page. `amount`: Micro-USD, for custom links only."""
+    def open_link(
+        self, link_id: str, amount: int | None, quantities: Mapping[str, int]
+    ) -> Session:
+        """What a payer does at a link's page. `amount`: Micro-USD, for custom links only;
+        `quantities`: by line item id."""
         link = self._links.require_open(link_id)
+        wanted = link.with_quantities(quantities)
         if (link.head["linkType"] == "custom") != (amount is not None):
             raise invalid("amount", "is for links with a custom amount, and needed there")
-        lines = [self._of_catalogue(line) for line in link.lines]
+        lines = [self._of_catalogue(line) for line in wanted]
         if amount is not None and len(lines) == 1 and lines[0]["quantity"] == 1:
             lines[0]["unitPrice"] = amount
         terms = {**link.head, "expirationTime": None, "metadata": None}
         kind = {"sessionType": "payment_link", "businessType": "payment_link"}
         own = {**kind, "businessId": link_id, "captureMethod": "automatic"}
-        total = link.head["amount"] if amount is None else amount
+        total = total_of(wanted) if amount is None else amount
         return self._open({**terms, **own}, lines, total)
 
     def tell(self, happened: str, session: Session, **more: object) -> None:
@@ -220,7 +224,8 @@ class Sessions:
 
     def _of_catalogue(self, line: Mapping[str, Any]) -> dict[str, Any]:
         [product] = self._products.sellable([line["productId"]]).values()
-        fresh = {name: value for name, value in line.items() if name != "lineItemId"}
+        own = ("lineItemId", "adjustableQuantity")
+        fresh = {name: value for name, value in line.items() if name not in own}
         return {**fresh, "productData": product.snapshot(with_status=False)}
 
     def _require_lifetime(self, expires_at: int | None) -> None:

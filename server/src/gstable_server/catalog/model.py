@@ -109,11 +109,23 @@ class ProductSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class QuantityRange:
+    """How many pieces of a line its payer may choose, both ends included."""
+
+    minimum: int
+    maximum: int
+
+    def __contains__(self, quantity: int) -> bool:
+        return self.minimum <= quantity <= self.maximum
+
+
+@dataclass(frozen=True, slots=True)
 class LineItem:
     """One line of a link or session.
 
     ``unit_price`` is in Micro-USD, None where the payer decides. ``product`` is None until
-    somebody needs to show it.
+    somebody needs to show it. ``adjustable``: in a link, what ``quantity`` may become; None where
+    it stands, as in every session.
     """
 
     line_item_id: LineItemId
@@ -122,6 +134,7 @@ class LineItem:
     quantity: int
     unit_price: int | None
     product: ProductSnapshot | None = None
+    adjustable: QuantityRange | None = None
 
 
 def total(items: Iterable[LineItem]) -> MicroUsd:

@@ -19,6 +19,7 @@ from gstable_server.catalog.model import (
     Product,
     ProductSnapshot,
     ProductTerms,
+    QuantityRange,
 )
 from gstable_server.kernel.clock import wire_time
 from gstable_server.kernel.fields import (
@@ -143,14 +144,23 @@ class ProductDataJson(TypedDict):
     status: NotRequired[str]
 
 
+class QuantityRangeJson(TypedDict):
+    """How many pieces the payer may choose, both ends included."""
+
+    minimum: int
+    maximum: int
+
+
 class LineItemJson(TypedDict):
-    """One line; one-time items have no ``productId``, user-priced ones no ``unitPrice``."""
+    """One line; one-time items have no ``productId``, user-priced ones no ``unitPrice``.
+    ``adjustableQuantity`` only in links whose merchant set it (decision 0027)."""
 
     lineItemId: str
     itemType: str
     productId: NotRequired[str]
     quantity: int
     unitPrice: NotRequired[int]
+    adjustableQuantity: NotRequired[QuantityRangeJson]
     productData: NotRequired[ProductDataJson]
 
 
@@ -206,6 +216,10 @@ def _line_item(item: LineItem, public_url: str, *, with_product: bool) -> LineIt
         shown["productId"] = item.product_id
     if item.unit_price is not None:
         shown["unitPrice"] = item.unit_price
+    if item.adjustable:
+        shown["adjustableQuantity"] = QuantityRangeJson(
+            minimum=item.adjustable.minimum, maximum=item.adjustable.maximum
+        )
     if with_product and item.product:
         shown["productData"] = _product_data(item.product, public_url)
     return shown
@@ -237,9 +251,21 @@ def line_items_to_json(items: Iterable[LineItem]) -> list[dict[str, Any]]:
             "quantity": item.quantity,
             "unit_price": item.unit_price,
             "product": _snapshot_to_json(item.product),
+            **_range_to_json(item.adjustable),
         }
         for item in items
     ]
+
+
+def _range_to_json(adjustable: QuantityRange | None) -> dict[str, dict[str, int]]:
+    """Nothing where there is none, as in all lines that were stored before there were ranges."""
+    if adjustable is None:
+        return {}
+    return {"adjustable": {"minimum": adjustable.minimum, "maximum": adjustable.maximum}}
+
+
+def _range_from_json(stored: Mapping[str, int] | None) -> QuantityRange | None:
+    return None if stored is None else QuantityRange(stored["minimum"], stored["maximum"])
 
 
 def _snapshot_to_json(product: ProductSnapshot | None) -> dict[str, Any] | None:
@@ -263,6 +289,7 @@ def line_items_from_json(stored: Sequence[Mapping[str, Any]]) -> tuple[LineItem,
             quantity=row["quantity"],
             unit_price=row["unit_price"],
             product=_snapshot_from_json(row["product"]),
+            adjustable=_range_from_json(row.get("adjustable")),
         )
         for row in stored
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from gstable_server.catalog.model import ItemType, LineItem
+from gstable_server.catalog.model import ItemType, LineItem, QuantityRange, total
+from gstable_server.kernel.errors import invalid_field
 from gstable_server.kernel.ids import AccountId, LinkId, VersionId
 from gstable_server.kernel.money import MicroUsd
 from gstable_server.kernel.tenant import Tenant
@@ -38,6 +40,13 @@ class LineTerms:
     product_id: str
     quantity: int
     unit_price: int | None
+    adjustable: QuantityRange | None = None
+
+    @property
+    def dearest(self) -> int:
+        """The most that this line can come to, in Micro-USD; 0 if user-priced."""
+        most = self.adjustable.maximum if self.adjustable else self.quantity
+        return most * (self.unit_price or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,8 @@ class LinkTerms:
 class PaymentLink:
     """A persistent, reusable address that opens checkout sessions.
 
-    ``amount`` is the total in Micro-USD, 0 for custom links. ``version`` changes with every
+    ``amount`` is the total in Micro-USD at the quantities of the lines, 0 for custom links; payers
+    may choose other quantities where a line is adjustable. ``version`` changes with every
     update, so that an order of an earlier version can be told apart (code 100104).
     """
 
@@ -81,3 +91,34 @@ class PaymentLink:
     version: VersionId
     created_at: datetime
     updated_at: datetime
+
+
+def with_quantities(link: PaymentLink, chosen: Mapping[str, int]) -> PaymentLink:
+    """The link as one payer wants it: ``chosen`` pieces by line item id, the merchant's number where
+    nothing was chosen, and the amount that this comes to in Micro-USD.
+
+    Refused 400101: ``lineItems`` for a line that the link does not have, as after an update by its
+    merchant, and ``lineItems[n].quantity`` for a number outside of the line's range (decision 0027).
+    """
+    if not chosen:
+        return link
+    if not chosen.keys() <= {item.line_item_id for item in link.line_items}:
+        raise invalid_field("lineItems", "were changed since; read the link again")
+    items = tuple(
+        replace(item, quantity=_allowed(item, position, chosen.get(item.line_item_id)))
+        for position, item in enumerate(link.line_items)
+    )
+    amount = link.amount if link.link_type is LinkType.CUSTOM else total(items)
+    return replace(link, line_items=items, amount=amount)
+
+
+def _allowed(item: LineItem, position: int, wanted: int | None) -> int:
+    if wanted is None or wanted == item.quantity:
+        return item.quantity
+    field = f"lineItems[{position}].quantity"
+    if item.adjustable is None:
+        raise invalid_field(field, f"must be {item.quantity}")
+    if wanted not in item.adjustable:
+        lowest, highest = item.adjustable.minimum, item.adjustable.maximum
+        raise invalid_field(field, f"must be between {lowest} and {highest}")
+    return wanted

@@ -133,7 +133,7 @@ def _require_shape(terms: LinkTerms, tenant: Tenant) -> None:
     """What the body alone can get wrong, before anything is looked up (spec 15, order)."""
     if terms.success_url:
         require_https("successUrl", terms.success_url, tenant.mode)
-    if sum(line.quantity * (line.unit_price or 0) for line in terms.lines) > TOTAL_MAX:
+    if sum(line.dearest for line in terms.lines) > TOTAL_MAX:
         raise invalid_field("lineItems", f"must come to at most {TOTAL_MAX} Micro-USD")
 
 
@@ -181,6 +181,7 @@ def _line_items(
                 quantity=line.quantity,
                 unit_price=line.unit_price,
                 product=snapshot(product),
+                adjustable=line.adjustable,
             )
         )
     return tuple(items)

@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from gstable_server.accounts.model import ReceivingAccount
 from gstable_server.catalog import wire as catalog_wire
-from gstable_server.catalog.model import ItemType
+from gstable_server.catalog.model import ItemType, QuantityRange
 from gstable_server.catalog.wire import IdText, LineItemJson, LineItemsJson
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.networks import Token
@@ -35,13 +35,36 @@ from gstable_server.kernel.paging import Page
 from gstable_server.links.model import LineTerms, LinkTerms, LinkType, PaymentLink
 
 
+class QuantityRangeInput(Body):
+    """How many pieces of a line its payer may choose, both ends included (decision 0027)."""
+
+    minimum: Quantity
+    maximum: Quantity
+
+    def checked(self, quantity: int, at: str) -> QuantityRange:
+        """The same as our model has it. Raises ``Refused`` naming the field under ``at``, the
+        line that it belongs to."""
+        if self.minimum >= self.maximum:
+            raise invalid_field(f"{at}.adjustableQuantity.maximum", "must be above the minimum")
+        found = QuantityRange(self.minimum, self.maximum)
+        if quantity not in found:
+            raise invalid_field(
+                f"{at}.quantity",
+                f"must be between {self.minimum} and {self.maximum}, as adjustableQuantity says",
+            )
+        return found
+
+
 class LinkLineItem(Body):
-    """A line of a link: ``product`` at a price, or ``user_priced`` without one (spec 5)."""
+    """A line of a link: ``product`` at a price, or ``user_priced`` without one (spec 5).
+
+    ``adjustable_quantity``: what a payer may make of ``quantity``, only in fixed links."""
 
     item_type: Literal["product", "user_priced"]
     product_id: IdText
     quantity: Quantity
     unit_price: Annotated[int, Field(ge=0, le=UNIT_PRICE_MAX)] | None = None
+    adjustable_quantity: QuantityRangeInput | None = None
 
     def terms(self, link_type: LinkType, at: str) -> LineTerms:
         """The same as our model has it. Raises ``Refused`` naming the field under ``at``."""
@@ -51,6 +74,8 @@ class LinkLineItem(Body):
                 raise invalid_field(f"{at}.itemType", "must be user_priced in a custom link")
             if self.unit_price:
                 raise invalid_field(f"{at}.unitPrice", "must be left out or 0 in a custom link")
+            if self.adjustable_quantity:
+                raise invalid_field(f"{at}.adjustableQuantity", "must be left out in a custom link")
             return LineTerms(item_type, self.product_id, self.quantity, None)
         if item_type is not ItemType.PRODUCT:
             raise invalid_field(f"{at}.itemType", "must be product in a fixed link")
@@ -58,7 +83,10 @@ class LinkLineItem(Body):
             raise invalid_field(
                 f"{at}.unitPrice", f"must be between 1 and {UNIT_PRICE_MAX} in a fixed link"
             )
-        return LineTerms(item_type, self.product_id, self.quantity, self.unit_price)
+        adjustable = None
+        if self.adjustable_quantity:
+            adjustable = self.adjustable_quantity.checked(self.quantity, at)
+        return LineTerms(item_type, self.product_id, self.quantity, self.unit_price, adjustable)
 
 
 class LinkFields(Body):

@@ -135,6 +135,18 @@ def rail_request(networks: Networks, route: Route, settlement: Token, quoted: Qu
     )
 
 
+def bounds(
+    market: Market, settlement: Token, *, held: bool = False
+) -> tuple[MicroUsd, MicroUsd] | None:
+    """The least and the most that any route accepts, in Micro-USD; None where there is no route.
+    Between them an amount may still be refused: as too fine, or by each route's own bounds."""
+    routes = routes_to(market, settlement, held=held)
+    if not routes:
+        return None
+    lowest = min(route.minimum for route in routes)
+    return MicroUsd(lowest), MicroUsd(max(route.maximum for route in routes))
+
+
 def require_payable(
     market: Market,
     settlement: Token,
@@ -148,11 +160,10 @@ def require_payable(
     ``captureMethod`` a token that cannot be held."""
     found = options(market, settlement, amount, fee_model, now, held=held)
     if not found:
-        routes = routes_to(market, settlement, held=held)
-        if not routes:
+        limits = bounds(market, settlement, held=held)
+        if limits is None:
             raise invalid_field("captureMethod", f"cannot be manual for {settlement.token_id}")
-        lowest = min(route.minimum for route in routes)
-        highest = max(route.maximum for route in routes)
+        lowest, highest = limits
         problem = f"amount must be between {lowest} and {highest} Micro-USD"
         if lowest <= amount <= highest:
             problem = (

@@ -200,6 +200,7 @@ async def _link_draft(tx: Tx, desk: Desk, link: PaymentLink, amount: MicroUsd | 
             item,
             unit_price=item.unit_price if amount is None else _typed_price(link, amount),
             product=_kept(products[item.product_id]) if item.product_id else item.product,
+            adjustable=None,
         )
         for item in link.line_items
     )
