@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from gstable_server.cli.app import app
 from gstable_server.web import base
-from gstable_server.web.base import HERE, BrokenAssets, Pages, load_assets
+from gstable_server.web.base import EMBED_PATH, HERE, BrokenAssets, Pages, load_assets
 from tests.unit.web.shop import Merchant
 
 pytestmark = pytest.mark.anyio
@@ -58,6 +58,18 @@ async def test_pages_name_only_files_of_the_build_and_bind_their_content(
     # Other sites are only ever linked to, for the payer to follow.
     assert set(re.findall(r'<(\w+) [^>]*href="http', page)) <= {"a"}
     assert "style=" not in page
+
+
+async def test_what_needs_no_login_is_packed(payer: AsyncClient, merchant: Merchant) -> None:
+    link, session = await merchant.link(), await merchant.session()
+    for path in (f"/pay/{session.session_id}", f"/link/{link.link_id}", EMBED_PATH):
+        answer = await payer.get(path)
+        assert answer.headers["content-encoding"] == "gzip"
+        assert int(answer.headers["content-length"]) < len(answer.content)
+        plain = await payer.get(path, headers={"accept-encoding": "identity"})
+        assert "content-encoding" not in plain.headers
+        assert int(plain.headers["content-length"]) == len(plain.content)
+        assert plain.headers["vary"] == answer.headers["vary"] == "accept-encoding"
 
 
 @pytest.mark.parametrize(

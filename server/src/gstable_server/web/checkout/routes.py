@@ -35,7 +35,7 @@ from gstable_server.sessions.deposits import operations as deposits
 from gstable_server.sessions.deposits.model import DepositView
 from gstable_server.sessions.model import Session
 from gstable_server.sessions.operations import Desk
-from gstable_server.web.base import PAGE_HEADERS, Pages, allow_framing
+from gstable_server.web.base import PAGE_HEADERS, Pages, allow_framing, packed
 from gstable_server.web.checkout.deposit import (
     DepositSection,
     deposit_json,
@@ -137,7 +137,7 @@ class _Checkout:
             except Passing:
                 response = self._notice(request, BUSY, LATER, 503)
             self.pages.languages.remember(request, response)
-            return response
+            return packed(request, response)
 
         return answer
 

@@ -23,7 +23,7 @@ from gstable_server.receipts import wire
 from gstable_server.receipts.model import Receipt
 from gstable_server.sessions import operations as sessions
 from gstable_server.sessions.operations import Desk
-from gstable_server.web.base import PAGE_HEADERS, Pages
+from gstable_server.web.base import PAGE_HEADERS, Pages, packed
 from gstable_server.web.language import ENGLISH, N_, Words
 from gstable_server.web.receipts.pdf import Fonts, NoFont, pdf
 from gstable_server.web.receipts.sheet import Sheet, sheet
@@ -94,13 +94,14 @@ class _Receipts:
         held = await self._receipt(request)
         words = self.pages.words(request, held.merchant.default_language)
         path = f"/receipt/{held.session.session_id}"
-        return self.pages.page(
+        response = self.pages.page(
             "receipts/templates/receipt.html",
             language=words,
             sheet=self._sheet(held, words),
             branding=held.merchant,
             path=path,
         )
+        return packed(request, response)
 
     async def pdf(self, request: Request) -> Response:
         """In English where there is no font for the page's language; and where there is none for
