@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 import pytest
-from aiosmtpd.smtp import SMTP, Envelope
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
+from gstable_server.plumbing import mail
 from gstable_server.plumbing.mail import (
     FileMail,
     Letter,
@@ -198,6 +206,9 @@ async def test_a_server_that_never_will_is_told_from_one_that_cannot_now(
     setattr(server, field_name, "550 no such mailbox")
     with pytest.raises(MailRefused, match="550 no such mailbox"):
         await server.mail.send(LETTER)
+    setattr(server, field_name, "550 5.7.1 we take no letters of yours")
+    with pytest.raises(MailDelayed, match="no letters of yours"):
+        await server.mail.send(LETTER)
     setattr(server, field_name, "451 come back later")
     with pytest.raises(MailDelayed):
         await server.mail.send(LETTER)
@@ -216,6 +227,158 @@ async def test_a_server_that_is_away_is_tried_again(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(MailDelayed):
         await FileMail(tmp_path / "file").send(LETTER)
+
+
+@dataclass
+class Certificate:
+    """One that a certificate authority of the test has signed, in files."""
+
+    authority: Path
+    chain: Path
+    key: Path
+
+    def served(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.chain, self.key)
+        return context
+
+
+def _certificate(directory: Path, address: str, days: int = 1) -> Certificate:
+    """For a server at ``address``, an IP address; ended already where ``days`` is negative."""
+    now = datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
+    key = ec.generate_private_key(ec.SECP256R1())
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=10))
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    found = Certificate(directory / "authority.pem", directory / "chain.pem", directory / "key.pem")
+    for file in (found.authority, found.chain):
+        file.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    found.key.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return found
+
+
+REMOTE = "127.0.0.2"
+"""An address of this machine that is none of those which are talked to without TLS."""
+
+
+@dataclass
+class Overheard:
+    """Everything that a client sent outside TLS, and the server that it was sent to."""
+
+    server: Server
+    clear: list[bytes] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def _listening(certificate: Certificate | None, *, at_once: bool) -> AsyncIterator[Overheard]:
+    """A mail server that offers STARTTLS, or TLS from the start, or no TLS (no certificate)."""
+    judge = Server()
+    heard = Overheard(judge)
+    loop = asyncio.get_running_loop()
+    context = certificate.served() if certificate else None
+
+    class Listening(SMTP):
+        def data_received(self, data: bytes) -> None:
+            if not at_once and self._original_transport is None:
+                heard.clear.append(data)
+            super().data_received(data)
+
+    def new() -> SMTP:
+        return Listening(
+            judge,
+            hostname="mail.example",
+            loop=loop,
+            tls_context=None if at_once else context,
+            authenticator=lambda *_: AuthResult(success=True),
+            auth_require_tls=False,
+        )
+
+    listening = await loop.create_server(new, REMOTE, 0, ssl=context if at_once else None)
+    scheme, port = "smtps" if at_once else "smtp", listening.sockets[0].getsockname()[1]
+    judge.mail = SmtpMail(
+        f"{scheme}://shop:secret@{REMOTE}:{port}", certificate.authority if certificate else None
+    )
+    yield heard
+    listening.close()
+    await listening.wait_closed()
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["starttls", "implicit"])
+async def test_a_letter_to_another_machine_is_sent_over_tls(tmp_path: Path, at_once: bool) -> None:
+    async with _listening(_certificate(tmp_path, REMOTE), at_once=at_once) as heard:
+        await heard.server.mail.send(LETTER)
+        assert len(heard.server.taken) == 1
+    assert all(line.split()[0] in {b"ehlo", b"STARTTLS"} for line in heard.clear)
+    assert bool(heard.clear) != at_once
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["starttls", "implicit"])
+@pytest.mark.parametrize("wrong", ["address", "ended", "authority"])
+async def test_chk_15_a_certificate_that_does_not_fit_is_told_nothing(
+    tmp_path: Path, wrong: str, at_once: bool
+) -> None:
+    certificate = _certificate(
+        tmp_path,
+        "127.0.0.3" if wrong == "address" else REMOTE,
+        days=-1 if wrong == "ended" else 1,
+    )
+    async with _listening(certificate, at_once=at_once) as heard:
+        if wrong == "authority":
+            other = tmp_path / "other"
+            other.mkdir()
+            port = heard.server.mail._port
+            scheme = "smtps" if at_once else "smtp"
+            heard.server.mail = SmtpMail(
+                f"{scheme}://shop:secret@{REMOTE}:{port}", _certificate(other, REMOTE).authority
+            )
+        with pytest.raises(MailDelayed, match="SSLCertVerificationError"):
+            await heard.server.mail.send(LETTER)
+        assert heard.server.taken == []
+    assert all(line.split()[0] in {b"ehlo", b"STARTTLS"} for line in heard.clear)
+
+
+async def test_chk_15_without_tls_nothing_is_sent_to_another_machine() -> None:
+    async with _listening(None, at_once=False) as heard:
+        with pytest.raises(MailDelayed, match="SMTPNotSupportedError"):
+            await heard.server.mail.send(LETTER)
+    assert {line.split()[0] for line in heard.clear} <= {b"ehlo", b"QUIT"}
+
+
+async def test_a_server_that_never_comes_to_an_end_is_left(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each answer in time, and yet no end: the thread that talks to it must be free again.
+    monkeypatch.setattr(mail, "DIALOGUE_SECONDS", 0.2)
+    let_go = asyncio.Event()
+
+    async def handle_DATA(*_: Any) -> str:  # noqa: N802 - the name is aiosmtpd's
+        await let_go.wait()
+        return "250 taken"
+
+    monkeypatch.setattr(server, "handle_DATA", handle_DATA)
+    with pytest.raises(MailDelayed, match="took too long"):
+        await server.mail.send(LETTER)
+    threads = server.mail._threads
+    await asyncio.to_thread(threads.shutdown, wait=True)
+    let_go.set()
 
 
 @pytest.mark.parametrize("url", ["mail.example", "http://mail.example", "smtp://", "smtp:///x"])

@@ -171,7 +171,11 @@ async def queue_receipt(tx: Tx, world: World, batch: Batch) -> None:
     """A payer who gave an address gets the receipt by e-mail: by a job, as it takes a while."""
     if world.mailing is not None:
         for session_id in await mailing.queue(tx, batch):
-            await QUEUE.enqueue(tx, SEND_RECEIPT, session_id)
+            await _enqueue_receipt(tx, session_id)
+
+
+async def _enqueue_receipt(tx: Tx, session_id: SessionId) -> None:
+    await QUEUE.enqueue(tx, SEND_RECEIPT, session_id, dedupe_key=f"{SEND_RECEIPT}:{session_id}")
 
 
 @_each
@@ -312,6 +316,13 @@ async def _forget_requests(tx: Tx, world: World) -> None:
     await request_log.purge(tx)
 
 
+async def _send_receipts(tx: Tx, world: World) -> None:
+    """Letters that could not be sent, or whose process died, are due again by the clock."""
+    if world.mailing is not None:
+        for session_id in await mailing.due(tx):
+            await _enqueue_receipt(tx, session_id)
+
+
 async def _forget_logins(tx: Tx, world: World) -> None:
     await members.purge(tx)
 
@@ -324,6 +335,7 @@ TIMETABLE = (
     Appointment("expire refunds", 5, _expire_refunds),
     Appointment("follow up unmatched money", 5, _follow_up_unmatched),
     Appointment("settle stranded letters", 5, _settle_stranded_letters),
+    Appointment("send receipts", 5, _send_receipts),
     Appointment("end stuck connections", 2, _end_stuck_connections),
     Appointment("end watches", 600, _end_watches),
     Appointment("forget idempotency keys", 600, _forget_idempotency_keys),

@@ -23,6 +23,7 @@ from gstable_server.plumbing import queues
 from gstable_server.plumbing.db import DATABASE_FAILED, Database, Tx
 from gstable_server.plumbing.health import Check, Probe, database_check
 from gstable_server.plumbing.metrics import Reading
+from gstable_server.receipts import operations as receipts
 from gstable_server.reconciliation import operations as reconciliation
 from gstable_server.reconciliation.model import Outcome
 from gstable_server.sessions import operations as sessions
@@ -133,6 +134,7 @@ async def read(tx: Tx, networks: Networks) -> list[Reading]:
     return [
         *_queues(tx.now, await queues.look(tx, COUNTED)),
         *_letters(tx.now, await webhooks.backlog(tx, COUNTED)),
+        *_receipts(tx.now, await receipts.backlog(tx, COUNTED)),
         *_networks(tx.now, await _states(tx, networks)),
         *await _money_on_its_way(tx),
         *_book(tx.now, await ledger.unsealed(tx)),
@@ -159,6 +161,12 @@ def _letters(now: datetime, found: Backlog) -> Iterator[Reading]:
     yield Reading("gstable_webhook_oldest_due_seconds", _age(now, found.due_since))
     yield Reading("gstable_webhook_messages_exhausted", found.exhausted)
     yield Reading("gstable_webhook_endpoints_paused", found.closed)
+
+
+def _receipts(now: datetime, found: tuple[int, datetime | None]) -> Iterator[Reading]:
+    waiting, since = found
+    yield Reading("gstable_receipts_waiting", waiting)
+    yield Reading("gstable_receipts_oldest_seconds", _age(now, since))
 
 
 def _networks(now: datetime, states: Sequence[NetworkState]) -> Iterator[Reading]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -11,13 +12,15 @@ import pytest
 
 from gstable_server import flow
 from gstable_server.accounts.branding import operations as brandings
+from gstable_server.kernel.ids import SessionId
+from gstable_server.plumbing import metrics
 from gstable_server.plumbing.db import Database, Tx
-from gstable_server.plumbing.mail import Letter, MailDelayed, MailRefused
+from gstable_server.plumbing.mail import DIALOGUE_SECONDS, Letter, MailDelayed, MailRefused
 from gstable_server.plumbing.outbox import relay_once
 from gstable_server.plumbing.testing import FakeClock, FakeHttp
 from gstable_server.receipts import mailing
 from gstable_server.receipts import operations as receipts
-from gstable_server.receipts.mailing import CLAIM, Mailing
+from gstable_server.receipts.mailing import CLAIM, WAITS_SECONDS, Mailing
 from gstable_server.sessions import operations as sessions
 from gstable_server.sessions.model import Session, SessionState
 from gstable_server.web.base import Pages
@@ -127,17 +130,96 @@ async def test_nobody_is_written_to_without_an_address_or_a_mail_server(
     assert await _relay(merchant, None) == 0
 
 
-async def test_what_was_delayed_is_tried_again_at_once(
-    merchant: Merchant, letters: Mailing, post: Post
+async def _due(merchant: Merchant) -> list[str]:
+    async with merchant.db.read() as tx:
+        return [str(one) for one in await mailing.due(tx)]
+
+
+async def test_a_mail_server_that_is_away_for_a_night_loses_no_letter(
+    merchant: Merchant, letters: Mailing, post: Post, clock: FakeClock
 ) -> None:
     session = await _completed(merchant)
     await _relay(merchant, letters)
-    post.trouble = MailDelayed("451")
-    with pytest.raises(MailDelayed):
-        await mailing.send(merchant.db, merchant.desk, letters, session.session_id)
+    post.trouble = MailDelayed("the mail server is away")
+    began = clock.now()
+    while clock.now() < began + timedelta(hours=14):  # bounded: the clock goes on
+        clock.set(clock.now() + timedelta(minutes=1))
+        for due in await _due(merchant):
+            await mailing.send(merchant.db, merchant.desk, letters, SessionId(due))
+    assert post.letters == []
     post.trouble = None
+    clock.set(clock.now() + timedelta(hours=3))
+    assert await _due(merchant) == [session.session_id]
     await mailing.send(merchant.db, merchant.desk, letters, session.session_id)
     assert len(post.letters) == 1
+    assert await _due(merchant) == []
+
+
+async def test_a_letter_is_given_up_after_days_where_operators_see_it(
+    merchant: Merchant, letters: Mailing, post: Post, clock: FakeClock
+) -> None:
+    session = await _completed(merchant)
+    await _relay(merchant, letters)
+    post.trouble = MailDelayed("the mail server is away")
+    before, began = _given_up(), clock.now()
+    for tries in itertools.count(1):
+        await mailing.send(merchant.db, merchant.desk, letters, session.session_id)
+        wait = mailing.wait_after(session.session_id, tries)
+        if wait is None:
+            break
+        # Not before its time, whoever asks for it.
+        assert await _due(merchant) == []
+        assert _given_up() == before
+        clock.set(clock.now() + wait)
+        assert await _due(merchant) == [session.session_id]
+    assert timedelta(hours=48) <= clock.now() - began <= timedelta(days=4)
+    assert _given_up() == before + 1
+    async with merchant.db.read() as tx:
+        assert await receipts.backlog(tx, 10) == (0, None)
+        said = await tx.fetchval(
+            "SELECT trouble FROM receipt_letters WHERE given_up_at = $1", tx.now
+        )
+    assert said == "the mail server is away"
+
+
+def _given_up() -> float:
+    value = metrics.REGISTRY.get_sample_value("gstable_receipts_given_up_total")
+    assert value is not None
+    return value
+
+
+def test_waits_are_spread_and_never_too_short() -> None:
+    sessions_ = [SessionId(f"sess_{number}") for number in range(500)]
+    firsts = {mailing.wait_after(one, 1) for one in sessions_}
+    assert len(firsts) > 100
+    for session_id in sessions_:
+        waits = [mailing.wait_after(session_id, tries + 1) for tries in range(len(WAITS_SECONDS))]
+        assert sum((wait for wait in waits if wait), timedelta()) >= timedelta(hours=48)
+    # One that a slow mail server is still listening to is nobody else's.
+    assert timedelta(seconds=DIALOGUE_SECONDS) < CLAIM
+
+
+async def test_the_timetable_sends_what_is_due(
+    merchant: Merchant, letters: Mailing, clock: FakeClock
+) -> None:
+    await _completed(merchant)
+    assert await _relay(merchant, letters) == 1
+    world = flow.World(db=merchant.db, desk=merchant.desk, http=FakeHttp(), mailing=letters)
+    [appointment] = [one for one in flow.TIMETABLE if one.name == "send receipts"]
+    # One job at a time; a new one where the last is gone, but none without a mail server.
+    for mail, statement, jobs in (
+        (letters, "SELECT", 1),
+        (None, "DELETE FROM pgqueuer", 0),
+        (letters, "SELECT", 1),
+        (letters, "UPDATE pgqueuer SET status = 'failed'", 2),
+    ):
+        await merchant.db.run(_run, statement)
+        await merchant.db.run(appointment.keep, replace(world, mailing=mail))
+        assert await _relay(merchant, letters) == jobs
+
+
+async def _run(tx: Tx, statement: str) -> None:
+    await tx.execute(statement)
 
 
 async def test_what_the_mail_server_refuses_is_not_tried_again(
@@ -162,9 +244,10 @@ async def test_a_letter_that_a_dead_process_held_is_sent_by_another(
         await mailing.send(merchant.db, merchant.desk, letters, session.session_id)
     post.trouble = None
     # Nobody can know yet that it is dead.
-    with pytest.raises(MailDelayed):
-        await mailing.send(merchant.db, merchant.desk, letters, session.session_id)
+    await mailing.send(merchant.db, merchant.desk, letters, session.session_id)
+    assert (post.letters, await _due(merchant)) == ([], [])
     clock.set(clock.now() + CLAIM + timedelta(seconds=1))
+    assert await _due(merchant) == [session.session_id]
     await mailing.send(merchant.db, merchant.desk, letters, session.session_id)
     assert len(post.letters) == 1
 

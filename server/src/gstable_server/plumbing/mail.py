@@ -7,8 +7,12 @@ One suite (``tests/ports/test_mail.py``) judges both. What can stand in a header
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import smtplib
+import socket
 import ssl
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from email.errors import MessageError
@@ -24,6 +28,10 @@ from gstable_server.kernel.errors import Passing
 
 SECONDS = 20.0
 """For each answer of the mail server."""
+DIALOGUE_SECONDS = 180.0
+"""For the whole conversation, however many answers it has."""
+TOGETHER = 8
+"""Conversations at once."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 PORTS = {"smtp": 587, "smtps": 465}
 NAME_LENGTH_MAX = 100
@@ -104,9 +112,11 @@ def _address(address: str, name: str = "") -> Address:
 
 class SmtpMail:
     """Over SMTP (RFC 5321), with TLS: ``smtps://`` from the start, ``smtp://`` by STARTTLS, without
-    which only this machine itself is talked to. Raises ``ValueError`` for another URL."""
+    which only this machine itself is talked to. Raises ``ValueError`` for another URL.
 
-    def __init__(self, url: str) -> None:
+    ``trusted`` are certificates to trust instead of the system's."""
+
+    def __init__(self, url: str, trusted: Path | None = None) -> None:
         parts = urlsplit(url)
         if parts.scheme not in PORTS or not parts.hostname:
             raise ValueError("must be like smtp://user:password@host:587 or smtps://host")
@@ -115,14 +125,25 @@ class SmtpMail:
         self._at_once = parts.scheme == "smtps"
         self._user = unquote(parts.username or "")
         self._password = unquote(parts.password or "")
+        self._context = ssl.create_default_context(cafile=trusted)
+        # Its own: a mail server that hangs must not take the threads of other work.
+        self._threads = ThreadPoolExecutor(TOGETHER, thread_name_prefix="mail")
 
     async def send(self, letter: Letter) -> None:
-        await asyncio.to_thread(self._send, letter)
+        line = _Line()
+        try:
+            async with asyncio.timeout(DIALOGUE_SECONDS):
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._threads, self._send, letter, line)
+        except TimeoutError:
+            raise MailDelayed("the mail server took too long") from None
+        finally:
+            line.hang_up()
 
-    def _send(self, letter: Letter) -> None:
+    def _send(self, letter: Letter, line: _Line) -> None:
         composed = message(letter)
         try:
-            server = self._connected()
+            server = self._connected(line)
             try:
                 server.send_message(composed, letter.sender, [letter.to])
             finally:
@@ -135,18 +156,19 @@ class SmtpMail:
         except (smtplib.SMTPException, OSError) as failure:
             raise MailDelayed(f"{type(failure).__name__}: {failure}"[:300]) from failure
 
-    def _connected(self) -> smtplib.SMTP:
-        context = ssl.create_default_context()
+    def _connected(self, line: _Line) -> smtplib.SMTP:
         if self._at_once:
             server: smtplib.SMTP = smtplib.SMTP_SSL(
-                self._host, self._port, timeout=SECONDS, context=context
+                self._host, self._port, timeout=SECONDS, context=self._context
             )
         else:
             server = smtplib.SMTP(self._host, self._port, timeout=SECONDS)
         try:
+            line.hold(server)
             server.ehlo()
             if not self._at_once and self._host not in LOOPBACK:
-                server.starttls(context=context)
+                server.starttls(context=self._context)
+                line.hold(server)
                 server.ehlo()
             if self._user:
                 server.login(self._user, self._password)
@@ -154,6 +176,33 @@ class SmtpMail:
             server.close()
             raise
         return server
+
+
+class _Line:
+    """The connection of one conversation, which its thread holds and the event loop may end: a
+    thread cannot be stopped, but what it reads from can be closed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._server: smtplib.SMTP | None = None
+        self._is_over = False
+
+    def hold(self, server: smtplib.SMTP) -> None:
+        """Raises ``TimeoutError`` when the time is over already."""
+        with self._lock:
+            self._server = server
+            if self._is_over:
+                raise TimeoutError("the mail server took too long")
+
+    def hang_up(self) -> None:
+        with self._lock:
+            self._is_over = True
+            held = self._server.sock if self._server else None
+            if held is not None:
+                with contextlib.suppress(OSError):  # it is closed already
+                    # Not `SSLSocket.shutdown`, which would take the cipher from a thread that
+                    # still writes: what it then wrote would go out in clear.
+                    socket.socket.shutdown(held, socket.SHUT_RDWR)
 
 
 def _part(server: smtplib.SMTP) -> None:
@@ -166,10 +215,12 @@ def _part(server: smtplib.SMTP) -> None:
 
 
 def _trouble(code: int, said: bytes | str) -> MailRefused | MailDelayed:
-    """5xx is for good, 4xx for now (RFC 5321, section 4.2.1)."""
+    """5xx is for good, 4xx for now (RFC 5321, section 4.2.1); but what is refused by policy (RFC
+    3463, X.7) says nothing of the mailbox: it may be our own settings, for an operator to mend."""
     text = said.decode(errors="replace") if isinstance(said, bytes) else said
     reason = f"{code} {one_line(text)}"
-    return MailRefused(reason) if code >= 500 else MailDelayed(reason)
+    is_policy = text.startswith("5.7.")
+    return MailRefused(reason) if code >= 500 and not is_policy else MailDelayed(reason)
 
 
 class FileMail:

@@ -64,6 +64,10 @@ _attempt_seconds = Histogram(
 _given_up = Counter(
     "gstable_webhook_letters_given_up_total", "Letters whose last try failed.", registry=REGISTRY
 )
+_receipts_given_up = Counter(
+    "gstable_receipts_given_up_total", "Receipts by e-mail whose last try failed.",
+    registry=REGISTRY,
+)  # fmt: skip
 _lines_dropped = Counter(
     "gstable_log_lines_dropped_total", "Lines that could not be written to the log.",
     registry=REGISTRY,
@@ -92,6 +96,11 @@ def webhook_attempt(duration_ms: int, *, delivered: bool) -> None:
 def letters_given_up(count: int) -> None:
     """Count letters whose last try failed."""
     _given_up.inc(count)
+
+
+def receipt_given_up() -> None:
+    """Count a receipt that the mail server could not be handed for days."""
+    _receipts_given_up.inc()
 
 
 def events_handled(count: int) -> None:
@@ -128,6 +137,8 @@ STATE: Mapping[str, tuple[str, tuple[str, ...]]] = {
     ),
     "gstable_webhook_messages_exhausted": ("Letters given up and not sent again since.", ()),
     "gstable_webhook_endpoints_paused": ("Endpoints that the platform paused or disabled.", ()),
+    "gstable_receipts_waiting": ("Receipts by e-mail that are not sent yet.", ()),
+    "gstable_receipts_oldest_seconds": ("How long the oldest of them has been waiting.", ()),
     "gstable_network_head_blocks": ("Number of the newest block that was seen.", ("network",)),
     "gstable_network_frontier_blocks": ("Number of the last block that was read.", ("network",)),
     "gstable_network_lag_blocks": ("Blocks that were seen and not read.", ("network",)),

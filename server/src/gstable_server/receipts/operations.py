@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from gstable_server.accounts.branding import operations as brandings
 from gstable_server.kernel.ids import SessionId
 from gstable_server.plumbing.db import Tx
@@ -35,3 +37,8 @@ async def receipt(tx: Tx, desk: Desk, session_id: SessionId) -> Receipt | None:
 async def note_language(tx: Tx, session_id: SessionId, language: str) -> None:
     """Remember in which language the payer saw the page, for the letter that may follow."""
     await store.note_language(tx, session_id, language)
+
+
+async def backlog(tx: Tx, at_most: int) -> tuple[int, datetime | None]:
+    """How many letters are not sent yet, counted up to ``at_most``, and since when the oldest."""
+    return await store.backlog(tx, at_most)
