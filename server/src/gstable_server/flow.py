@@ -13,11 +13,13 @@ import structlog
 
 from gstable_server import reconciling
 from gstable_server.accounts.members import operations as members
+from gstable_server.accounts.notices import operations as notices
+from gstable_server.accounts.notices.operations import Postman
 from gstable_server.catalog import operations as catalog
 from gstable_server.chain import operations as chain
 from gstable_server.chain.networks import Network
 from gstable_server.chain.rpc import Rpc
-from gstable_server.kernel.ids import ProductId, SessionId
+from gstable_server.kernel.ids import NoticeId, ProductId, SessionId
 from gstable_server.ledger import operations as ledger
 from gstable_server.plumbing import idempotency, jobs, metrics, request_log, stuck, tracing
 from gstable_server.plumbing.db import DATABASE_FAILED, Database, Tx
@@ -51,12 +53,13 @@ SETTLE_PAUSE_SECONDS = 0.1
 RECONCILE_PAUSE_SECONDS = 10
 REHOST_IMAGE = "catalog.rehost_image"
 SEND_RECEIPT = "receipts.send"
+SEND_NOTICE = "notices.send"
 
 
 @dataclass(frozen=True, slots=True)
 class World:
     """What handlers, jobs and the timetable work with; ``chains`` by the network's name. Without
-    ``mailing`` no letters are sent."""
+    ``mailing`` no receipts are sent, without ``postman`` nothing to members."""
 
     db: Database
     desk: Desk
@@ -66,6 +69,7 @@ class World:
     reconcile_after: timedelta = timedelta(hours=1)
     chains: Mapping[str, Rpc] = field(default_factory=dict)
     mailing: Mailing | None = None
+    postman: Postman | None = None
 
     @property
     def settler(self) -> Settler:
@@ -323,8 +327,17 @@ async def _send_receipts(tx: Tx, world: World) -> None:
             await _enqueue_receipt(tx, session_id)
 
 
+async def _send_notices(tx: Tx, world: World) -> None:
+    """Letters to members; those that could not be sent are due again by the clock."""
+    if world.postman is not None:
+        for notice_id in await notices.due(tx):
+            key = f"{SEND_NOTICE}:{notice_id}"
+            await QUEUE.enqueue(tx, SEND_NOTICE, notice_id, dedupe_key=key)
+
+
 async def _forget_logins(tx: Tx, world: World) -> None:
     await members.purge(tx)
+    await notices.purge(tx)
 
 
 TIMETABLE = (
@@ -336,6 +349,7 @@ TIMETABLE = (
     Appointment("follow up unmatched money", 5, _follow_up_unmatched),
     Appointment("settle stranded letters", 5, _settle_stranded_letters),
     Appointment("send receipts", 5, _send_receipts),
+    Appointment("send notices", 5, _send_notices),
     Appointment("end stuck connections", 2, _end_stuck_connections),
     Appointment("end watches", 600, _end_watches),
     Appointment("forget idempotency keys", 600, _forget_idempotency_keys),
@@ -355,7 +369,11 @@ def job_handlers(world: World) -> Mapping[str, JobHandler]:
         if world.mailing is not None:
             await mailing.send(world.db, world.desk, world.mailing, SessionId(payload.decode()))
 
-    return {REHOST_IMAGE: rehost_image, SEND_RECEIPT: send_receipt}
+    async def send_notice(payload: bytes) -> None:
+        if world.postman is not None:
+            await notices.send(world.db, world.postman, NoticeId(payload.decode()))
+
+    return {REHOST_IMAGE: rehost_image, SEND_RECEIPT: send_receipt, SEND_NOTICE: send_notice}
 
 
 async def handle(tx: Tx, world: World, batch: Batch) -> None:

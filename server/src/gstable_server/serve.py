@@ -24,6 +24,7 @@ from starlette.routing import BaseRoute
 
 from gstable_server import flow, monitoring
 from gstable_server.accounts import routes as account_routes
+from gstable_server.accounts.notices.operations import Postman
 from gstable_server.agents import routes as agent_routes
 from gstable_server.agents.model import OFFICIAL_DOMAIN
 from gstable_server.agents.operations import Agency
@@ -205,17 +206,21 @@ def pages_of(settings: Settings, db: Database, desk: Desk, live: Live) -> list[B
         *event_streams.routes(live, pages),
         *checkout_routes.routes(db, desk, pages),
         *receipt_routes.routes(db, desk, pages, Fonts(settings.cjk_font)),
-        *dashboard_routes.routes(db, desk, pages),
+        *dashboard_routes.routes(db, desk, pages, sends_mail=_sends_mail(settings)),
     ]
 
 
-def mailing_of(settings: Settings) -> Mailing | None:
-    """How receipts are sent, None without a mail server. Raises ``SettingsInvalid``."""
-    if settings.smtp_url is None and settings.mail_directory is None:
+def _sends_mail(settings: Settings) -> bool:
+    return settings.smtp_url is not None or settings.mail_directory is not None
+
+
+def postman_of(settings: Settings) -> Postman | None:
+    """How letters are sent, None without a mail server. Raises ``SettingsInvalid``."""
+    if not _sends_mail(settings):
         return None
     sender = settings.mail_from or ""
     if email_problem(sender):
-        raise SettingsInvalid("GSTABLE_MAIL_FROM: must be an e-mail address to send receipts from")
+        raise SettingsInvalid("GSTABLE_MAIL_FROM: must be an e-mail address to send letters from")
     mail: Mail
     if settings.smtp_url is not None:
         try:
@@ -225,7 +230,15 @@ def mailing_of(settings: Settings) -> Mailing | None:
     else:
         assert settings.mail_directory is not None
         mail = FileMail(settings.mail_directory)
-    return Mailing(mail, Composer(Pages.load(), settings.public_url, sender))
+    return Postman(mail, sender)
+
+
+def mailing_of(settings: Settings, postman: Postman | None) -> Mailing | None:
+    """How receipts are written and sent, None without a mail server."""
+    if postman is None:
+        return None
+    composer = Composer(Pages.load(), settings.public_url, postman.sender)
+    return Mailing(postman.mail, composer)
 
 
 @asynccontextmanager
@@ -235,6 +248,7 @@ async def world_of(settings: Settings, role: Role) -> AsyncIterator[flow.World]:
     Raises ``SettingsInvalid`` for settings that are not fit for the networks' mode.
     """
     networks = load_networks(settings.networks_file)
+    postman = postman_of(settings)
     problems = problems_in_live_mode(settings) if networks.of(Mode.LIVE) else []
     if problems:
         raise SettingsInvalid("; ".join(problems))
@@ -268,7 +282,8 @@ async def world_of(settings: Settings, role: Role) -> AsyncIterator[flow.World]:
             stall_after=timedelta(seconds=settings.stall_seconds),
             reconcile_after=timedelta(seconds=settings.reconcile_seconds),
             chains=chains,
-            mailing=mailing_of(settings),
+            mailing=mailing_of(settings, postman),
+            postman=postman,
         )
 
 

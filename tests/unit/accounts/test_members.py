@@ -8,7 +8,13 @@ import pytest
 
 from gstable_server.accounts import operations as accounts
 from gstable_server.accounts.members import operations as members
-from gstable_server.accounts.members.model import Login, LoginRefused, Member, back_off
+from gstable_server.accounts.members.model import (
+    Browser,
+    Login,
+    LoginRefused,
+    Member,
+    back_off,
+)
 from gstable_server.kernel.errors import Refused
 from gstable_server.plumbing import passwords
 from gstable_server.plumbing.db import Database
@@ -35,7 +41,7 @@ async def _login(
         members.login,
         email=email,
         password=password,
-        client_address=address,
+        browser=Browser(address),
         previous_token=previous,
     )
 
@@ -90,13 +96,15 @@ async def test_the_password_is_stored_as_argon2id_only(database: Database) -> No
 async def test_a_login_is_known_by_its_token_until_it_is_ended(database: Database) -> None:
     owner = await _register(database)
     login = await _signed_in(database)
-    assert await database.run(members.member_of, login.token) == owner
+    presence = await database.run(members.presence_of, login.token)
+    assert presence is not None
+    assert presence.member == owner
     for other in ("", login.token[:-1], "x" * 43):
-        assert await database.run(members.member_of, other) is None
+        assert await database.run(members.presence_of, other) is None
     async with database.read() as tx:
         assert login.token.encode() != await tx.fetchval("SELECT token_hash FROM login_sessions")
     await database.run(members.logout, login.token)
-    assert await database.run(members.member_of, login.token) is None
+    assert await database.run(members.presence_of, login.token) is None
 
 
 async def test_signing_in_again_changes_the_token(database: Database) -> None:
@@ -104,8 +112,8 @@ async def test_signing_in_again_changes_the_token(database: Database) -> None:
     first = await _signed_in(database)
     second = await _signed_in(database, previous=first.token)
     assert first.token != second.token
-    assert await database.run(members.member_of, first.token) is None
-    assert await database.run(members.member_of, second.token) is not None
+    assert await database.run(members.presence_of, first.token) is None
+    assert await database.run(members.presence_of, second.token) is not None
 
 
 async def test_a_login_ends_after_2_idle_hours_and_after_12_hours(
@@ -116,10 +124,10 @@ async def test_a_login_ends_after_2_idle_hours_and_after_12_hours(
     busy = await _signed_in(database)
     for _ in range(12):
         clock.advance(3600 - 1)
-        assert await database.run(members.member_of, busy.token) is not None
-    assert await database.run(members.member_of, idle.token) is None
+        assert await database.run(members.presence_of, busy.token) is not None
+    assert await database.run(members.presence_of, idle.token) is None
     clock.advance(12)
-    assert await database.run(members.member_of, busy.token) is None
+    assert await database.run(members.presence_of, busy.token) is None
 
 
 async def test_unknown_e_mail_and_wrong_password_are_refused_alike(database: Database) -> None:
@@ -196,4 +204,4 @@ async def test_purging_keeps_what_still_counts(database: Database, clock: FakeCl
     async with database.read() as tx:
         assert await tx.fetchval("SELECT count(*) FROM login_sessions") == 1
         assert await tx.fetchval("SELECT count(*) FROM login_failures") == 0
-    assert await database.run(members.member_of, current.token) is not None
+    assert await database.run(members.presence_of, current.token) is not None

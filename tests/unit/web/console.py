@@ -82,10 +82,13 @@ class Browser:
 
 
 @asynccontextmanager
-async def browser_on(db: Database, desk: Desk, url: str = PUBLIC_URL) -> AsyncIterator[Browser]:
+async def browser_on(
+    db: Database, desk: Desk, url: str = PUBLIC_URL, *, sends_mail: bool = False
+) -> AsyncIterator[Browser]:
     """A fresh browser in front of the dashboard alone."""
     pages = Pages.load()
-    app = Starlette(routes=[*dashboard.routes(db, desk, pages), *pages.routes()])
+    routes = dashboard.routes(db, desk, pages, sends_mail=sends_mail)
+    app = Starlette(routes=[*routes, *pages.routes()])
     async with AsyncClient(transport=ASGITransport(app=app), base_url=url) as client:
         yield Browser(client)
 
@@ -95,6 +98,6 @@ async def registered(db: Database, desk: Desk, browser: Browser) -> Merchant:
     await browser.register()
     await browser.get("/dashboard/test")
     async with db.read() as tx:
-        merchant_id = await tx.fetchval("SELECT merchant_id FROM members")
+        merchant_id = await tx.fetchval("SELECT merchant_id FROM memberships")
     other = await Merchant.open(db, desk, "Somebody else")
     return replace(other, tenant=Tenant(merchant_id, Mode.TEST))

@@ -74,7 +74,7 @@ def _text(answer: Response) -> str:
 
 async def _held(database: Database) -> Branding:
     async with database.read() as tx:
-        merchant_id = await tx.fetchval("SELECT merchant_id FROM members")
+        merchant_id = await tx.fetchval("SELECT merchant_id FROM memberships")
         return await brandings.branding(tx, merchant_id)
 
 

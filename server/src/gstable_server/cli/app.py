@@ -27,6 +27,8 @@ doctor = typer.Typer(no_args_is_help=True, help="Look at what a server is config
 app.add_typer(doctor, name="doctor")
 ledger = typer.Typer(no_args_is_help=True, help="Look at the book as it stands in the database.")
 app.add_typer(ledger, name="ledger")
+audit = typer.Typer(no_args_is_help=True, help="Look at the log of what people did.")
+app.add_typer(audit, name="audit")
 app.add_typer(unmatched.app, name="unmatched")
 verbs.mount(app)
 
@@ -198,6 +200,27 @@ def verify(
     url = _database_url()
     with _at_database():
         is_whole = _run(command.verify(url, kept, as_json=json))
+    if not is_whole:
+        raise typer.Exit(1)
+
+
+@audit.command("verify")
+def verify_audit(
+    head: Annotated[
+        str | None, typer.Option(help="NUMBER:HASH that an earlier run printed and you kept")
+    ] = None,
+) -> None:
+    """Compare the audit log with its hash chain; exit code 1 when an entry was tampered with."""
+    from gstable_server.accounts.audit.model import head_from_text
+    from gstable_server.cli import audit as command
+
+    try:
+        kept = head_from_text(head) if head else None
+    except ValueError as failure:
+        raise typer.BadParameter(str(failure), param_hint="--head") from None
+    url = _database_url()
+    with _at_database():
+        is_whole = _run(command.verify(url, kept))
     if not is_whole:
         raise typer.Exit(1)
 

@@ -134,6 +134,25 @@ class MemberId(Id):
     random_length = 16
 
 
+class LoginId(Id):
+    """One browser in which a member signed in; it opens nothing."""
+
+    prefix = "lgn_"
+    random_length = 16
+
+
+class InvitationId(Id):
+    prefix = "inv_"
+    random_length = 16
+
+
+class NoticeId(Id):
+    """A letter to a member."""
+
+    prefix = "ntc_"
+    random_length = 16
+
+
 class MerchantId(str):
     """64 lowercase hexadecimal digits, no prefix (spec 2)."""
 

@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from gstable_server.accounts.audit.model import Actor
 from gstable_server.kernel.errors import invalid_field
-from gstable_server.kernel.ids import MemberId, MerchantId
+from gstable_server.kernel.ids import InvitationId, LoginId, MemberId, MerchantId
+from gstable_server.kernel.roles import Role
 
 EMAIL_LENGTH_MAX = 254
 PASSWORD_LENGTHS = (12, 128)
@@ -17,18 +19,84 @@ FAILURES_REMEMBERED = timedelta(hours=1)
 FAILURES_PER_EMAIL = 5
 FAILURES_PER_ADDRESS = 20
 BACK_OFF_SECONDS_MAX = 900
+CONFIRMED_FOR = timedelta(minutes=15)
+"""How long after typing the password a member may do what a stolen login must not."""
+INVITED_FOR = timedelta(days=7)
+INVITATIONS_MAX = 50
+"""Open invitations of one merchant."""
+BROWSER_LENGTH_MAX = 200
 
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(?:\.[^@\s.]+)+")
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A person who signs in to the dashboard."""
+    """A person in the team of one merchant; the same person may be in several."""
 
     member_id: MemberId
     merchant_id: MerchantId
     email: str
+    role: Role
+    joined_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """A member who acts, and the client address that they act from."""
+
+    member: Member
+    address: str
+
+    @property
+    def actor(self) -> Actor:
+        """How the audit log names them."""
+        one = self.member
+        return Actor(one.merchant_id, one.member_id, one.email, self.address)
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """Where somebody signs in from: the client address, and what the browser says it is."""
+
+    address: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRow:
+    """One browser in which a member is signed in."""
+
+    login_id: LoginId
+    address: str
+    browser: str
     created_at: datetime
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Whose browser it is. ``confirmed_at`` is when the password was last typed in it."""
+
+    member: Member
+    login_id: LoginId
+    confirmed_at: datetime
+
+    def is_fresh(self, now: datetime) -> bool:
+        """Whether the password was typed lately enough for what a thief must not do."""
+        return now - self.confirmed_at < CONFIRMED_FOR
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A way into a team for one e-mail address, by a link that works once."""
+
+    invitation_id: InvitationId
+    merchant_id: MerchantId
+    email: str
+    role: Role
+    invited_by: MemberId
+    created_at: datetime
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

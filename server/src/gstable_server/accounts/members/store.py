@@ -1,4 +1,4 @@
-"""Rows of members, their logins and the sign-ins that failed."""
+"""Rows of people, their logins and the sign-ins that failed."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ from datetime import datetime
 
 import asyncpg
 
-from gstable_server.accounts.members.model import Member
-from gstable_server.kernel.ids import MemberId, MerchantId
+from gstable_server.accounts.members.model import Browser, LoginRow, Member, Presence
+from gstable_server.kernel.ids import LoginId, MemberId, MerchantId
+from gstable_server.kernel.roles import Role
 from gstable_server.plumbing.db import Tx
 
 
-def _member(row: asyncpg.Record) -> Member:
+def member_from(row: asyncpg.Record) -> Member:
     return Member(
         member_id=MemberId(row["member_id"]),
         merchant_id=MerchantId(row["merchant_id"]),
         email=row["email"],
-        created_at=row["created_at"],
+        role=Role(row["role"]),
+        joined_at=row["joined_at"],
     )
 
 
 async def lock_members(tx: Tx) -> None:
-    """Let first-run registrations take turns, also before there is a row to lock."""
+    """Let those who would be new take turns, also before there is a row to lock."""
     await tx.execute("SELECT pg_advisory_xact_lock(hashtext('members'))")
 
 
@@ -30,52 +32,170 @@ async def any_member(tx: Tx) -> bool:
     return found
 
 
-async def insert_member(tx: Tx, member: Member, password_hash: str) -> None:
+async def insert_person(tx: Tx, member_id: MemberId, email: str, password_hash: str) -> None:
     await tx.execute(
-        "INSERT INTO members (member_id, merchant_id, email, password_hash, role, created_at)"
-        " VALUES ($1, $2, $3, $4, 'owner', $5)",
-        member.member_id,
-        member.merchant_id,
-        member.email,
+        "INSERT INTO members (member_id, email, password_hash, created_at) VALUES ($1, $2, $3, $4)",
+        member_id,
+        email,
         password_hash,
-        member.created_at,
+        tx.now,
     )
 
 
-async def find_member(tx: Tx, email: str) -> tuple[Member, str] | None:
-    """The member of that e-mail address in lower case, and the password's hash."""
-    row = await tx.fetchrow("SELECT * FROM members WHERE lower(email) = $1", email)
-    return (_member(row), row["password_hash"]) if row else None
+async def find_person(tx: Tx, email: str) -> tuple[MemberId, str] | None:
+    """The person of that e-mail address in lower case, and the password's hash."""
+    row = await tx.fetchrow(
+        "SELECT member_id, password_hash FROM members WHERE lower(email) = $1", email
+    )
+    return (MemberId(row["member_id"]), row["password_hash"]) if row else None
+
+
+async def set_password(tx: Tx, member_id: MemberId, password_hash: str) -> None:
+    await tx.execute(
+        "UPDATE members SET password_hash = $2 WHERE member_id = $1", member_id, password_hash
+    )
+
+
+_MEMBERS = """
+SELECT m.member_id, m.email, s.merchant_id, s.role, s.joined_at
+FROM memberships s JOIN members m USING (member_id)
+"""
+
+
+async def memberships_of(tx: Tx, member_id: MemberId) -> list[Member]:
+    """A person in each of their teams, the oldest first."""
+    rows = await tx.fetch(
+        f"{_MEMBERS} WHERE member_id = $1 ORDER BY s.joined_at, s.merchant_id", member_id
+    )
+    return [member_from(row) for row in rows]
+
+
+async def team_of(tx: Tx, merchant_id: MerchantId, *, lock: bool = False) -> list[Member]:
+    """Everybody of a team, the oldest first; locked until the transaction ends if asked for."""
+    end = " FOR UPDATE OF s" if lock else ""
+    rows = await tx.fetch(
+        f"{_MEMBERS} WHERE s.merchant_id = $1 ORDER BY s.joined_at, s.member_id{end}", merchant_id
+    )
+    return [member_from(row) for row in rows]
+
+
+async def insert_membership(tx: Tx, member: Member) -> None:
+    await tx.execute(
+        "INSERT INTO memberships (merchant_id, member_id, role, joined_at) VALUES ($1, $2, $3, $4)",
+        member.merchant_id,
+        member.member_id,
+        member.role,
+        member.joined_at,
+    )
+
+
+async def set_role(tx: Tx, member: Member, role: Role) -> None:
+    await tx.execute(
+        "UPDATE memberships SET role = $3 WHERE merchant_id = $1 AND member_id = $2",
+        member.merchant_id,
+        member.member_id,
+        role,
+    )
+
+
+async def delete_membership(tx: Tx, member: Member) -> None:
+    """With it end the logins that show that team."""
+    values = member.merchant_id, member.member_id
+    await tx.execute(
+        "DELETE FROM login_sessions WHERE merchant_id = $1 AND member_id = $2", *values
+    )
+    await tx.execute("DELETE FROM memberships WHERE merchant_id = $1 AND member_id = $2", *values)
 
 
 async def insert_login(
-    tx: Tx, token_hash: bytes, member_id: MemberId, expires_at: datetime
+    tx: Tx, token_hash: bytes, login_id: LoginId, member: Member, browser: Browser, until: datetime
 ) -> None:
     await tx.execute(
-        "INSERT INTO login_sessions (token_hash, member_id, created_at, last_seen_at, expires_at)"
-        " VALUES ($1, $2, $3, $3, $4)",
+        "INSERT INTO login_sessions (token_hash, login_id, member_id, merchant_id, address,"
+        " browser, created_at, last_seen_at, confirmed_at, expires_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $7, $8)",
         token_hash,
-        member_id,
+        login_id,
+        member.member_id,
+        member.merchant_id,
+        browser.address,
+        browser.name,
         tx.now,
-        expires_at,
+        until,
     )
 
 
-async def touch_login(tx: Tx, token_hash: bytes, idle_since: datetime) -> Member | None:
-    """The member of a login that is neither over nor idle since then; counts as a visit."""
-    row = await tx.fetchrow(
-        "UPDATE login_sessions l SET last_seen_at = $2 FROM members m"
-        " WHERE l.token_hash = $1 AND l.expires_at > $2 AND l.last_seen_at > $3"
-        " AND m.member_id = l.member_id RETURNING m.*",
-        token_hash,
+_TOUCH = """
+UPDATE login_sessions l SET last_seen_at = $2
+FROM members m JOIN memberships s USING (member_id)
+WHERE l.token_hash = $1 AND l.expires_at > $2 AND l.last_seen_at > $3
+    AND m.member_id = l.member_id AND s.merchant_id = l.merchant_id
+RETURNING m.member_id, m.email, s.merchant_id, s.role, s.joined_at, l.login_id, l.confirmed_at
+"""
+
+
+async def touch_login(tx: Tx, token_hash: bytes, idle_since: datetime) -> Presence | None:
+    """Whose login it is, if it is neither over nor idle since then; counts as a visit."""
+    row = await tx.fetchrow(_TOUCH, token_hash, tx.now, idle_since)
+    if row is None:
+        return None
+    return Presence(member_from(row), LoginId(row["login_id"]), row["confirmed_at"])
+
+
+async def confirm_login(tx: Tx, login_id: LoginId) -> None:
+    await tx.execute(
+        "UPDATE login_sessions SET confirmed_at = $2 WHERE login_id = $1", login_id, tx.now
+    )
+
+
+async def show_merchant(tx: Tx, login_id: LoginId, merchant_id: MerchantId) -> None:
+    await tx.execute(
+        "UPDATE login_sessions SET merchant_id = $2 WHERE login_id = $1", login_id, merchant_id
+    )
+
+
+async def logins_of(tx: Tx, member_id: MemberId, idle_since: datetime) -> list[LoginRow]:
+    """Where a person is signed in, the latest visit first."""
+    rows = await tx.fetch(
+        "SELECT login_id, address, browser, created_at, last_seen_at FROM login_sessions"
+        " WHERE member_id = $1 AND expires_at > $2 AND last_seen_at > $3"
+        " ORDER BY last_seen_at DESC, login_id",
+        member_id,
         tx.now,
         idle_since,
     )
-    return _member(row) if row else None
+    return [
+        LoginRow(
+            LoginId(row["login_id"]),
+            row["address"],
+            row["browser"],
+            row["created_at"],
+            row["last_seen_at"],
+        )
+        for row in rows
+    ]
 
 
 async def delete_login(tx: Tx, token_hash: bytes) -> None:
     await tx.execute("DELETE FROM login_sessions WHERE token_hash = $1", token_hash)
+
+
+async def delete_login_of(tx: Tx, member_id: MemberId, login_id: LoginId) -> bool:
+    """False if the person has no such login."""
+    status = await tx.execute(
+        "DELETE FROM login_sessions WHERE member_id = $1 AND login_id = $2", member_id, login_id
+    )
+    return status == "DELETE 1"
+
+
+async def delete_logins_of(tx: Tx, member_id: MemberId, *, but: LoginId | None) -> int:
+    """All of a person's logins, ``but`` one; says how many they were."""
+    status = await tx.execute(
+        "DELETE FROM login_sessions WHERE member_id = $1 AND login_id IS DISTINCT FROM $2",
+        member_id,
+        but,
+    )
+    return int(status.removeprefix("DELETE "))
 
 
 async def try_lock_login(tx: Tx, subject: str) -> bool:

@@ -4,24 +4,31 @@ CREATE TABLE merchants (
     created_at  timestamptz NOT NULL
 );
 
--- People who sign in to the dashboard.
+-- People who sign in to the dashboard; `memberships` says for which merchants.
 CREATE TABLE members (
     member_id     text PRIMARY KEY,
-    merchant_id   text NOT NULL REFERENCES merchants,
     email         text NOT NULL,
     password_hash text NOT NULL,
-    role          text NOT NULL CHECK (role IN ('owner')),
     created_at    timestamptz NOT NULL
 );
 CREATE UNIQUE INDEX members_by_email ON members (lower(email));
 
 CREATE TABLE login_sessions (
     token_hash   bytea PRIMARY KEY,
+    -- What lists show and forms name; it opens nothing.
+    login_id     text NOT NULL UNIQUE,
     member_id    text NOT NULL REFERENCES members,
+    -- The team whose pages this browser shows.
+    merchant_id  text NOT NULL REFERENCES merchants,
+    address      text NOT NULL,
+    browser      text NOT NULL,
     created_at   timestamptz NOT NULL,
     last_seen_at timestamptz NOT NULL,
+    -- When the person last proved who they are.
+    confirmed_at timestamptz NOT NULL,
     expires_at   timestamptz NOT NULL
 );
+CREATE INDEX login_sessions_by_member ON login_sessions (member_id);
 
 -- Failed sign-ins, counted per e-mail and per client address.
 CREATE TABLE login_failures (

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from starlette.responses import Response
 
+from gstable_server.accounts.audit.model import Note
 from gstable_server.accounts.branding import logo
 from gstable_server.accounts.branding import operations as brandings
 from gstable_server.accounts.branding.colours import (
@@ -18,7 +19,7 @@ from gstable_server.accounts.branding.colours import (
     contrast,
     shades,
 )
-from gstable_server.accounts.branding.model import Branding, Change, Corners
+from gstable_server.accounts.branding.model import Branding, Change, Corners, differences
 from gstable_server.kernel.clock import wire_time
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.web.dashboard.forms import Form
@@ -99,7 +100,10 @@ class BrandingPage:
             if visit.entries.get("act") == "preview":
                 return await self._again(visit, form, 200, brandings.parse(visit.entries))
             drawn = None if given is None else await asyncio.to_thread(logo.redraw, given)
-            await self.db.run(
+            before = await self.db.run(brandings.branding, visit.tenant.merchant_id)
+            await self.guard.do(
+                visit,
+                lambda after: _note(before, after),
                 brandings.save,
                 visit.tenant.merchant_id,
                 visit.entries,
@@ -123,6 +127,16 @@ class BrandingPage:
             form = form.marked(logo.FIELD, "Choose the picture again: it was not saved yet.")
         shown = replace(wanted, logo_id=held.logo_id) if wanted else held
         return await self._page(visit, shown, form, status)
+
+
+def _note(before: Branding, after: Branding) -> Note:
+    changed = differences(before, after)
+    return Note(
+        "branding.changed",
+        "branding",
+        {one.field: one.before or "" for one in changed},
+        {one.field: one.after or "" for one in changed},
+    )
 
 
 def _rows(change: Change) -> tuple[ChangeView, ...]:

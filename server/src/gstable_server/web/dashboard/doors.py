@@ -11,7 +11,7 @@ from gstable_server.kernel.errors import Refused
 from gstable_server.plumbing.db import Tx
 from gstable_server.web.base import PAGE_HEADERS
 from gstable_server.web.dashboard.forms import Form
-from gstable_server.web.dashboard.guard import HOME, LOGIN, Guard, Visit
+from gstable_server.web.dashboard.guard import HOME, LOGIN, Guard, Visit, browser_of, client_address
 from gstable_server.web.dashboard.words import (
     HAS_OWNER,
     PASSWORDS_DIFFER,
@@ -37,7 +37,7 @@ class Doors:
         async with self.db.begin() as tx:
             if await members.owner_is_wanted(tx):
                 place = SETUP
-            elif await members.member_of(tx, self.guard.token_of(request)):
+            elif await members.presence_of(tx, self.guard.token_of(request)):
                 place = f"{HOME}/{self.guard.default_mode}"
             else:
                 place = LOGIN
@@ -72,7 +72,9 @@ class Doors:
         self, tx: Tx, request: Request, entries: dict[str, str]
     ) -> Login | LoginRefused:
         email, password = entries.get("email", ""), entries.get("password", "")
-        await members.register_owner(tx, entries.get("name", ""), email, password)
+        await members.register_owner(
+            tx, entries.get("name", ""), email, password, client_address(request)
+        )
         return await self._login(tx, request, email, password)
 
     def _show_setup(self, form: Form, status: int = 200) -> Response:
@@ -100,7 +102,7 @@ class Doors:
             tx,
             email=email,
             password=password,
-            client_address=request.client.host if request.client else "",
+            browser=browser_of(request),
             previous_token=self.guard.token_of(request),
         )
 

@@ -12,21 +12,43 @@ import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import wraps
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gstable_server.accounts import operations as accounts
+from gstable_server.accounts.audit import operations as audit
+from gstable_server.accounts.audit.model import Note
 from gstable_server.accounts.members import operations as members
-from gstable_server.accounts.members.model import LOGIN_LIFETIME, Login, Member
+from gstable_server.accounts.members.model import (
+    LOGIN_LIFETIME,
+    Browser,
+    By,
+    Login,
+    LoginRefused,
+    Member,
+    Presence,
+)
 from gstable_server.accounts.model import Merchant
 from gstable_server.kernel.errors import Code, Passing, Refused
+from gstable_server.kernel.roles import FRESH, Action, may
 from gstable_server.kernel.tenant import Mode, Tenant
-from gstable_server.plumbing.db import Database
+from gstable_server.plumbing.db import Database, Tx
 from gstable_server.sessions.operations import Desk
 from gstable_server.web.base import PAGE_HEADERS, Pages
-from gstable_server.web.dashboard.words import DONE, ELSEWHERE, GONE, LATER, NOT_FOUND, in_words
+from gstable_server.web.dashboard.forms import Form
+from gstable_server.web.dashboard.words import (
+    DONE,
+    ELSEWHERE,
+    GONE,
+    LATER,
+    NOT_FOUND,
+    NOT_YOURS,
+    WRONG_PASSWORD,
+    in_words,
+    wait_text,
+)
 from gstable_server.web.requests import (
     FORM,
     UPLOAD,
@@ -39,21 +61,41 @@ from gstable_server.web.requests import (
 HOME = "/dashboard"
 LOGIN = f"{HOME}/login"
 FORM_TOKEN = "formToken"  # noqa: S105
+CONFIRM = "confirmPassword"
+CONFIRM_FORM = Form((CONFIRM,))
 TEMPLATES = "dashboard/templates"
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A request of somebody who is signed in. ``entries`` are the form's fields, if it has one,
-    and ``files`` what came with it."""
+    """A request of somebody who is signed in, to do ``action``, which their role permits.
+    ``entries`` are the form's fields, if it has one, and ``files`` what came with it."""
 
     request: Request
-    member: Member
+    action: Action
+    presence: Presence
     merchant: Merchant
     tenant: Tenant
     form_token: str
     entries: Mapping[str, str]
     files: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def member(self) -> Member:
+        """Who is signed in, in the team whose pages are shown."""
+        return self.presence.member
+
+    @property
+    def by(self) -> By:
+        """Who acts, for what is written down about it."""
+        return By(self.member, client_address(self.request))
+
+    def may(self, action: str) -> bool:
+        """Whether the member's role permits ``action``; for what pages offer."""
+        return may(self.member.role, Action(action))
 
     @property
     def base(self) -> str:
@@ -68,8 +110,9 @@ VisitHandler = Callable[[Visit], Awaitable[Response]]
 class Guard:
     """Lets requests through to the dashboard's handlers, and renders what those show."""
 
-    def __init__(self, db: Database, desk: Desk, pages: Pages) -> None:
+    def __init__(self, db: Database, desk: Desk, pages: Pages, *, sends_mail: bool = False) -> None:
         self.db = db
+        self.sends_mail = sends_mail
         self.desk = desk
         self.pages = pages
         self._is_secure = desk.public_url.startswith("https://")
@@ -93,35 +136,38 @@ class Guard:
 
         return self._in_words(checked)
 
-    def look(self, handler: VisitHandler) -> Handler:
-        """For members, to see something."""
+    def look(self, action: Action, handler: VisitHandler) -> Handler:
+        """For members whose role permits ``action``, to see something."""
 
         async def checked(request: Request) -> Response:
-            visit = await self._visit(request, {})
-            return await handler(visit) if visit else _to(LOGIN)
+            visit = await self._visit(request, action, {})
+            if visit is None:
+                return _to(LOGIN)
+            return await handler(visit) if visit.may(action) else self._not_yours()
 
         return self._in_words(checked)
 
-    def act(self, handler: VisitHandler) -> Handler:
-        """For members, to change something."""
+    def act(self, action: Action, handler: VisitHandler) -> Handler:
+        """For members whose role permits ``action``, to change something."""
 
         async def checked(request: Request) -> Response:
             if not self._is_ours(request, FORM):
                 return self.notice("This did not work", ELSEWHERE, status=403)
-            visit = await self._visit(request, await read_form(request))
+            visit = await self._visit(request, action, await read_form(request))
             return await self._let_through(visit, handler)
 
         return self._in_words(checked)
 
-    def upload(self, handler: VisitHandler, bytes_max: int) -> Handler:
-        """For members, to change something by a form that may carry files."""
+    def upload(self, action: Action, handler: VisitHandler, bytes_max: int) -> Handler:
+        """The same by a form that may carry files."""
+        assert action not in FRESH, "files cannot be sent again with the password"
 
         async def checked(request: Request) -> Response:
             if not self._is_ours(request, UPLOAD):
                 return self.notice("This did not work", ELSEWHERE, status=403)
             # Whoever is not signed in sends nothing large.
-            visit = await self._visit(request, {})
-            if visit is not None:
+            visit = await self._visit(request, action, {})
+            if visit is not None and visit.may(action):
                 entries, files = await read_upload(request, bytes_max)
                 visit = replace(visit, entries=entries, files=files)
             return await self._let_through(visit, handler)
@@ -132,10 +178,59 @@ class Guard:
         """If the form is of a page of this very login."""
         if visit is None:
             return _to(LOGIN)
+        if not visit.may(visit.action):
+            return self._not_yours()
         given = visit.entries.get(FORM_TOKEN, "")
         if not hmac.compare_digest(given.encode(), visit.form_token.encode()):
             return self.notice("This did not work", ELSEWHERE, status=403)
+        if visit.action in FRESH and not visit.presence.is_fresh(self.db.clock.now()):
+            answer = await self._confirmed(visit)
+            if answer is not None:
+                return answer
         return await handler(visit)
+
+    async def _confirmed(self, visit: Visit) -> Response | None:
+        """None if the password came with the form and is right; else the page that asks for it.
+        The form's own fields come back with it, so nothing that was typed is lost."""
+        if CONFIRM not in visit.entries:
+            return self._ask(visit, CONFIRM_FORM, 403)
+        password, login_id = visit.entries[CONFIRM], visit.presence.login_id
+        refused = await self.db.run(members.confirm, visit.by, login_id, password)
+        if refused is None:
+            return None
+        text = wait_text(refused.retry_after) if refused.retry_after else WRONG_PASSWORD
+        return self._ask(visit, CONFIRM_FORM.marked(CONFIRM, text), _status_of(refused))
+
+    def _ask(self, visit: Visit, form: Form, status: int) -> Response:
+        kept = [
+            (name, text)
+            for name, text in visit.entries.items()
+            if name not in {FORM_TOKEN, CONFIRM} and not name.startswith("password")
+        ]
+        path = visit.request.url.path
+        return self.show(visit, "confirm.html", "", status=status, form=form, kept=kept, path=path)
+
+    def _not_yours(self) -> Response:
+        return self.notice("Not for your role", NOT_YOURS, status=403)
+
+    async def do(
+        self,
+        visit: Visit,
+        note: Callable[[R], Note],
+        operation: Callable[Concatenate[Tx, P], Awaitable[R]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """Run ``operation`` and write into the audit log what ``note`` says of its result, both in
+        one transaction."""
+
+        async def recorded(tx: Tx) -> R:
+            result = await operation(tx, *args, **kwargs)
+            mode = visit.tenant.mode.value if "mode" in visit.request.path_params else ""
+            await audit.record(tx, visit.by.actor, visit.action, note(result), mode)
+            return result
+
+        return await self.db.run(recorded)
 
     def _is_ours(self, request: Request, content_type: str) -> bool:
         return is_same_origin(request, self.desk.public_url) and has_type(request, content_type)
@@ -162,18 +257,21 @@ class Guard:
         """What the browser holds of its login, "" if it holds nothing."""
         return request.cookies.get(self._cookie, "")
 
-    async def _visit(self, request: Request, entries: Mapping[str, str]) -> Visit | None:
+    async def _visit(
+        self, request: Request, action: Action, entries: Mapping[str, str]
+    ) -> Visit | None:
         mode = _mode(request, self.default_mode)
         token = self.token_of(request)
         if not token:
             return None
         async with self.db.begin() as tx:
-            member = await members.member_of(tx, token)
-            if member is None:
+            presence = await members.presence_of(tx, token)
+            if presence is None:
                 return None
-            merchant = await accounts.merchant(tx, member.merchant_id)
+            merchant = await accounts.merchant(tx, presence.member.merchant_id)
         tenant = Tenant(merchant.merchant_id, mode)
-        return Visit(request, member, merchant, tenant, form_token(token), entries)
+        token = form_token(token, merchant.merchant_id)
+        return Visit(request, action, presence, merchant, tenant, token, entries)
 
     def welcome(self, login: Login) -> Response:
         """Hand a fresh login to the browser and go to the first page."""
@@ -237,10 +335,26 @@ def done(visit: Visit, path: str, word: str) -> Response:
     return _to(f"{visit.base}{path}?done={word}")
 
 
-def form_token(login_token: str) -> str:
+def form_token(login_token: str, merchant_id: str) -> str:
     """What the forms of this login carry. It follows from the cookie, which no other site can
-    read, and does not reveal it."""
-    return hmac.new(login_token.encode(), b"dashboard form", hashlib.sha256).hexdigest()
+    read, and does not reveal it; and from the merchant, so that a form that was opened for one
+    cannot act for another that the browser was switched to meanwhile."""
+    said = f"dashboard form {merchant_id}"
+    return hmac.new(login_token.encode(), said.encode(), hashlib.sha256).hexdigest()
+
+
+def client_address(request: Request) -> str:
+    """Where a request comes from, as sign-ins are counted."""
+    return request.client.host if request.client else ""
+
+
+def browser_of(request: Request) -> Browser:
+    """Where somebody signs in from."""
+    return Browser(client_address(request), request.headers.get("user-agent", ""))
+
+
+def _status_of(refused: LoginRefused) -> int:
+    return 429 if refused.retry_after else 422
 
 
 def _mode(request: Request, default: Mode) -> Mode:

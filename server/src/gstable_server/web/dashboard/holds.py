@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from gstable_server.accounts.audit.model import Note
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.sessions.holds import operations as holds
 from gstable_server.sessions.holds.wire import CaptureSession, VoidSession
@@ -36,7 +37,10 @@ class Holds:
         try:
             amount = parse_usd(asked) if asked else None
             request = CaptureSession.model_validate({"sessionId": session_id, "amount": amount})
-            await self.guard.db.run(holds.capture, self.guard.desk, visit.tenant, request)
+            note = Note("hold.captured", session_id, after={"amountUsd": asked or "all"})
+            await self.guard.do(
+                visit, lambda _: note, holds.capture, self.guard.desk, visit.tenant, request
+            )
         except AmountError as problem:
             return await self.sessions.show_hold(visit, form.marked("captureAmount", str(problem)))
         except ValidationError:
@@ -49,7 +53,10 @@ class Holds:
         session_id = visit.request.path_params["session_id"]
         try:
             request = VoidSession.model_validate({"sessionId": session_id})
-            await self.guard.db.run(holds.void, self.guard.desk, visit.tenant, request)
+            note = Note("hold.voided", session_id)
+            await self.guard.do(
+                visit, lambda _: note, holds.void, self.guard.desk, visit.tenant, request
+            )
         except Refused as refused:
             return await self._refused(visit, HOLD_FORM, refused)
         return done(visit, f"/sessions/{session_id}", "void-asked")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response
 
+from gstable_server.accounts.audit.model import Note
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.plumbing.db import Tx
 from gstable_server.sessions import operations as sessions
@@ -84,7 +85,9 @@ class Sessions:
         form = FORM.filled(visit.entries)
         try:
             request = _request(visit, form)
-            refund = await self.db.run(refunds.prepare, self.guard.desk, visit.tenant, request)
+            refund = await self.guard.do(
+                visit, _prepared, refunds.prepare, self.guard.desk, visit.tenant, request
+            )
         except AmountError as problem:
             return await self._show(visit, form.marked("amount", str(problem)), 422)
         except ValidationError:
@@ -114,8 +117,18 @@ class Sessions:
 
     async def cancel_refund(self, visit: Visit) -> Response:
         refund_id = refunds.refund_id_of(visit.request.path_params["refund_id"])
-        await self.db.run(refunds.cancel, visit.tenant, refund_id)
+        note = Note("refund.cancelled", refund_id)
+        await self.guard.do(visit, lambda _: note, refunds.cancel, visit.tenant, refund_id)
         return done(visit, f"/refunds/{refund_id}", "refund-cancelled")
+
+
+def _prepared(refund: Refund) -> Note:
+    after = {
+        "session": refund.session_id,
+        "amountMicroUsd": str(refund.amount),
+        "to": f"0x{refund.terms.receiver.hex()}",
+    }
+    return Note("refund.prepared", refund.refund_id, after=after)
 
 
 def _request(visit: Visit, form: Form) -> PrepareRefund:

@@ -6,85 +6,151 @@ live mode, whatever another tab shows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from gstable_server.kernel.roles import Action
 from gstable_server.plumbing.db import Database
 from gstable_server.sessions.operations import Desk
 from gstable_server.web.base import Pages
+from gstable_server.web.dashboard.audit import AuditLog
 from gstable_server.web.dashboard.branding import UPLOAD_BYTES_MAX, BrandingPage
 from gstable_server.web.dashboard.doors import SETUP, Doors
 from gstable_server.web.dashboard.guard import HOME, LOGIN, Guard, Handler, VisitHandler
 from gstable_server.web.dashboard.holds import Holds
+from gstable_server.web.dashboard.joining import JOIN, Joining
 from gstable_server.web.dashboard.lists import Lists
 from gstable_server.web.dashboard.refunds import Sessions
+from gstable_server.web.dashboard.security import Security
 from gstable_server.web.dashboard.settings import Accounts, Keys
+from gstable_server.web.dashboard.team import Team
 from gstable_server.web.dashboard.unmatched import Unmatched
 
 IN_MODE = f"{HOME}/{{mode}}"
 
 
-def routes(db: Database, desk: Desk, pages: Pages) -> list[BaseRoute]:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One method of one address. ``action`` is what a member's role must permit, None for what
+    people do before they have signed in."""
+
+    method: str
+    path: str
+    action: Action | None
+    handler: Handler
+
+
+def routes(db: Database, desk: Desk, pages: Pages, *, sends_mail: bool = False) -> list[BaseRoute]:
     """What answers below ``/dashboard``."""
-    guard = Guard(db, desk, pages)
-    doors, lists, accounts, keys = Doors(guard), Lists(guard), Accounts(guard), Keys(guard)
-    sessions = Sessions(guard)
-    holds = Holds(guard, sessions)
-    unmatched = Unmatched(guard)
-    branding = BrandingPage(guard)
+    guard = Guard(db, desk, pages, sends_mail=sends_mail)
 
     async def missing(_request: Request) -> Response:
         return guard.missing()
 
-    def look(path: str, handler: VisitHandler) -> Route:
-        return _get(IN_MODE + path, guard.look(handler))
-
-    def act(path: str, handler: VisitHandler) -> Route:
-        return _post(IN_MODE + path, guard.act(handler))
-
     return [
-        _get(HOME, guard.door(doors.home)),
-        _get(f"{HOME}/", guard.door(doors.home)),
-        _get(SETUP, guard.door(doors.setup)),
-        _post(SETUP, guard.door(doors.register)),
-        _get(LOGIN, guard.door(doors.login_page)),
-        _post(LOGIN, guard.door(doors.login)),
-        _post(f"{HOME}/logout", guard.act(doors.logout)),
-        look("", lists.overview),
-        look("/sessions", lists.sessions),
-        look("/sessions/{session_id}", sessions.show),
-        act("/sessions/{session_id}/refunds", sessions.prepare_refund),
-        act("/sessions/{session_id}/capture", holds.capture),
-        act("/sessions/{session_id}/void", holds.void),
-        look("/refunds/{refund_id}", sessions.refund),
-        look("/refunds/{refund_id}/status", sessions.refund_status),
-        act("/refunds/{refund_id}/cancel", sessions.cancel_refund),
-        look("/unusual", unmatched.list),
-        look("/unusual/{inflow_id}", unmatched.show),
-        look("/unusual/{inflow_id}/{act}", unmatched.confirm),
-        act("/unusual/{inflow_id}/{act}", unmatched.act),
-        look("/links", lists.links),
-        look("/products", lists.products),
-        look("/accounts", accounts.list),
-        act("/accounts", accounts.create),
-        look("/accounts/{account_id}", accounts.detail),
-        act("/accounts/{account_id}", accounts.rename),
-        look("/accounts/{account_id}/remove", accounts.confirm_removal),
-        act("/accounts/{account_id}/remove", accounts.remove),
-        look("/branding", branding.show),
-        _post(f"{IN_MODE}/branding", guard.upload(branding.save, UPLOAD_BYTES_MAX)),
-        look("/keys", keys.list),
-        act("/keys", keys.create),
-        look("/keys/{key_id}/revoke", keys.confirm_revocation),
-        act("/keys/{key_id}/revoke", keys.revoke),
+        *(Route(one.path, one.handler, methods=[one.method]) for one in places(guard)),
         Route(f"{HOME}/{{rest:path}}", missing, methods=["GET", "POST"]),
     ]
 
 
-def _get(path: str, handler: Handler) -> Route:
-    return Route(path, handler, methods=["GET"])
+def places(guard: Guard) -> list[Place]:
+    """Everything that can be asked of the dashboard, with what a role must permit for it."""
+
+    def look(path: str, action: Action, handler: VisitHandler) -> Place:
+        return Place("GET", IN_MODE + path, action, guard.look(action, handler))
+
+    def act(path: str, action: Action, handler: VisitHandler) -> Place:
+        return Place("POST", IN_MODE + path, action, guard.act(action, handler))
+
+    return [
+        *_doors(guard),
+        *_money(guard, look, act),
+        *_settings(guard, look, act),
+        *_people(guard, look, act),
+    ]
 
 
-def _post(path: str, handler: Handler) -> Route:
-    return Route(path, handler, methods=["POST"])
+def _doors(guard: Guard) -> list[Place]:
+    doors, joining = Doors(guard), Joining(guard)
+
+    def door(method: str, path: str, handler: Handler) -> Place:
+        return Place(method, path, None, guard.door(handler))
+
+    return [
+        door("GET", HOME, doors.home),
+        door("GET", f"{HOME}/", doors.home),
+        door("GET", SETUP, doors.setup),
+        door("POST", SETUP, doors.register),
+        door("GET", LOGIN, doors.login_page),
+        door("POST", LOGIN, doors.login),
+        door("GET", f"{JOIN}/{{token}}", joining.show),
+        door("POST", f"{JOIN}/{{token}}", joining.join),
+        Place("POST", f"{HOME}/logout", Action.SELF, guard.act(Action.SELF, doors.logout)),
+    ]
+
+
+Row = Callable[[str, Action, VisitHandler], Place]
+
+
+def _money(guard: Guard, look: Row, act: Row) -> list[Place]:
+    lists, sessions, unmatched = Lists(guard), Sessions(guard), Unmatched(guard)
+    holds = Holds(guard, sessions)
+    return [
+        look("", Action.OVERVIEW_READ, lists.overview),
+        look("/sessions", Action.SESSIONS_READ, lists.sessions),
+        look("/sessions/{session_id}", Action.SESSIONS_READ, sessions.show),
+        act("/sessions/{session_id}/refunds", Action.REFUNDS_PREPARE, sessions.prepare_refund),
+        act("/sessions/{session_id}/capture", Action.HOLDS_DECIDE, holds.capture),
+        act("/sessions/{session_id}/void", Action.HOLDS_DECIDE, holds.void),
+        look("/refunds/{refund_id}", Action.SESSIONS_READ, sessions.refund),
+        look("/refunds/{refund_id}/status", Action.SESSIONS_READ, sessions.refund_status),
+        act("/refunds/{refund_id}/cancel", Action.REFUNDS_CANCEL, sessions.cancel_refund),
+        look("/unusual", Action.UNMATCHED_READ, unmatched.list),
+        look("/unusual/{inflow_id}", Action.UNMATCHED_READ, unmatched.show),
+        look("/unusual/{inflow_id}/{act}", Action.UNMATCHED_DECIDE, unmatched.confirm),
+        act("/unusual/{inflow_id}/{act}", Action.UNMATCHED_DECIDE, unmatched.act),
+        look("/links", Action.CATALOG_READ, lists.links),
+        look("/products", Action.CATALOG_READ, lists.products),
+    ]
+
+
+def _settings(guard: Guard, look: Row, act: Row) -> list[Place]:
+    accounts, keys, branding = Accounts(guard), Keys(guard), BrandingPage(guard)
+    save = guard.upload(Action.BRANDING_CHANGE, branding.save, UPLOAD_BYTES_MAX)
+    return [
+        look("/accounts", Action.ACCOUNTS_READ, accounts.list),
+        act("/accounts", Action.ACCOUNTS_CHANGE, accounts.create),
+        look("/accounts/{account_id}", Action.ACCOUNTS_READ, accounts.detail),
+        act("/accounts/{account_id}", Action.ACCOUNTS_CHANGE, accounts.rename),
+        look("/accounts/{account_id}/remove", Action.ACCOUNTS_CHANGE, accounts.confirm_removal),
+        act("/accounts/{account_id}/remove", Action.ACCOUNTS_CHANGE, accounts.remove),
+        look("/branding", Action.BRANDING_READ, branding.show),
+        look("/keys", Action.KEYS_READ, keys.list),
+        act("/keys", Action.KEYS_CHANGE, keys.create),
+        look("/keys/{key_id}/revoke", Action.KEYS_CHANGE, keys.confirm_revocation),
+        act("/keys/{key_id}/revoke", Action.KEYS_CHANGE, keys.revoke),
+        Place("POST", f"{IN_MODE}/branding", Action.BRANDING_CHANGE, save),
+    ]
+
+
+def _people(guard: Guard, look: Row, act: Row) -> list[Place]:
+    team, security, log = Team(guard), Security(guard), AuditLog(guard)
+    return [
+        look("/team", Action.TEAM_READ, team.list),
+        act("/team", Action.TEAM_CHANGE, team.invite),
+        act("/team/invitations/{invitation_id}/withdraw", Action.TEAM_CHANGE, team.withdraw),
+        act("/team/members/{member_id}", Action.TEAM_CHANGE, team.change_role),
+        look("/team/members/{member_id}/remove", Action.TEAM_CHANGE, team.confirm_removal),
+        act("/team/members/{member_id}/remove", Action.TEAM_CHANGE, team.remove),
+        look("/audit", Action.AUDIT_READ, log.list),
+        look("/security", Action.SELF, security.show),
+        act("/security/logins", Action.SELF, security.end_others),
+        act("/security/logins/{login_id}", Action.SELF, security.end),
+        act("/security/leave", Action.SELF, security.leave),
+        act("/security/switch", Action.SELF, security.switch),
+        act("/security/businesses", Action.MERCHANTS_CREATE, security.create_merchant),
+    ]

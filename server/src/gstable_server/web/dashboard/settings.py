@@ -7,10 +7,13 @@ from dataclasses import replace
 from starlette.responses import Response
 
 from gstable_server.accounts import operations as accounts
-from gstable_server.accounts.model import ACCOUNTS_MAX, ApiKey
+from gstable_server.accounts.audit.model import Fields, Note
+from gstable_server.accounts.model import ACCOUNTS_MAX, ApiKey, ReceivingAccount
+from gstable_server.chain.checksum import to_checksum
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.ids import AccountId, ApiKeyId, id_or_none
 from gstable_server.kernel.tenant import Access, Mode, Tenant
+from gstable_server.plumbing.db import Tx
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
 from gstable_server.web.dashboard.presenter import account_row, key_row
@@ -48,8 +51,14 @@ class Accounts:
         name = visit.entries.get("accountName", "")
         address = visit.entries.get("accountAddress", "")
         try:
-            account = await self.db.run(
-                accounts.create_account, visit.tenant, self.networks, name, address
+            account = await self.guard.do(
+                visit,
+                _account_created,
+                accounts.create_account,
+                visit.tenant,
+                self.networks,
+                name,
+                address,
             )
         except Refused as refused:
             form = ACCOUNT_FORM.filled(visit.entries).refused(refused)
@@ -72,9 +81,7 @@ class Accounts:
         account_id = _account_id(visit)
         name = visit.entries.get("accountName", "")
         try:
-            await self.db.run(
-                accounts.rename_account, visit.tenant, self.networks, account_id, name
-            )
+            await self.guard.do(visit, _account_renamed, self._rename, visit, account_id, name)
         except Refused as refused:
             if refused.code is not Code.FIELD_INVALID:
                 raise
@@ -82,12 +89,26 @@ class Accounts:
             return await self._show(visit, "account.html", form, 422)
         return done(visit, f"/accounts/{account_id}", "account-renamed")
 
+    async def _rename(
+        self, tx: Tx, visit: Visit, account_id: AccountId, name: str
+    ) -> tuple[ReceivingAccount, ReceivingAccount]:
+        before = await accounts.require_account(tx, visit.tenant, account_id)
+        after = await accounts.rename_account(tx, visit.tenant, self.networks, account_id, name)
+        return before, after
+
     async def confirm_removal(self, visit: Visit) -> Response:
         return await self._show(visit, "account_remove.html", RENAME_FORM)
 
     async def remove(self, visit: Visit) -> Response:
         account_id = _account_id(visit)
-        await self.db.run(accounts.remove_account, visit.tenant, self.networks, account_id)
+        await self.guard.do(
+            visit,
+            _account_removed,
+            accounts.remove_account,
+            visit.tenant,
+            self.networks,
+            account_id,
+        )
         return done(visit, "/accounts", "account-removed")
 
 
@@ -96,6 +117,24 @@ def _account_id(visit: Visit) -> AccountId:
     if account_id is None:
         raise Refused(Code.ACCOUNT_NOT_FOUND)
     return account_id
+
+
+def _shown(account: ReceivingAccount) -> Fields:
+    return {"name": account.name, "address": to_checksum(account.address)}
+
+
+def _account_created(account: ReceivingAccount) -> Note:
+    return Note("account.created", account.account_id, after=_shown(account))
+
+
+def _account_renamed(pair: tuple[ReceivingAccount, ReceivingAccount]) -> Note:
+    before, after = pair
+    names = {"name": before.name}, {"name": after.name}
+    return Note("account.renamed", after.account_id, *names)
+
+
+def _account_removed(account: ReceivingAccount) -> Note:
+    return Note("account.removed", account.account_id, before=_shown(account))
 
 
 class Keys:
@@ -136,8 +175,9 @@ class Keys:
         form = _key_form(visit.tenant.mode).filled(visit.entries)
         try:
             tenant, access = _wanted(visit)
-            key, secret = await self.db.run(
-                accounts.issue_key, tenant, access, visit.entries.get("name", "")
+            name = visit.entries.get("name", "")
+            key, secret = await self.guard.do(
+                visit, _key_issued, accounts.issue_key, tenant, access, name
             )
         except Refused as refused:
             return await self._show_list(visit, form.refused(refused), 422)
@@ -150,7 +190,8 @@ class Keys:
 
     async def revoke(self, visit: Visit) -> Response:
         key = await self._key(visit)
-        await self.db.run(accounts.revoke_key, visit.tenant, key.key_id)
+        note = Note("key.revoked", key.key_id, before={"name": key.name, "hint": key.hint})
+        await self.guard.do(visit, lambda _: note, accounts.revoke_key, visit.tenant, key.key_id)
         return done(visit, "/keys", "key-revoked")
 
     async def _key(self, visit: Visit) -> ApiKey:
@@ -161,6 +202,12 @@ class Keys:
                 if key.key_id == key_id and key.revoked_at is None:
                     return key
         raise Refused(Code.ROUTE_UNKNOWN)
+
+
+def _key_issued(issued: tuple[ApiKey, str]) -> Note:
+    key, _ = issued
+    after = {"name": key.name, "hint": key.hint, "access": key.access, "mode": key.tenant.mode}
+    return Note("key.created", key.key_id, after=after)
 
 
 def _key_form(mode: Mode) -> Form:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from gstable_server.accounts.audit.model import Note
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.plumbing.db import Tx
 from gstable_server.sessions.unmatched import operations
@@ -66,7 +67,15 @@ class Unmatched:
         """Do it, and go to what shows it: a refund is sent from its own page."""
         form, act = FORM.filled(visit.entries), _act(visit)
         try:
-            inflow = await self.db.run(self._done, visit, act, form)
+            reason = visit.entries.get("reason", "")
+            inflow = await self.guard.do(
+                visit,
+                lambda one: Note(f"unmatched.{act}", one.inflow_id, after={"reason": reason}),
+                self._done,
+                visit,
+                act,
+                form,
+            )
         except AmountError as problem:
             return await self._question(visit, form.marked("amount", str(problem)), 422)
         except Refused as refused:

@@ -23,6 +23,10 @@ ELSEWHERE = (
     "again and use its own button."
 )
 HAS_OWNER = "This installation has an owner already. Sign in instead."
+NOT_YOURS = (
+    "Your role in this team does not permit it. Ask an owner or admin of the team if you need it."
+)
+WRONG_PASSWORD = "This is not your password."  # noqa: S105
 WRONG_LOGIN = "The e-mail address or the password is wrong."
 PASSWORDS_DIFFER = "The two passwords are not the same."
 
@@ -40,6 +44,14 @@ DONE = {
     "unmatched-sweep": "It is on its way back. It counts once it is in a block.",
     "unmatched-dismissed": "It was dismissed.",
     "refund-cancelled": "The refund was given up. Do not send its transfer any more.",
+    "member-changed": "The role was changed.",
+    "member-removed": "They are no longer in the team, and were signed out.",
+    "invitation-withdrawn": "The invitation was withdrawn. Its link does not work any more.",
+    "joined": "Welcome to the team.",
+    "merchant-created": "The business was created. You are looking at it now.",
+    "switched": "You are looking at this business now.",
+    "login-ended": "That browser was signed out.",
+    "logins-ended": "Every other browser was signed out.",
     "branding-saved": "It was saved. Payers see it from now on.",
     "key-revoked": "The key was revoked. It does not work any more.",
 }

@@ -1,0 +1,1 @@
+"""What people did in the console, each act chained to the one before."""

@@ -1,0 +1,100 @@
+"""Who may do what in the console: one table of roles and actions, everything else is denied.
+
+An action is named by every page, form and act of the console, and by its line in the audit log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a member is in one merchant's team."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    DEVELOPER = "developer"
+    FINANCE = "finance"
+    SUPPORT = "support"
+    VIEWER = "viewer"
+
+
+class Action(StrEnum):
+    """What can be done in the console, as ``<on what>.<what>``."""
+
+    OVERVIEW_READ = "overview.read"
+    SESSIONS_READ = "sessions.read"
+    EXPORTS_READ = "exports.read"
+    LOGS_READ = "logs.read"
+    HOLDS_DECIDE = "holds.decide"
+    REFUNDS_PREPARE = "refunds.prepare"
+    REFUNDS_CANCEL = "refunds.cancel"
+    UNMATCHED_READ = "unmatched.read"
+    UNMATCHED_DECIDE = "unmatched.decide"
+    CATALOG_READ = "catalog.read"
+    ACCOUNTS_READ = "accounts.read"
+    ACCOUNTS_CHANGE = "accounts.change"
+    BRANDING_READ = "branding.read"
+    BRANDING_CHANGE = "branding.change"
+    KEYS_READ = "keys.read"
+    KEYS_CHANGE = "keys.change"
+    TEAM_READ = "team.read"
+    TEAM_CHANGE = "team.change"
+    AUDIT_READ = "audit.read"
+    MERCHANTS_CREATE = "merchants.create"
+    SELF = "self"
+    """One's own logins, second factors and memberships, which nobody else can touch."""
+
+
+_EVERYBODY = frozenset(Role)
+_LEADERS = frozenset({Role.OWNER, Role.ADMIN})
+_MONEY = _LEADERS | {Role.FINANCE}
+_TECHNICAL = _LEADERS | {Role.DEVELOPER}
+
+PERMITTED: Mapping[Action, frozenset[Role]] = {
+    Action.OVERVIEW_READ: _EVERYBODY,
+    Action.SESSIONS_READ: _EVERYBODY,
+    Action.EXPORTS_READ: _MONEY,
+    Action.LOGS_READ: _TECHNICAL,
+    Action.HOLDS_DECIDE: _MONEY,
+    Action.REFUNDS_PREPARE: _MONEY,
+    Action.REFUNDS_CANCEL: _MONEY,
+    Action.UNMATCHED_READ: _MONEY | {Role.SUPPORT},
+    Action.UNMATCHED_DECIDE: _MONEY,
+    Action.CATALOG_READ: _EVERYBODY,
+    Action.ACCOUNTS_READ: _MONEY | {Role.DEVELOPER},
+    Action.ACCOUNTS_CHANGE: _LEADERS,
+    Action.BRANDING_READ: _EVERYBODY,
+    Action.BRANDING_CHANGE: _LEADERS,
+    Action.KEYS_READ: _TECHNICAL,
+    Action.KEYS_CHANGE: _TECHNICAL,
+    Action.TEAM_READ: _EVERYBODY,
+    Action.TEAM_CHANGE: _LEADERS,
+    Action.AUDIT_READ: _LEADERS,
+    Action.MERCHANTS_CREATE: frozenset({Role.OWNER}),
+    Action.SELF: _EVERYBODY,
+}
+
+FRESH = frozenset({Action.ACCOUNTS_CHANGE, Action.KEYS_CHANGE, Action.TEAM_CHANGE})
+"""Acts that a stolen login must not do: they ask for the password again after some minutes."""
+
+ROLE_WORDS: Mapping[Role, str] = {
+    Role.OWNER: "Everything, also owners and further businesses",
+    Role.ADMIN: "Everything but owners and further businesses",
+    Role.DEVELOPER: "API keys and logs; sees payments, moves no money",
+    Role.FINANCE: "Refunds, captures, unusual money and exports",
+    Role.SUPPORT: "Sees payments and unusual money, changes nothing",
+    Role.VIEWER: "Sees payments, changes nothing",
+}
+
+
+def may(role: Role, action: Action) -> bool:
+    """Whether the table has it; what the table does not name nobody may do."""
+    return role in PERMITTED.get(action, frozenset())
+
+
+def may_assign(actor: Role, *roles: Role) -> bool:
+    """Whether ``actor`` may make somebody of the first of ``roles`` one of the others, or invite
+    or remove one: owners are made and unmade by owners only."""
+    return may(actor, Action.TEAM_CHANGE) and (actor is Role.OWNER or Role.OWNER not in roles)

@@ -1,0 +1,95 @@
+"""What is a member's own: where they are signed in, and which businesses they work for."""
+
+from __future__ import annotations
+
+from starlette.responses import RedirectResponse, Response
+
+from gstable_server.accounts.members import operations as members
+from gstable_server.accounts.members import team
+from gstable_server.accounts.members.model import LoginRow
+from gstable_server.kernel.clock import wire_time
+from gstable_server.kernel.errors import Code, Refused
+from gstable_server.kernel.ids import LoginId, id_or_none
+from gstable_server.web.base import PAGE_HEADERS
+from gstable_server.web.dashboard.forms import Form
+from gstable_server.web.dashboard.guard import LOGIN, Guard, Visit, done
+from gstable_server.web.dashboard.people_presenter import BrowserRow
+
+BUSINESS_FORM = Form(("name",))
+
+
+class Security:
+    """The handlers of the page."""
+
+    def __init__(self, guard: Guard) -> None:
+        self.guard = guard
+        self.db = guard.db
+
+    async def show(self, visit: Visit) -> Response:
+        return await self._page(visit, BUSINESS_FORM)
+
+    async def _page(
+        self, visit: Visit, form: Form, status: int = 200, *, problem: str = ""
+    ) -> Response:
+        async with self.db.read() as tx:
+            logins = await members.logins_of(tx, visit.member.member_id)
+            teams = await team.teams_of(tx, visit.member.member_id)
+        return self.guard.show(
+            visit,
+            "security.html",
+            "security",
+            status=status,
+            form=form,
+            problem=problem,
+            logins=[_row(visit, one) for one in logins],
+            teams=[
+                (merchant.merchant_id, merchant.name, member.role.value)
+                for member, merchant in teams
+            ],
+        )
+
+    async def end(self, visit: Visit) -> Response:
+        login_id = id_or_none(LoginId, visit.request.path_params["login_id"])
+        if login_id is None:
+            raise Refused(Code.ROUTE_UNKNOWN)
+        await self.db.run(members.end_login, visit.by, login_id)
+        return done(visit, "/security", "login-ended")
+
+    async def end_others(self, visit: Visit) -> Response:
+        await self.db.run(members.end_other_logins, visit.by, visit.presence.login_id)
+        return done(visit, "/security", "logins-ended")
+
+    async def leave(self, visit: Visit) -> Response:
+        try:
+            await self.db.run(team.leave, visit.by)
+        except Refused as refused:
+            if refused.code is not Code.FIELD_INVALID:
+                raise
+            _, _, what = refused.detail.partition(" ")
+            return await self._page(visit, BUSINESS_FORM, 422, problem=f"The role {what}.")
+        return RedirectResponse(LOGIN, 303, headers=PAGE_HEADERS)
+
+    async def switch(self, visit: Visit) -> Response:
+        merchant_id = visit.entries.get("merchantId", "")
+        await self.db.run(team.switch, visit.by, visit.presence.login_id, merchant_id)
+        return done(visit, "/security", "switched")
+
+    async def create_merchant(self, visit: Visit) -> Response:
+        form = BUSINESS_FORM.filled(visit.entries)
+        login_id, name = visit.presence.login_id, form.value("name")
+        try:
+            await self.db.run(team.create_merchant, visit.by, login_id, name)
+        except Refused as refused:
+            return await self._page(visit, form.refused(refused), 422)
+        return done(visit, "/security", "merchant-created")
+
+
+def _row(visit: Visit, one: LoginRow) -> BrowserRow:
+    return BrowserRow(
+        login_id=one.login_id,
+        browser=one.browser,
+        address=one.address,
+        opened_at=wire_time(one.created_at),
+        seen_at=wire_time(one.last_seen_at),
+        is_this=one.login_id == visit.presence.login_id,
+    )

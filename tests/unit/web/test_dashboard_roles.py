@@ -1,0 +1,258 @@
+"""Every role at every place of the dashboard: made from its own table of places, so that a new one
+cannot be forgotten."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from httpx2 import Response
+from starlette.routing import Route
+
+from gstable_server.accounts import operations as accounts
+from gstable_server.accounts.members import operations as members
+from gstable_server.accounts.members import team
+from gstable_server.accounts.members.model import Browser as From
+from gstable_server.accounts.members.model import By, Login, Member
+from gstable_server.kernel.roles import FRESH, PERMITTED, ROLE_WORDS, Action, Role, may, may_assign
+from gstable_server.kernel.tenant import Access, Mode, Tenant
+from gstable_server.plumbing.db import Database, Tx
+from gstable_server.sessions.operations import Desk
+from gstable_server.web.base import Pages
+from gstable_server.web.dashboard import routes as dashboard
+from gstable_server.web.dashboard.guard import Guard, form_token
+from gstable_server.web.dashboard.routes import Place, places
+from tests.unit.web.console import Browser, browser_on, reader, registered
+from tests.unit.web.shop import Merchant, new_desk
+
+pytestmark = pytest.mark.anyio
+
+FORBIDDEN = "Your role in this team does not permit it."
+WALLET = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+BEFORE_SIGNING_IN = {
+    ("GET", "/dashboard"),
+    ("GET", "/dashboard/"),
+    ("GET", "/dashboard/setup"),
+    ("POST", "/dashboard/setup"),
+    ("GET", "/dashboard/login"),
+    ("POST", "/dashboard/login"),
+    ("GET", "/dashboard/join/{token}"),
+    ("POST", "/dashboard/join/{token}"),
+}
+VALUES = {
+    "mode": "test",
+    "act": "dismiss",
+    "session_id": f"sess_{'a' * 32}",
+    "refund_id": f"rfd_{'a' * 24}",
+    "inflow_id": f"inf_{'a' * 24}",
+    "account_id": f"acc_{'a' * 24}",
+    "key_id": f"key_{'a' * 16}",
+    "member_id": f"mem_{'a' * 16}",
+    "invitation_id": f"inv_{'a' * 16}",
+    "login_id": f"lgn_{'a' * 16}",
+}
+
+
+@pytest.fixture
+async def browser(database: Database) -> AsyncIterator[Browser]:
+    async with browser_on(database, new_desk()) as browser:
+        yield browser
+
+
+@pytest.fixture
+async def merchant(database: Database, browser: Browser) -> Merchant:
+    return await registered(database, new_desk(), browser)
+
+
+def _places(database: Database) -> list[Place]:
+    return places(Guard(database, new_desk(), Pages.load()))
+
+
+def _address(path: str) -> str:
+    return re.sub(r"\{(\w+)\}", lambda match: VALUES[match[1]], path)
+
+
+async def _join(tx: Tx, by: By, role: Role, name: str = "member") -> Member:
+    _, token = await team.invite(tx, by, f"{name}@example.com", role)
+    login = await team.join_anew(tx, token, "correct horse battery", From())
+    return login.member
+
+
+async def _owner(database: Database) -> By:
+    async with database.read() as tx:
+        merchant_id = await tx.fetchval("SELECT merchant_id FROM memberships")
+        [owner] = await team.members_of(tx, merchant_id)
+    return By(owner, "")
+
+
+def _let_in(browser: Browser, login: Login, merchant_id: str) -> None:
+    browser.client.cookies.clear()
+    browser.client.cookies.set("gstable", login.token)
+    browser.form_token = form_token(login.token, merchant_id)
+
+
+async def _asked(
+    browser: Browser, database: Database, member: Member, place: Place, table: list[Place]
+) -> str:
+    """What a member with a login of its own is answered there: "forbidden", "login" or "in"."""
+    login = await database.run(members.open_login, member, From())
+    _let_in(browser, login, member.merchant_id)
+    address = _address(place.path)
+    if place.method == "GET":
+        answer = await browser.get(address)
+    elif address.endswith("/branding"):
+        answer = await browser.client.post(
+            address,
+            files={"formToken": (None, browser.form_token)},
+            headers={"sec-fetch-site": "same-origin"},
+        )
+    else:
+        answer = await browser.post(address)
+    assert answer.status_code < 500, (place.method, address, answer.text)
+    if FORBIDDEN in answer.text:
+        assert answer.status_code == 403
+        return "forbidden"
+    assert answer.status_code != 403, (place.method, address, answer.text)
+    if answer.status_code == 200:
+        _offers_only_what_is_permitted(answer, member.role, table)
+    is_sent_away = answer.headers.get("location") == "/dashboard/login"
+    leaves = place.path.endswith(("/logout", "/leave"))
+    return "login" if is_sent_away and not leaves else "in"
+
+
+def _offers_only_what_is_permitted(answer: Response, role: Role, table: list[Place]) -> None:
+    """No page has a link or form that its reader's role does not permit."""
+    for tag, at in reader(answer).tags:
+        method = "POST" if at.get("method") == "post" else "GET"
+        address = at.get("href" if tag == "a" else "action" if tag == "form" else "", "")
+        for place in table:
+            pattern = re.sub(r"\\{\w+\\}", "[^/?]+", re.escape(place.path))
+            if place.method == method and re.fullmatch(pattern, address.partition("?")[0]):
+                assert place.action is None or may(role, place.action), (method, address)
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_dsh_02_every_place_lets_in_the_roles_of_its_action_and_no_other(
+    browser: Browser, database: Database, merchant: Merchant, role: Role
+) -> None:
+    owner = await _owner(database)
+    await database.run(_objects, owner, new_desk())
+    member = await database.run(_join, owner, role)
+    answers, expected = {}, {}
+    table = _places(database)
+    for place in table:
+        if place.action is None:
+            continue
+        if place.path.endswith("/leave"):
+            # Whoever leaves is not asked again: the last of the places.
+            continue
+        key = place.method, place.path
+        answers[key] = await _asked(browser, database, member, place, table)
+        expected[key] = "in" if may(role, place.action) else "forbidden"
+    assert answers == expected
+    [leave] = [one for one in table if one.path.endswith("/leave")]
+    assert await _asked(browser, database, member, leave, table) == "in"
+
+
+async def test_dsh_02_what_answers_is_what_the_table_of_places_has(database: Database) -> None:
+    """A route that does not come from the table, and so names no action, fails here."""
+    *listed, rest = dashboard.routes(database, new_desk(), Pages.load())
+    assert isinstance(rest, Route)
+    assert rest.path == "/dashboard/{rest:path}"
+    served = set()
+    for route in listed:
+        assert isinstance(route, Route)
+        served |= {(method, route.path) for method in route.methods or () if method != "HEAD"}
+    table = _places(database)
+    assert served == {(one.method, one.path) for one in table}
+    assert len(served) == len(table)
+    assert {(one.method, one.path) for one in table if one.action is None} == BEFORE_SIGNING_IN
+
+
+async def test_dsh_02_nobody_is_let_in_without_a_login(
+    browser: Browser, database: Database, merchant: Merchant
+) -> None:
+    browser.client.cookies.clear()
+    for place in _places(database):
+        if place.action is not None and not place.path.endswith("/branding"):
+            address = _address(place.path)
+            ask = browser.get if place.method == "GET" else browser.post
+            answer = await ask(address)
+            assert answer.headers.get("location") == "/dashboard/login", address
+
+
+async def test_dsh_02_another_merchants_objects_are_not_found(
+    browser: Browser, database: Database, merchant: Merchant
+) -> None:
+    """Every place whose address names an object, with the objects of another merchant."""
+    owner = await _owner(database)
+    desk = new_desk()
+    objects = await database.run(_objects, owner, desk)
+    async with database.begin() as tx:
+        login = await members.open_login(tx, owner.member, From())
+        presence = await members.presence_of(tx, login.token)
+        assert presence is not None
+        other = await team.create_merchant(tx, owner, presence.login_id, "Elsewhere")
+    _let_in(browser, login, other.merchant_id)
+    tried = set()
+    for place in _places(database):
+        named = set(re.findall(r"\{(\w+)\}", place.path)) & set(objects)
+        if place.action is not None and named:
+            path = place.path.replace("{mode}", "test").replace("{act}", "dismiss")
+            for name in named:
+                path = path.replace(f"{{{name}}}", objects[name])
+                tried.add(name)
+            fields = {"role": "admin", "accountName": "Mine"}
+            answer = await (
+                browser.get(path) if place.method == "GET" else browser.post(path, **fields)
+            )
+            assert answer.status_code == 404, (place.method, path, answer.text)
+    assert tried == set(objects)
+
+
+async def _objects(tx: Tx, owner: By, desk: Desk) -> dict[str, str]:
+    """One object of each kind that the owner's merchant has."""
+    tenant = Tenant(owner.member.merchant_id, Mode.TEST)
+    viewer = await _join(tx, owner, Role.VIEWER, "somebody")
+    invitation, _ = await team.invite(tx, owner, "open@example.com", Role.VIEWER)
+    account = await accounts.create_account(tx, tenant, desk.networks, "Main", WALLET)
+    key, _ = await accounts.issue_key(tx, tenant, Access.READ, "Shop")
+    await members.open_login(tx, viewer, From())
+    [login, *_] = await members.logins_of(tx, viewer.member_id)
+    return {
+        "member_id": viewer.member_id,
+        "invitation_id": invitation.invitation_id,
+        "account_id": account.account_id,
+        "key_id": key.key_id,
+        "login_id": login.login_id,
+    }
+
+
+def test_every_action_and_role_is_in_the_table_and_what_is_not_is_denied() -> None:
+    assert set(PERMITTED) == set(Action)
+    assert set(ROLE_WORDS) == set(Role)
+    assert all(Role.OWNER in roles for roles in PERMITTED.values())
+    assert not any(may(role, "no.such") for role in Role)  # type: ignore[arg-type]
+    assert {one for one in Action if not one.endswith(".read")} >= FRESH
+    for role in Role:
+        assert may_assign(role, Role.VIEWER) == (role in {Role.OWNER, Role.ADMIN})
+        assert may_assign(role, Role.VIEWER, Role.OWNER) == (role is Role.OWNER)
+
+
+def test_the_guide_has_the_same_table(repository: Path) -> None:
+    """Written down apart from the code, so that a slip in either is seen."""
+    text = (repository / "docs/guide/team.md").read_text(encoding="utf-8")
+    lines = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("|")
+    ]
+    [head] = [line for line in lines if line[0] == "Action"]
+    assert head[1:] == [role.capitalize() for role in Role]
+    written = {
+        line[0].strip("`"): {role for role, cell in zip(Role, line[1:], strict=True) if cell}
+        for line in lines[lines.index(head) + 2 :]
+    }
+    assert written == {action.value: set(roles) for action, roles in PERMITTED.items()}
