@@ -1,5 +1,5 @@
-"""The list of bad inputs and faults, groups API, AUT, CHK, CHN, CON, OPS and WHK: each case has a
-test with its id in its name, or a reason why there is nothing to test yet. Tests of contracts are
+"""The list of bad inputs and faults, groups API, AUT, CHK, CHN, CON, DSH, OPS and WHK: each case has
+a test with its id in its name, or a reason why there is nothing to test yet. Tests of contracts are
 functions of forge.
 """
 
@@ -12,7 +12,7 @@ TESTS = Path(__file__).parent.parent
 NAME = re.compile(r"^\s*(?:async )?def test_(\w+)", re.MULTILINE)
 FORGE_TESTS = TESTS.parent / "contracts" / "test"
 FORGE_NAME = re.compile(r"^\s*function (?:test|invariant|check)_(\w+)", re.MULTILINE)
-CASE = re.compile(r"(?:^|_)(api|aut|chk|chn|con|whk|ops)_(\d\d)(?=_|$)")
+CASE = re.compile(r"(?:^|_)(api|aut|chk|chn|con|dsh|whk|ops)_(\d\d)(?=_|$)")
 
 CLAIMED = {
     "API-01": "amounts of zero and below",
@@ -46,8 +46,9 @@ CLAIMED = {
     "AUT-04": "revoked keys",
     "AUT-05": "changed, late and early signatures of letters; requests carry no signature",
     "AUT-06": "several signatures, other schemes",
+    "AUT-07": "codes of an authenticator app: needed, good once, and not to be guessed",
     "AUT-09": "forms of other sites",
-    "AUT-10": "sign-in answers alike whatever was wrong; there is no password reset yet",
+    "AUT-10": "sign-in answers alike whatever was wrong; links that set a password anew",
     "AUT-11": "the first owner",
     "AUT-12": "an account's address never changes, and sessions keep the one they began with",
     "AUT-14": "only listed paths exist",
@@ -98,6 +99,9 @@ CLAIMED = {
     "CON-16": "stolen keys",
     "CON-17": "a changed chain id",
     "CON-20": "events tell what was received",
+    "DSH-01": "what merchants and payers typed is inert",
+    "DSH-02": "every role at every place of the dashboard",
+    "DSH-04": "a stolen login, and wallets that are added; large refunds by two are not there yet",
     "OPS-01": "processes killed between pay and webhook",
     "OPS-02": "a database that is lost, read-only, full, deadlocked, or without a free connection",
     "OPS-04": "forged log lines, and a log without room",
@@ -136,7 +140,6 @@ NOT_YET = {
     "CHK-11": "no address of any history is offered; nothing tries it yet",
     "CHK-14": "what a wallet shows credits nothing; no test lies about a balance yet",
     "CON-19": "there is no call that pays several orders",
-    "AUT-07": "there is no second factor yet",
     "OPS-16": "no price is fed in: a stablecoin counts as its dollar, a swap by its own pool",
     "OPS-17": "there is no list of blocked payers; what is paid is in the merchant's wallet",
     "AUT-15": "nobody signs in with a wallet yet",

@@ -12,9 +12,11 @@ from typing import TypeVar
 import structlog
 
 from gstable_server import reconciling
+from gstable_server.accounts.members import forgotten
 from gstable_server.accounts.members import operations as members
 from gstable_server.accounts.notices import operations as notices
 from gstable_server.accounts.notices.operations import Postman
+from gstable_server.accounts.payouts import operations as payouts
 from gstable_server.catalog import operations as catalog
 from gstable_server.chain import operations as chain
 from gstable_server.chain.networks import Network
@@ -335,8 +337,14 @@ async def _send_notices(tx: Tx, world: World) -> None:
             await QUEUE.enqueue(tx, SEND_NOTICE, notice_id, dedupe_key=key)
 
 
+async def _carry_out_payout_changes(tx: Tx, world: World) -> None:
+    networks = world.desk.networks
+    await payouts.carry_out(tx, networks, sends_mail=world.postman is not None)
+
+
 async def _forget_logins(tx: Tx, world: World) -> None:
     await members.purge(tx)
+    await forgotten.purge(tx)
     await notices.purge(tx)
 
 
@@ -349,6 +357,7 @@ TIMETABLE = (
     Appointment("follow up unmatched money", 5, _follow_up_unmatched),
     Appointment("settle stranded letters", 5, _settle_stranded_letters),
     Appointment("send receipts", 5, _send_receipts),
+    Appointment("carry out payout changes", 10, _carry_out_payout_changes),
     Appointment("send notices", 5, _send_notices),
     Appointment("end stuck connections", 2, _end_stuck_connections),
     Appointment("end watches", 600, _end_watches),

@@ -206,7 +206,13 @@ def pages_of(settings: Settings, db: Database, desk: Desk, live: Live) -> list[B
         *event_streams.routes(live, pages),
         *checkout_routes.routes(db, desk, pages),
         *receipt_routes.routes(db, desk, pages, Fonts(settings.cjk_font)),
-        *dashboard_routes.routes(db, desk, pages, sends_mail=_sends_mail(settings)),
+        *dashboard_routes.routes(
+            db,
+            desk,
+            pages,
+            sends_mail=_sends_mail(settings),
+            payout_delay=timedelta(hours=settings.payout_delay_hours),
+        ),
     ]
 
 

@@ -38,6 +38,12 @@ BEFORE_SIGNING_IN = {
     ("POST", "/dashboard/setup"),
     ("GET", "/dashboard/login"),
     ("POST", "/dashboard/login"),
+    ("GET", "/dashboard/code"),
+    ("POST", "/dashboard/code"),
+    ("GET", "/dashboard/forgotten"),
+    ("POST", "/dashboard/forgotten"),
+    ("GET", "/dashboard/reset/{token}"),
+    ("POST", "/dashboard/reset/{token}"),
     ("GET", "/dashboard/join/{token}"),
     ("POST", "/dashboard/join/{token}"),
 }
@@ -51,6 +57,7 @@ VALUES = {
     "key_id": f"key_{'a' * 16}",
     "member_id": f"mem_{'a' * 16}",
     "invitation_id": f"inv_{'a' * 16}",
+    "change_id": f"pch_{'a' * 16}",
     "login_id": f"lgn_{'a' * 16}",
 }
 

@@ -51,8 +51,7 @@ async def create_account(
 
     Raises ``Refused``: 400101 naming ``accountName`` or ``accountAddress``, 100402 at 20 accounts.
     """
-    account_name = name_from_text("accountName", name)
-    address = _payable_address(networks, address_text)
+    account_name, address = parse_account(networks, name, address_text)
     await store.lock_merchant(tx, tenant.merchant_id)
     if await store.count_accounts(tx, tenant) >= ACCOUNTS_MAX:
         raise Refused(Code.ACCOUNT_LIMIT, f"a merchant has at most {ACCOUNTS_MAX}")
@@ -69,6 +68,18 @@ async def create_account(
     await store.insert_account(tx, account)
     _tell(tx, "account.created", account, networks)
     return account
+
+
+def parse_account(networks: Networks, name: str, address_text: str) -> tuple[str, Address]:
+    """Name and wallet of an account to be. Raises ``Refused`` (400101) naming ``accountName`` or
+    ``accountAddress``."""
+    return name_from_text("accountName", name), _payable_address(networks, address_text)
+
+
+async def has_had_account(tx: Tx, tenant: Tenant) -> bool:
+    """Whether there is or was any account; others who ask take turns until the transaction ends."""
+    await store.lock_merchant(tx, tenant.merchant_id)
+    return await store.has_had_account(tx, tenant)
 
 
 def _payable_address(networks: Networks, text: str) -> Address:

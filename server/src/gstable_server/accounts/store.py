@@ -113,6 +113,16 @@ async def count_accounts(tx: Tx, tenant: Tenant) -> int:
     return count
 
 
+async def has_had_account(tx: Tx, tenant: Tenant) -> bool:
+    """Removed ones count too."""
+    found: bool = await tx.fetchval(
+        "SELECT EXISTS (SELECT 1 FROM receiving_accounts WHERE merchant_id = $1 AND mode = $2)",
+        tenant.merchant_id,
+        tenant.mode,
+    )
+    return found
+
+
 async def update_account(tx: Tx, account: ReceivingAccount) -> None:
     """Write what can change of an account that ``find_account`` locked."""
     await tx.execute(

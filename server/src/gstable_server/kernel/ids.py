@@ -146,6 +146,13 @@ class InvitationId(Id):
     random_length = 16
 
 
+class PayoutChangeId(Id):
+    """A wallet that waits to become a receiving account."""
+
+    prefix = "pch_"
+    random_length = 16
+
+
 class NoticeId(Id):
     """A letter to a member."""
 

@@ -35,6 +35,7 @@ class Action(StrEnum):
     CATALOG_READ = "catalog.read"
     ACCOUNTS_READ = "accounts.read"
     ACCOUNTS_CHANGE = "accounts.change"
+    PAYOUTS_CANCEL = "payouts.cancel"
     BRANDING_READ = "branding.read"
     BRANDING_CHANGE = "branding.change"
     KEYS_READ = "keys.read"
@@ -44,7 +45,9 @@ class Action(StrEnum):
     AUDIT_READ = "audit.read"
     MERCHANTS_CREATE = "merchants.create"
     SELF = "self"
-    """One's own logins, second factors and memberships, which nobody else can touch."""
+    """One's own logins and memberships, which nobody else can touch."""
+    SELF_SECURE = "self.secure"
+    """What protects one's own sign-in: the password and the second factor."""
 
 
 _EVERYBODY = frozenset(Role)
@@ -65,6 +68,7 @@ PERMITTED: Mapping[Action, frozenset[Role]] = {
     Action.CATALOG_READ: _EVERYBODY,
     Action.ACCOUNTS_READ: _MONEY | {Role.DEVELOPER},
     Action.ACCOUNTS_CHANGE: _LEADERS,
+    Action.PAYOUTS_CANCEL: _MONEY | {Role.DEVELOPER},
     Action.BRANDING_READ: _EVERYBODY,
     Action.BRANDING_CHANGE: _LEADERS,
     Action.KEYS_READ: _TECHNICAL,
@@ -74,9 +78,12 @@ PERMITTED: Mapping[Action, frozenset[Role]] = {
     Action.AUDIT_READ: _LEADERS,
     Action.MERCHANTS_CREATE: frozenset({Role.OWNER}),
     Action.SELF: _EVERYBODY,
+    Action.SELF_SECURE: _EVERYBODY,
 }
 
-FRESH = frozenset({Action.ACCOUNTS_CHANGE, Action.KEYS_CHANGE, Action.TEAM_CHANGE})
+FRESH = frozenset(
+    {Action.ACCOUNTS_CHANGE, Action.KEYS_CHANGE, Action.TEAM_CHANGE, Action.SELF_SECURE}
+)
 """Acts that a stolen login must not do: they ask for the password again after some minutes."""
 
 ROLE_WORDS: Mapping[Role, str] = {

@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     cjk_font: Path | None = None
     """A font file with Chinese, Japanese and Korean letters for receipts as PDF, for example that
     of Debian's ``fonts-noto-cjk``. Without it such receipts are printed from their page."""
+    payout_delay_hours: int = Field(default=24, ge=0)
+    """How long a live receiving account beside the first waits before it can be used, while the
+    team is told of it and can cancel it."""
     body_bytes_max: int = 512 * 1024
     webhook_timeout_seconds: int = 15
     webhook_concurrency: int = Field(default=100, ge=1)

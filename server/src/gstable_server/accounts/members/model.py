@@ -21,6 +21,8 @@ FAILURES_PER_ADDRESS = 20
 BACK_OFF_SECONDS_MAX = 900
 CONFIRMED_FOR = timedelta(minutes=15)
 """How long after typing the password a member may do what a stolen login must not."""
+CODE_AWAITED = timedelta(minutes=10)
+"""How long after the password the code may be typed."""
 INVITED_FOR = timedelta(days=7)
 INVITATIONS_MAX = 50
 """Open invitations of one merchant."""
@@ -101,11 +103,13 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A member who signed in. ``token`` is the cookie's value and is stored nowhere."""
+    """A member who signed in. ``token`` is the cookie's value and is stored nowhere. It opens
+    nothing while ``awaits_code``: the code of the second factor is still to be typed."""
 
     member: Member
     token: str
     expires_at: datetime
+    awaits_code: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import math
 
 from gstable_server.accounts import operations as accounts
 from gstable_server.accounts.audit import operations as audit
 from gstable_server.accounts.audit.model import Note
-from gstable_server.accounts.members import store
+from gstable_server.accounts.members import factors, store
+from gstable_server.accounts.members.guessing import guarded
 from gstable_server.accounts.members.model import (
     BROWSER_LENGTH_MAX,
+    CODE_AWAITED,
     FAILURES_PER_ADDRESS,
     FAILURES_PER_EMAIL,
     FAILURES_REMEMBERED,
@@ -23,7 +24,6 @@ from gstable_server.accounts.members.model import (
     LoginRow,
     Member,
     Presence,
-    back_off,
     email_from_text,
     require_password,
 )
@@ -74,7 +74,7 @@ async def login(
     """
     email = _email_or_nobodys(email)
     found = await store.find_person(tx, email)
-    refused = await _prove(tx, email, found[1] if found else None, password, browser.address)
+    refused = await prove_password(tx, email, password, browser.address)
     if refused is not None:
         return refused
     assert found is not None, "nothing matches the password of nobody"
@@ -83,7 +83,32 @@ async def login(
         return LoginRefused(0)
     if previous_token:
         await logout(tx, previous_token)
+    if await factors.is_on(tx, found[0]):
+        return await _await_code(tx, teams[0], browser)
     return await open_login(tx, teams[0], browser)
+
+
+async def _await_code(tx: Tx, member: Member, browser: Browser) -> Login:
+    """A login that opens nothing but the page where the code is typed."""
+    token, expires_at = tx.ids.token(LOGIN_TOKEN_LENGTH), tx.now + CODE_AWAITED
+    login_id, known = tx.mint(LoginId), _token_hash(token)
+    await store.insert_login(tx, known, login_id, member, browser, expires_at, awaits_code=True)
+    return Login(member, token, expires_at, awaits_code=True)
+
+
+async def type_code(tx: Tx, token: str, code: str, browser: Browser) -> Login | LoginRefused | None:
+    """Go on from a right password to a login, by the code of the second factor. None when the
+    password has to be typed again first."""
+    presence = await store.touch_login(
+        tx, _token_hash(token), tx.now - CODE_AWAITED, awaits_code=True
+    )
+    if presence is None:
+        return None
+    refused = await factors.prove(tx, presence.member.member_id, code)
+    if refused is not None:
+        return refused
+    await logout(tx, token)
+    return await open_login(tx, presence.member, browser)
 
 
 async def open_login(tx: Tx, member: Member, browser: Browser) -> Login:
@@ -92,41 +117,45 @@ async def open_login(tx: Tx, member: Member, browser: Browser) -> Login:
     expires_at = tx.now + LOGIN_LIFETIME
     name = "".join(letter for letter in browser.name if letter.isprintable())
     browser = Browser(browser.address, name[:BROWSER_LENGTH_MAX])
-    await store.insert_login(tx, _token_hash(token), login_id, member, browser, expires_at)
+    known = _token_hash(token)
+    await store.insert_login(tx, known, login_id, member, browser, expires_at, awaits_code=False)
     note = Note("login.opened", login_id, after={"browser": browser.name})
     await audit.record(tx, By(member, browser.address).actor, Action.SELF, note)
     return Login(member, token, expires_at)
 
 
-async def confirm(tx: Tx, by: By, login_id: LoginId, password: str) -> LoginRefused | None:
-    """Have the member of a login type the password again: None if it is right. Guesses are
-    counted like those at the door."""
-    found = await store.find_person(tx, by.member.email)
-    password_hash = found[1] if found else None
-    refused = await _prove(tx, by.member.email, password_hash, password, by.address)
+async def confirm(
+    tx: Tx, by: By, login_id: LoginId, password: str, code: str
+) -> LoginRefused | None:
+    """Have the member of a login type the password again, and the code if there is a second
+    factor: None if all is right. Guesses are counted like those at the door."""
+    refused = await prove_password(tx, by.member.email, password, by.address)
+    if refused is None and await factors.is_on(tx, by.member.member_id):
+        refused = await factors.prove(tx, by.member.member_id, code)
     if refused is None:
         await store.confirm_login(tx, login_id)
         await audit.record(tx, by.actor, Action.SELF, Note("login.confirmed", login_id))
     return refused
 
 
-async def _prove(
-    tx: Tx, email: str, password_hash: str | None, password: str, client_address: str
+async def prove_password(
+    tx: Tx, email: str, password: str, client_address: str
 ) -> LoginRefused | None:
-    """None for the right password; a wrong one is counted, and waits are due after some."""
+    """None for the right password of that address; a wrong one is counted, and waits are due after
+    some. An address of nobody is refused alike, after the same work."""
+    found = await store.find_person(tx, email)
     subjects = {
         f"email {email}": FAILURES_PER_EMAIL,
         f"address {client_address}": FAILURES_PER_ADDRESS,
     }
-    wait = await _login_wait(tx, subjects)
-    if wait:
-        return LoginRefused(wait)
-    if not await passwords.password_matches(password, password_hash):
-        for subject in subjects:
-            await store.insert_failure(tx, subject)
-        return LoginRefused(0)
-    await store.forget_failures(tx, f"email {email}")
-    return None
+
+    async def is_right() -> bool:
+        return await passwords.password_matches(password, found[1] if found else None)
+
+    refused = await guarded(tx, subjects, is_right)
+    if refused is None:
+        await store.forget_failures(tx, f"email {email}")
+    return refused
 
 
 def _email_or_nobodys(text: str) -> str:
@@ -137,24 +166,9 @@ def _email_or_nobodys(text: str) -> str:
         return ""
 
 
-async def _login_wait(tx: Tx, subjects: dict[str, int]) -> int:
-    """Seconds until the next try may be made, 0 for now. Tries for one subject take turns, else a
-    hundred at once would all be the first."""
-    waits = [0]
-    for subject, allowed in subjects.items():
-        if not await store.try_lock_login(tx, subject):
-            waits.append(1)
-            continue
-        many, last = await store.failures(tx, subject, tx.now - FAILURES_REMEMBERED)
-        if last is not None:
-            remaining = last + back_off(many, allowed) - tx.now
-            waits.append(math.ceil(remaining.total_seconds()))
-    return max(waits)
-
-
 async def presence_of(tx: Tx, token: str) -> Presence | None:
     """Who signed in with ``token``: for 12 hours at most, and 2 hours after the last visit."""
-    return await store.touch_login(tx, _token_hash(token), tx.now - LOGIN_IDLE)
+    return await store.touch_login(tx, _token_hash(token), tx.now - LOGIN_IDLE, awaits_code=False)
 
 
 async def logins_of(tx: Tx, member_id: MemberId) -> list[LoginRow]:

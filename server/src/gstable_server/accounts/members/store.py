@@ -108,12 +108,19 @@ async def delete_membership(tx: Tx, member: Member) -> None:
 
 
 async def insert_login(
-    tx: Tx, token_hash: bytes, login_id: LoginId, member: Member, browser: Browser, until: datetime
+    tx: Tx,
+    token_hash: bytes,
+    login_id: LoginId,
+    member: Member,
+    browser: Browser,
+    until: datetime,
+    *,
+    awaits_code: bool,
 ) -> None:
     await tx.execute(
         "INSERT INTO login_sessions (token_hash, login_id, member_id, merchant_id, address,"
-        " browser, created_at, last_seen_at, confirmed_at, expires_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $7, $8)",
+        " browser, created_at, last_seen_at, confirmed_at, expires_at, awaits_code)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $7, $8, $9)",
         token_hash,
         login_id,
         member.member_id,
@@ -122,6 +129,7 @@ async def insert_login(
         browser.name,
         tx.now,
         until,
+        awaits_code,
     )
 
 
@@ -129,14 +137,17 @@ _TOUCH = """
 UPDATE login_sessions l SET last_seen_at = $2
 FROM members m JOIN memberships s USING (member_id)
 WHERE l.token_hash = $1 AND l.expires_at > $2 AND l.last_seen_at > $3
-    AND m.member_id = l.member_id AND s.merchant_id = l.merchant_id
+    AND m.member_id = l.member_id AND s.merchant_id = l.merchant_id AND l.awaits_code = $4
 RETURNING m.member_id, m.email, s.merchant_id, s.role, s.joined_at, l.login_id, l.confirmed_at
 """
 
 
-async def touch_login(tx: Tx, token_hash: bytes, idle_since: datetime) -> Presence | None:
-    """Whose login it is, if it is neither over nor idle since then; counts as a visit."""
-    row = await tx.fetchrow(_TOUCH, token_hash, tx.now, idle_since)
+async def touch_login(
+    tx: Tx, token_hash: bytes, idle_since: datetime, *, awaits_code: bool
+) -> Presence | None:
+    """Whose login it is, if it is neither over nor idle since then; counts as a visit. One that
+    awaits its code is found only by asking for such."""
+    row = await tx.fetchrow(_TOUCH, token_hash, tx.now, idle_since, awaits_code)
     if row is None:
         return None
     return Presence(member_from(row), LoginId(row["login_id"]), row["confirmed_at"])
@@ -158,7 +169,7 @@ async def logins_of(tx: Tx, member_id: MemberId, idle_since: datetime) -> list[L
     """Where a person is signed in, the latest visit first."""
     rows = await tx.fetch(
         "SELECT login_id, address, browser, created_at, last_seen_at FROM login_sessions"
-        " WHERE member_id = $1 AND expires_at > $2 AND last_seen_at > $3"
+        " WHERE member_id = $1 AND expires_at > $2 AND last_seen_at > $3 AND NOT awaits_code"
         " ORDER BY last_seen_at DESC, login_id",
         member_id,
         tx.now,

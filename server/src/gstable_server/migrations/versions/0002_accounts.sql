@@ -26,7 +26,9 @@ CREATE TABLE login_sessions (
     last_seen_at timestamptz NOT NULL,
     -- When the person last proved who they are.
     confirmed_at timestamptz NOT NULL,
-    expires_at   timestamptz NOT NULL
+    expires_at   timestamptz NOT NULL,
+    -- The password was right; the code of the second factor is still to be typed.
+    awaits_code  boolean NOT NULL
 );
 CREATE INDEX login_sessions_by_member ON login_sessions (member_id);
 

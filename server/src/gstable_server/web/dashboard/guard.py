@@ -11,6 +11,7 @@ import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -20,6 +21,7 @@ from starlette.responses import RedirectResponse, Response
 from gstable_server.accounts import operations as accounts
 from gstable_server.accounts.audit import operations as audit
 from gstable_server.accounts.audit.model import Note
+from gstable_server.accounts.members import factors
 from gstable_server.accounts.members import operations as members
 from gstable_server.accounts.members.model import (
     LOGIN_LIFETIME,
@@ -31,6 +33,7 @@ from gstable_server.accounts.members.model import (
     Presence,
 )
 from gstable_server.accounts.model import Merchant
+from gstable_server.accounts.payouts.operations import Policy
 from gstable_server.kernel.errors import Code, Passing, Refused
 from gstable_server.kernel.roles import FRESH, Action, may
 from gstable_server.kernel.tenant import Mode, Tenant
@@ -61,8 +64,11 @@ from gstable_server.web.requests import (
 HOME = "/dashboard"
 LOGIN = f"{HOME}/login"
 FORM_TOKEN = "formToken"  # noqa: S105
+CODE = f"{HOME}/code"
+PAYOUT_DELAY = timedelta(hours=24)
 CONFIRM = "confirmPassword"
-CONFIRM_FORM = Form((CONFIRM,))
+CONFIRM_CODE = "confirmCode"
+CONFIRM_FORM = Form((CONFIRM, CONFIRM_CODE))
 TEMPLATES = "dashboard/templates"
 
 P = ParamSpec("P")
@@ -110,7 +116,16 @@ VisitHandler = Callable[[Visit], Awaitable[Response]]
 class Guard:
     """Lets requests through to the dashboard's handlers, and renders what those show."""
 
-    def __init__(self, db: Database, desk: Desk, pages: Pages, *, sends_mail: bool = False) -> None:
+    def __init__(
+        self,
+        db: Database,
+        desk: Desk,
+        pages: Pages,
+        *,
+        sends_mail: bool = False,
+        payout_delay: timedelta = PAYOUT_DELAY,
+    ) -> None:
+        self.payouts = Policy(payout_delay, sends_mail, desk.public_url)
         self.db = db
         self.sends_mail = sends_mail
         self.desk = desk
@@ -193,22 +208,35 @@ class Guard:
         """None if the password came with the form and is right; else the page that asks for it.
         The form's own fields come back with it, so nothing that was typed is lost."""
         if CONFIRM not in visit.entries:
-            return self._ask(visit, CONFIRM_FORM, 403)
-        password, login_id = visit.entries[CONFIRM], visit.presence.login_id
-        refused = await self.db.run(members.confirm, visit.by, login_id, password)
+            return await self._ask(visit, CONFIRM_FORM, 403)
+        password, code = visit.entries[CONFIRM], visit.entries.get(CONFIRM_CODE, "")
+        refused = await self.db.run(
+            members.confirm, visit.by, visit.presence.login_id, password, code
+        )
         if refused is None:
             return None
         text = wait_text(refused.retry_after) if refused.retry_after else WRONG_PASSWORD
-        return self._ask(visit, CONFIRM_FORM.marked(CONFIRM, text), _status_of(refused))
+        return await self._ask(visit, CONFIRM_FORM.marked(CONFIRM, text), _status_of(refused))
 
-    def _ask(self, visit: Visit, form: Form, status: int) -> Response:
+    async def _ask(self, visit: Visit, form: Form, status: int) -> Response:
+        async with self.db.read() as tx:
+            has_factor = await factors.is_on(tx, visit.member.member_id)
         kept = [
             (name, text)
             for name, text in visit.entries.items()
-            if name not in {FORM_TOKEN, CONFIRM} and not name.startswith("password")
+            if name not in {FORM_TOKEN, CONFIRM, CONFIRM_CODE} and not name.startswith("password")
         ]
         path = visit.request.url.path
-        return self.show(visit, "confirm.html", "", status=status, form=form, kept=kept, path=path)
+        return self.show(
+            visit,
+            "confirm.html",
+            "",
+            status=status,
+            form=form,
+            kept=kept,
+            path=path,
+            has_factor=has_factor,
+        )
 
     def _not_yours(self) -> Response:
         return self.notice("Not for your role", NOT_YOURS, status=403)
@@ -274,8 +302,9 @@ class Guard:
         return Visit(request, action, presence, merchant, tenant, token, entries)
 
     def welcome(self, login: Login) -> Response:
-        """Hand a fresh login to the browser and go to the first page."""
-        response = _to(f"{HOME}/{self.default_mode}")
+        """Hand a fresh login to the browser and go to the first page, or to where the code of the
+        second factor is typed."""
+        response = _to(CODE if login.awaits_code else f"{HOME}/{self.default_mode}")
         response.set_cookie(
             self._cookie,
             login.token,

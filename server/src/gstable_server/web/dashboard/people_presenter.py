@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gstable_server.accounts.payouts.model import PayoutChange
+from gstable_server.chain.checksum import to_checksum
+from gstable_server.kernel.clock import wire_time
+
 
 @dataclass(frozen=True, slots=True)
 class MemberRow:
@@ -41,3 +45,24 @@ class AuditRow:
     address: str
     mode: str
     at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """A wallet that waits to become a receiving account."""
+
+    change_id: str
+    name: str
+    address: str
+    asked_by: str
+    due_at: str
+
+
+def change_row(change: PayoutChange) -> ChangeRow:
+    return ChangeRow(
+        change_id=change.change_id,
+        name=change.name,
+        address=to_checksum(change.address),
+        asked_by=change.asked_by,
+        due_at=wire_time(change.due_at),
+    )

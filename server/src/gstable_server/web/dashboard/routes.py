@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,11 +21,20 @@ from gstable_server.web.base import Pages
 from gstable_server.web.dashboard.audit import AuditLog
 from gstable_server.web.dashboard.branding import UPLOAD_BYTES_MAX, BrandingPage
 from gstable_server.web.dashboard.doors import SETUP, Doors
-from gstable_server.web.dashboard.guard import HOME, LOGIN, Guard, Handler, VisitHandler
+from gstable_server.web.dashboard.guard import (
+    CODE,
+    HOME,
+    LOGIN,
+    PAYOUT_DELAY,
+    Guard,
+    Handler,
+    VisitHandler,
+)
 from gstable_server.web.dashboard.holds import Holds
 from gstable_server.web.dashboard.joining import JOIN, Joining
 from gstable_server.web.dashboard.lists import Lists
 from gstable_server.web.dashboard.refunds import Sessions
+from gstable_server.web.dashboard.second_doors import FORGOTTEN, RESET, SecondDoors
 from gstable_server.web.dashboard.security import Security
 from gstable_server.web.dashboard.settings import Accounts, Keys
 from gstable_server.web.dashboard.team import Team
@@ -44,9 +54,16 @@ class Place:
     handler: Handler
 
 
-def routes(db: Database, desk: Desk, pages: Pages, *, sends_mail: bool = False) -> list[BaseRoute]:
+def routes(
+    db: Database,
+    desk: Desk,
+    pages: Pages,
+    *,
+    sends_mail: bool = False,
+    payout_delay: timedelta = PAYOUT_DELAY,
+) -> list[BaseRoute]:
     """What answers below ``/dashboard``."""
-    guard = Guard(db, desk, pages, sends_mail=sends_mail)
+    guard = Guard(db, desk, pages, sends_mail=sends_mail, payout_delay=payout_delay)
 
     async def missing(_request: Request) -> Response:
         return guard.missing()
@@ -75,7 +92,7 @@ def places(guard: Guard) -> list[Place]:
 
 
 def _doors(guard: Guard) -> list[Place]:
-    doors, joining = Doors(guard), Joining(guard)
+    doors, second, joining = Doors(guard), SecondDoors(guard), Joining(guard)
 
     def door(method: str, path: str, handler: Handler) -> Place:
         return Place(method, path, None, guard.door(handler))
@@ -87,6 +104,12 @@ def _doors(guard: Guard) -> list[Place]:
         door("POST", SETUP, doors.register),
         door("GET", LOGIN, doors.login_page),
         door("POST", LOGIN, doors.login),
+        door("GET", CODE, second.code_page),
+        door("POST", CODE, second.type_code),
+        door("GET", FORGOTTEN, second.forgotten_page),
+        door("POST", FORGOTTEN, second.ask),
+        door("GET", f"{RESET}/{{token}}", second.reset_page),
+        door("POST", f"{RESET}/{{token}}", second.reset),
         door("GET", f"{JOIN}/{{token}}", joining.show),
         door("POST", f"{JOIN}/{{token}}", joining.join),
         Place("POST", f"{HOME}/logout", Action.SELF, guard.act(Action.SELF, doors.logout)),
@@ -124,6 +147,7 @@ def _settings(guard: Guard, look: Row, act: Row) -> list[Place]:
     return [
         look("/accounts", Action.ACCOUNTS_READ, accounts.list),
         act("/accounts", Action.ACCOUNTS_CHANGE, accounts.create),
+        act("/payouts/{change_id}/cancel", Action.PAYOUTS_CANCEL, accounts.cancel_change),
         look("/accounts/{account_id}", Action.ACCOUNTS_READ, accounts.detail),
         act("/accounts/{account_id}", Action.ACCOUNTS_CHANGE, accounts.rename),
         look("/accounts/{account_id}/remove", Action.ACCOUNTS_CHANGE, accounts.confirm_removal),
@@ -150,6 +174,11 @@ def _people(guard: Guard, look: Row, act: Row) -> list[Place]:
         look("/security", Action.SELF, security.show),
         act("/security/logins", Action.SELF, security.end_others),
         act("/security/logins/{login_id}", Action.SELF, security.end),
+        act("/security/password", Action.SELF, security.change_password),
+        act("/security/factor/begin", Action.SELF_SECURE, security.begin_factor),
+        look("/security/factor", Action.SELF_SECURE, security.show_factor),
+        act("/security/factor", Action.SELF_SECURE, security.turn_factor_on),
+        act("/security/factor/off", Action.SELF_SECURE, security.turn_factor_off),
         act("/security/leave", Action.SELF, security.leave),
         act("/security/switch", Action.SELF, security.switch),
         act("/security/businesses", Action.MERCHANTS_CREATE, security.create_merchant),

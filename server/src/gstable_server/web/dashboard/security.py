@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import segno
 from starlette.responses import RedirectResponse, Response
 
+from gstable_server.accounts.members import factors, forgotten, team
 from gstable_server.accounts.members import operations as members
-from gstable_server.accounts.members import team
 from gstable_server.accounts.members.model import LoginRow
+from gstable_server.accounts.members.totp import secret_text, uri
 from gstable_server.kernel.clock import wire_time
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.ids import LoginId, id_or_none
 from gstable_server.web.base import PAGE_HEADERS
 from gstable_server.web.dashboard.forms import Form
-from gstable_server.web.dashboard.guard import LOGIN, Guard, Visit, done
+from gstable_server.web.dashboard.guard import LOGIN, Guard, Visit, done, onward
 from gstable_server.web.dashboard.people_presenter import BrowserRow
+from gstable_server.web.dashboard.words import PASSWORDS_DIFFER, WRONG_PASSWORD, wait_text
 
 BUSINESS_FORM = Form(("name",))
+PASSWORD_FORM = Form(("passwordNow", "password", "passwordAgain"))
+FACTOR_FORM = Form(("code",))
+ISSUER = "GStable"
 
 
 class Security:
@@ -29,11 +35,19 @@ class Security:
         return await self._page(visit, BUSINESS_FORM)
 
     async def _page(
-        self, visit: Visit, form: Form, status: int = 200, *, problem: str = ""
+        self,
+        visit: Visit,
+        form: Form,
+        status: int = 200,
+        *,
+        problem: str = "",
+        password_form: Form = PASSWORD_FORM,
     ) -> Response:
         async with self.db.read() as tx:
             logins = await members.logins_of(tx, visit.member.member_id)
             teams = await team.teams_of(tx, visit.member.member_id)
+            has_factor = await factors.is_on(tx, visit.member.member_id)
+            codes_left = await factors.codes_left(tx, visit.member.member_id)
         return self.guard.show(
             visit,
             "security.html",
@@ -41,6 +55,9 @@ class Security:
             status=status,
             form=form,
             problem=problem,
+            password_form=password_form,
+            has_factor=has_factor,
+            codes_left=codes_left,
             logins=[_row(visit, one) for one in logins],
             teams=[
                 (merchant.merchant_id, merchant.name, member.role.value)
@@ -58,6 +75,65 @@ class Security:
     async def end_others(self, visit: Visit) -> Response:
         await self.db.run(members.end_other_logins, visit.by, visit.presence.login_id)
         return done(visit, "/security", "logins-ended")
+
+    async def change_password(self, visit: Visit) -> Response:
+        entries = visit.entries
+        if entries.get("password", "") != entries.get("passwordAgain", ""):
+            form = PASSWORD_FORM.marked("passwordAgain", PASSWORDS_DIFFER)
+            return await self._page(visit, BUSINESS_FORM, 422, password_form=form)
+        try:
+            wait = await self.db.run(
+                forgotten.change,
+                visit.by,
+                visit.presence.login_id,
+                entries.get("passwordNow", ""),
+                entries.get("password", ""),
+            )
+        except Refused as refused:
+            form = PASSWORD_FORM.refused(refused)
+            return await self._page(visit, BUSINESS_FORM, 422, password_form=form)
+        if wait is None:
+            return done(visit, "/security", "password-changed")
+        text = wait_text(wait) if wait else WRONG_PASSWORD
+        form = PASSWORD_FORM.marked("passwordNow", text)
+        return await self._page(visit, BUSINESS_FORM, 429 if wait else 422, password_form=form)
+
+    # --- the second factor ------------------------------------------------------------------------
+
+    async def begin_factor(self, visit: Visit) -> Response:
+        await self.db.run(factors.begin, visit.by)
+        return onward(visit, "/security/factor")
+
+    async def show_factor(self, visit: Visit) -> Response:
+        return await self._factor_page(visit, FACTOR_FORM)
+
+    async def _factor_page(self, visit: Visit, form: Form, status: int = 200) -> Response:
+        async with self.db.read() as tx:
+            secret = await factors.pending(tx, visit.by)
+        if secret is None:
+            return onward(visit, "/security")
+        picture = segno.make(uri(secret, ISSUER, visit.member.email), error="m")
+        return self.guard.show(
+            visit,
+            "factor.html",
+            "security",
+            status=status,
+            form=form,
+            secret=secret_text(secret),
+            picture=picture.svg_data_uri(scale=5, border=2, dark="#000", light="#fff"),
+        )
+
+    async def turn_factor_on(self, visit: Visit) -> Response:
+        """The recovery codes are in this very answer and nowhere again."""
+        try:
+            codes = await self.db.run(factors.turn_on, visit.by, visit.entries.get("code", ""))
+        except Refused as refused:
+            return await self._factor_page(visit, FACTOR_FORM.refused(refused), 422)
+        return self.guard.show(visit, "factor_on.html", "security", codes=codes)
+
+    async def turn_factor_off(self, visit: Visit) -> Response:
+        await self.db.run(factors.turn_off, visit.by)
+        return done(visit, "/security", "factor-off")
 
     async def leave(self, visit: Visit) -> Response:
         try:

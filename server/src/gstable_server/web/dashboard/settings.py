@@ -9,13 +9,16 @@ from starlette.responses import Response
 from gstable_server.accounts import operations as accounts
 from gstable_server.accounts.audit.model import Fields, Note
 from gstable_server.accounts.model import ACCOUNTS_MAX, ApiKey, ReceivingAccount
+from gstable_server.accounts.payouts import operations as payouts
+from gstable_server.accounts.payouts.model import PayoutChange
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.kernel.errors import Code, Refused
-from gstable_server.kernel.ids import AccountId, ApiKeyId, id_or_none
+from gstable_server.kernel.ids import AccountId, ApiKeyId, PayoutChangeId, id_or_none
 from gstable_server.kernel.tenant import Access, Mode, Tenant
 from gstable_server.plumbing.db import Tx
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
+from gstable_server.web.dashboard.people_presenter import change_row
 from gstable_server.web.dashboard.presenter import account_row, key_row
 
 ACCOUNT_FORM = Form(("accountName", "accountAddress"))
@@ -37,6 +40,7 @@ class Accounts:
     async def _show_list(self, visit: Visit, form: Form, status: int = 200) -> Response:
         async with self.db.read() as tx:
             held = await accounts.list_accounts(tx, visit.tenant)
+            waiting = await payouts.waiting(tx, visit.tenant)
         return self.guard.show(
             visit,
             "accounts.html",
@@ -44,6 +48,7 @@ class Accounts:
             status=status,
             form=form,
             accounts=[account_row(account) for account in held],
+            waiting=[change_row(change) for change in waiting],
             most=ACCOUNTS_MAX,
         )
 
@@ -51,19 +56,29 @@ class Accounts:
         name = visit.entries.get("accountName", "")
         address = visit.entries.get("accountAddress", "")
         try:
-            account = await self.guard.do(
-                visit,
-                _account_created,
-                accounts.create_account,
+            made = await self.db.run(
+                payouts.add_account,
+                visit.by,
                 visit.tenant,
                 self.networks,
+                self.guard.payouts,
                 name,
                 address,
             )
         except Refused as refused:
             form = ACCOUNT_FORM.filled(visit.entries).refused(refused)
             return await self._show_list(visit, form, 422)
-        return done(visit, f"/accounts/{account.account_id}", "account-created")
+        if isinstance(made, PayoutChange):
+            return done(visit, "/accounts", "payout-asked")
+        return done(visit, f"/accounts/{made.account_id}", "account-created")
+
+    async def cancel_change(self, visit: Visit) -> Response:
+        change_id = id_or_none(PayoutChangeId, visit.request.path_params["change_id"])
+        if change_id is None:
+            raise Refused(Code.ROUTE_UNKNOWN)
+        policy = self.guard.payouts
+        await self.db.run(payouts.cancel, visit.by, visit.tenant, policy, change_id)
+        return done(visit, "/accounts", "payout-cancelled")
 
     async def detail(self, visit: Visit) -> Response:
         return await self._show(visit, "account.html", RENAME_FORM)
@@ -121,10 +136,6 @@ def _account_id(visit: Visit) -> AccountId:
 
 def _shown(account: ReceivingAccount) -> Fields:
     return {"name": account.name, "address": to_checksum(account.address)}
-
-
-def _account_created(account: ReceivingAccount) -> Note:
-    return Note("account.created", account.account_id, after=_shown(account))
 
 
 def _account_renamed(pair: tuple[ReceivingAccount, ReceivingAccount]) -> Note:

@@ -26,7 +26,8 @@ HAS_OWNER = "This installation has an owner already. Sign in instead."
 NOT_YOURS = (
     "Your role in this team does not permit it. Ask an owner or admin of the team if you need it."
 )
-WRONG_PASSWORD = "This is not your password."  # noqa: S105
+WRONG_PASSWORD = "This is not right."  # noqa: S105
+WRONG_CODE = "This code is wrong, or was used before. Wait for the next one."
 WRONG_LOGIN = "The e-mail address or the password is wrong."
 PASSWORDS_DIFFER = "The two passwords are not the same."
 
@@ -36,6 +37,10 @@ _WORDS = {
 
 DONE = {
     "account-created": "The account was created.",
+    "payout-asked": (
+        "It is noted, and your team is told. The account can be used once its time is over."
+    ),
+    "payout-cancelled": "It was cancelled. Nothing will be paid to that wallet.",
     "account-renamed": "The account has its new name.",
     "account-removed": "The account was removed. Open sessions still pay its address.",
     "capture-asked": "The capture is on its way. It counts once it is in a block.",
@@ -50,6 +55,8 @@ DONE = {
     "joined": "Welcome to the team.",
     "merchant-created": "The business was created. You are looking at it now.",
     "switched": "You are looking at this business now.",
+    "password-changed": "Your password was changed. Your other browsers were signed out.",
+    "factor-off": "No code is asked for any more. Your recovery codes do not work any more.",
     "login-ended": "That browser was signed out.",
     "logins-ended": "Every other browser was signed out.",
     "branding-saved": "It was saved. Payers see it from now on.",

@@ -1,0 +1,1 @@
+"""Wallets that wait to become receiving accounts."""

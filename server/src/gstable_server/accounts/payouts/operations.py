@@ -1,0 +1,149 @@
+"""Adding a wallet to be paid to: at once where nothing can be stolen, else after a delay in which
+the team hears of it and can cancel it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from gstable_server.accounts import operations as accounts
+from gstable_server.accounts.audit import operations as audit
+from gstable_server.accounts.audit.model import Note
+from gstable_server.accounts.members import team
+from gstable_server.accounts.members.model import By
+from gstable_server.accounts.model import ReceivingAccount
+from gstable_server.accounts.notices import operations as notices
+from gstable_server.accounts.payouts import store
+from gstable_server.accounts.payouts.model import WAITING_MAX, Outcome, PayoutChange
+from gstable_server.chain.checksum import to_checksum
+from gstable_server.chain.networks import Networks
+from gstable_server.kernel.clock import wire_time
+from gstable_server.kernel.errors import Code, Refused, invalid_field
+from gstable_server.kernel.ids import PayoutChangeId
+from gstable_server.kernel.roles import Action
+from gstable_server.kernel.tenant import Mode, Tenant
+from gstable_server.plumbing.db import Tx
+
+DUE_TOGETHER = 50
+ASKED = """{who} wants payments of {merchant} to go to another wallet too:
+
+{name}
+{address}
+
+It can be used from {due} on (UTC). If this is not right, cancel it before then:
+{link}
+"""
+DONE = """Payments of {merchant} can go to this wallet from now on:
+
+{name}
+{address}
+"""
+CANCELLED = """{who} cancelled that payments of {merchant} can go to this wallet:
+
+{name}
+{address}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long a wallet waits, and whether the team is told by e-mail; ``public_url`` is where
+    the letters' link leads."""
+
+    delay: timedelta
+    sends_mail: bool
+    public_url: str
+
+
+async def add_account(
+    tx: Tx, by: By, tenant: Tenant, networks: Networks, policy: Policy, name: str, address: str
+) -> ReceivingAccount | PayoutChange:
+    """The account, in test mode and where it is the first; else what waits to become one.
+
+    Raises ``Refused``: 400101 naming ``accountName`` or ``accountAddress``, 100402 at 20 accounts.
+    """
+    account_name, wallet = accounts.parse_account(networks, name, address)
+    is_free = tenant.mode is Mode.TEST or not policy.delay
+    if is_free or not await accounts.has_had_account(tx, tenant):
+        account = await accounts.create_account(tx, tenant, networks, name, address)
+        after = {"name": account.name, "address": to_checksum(account.address)}
+        note = Note("account.created", account.account_id, after=after)
+        await audit.record(tx, by.actor, Action.ACCOUNTS_CHANGE, note, tenant.mode)
+        return account
+    if len(await store.waiting(tx, tenant)) >= WAITING_MAX:
+        raise invalid_field("accountAddress", f"is one too many: {WAITING_MAX} are waiting")
+    change = PayoutChange(
+        change_id=tx.mint(PayoutChangeId),
+        tenant=tenant,
+        name=account_name,
+        address=wallet,
+        asked_by=by.member.email,
+        asked_at=tx.now,
+        due_at=tx.now + policy.delay,
+    )
+    await store.insert(tx, change)
+    await _record(tx, by, change, "payout.asked", Action.ACCOUNTS_CHANGE)
+    if policy.sends_mail:
+        link = f"{policy.public_url}/dashboard/{tenant.mode}/accounts"
+        await _tell(tx, change, "Payments are to go to another wallet", ASKED, link=link)
+    return change
+
+
+async def waiting(tx: Tx, tenant: Tenant) -> list[PayoutChange]:
+    """Wallets that wait, the one that is due first at the top."""
+    return await store.waiting(tx, tenant)
+
+
+async def cancel(tx: Tx, by: By, tenant: Tenant, policy: Policy, change_id: PayoutChangeId) -> None:
+    """Have a wallet that waits never become an account. Raises ``Refused`` (404) once it has."""
+    change = await store.lock_waiting(tx, tenant, change_id)
+    if change is None:
+        raise Refused(Code.ROUTE_UNKNOWN)
+    await store.end(tx, change, Outcome.CANCELLED)
+    await _record(tx, by, change, "payout.cancelled", Action.PAYOUTS_CANCEL)
+    if policy.sends_mail:
+        await _tell(tx, change, "A wallet was cancelled", CANCELLED, who=by.member.email)
+
+
+async def carry_out(tx: Tx, networks: Networks, *, sends_mail: bool) -> None:
+    """Make accounts of the wallets whose time has come; for the timetable."""
+    for change in await store.lock_due(tx, DUE_TOGETHER):
+        try:
+            await accounts.create_account(
+                tx, change.tenant, networks, change.name, to_checksum(change.address)
+            )
+        except Refused:
+            # Refused before anything was written: there are 20, or the network's contracts are
+            # others by now. It must not keep those behind it waiting.
+            await store.end(tx, change, Outcome.REFUSED)
+            continue
+        await store.end(tx, change, Outcome.DONE)
+        if sends_mail:
+            await _tell(tx, change, "Payments can go to another wallet now", DONE)
+
+
+async def _record(tx: Tx, by: By, change: PayoutChange, what: str, action: Action) -> None:
+    after = {
+        "name": change.name,
+        "address": to_checksum(change.address),
+        "dueAt": wire_time(change.due_at),
+    }
+    note = Note(what, change.change_id, after=after)
+    await audit.record(tx, by.actor, action, note, change.tenant.mode)
+
+
+async def _tell(
+    tx: Tx, change: PayoutChange, subject: str, text: str, *, who: str = "", link: str = ""
+) -> None:
+    """A letter to everybody in the team."""
+    merchant = await accounts.merchant(tx, change.tenant.merchant_id)
+    emails = [one.email for one in await team.members_of(tx, change.tenant.merchant_id)]
+    body = text.format(
+        who=who or change.asked_by,
+        merchant=merchant.name,
+        name=change.name,
+        address=to_checksum(change.address),
+        due=wire_time(change.due_at),
+        link=link,
+    )
+    await notices.write(tx, emails, f"{merchant.name}: {subject}", body)
