@@ -1,6 +1,6 @@
-"""The list of bad inputs and faults, groups API, AUT, CHK, CHN, CON, DSH, OPS and WHK: each case has
-a test with its id in its name, or a reason why there is nothing to test yet. Tests of contracts are
-functions of forge.
+"""The list of bad inputs and faults, groups API, AUT, CHK, CHN, CON, DSH, OPS and WHK: each case
+has a test with its id in its name, or a reason why there is nothing to test yet. Tests of contracts
+are functions of forge.
 """
 
 from __future__ import annotations

@@ -274,3 +274,25 @@ async def test_dsh_04_a_thief_adds_a_wallet_and_is_stopped(
     assert answer.headers["location"] == f"{accounts}?done=payout-cancelled"
     assert thiefs not in (await guest.get(accounts)).text
     assert (await guest.post(cancel)).status_code == 404
+
+
+async def test_a_limited_key_is_made_by_choosing_and_a_wrong_choice_says_so(
+    owner: Browser, database: Database
+) -> None:
+    keys = "/dashboard/test/keys"
+    fields = {"name": "Reports", "mode": "test", "access": "limited"}
+    for change, text in (
+        ({}, "for one kind at least"),
+        ({"scope-session": "all"}, "one of those"),
+        ({"scope-session": "read", "addresses": "home"}, "IP addresses or networks"),
+        ({"scope-session": "read", "expiresIn": "7"}, "one of those"),
+    ):
+        answer = await owner.post(keys, **fields, **change)
+        assert (answer.status_code, text in answer.text) == (422, True), change
+    chosen = {"scope-session": "write", "scope-event": "read", "expiresIn": "30"}
+    made = await owner.post(keys, **fields, **chosen, addresses="203.0.113.0/24")
+    assert "sk_test_" in made.text
+    page = reader(await owner.get(keys)).text
+    assert "event:read, session:write" in page
+    assert "ends 2026-01-31" in page
+    assert "from 203.0.113.0/24" in page

@@ -10,6 +10,7 @@ from gstable_server.kernel.address import Address
 from gstable_server.kernel.errors import invalid_field
 from gstable_server.kernel.fields import storable
 from gstable_server.kernel.ids import AccountId, ApiKeyId, MerchantId, VersionId
+from gstable_server.kernel.scopes import Network
 from gstable_server.kernel.tenant import Access, Mode, Tenant
 
 ACCOUNTS_MAX = 20
@@ -45,6 +46,19 @@ class ReceivingAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """What a key is limited to beside its access: scopes, None for all; the time when it ends,
+    None for never; the networks that it may be used from, none for any."""
+
+    scopes: frozenset[str] | None = None
+    expires_at: datetime | None = None
+    addresses: tuple[Network, ...] = ()
+
+
+UNLIMITED = KeyLimits()
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKey:
     """What is known of an API key after it was shown once. ``hint`` is its prefix and last four
     characters."""
@@ -56,6 +70,7 @@ class ApiKey:
     hint: str
     created_at: datetime
     revoked_at: datetime | None
+    limits: KeyLimits
 
 
 def key_prefix(mode: Mode, access: Access) -> str:

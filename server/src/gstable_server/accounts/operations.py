@@ -12,7 +12,9 @@ from gstable_server.accounts import store, wire
 from gstable_server.accounts.model import (
     ACCOUNTS_MAX,
     KEY_RANDOM_LENGTH,
+    UNLIMITED,
     ApiKey,
+    KeyLimits,
     Merchant,
     ReceivingAccount,
     is_key_form,
@@ -25,6 +27,7 @@ from gstable_server.chain.networks import Networks
 from gstable_server.kernel.address import ZERO_ADDRESS, Address
 from gstable_server.kernel.errors import Code, Refused, invalid_field
 from gstable_server.kernel.ids import AccountId, ApiKeyId, MerchantId, VersionId
+from gstable_server.kernel.scopes import is_scope
 from gstable_server.kernel.tenant import Access, Caller, Mode, Tenant
 from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.events import Event
@@ -159,8 +162,15 @@ async def remove_account(
     return removed
 
 
-async def issue_key(tx: Tx, tenant: Tenant, access: Access, name: str) -> tuple[ApiKey, str]:
-    """A new API key and its secret, which is shown this once and kept only as a hash."""
+async def issue_key(
+    tx: Tx, tenant: Tenant, access: Access, name: str, limits: KeyLimits = UNLIMITED
+) -> tuple[ApiKey, str]:
+    """A new API key and its secret, which is shown this once and kept only as a hash.
+
+    Raises ``Refused`` (400101) naming ``name`` or ``scopes``.
+    """
+    if limits.scopes is not None and not all(map(is_scope, limits.scopes)):
+        raise invalid_field("scopes", "must be of the kinds that are offered")
     key_name = name_from_text("name", name)
     secret = key_prefix(tenant.mode, access) + tx.ids.token(KEY_RANDOM_LENGTH)
     key = ApiKey(
@@ -171,6 +181,7 @@ async def issue_key(tx: Tx, tenant: Tenant, access: Access, name: str) -> tuple[
         hint=key_hint(secret),
         created_at=tx.now,
         revoked_at=None,
+        limits=limits,
     )
     await store.insert_key(tx, key, _hashed(secret))
     return key, secret
@@ -187,13 +198,16 @@ async def revoke_key(tx: Tx, tenant: Tenant, key_id: ApiKeyId) -> bool:
 
 
 async def authenticate(tx: Tx, secret: str) -> Caller:
-    """Whose key ``secret`` is. Raises ``Refused``: 200101, or 200103 if it is revoked."""
+    """Whose key ``secret`` is. Raises ``Refused``: 200101, or 200103 if it is revoked or over."""
     key = await store.find_key(tx, _hashed(secret)) if is_key_form(secret) else None
     if key is None:
         raise Refused(Code.KEY_INVALID)
     if key.revoked_at is not None:
         raise Refused(Code.KEY_REVOKED)
-    return Caller(key.tenant, key.key_id, key.access)
+    limits = key.limits
+    if limits.expires_at is not None and limits.expires_at <= tx.now:
+        raise Refused(Code.KEY_REVOKED, "its time is over")
+    return Caller(key.tenant, key.key_id, key.access, limits.scopes, limits.addresses)
 
 
 def _hashed(secret: str) -> bytes:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import asyncpg
 
-from gstable_server.accounts.model import ApiKey, Merchant, ReceivingAccount
+from gstable_server.accounts.model import ApiKey, KeyLimits, Merchant, ReceivingAccount
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.ids import AccountId, ApiKeyId, MerchantId, VersionId
 from gstable_server.kernel.tenant import Access, Mode, Tenant
@@ -146,13 +148,18 @@ def _key(row: asyncpg.Record) -> ApiKey:
         hint=row["hint"],
         created_at=row["created_at"],
         revoked_at=row["revoked_at"],
+        limits=KeyLimits(
+            scopes=None if row["scopes"] is None else frozenset(row["scopes"]),
+            expires_at=row["expires_at"],
+            addresses=tuple(ip_network(text) for text in row["addresses"]),
+        ),
     )
 
 
 async def insert_key(tx: Tx, key: ApiKey, key_hash: bytes) -> None:
     await tx.execute(
-        "INSERT INTO api_keys (key_id, merchant_id, mode, access, name, key_hash, hint, created_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO api_keys (key_id, merchant_id, mode, access, name, key_hash, hint, created_at,"
+        " scopes, expires_at, addresses) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         key.key_id,
         key.tenant.merchant_id,
         key.tenant.mode,
@@ -161,6 +168,9 @@ async def insert_key(tx: Tx, key: ApiKey, key_hash: bytes) -> None:
         key_hash,
         key.hint,
         key.created_at,
+        None if key.limits.scopes is None else sorted(key.limits.scopes),
+        key.limits.expires_at,
+        [str(network) for network in key.limits.addresses],
     )
 
 

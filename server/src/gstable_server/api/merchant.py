@@ -32,6 +32,7 @@ from gstable_server.api.request_log import is_polled, shown_path
 from gstable_server.api.strict_json import parse_object
 from gstable_server.kernel.errors import Code, Refused, invalid_field
 from gstable_server.kernel.ids import MalformedId
+from gstable_server.kernel.scopes import comes_from, permits, resource_of
 from gstable_server.kernel.tenant import Access, Caller
 from gstable_server.plumbing import idempotency
 from gstable_server.plumbing.db import Database, Tx
@@ -165,6 +166,12 @@ class MerchantApi:
         require_turn(self._key_limiter.take(caller.key_id))
         if route.access is Access.WRITE and caller.access is not Access.WRITE:
             raise Refused(Code.KEY_LACKS_PERMISSION)
+        if caller.scopes is not None:
+            resource = resource_of(route.path)
+            if not permits(caller.scopes, resource, route.access):
+                raise Refused(Code.KEY_LACKS_PERMISSION, f"needs {resource}:{route.access}")
+        if not comes_from(client_address(scope), caller.addresses):
+            raise Refused(Code.KEY_LACKS_PERMISSION, "not from this address")
         return caller
 
     async def _operated(self, request: _Request, keys: list[bytes]) -> Answer:

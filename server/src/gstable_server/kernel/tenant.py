@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 
 from gstable_server.kernel.ids import ApiKeyId, MerchantId
 
@@ -32,8 +33,11 @@ class Access(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is calling the merchant API, as its API key says."""
+    """Who is calling the merchant API, as its API key says. Without ``scopes`` the key may do all
+    that ``access`` says, without ``addresses`` (CIDR) from anywhere."""
 
     tenant: Tenant
     key_id: ApiKeyId
     access: Access
+    scopes: frozenset[str] | None = None
+    addresses: tuple[IPv4Network | IPv6Network, ...] = ()

@@ -50,7 +50,12 @@ CREATE TABLE api_keys (
     key_hash    bytea NOT NULL UNIQUE,
     hint        text NOT NULL,
     created_at  timestamptz NOT NULL,
-    revoked_at  timestamptz
+    revoked_at  timestamptz,
+    -- Null for a key that may do all that `access` says, and for one that does not end.
+    scopes      text[],
+    expires_at  timestamptz,
+    -- Networks that it may be used from; none for any.
+    addresses   text[] NOT NULL
 );
 CREATE INDEX api_keys_newest ON api_keys (merchant_id, mode, sequence DESC);
 

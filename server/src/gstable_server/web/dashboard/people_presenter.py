@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gstable_server.accounts.model import ApiKey
 from gstable_server.accounts.payouts.model import PayoutChange
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.kernel.clock import wire_time
@@ -66,3 +67,16 @@ def change_row(change: PayoutChange) -> ChangeRow:
         asked_by=change.asked_by,
         due_at=wire_time(change.due_at),
     )
+
+
+def key_limits(key: ApiKey) -> tuple[str, ...]:
+    """What a key is limited to, a line each."""
+    limits = key.limits
+    lines = []
+    if limits.scopes is not None:
+        lines.append(", ".join(sorted(limits.scopes)))
+    if limits.expires_at is not None:
+        lines.append(f"ends {wire_time(limits.expires_at)}")
+    if limits.addresses:
+        lines.append(f"from {', '.join(map(str, limits.addresses))}")
+    return tuple(lines)

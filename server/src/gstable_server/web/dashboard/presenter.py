@@ -33,6 +33,7 @@ from gstable_server.sessions.model import (
     SessionView,
 )
 from gstable_server.sessions.refunds.model import Refund, RefundState
+from gstable_server.web.dashboard.people_presenter import key_limits
 from gstable_server.web.dashboard.words import FLAGS, PAYMENT_STATES, REFUND_WORDS
 
 
@@ -85,6 +86,7 @@ class KeyRow:
     name: str
     hint: str
     kind: str
+    limits: tuple[str, ...]
     created_at: str
     revoked_at: str
 
@@ -96,6 +98,7 @@ def key_row(key: ApiKey) -> KeyRow:
         name=key.name,
         hint=key.hint,
         kind="Secret key" if is_secret else "Restricted key",
+        limits=key_limits(key),
         created_at=wire_time(key.created_at),
         revoked_at=wire_time(key.revoked_at) if key.revoked_at else "",
     )

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from starlette.responses import Response
 
 from gstable_server.accounts import operations as accounts
 from gstable_server.accounts.audit.model import Fields, Note
-from gstable_server.accounts.model import ACCOUNTS_MAX, ApiKey, ReceivingAccount
+from gstable_server.accounts.model import ACCOUNTS_MAX, ApiKey, KeyLimits, ReceivingAccount
 from gstable_server.accounts.payouts import operations as payouts
 from gstable_server.accounts.payouts.model import PayoutChange
 from gstable_server.chain.checksum import to_checksum
+from gstable_server.kernel.clock import wire_time
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.ids import AccountId, ApiKeyId, PayoutChangeId, id_or_none
+from gstable_server.kernel.scopes import RESOURCES, networks_from_text
 from gstable_server.kernel.tenant import Access, Mode, Tenant
 from gstable_server.plumbing.db import Tx
 from gstable_server.web.dashboard.forms import Form
@@ -22,8 +25,13 @@ from gstable_server.web.dashboard.people_presenter import change_row
 from gstable_server.web.dashboard.presenter import account_row, key_row
 
 ACCOUNT_FORM = Form(("accountName", "accountAddress"))
+LIMITED = "limited"
 RENAME_FORM = Form(("accountName",))
-KEY_FORM = Form(("name", "mode", "access"))
+LIFETIMES = {"": None, "30": 30, "90": 90, "365": 365}
+"""Days after which a key ends, by what the form calls them."""
+KEY_FORM = Form(
+    ("name", "mode", "access", "expiresIn", "addresses", *(f"scope-{one}" for one in RESOURCES))
+)
 
 
 class Accounts:
@@ -178,6 +186,7 @@ class Keys:
             keys=[key_row(key) for key in keys],
             issued=key_row(issued) if issued else None,
             secret=secret,
+            resources=RESOURCES,
         )
 
     async def create(self, visit: Visit) -> Response:
@@ -185,10 +194,10 @@ class Keys:
         and nowhere in the database, so it cannot be shown again."""
         form = _key_form(visit.tenant.mode).filled(visit.entries)
         try:
-            tenant, access = _wanted(visit)
+            tenant, access, limits = _wanted(visit, self.db.clock.now())
             name = visit.entries.get("name", "")
             key, secret = await self.guard.do(
-                visit, _key_issued, accounts.issue_key, tenant, access, name
+                visit, _key_issued, accounts.issue_key, tenant, access, name, limits
             )
         except Refused as refused:
             return await self._show_list(visit, form.refused(refused), 422)
@@ -218,6 +227,12 @@ class Keys:
 def _key_issued(issued: tuple[ApiKey, str]) -> Note:
     key, _ = issued
     after = {"name": key.name, "hint": key.hint, "access": key.access, "mode": key.tenant.mode}
+    if key.limits.scopes is not None:
+        after["scopes"] = " ".join(sorted(key.limits.scopes))
+    if key.limits.expires_at is not None:
+        after["expiresAt"] = wire_time(key.limits.expires_at)
+    if key.limits.addresses:
+        after["addresses"] = " ".join(map(str, key.limits.addresses))
     return Note("key.created", key.key_id, after=after)
 
 
@@ -225,11 +240,42 @@ def _key_form(mode: Mode) -> Form:
     return replace(KEY_FORM, values={"mode": mode.value, "access": Access.WRITE.value})
 
 
-def _wanted(visit: Visit) -> tuple[Tenant, Access]:
+def _wanted(visit: Visit, now: datetime) -> tuple[Tenant, Access, KeyLimits]:
     """What kind of key was asked for. Refuses what the form does not offer."""
     mode, access = visit.entries.get("mode", ""), visit.entries.get("access", "")
     if mode not in set(Mode):
         raise Refused(Code.FIELD_INVALID, "mode must be test or live")
-    if access not in set(Access):
-        raise Refused(Code.FIELD_INVALID, "access must be write or read")
-    return Tenant(visit.tenant.merchant_id, Mode(mode)), Access(access)
+    if access not in {*Access, LIMITED}:
+        raise Refused(Code.FIELD_INVALID, "access must be write, read or limited")
+    scopes = _scopes(visit) if access == LIMITED else None
+    if scopes is not None:
+        writes = any(one.endswith(f":{Access.WRITE}") for one in scopes)
+        access = Access.WRITE if writes else Access.READ
+    tenant = Tenant(visit.tenant.merchant_id, Mode(mode))
+    return tenant, Access(access), _limits(visit, now, scopes)
+
+
+def _scopes(visit: Visit) -> frozenset[str]:
+    """One field a kind of object: nothing, read or write."""
+    found = set()
+    for resource in RESOURCES:
+        given = visit.entries.get(f"scope-{resource}", "")
+        if given and given not in set(Access):
+            raise Refused(Code.FIELD_INVALID, "access must be one of those that are offered")
+        if given:
+            found.add(f"{resource}:{given}")
+    if not found:
+        raise Refused(Code.FIELD_INVALID, "access must be chosen for one kind at least")
+    return frozenset(found)
+
+
+def _limits(visit: Visit, now: datetime, scopes: frozenset[str] | None) -> KeyLimits:
+    lifetime = visit.entries.get("expiresIn", "")
+    if lifetime not in LIFETIMES:
+        raise Refused(Code.FIELD_INVALID, "expiresIn must be one of those that are offered")
+    days = LIFETIMES[lifetime]
+    try:
+        addresses = networks_from_text(visit.entries.get("addresses", ""))
+    except ValueError as problem:
+        raise Refused(Code.FIELD_INVALID, f"addresses {problem}") from None
+    return KeyLimits(scopes, now + timedelta(days=days) if days else None, addresses)

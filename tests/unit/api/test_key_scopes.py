@@ -1,0 +1,144 @@
+"""Every scope of a key at every route of the merchant API: made from the table of routes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from gstable_server.accounts import operations as accounts
+from gstable_server.accounts.model import KeyLimits
+from gstable_server.kernel.errors import Refused
+from gstable_server.kernel.scopes import (
+    RESOURCES,
+    comes_from,
+    is_scope,
+    networks_from_text,
+    resource_of,
+)
+from gstable_server.kernel.tenant import Access, Mode, Tenant
+from gstable_server.plumbing.db import Database
+from gstable_server.plumbing.route import Call, Json, Route
+from gstable_server.plumbing.testing import FakeClock
+from gstable_server.serve import merchant_routes
+from tests.unit.api.notes import app_with, client_of
+from tests.unit.web.shop import new_desk
+
+pytestmark = pytest.mark.anyio
+
+LACKS = 200102
+
+
+async def _answer(_call: Call) -> Json:
+    return {}
+
+
+# What the routes do is not the question here; who is let through to it is.
+TABLE = [
+    replace(route, handler=_answer, body=None)
+    for routes in merchant_routes(new_desk())
+    for route in routes
+]
+
+
+@pytest.fixture
+async def tenant(database: Database) -> Tenant:
+    async with database.begin() as tx:
+        merchant = await accounts.create_merchant(tx, "Example Ltd")
+    return Tenant(merchant.merchant_id, Mode.TEST)
+
+
+async def _key(db: Database, tenant: Tenant, access: Access, limits: KeyLimits) -> str:
+    _, secret = await db.run(accounts.issue_key, tenant, access, "Key", limits)
+    return secret
+
+
+async def _let_through(db: Database, secret: str, address: str = "192.0.2.1") -> set[str]:
+    """The routes that a key is let through to."""
+    found = set()
+    async with client_of(app_with(db, TABLE), address) as client:
+        for route in TABLE:
+            path = "/api/v1" + re.sub(r"\{\w+\}", "1", route.path)
+            headers = {"authorization": f"Bearer {secret}"}
+            answer = await client.request(route.method, path, headers=headers)
+            if answer.json()["code"] != LACKS:
+                assert answer.status_code == 200, (path, answer.text)
+                found.add(_name(route))
+            else:
+                assert answer.status_code == 403
+    return found
+
+
+def _name(route: Route) -> str:
+    return f"{route.method} {route.path}"
+
+
+@pytest.mark.parametrize("resource", RESOURCES)
+async def test_aut_02_a_scope_opens_the_routes_of_its_kind_and_no_other(
+    database: Database, tenant: Tenant, resource: str
+) -> None:
+    of_kind = {_name(one): one.access for one in TABLE if resource_of(one.path) == resource}
+    reading = {name for name, access in of_kind.items() if access is Access.READ}
+    assert of_kind, "a kind without a route is a slip"
+    for access, expected in ((Access.READ, reading), (Access.WRITE, set(of_kind))):
+        limits = KeyLimits(frozenset({f"{resource}:{access}"}))
+        secret = await _key(database, tenant, access, limits)
+        assert await _let_through(database, secret) == expected
+
+
+async def test_aut_02_keys_without_scopes_do_what_their_access_says(
+    database: Database, tenant: Tenant
+) -> None:
+    reading = {_name(one) for one in TABLE if one.access is Access.READ}
+    for access, expected in (
+        (Access.READ, reading),
+        (Access.WRITE, {_name(one) for one in TABLE}),
+    ):
+        secret = await _key(database, tenant, access, KeyLimits())
+        assert await _let_through(database, secret) == expected
+    nothing = await _key(database, tenant, Access.WRITE, KeyLimits(frozenset()))
+    assert await _let_through(database, nothing) == set()
+
+
+def test_every_route_is_of_a_kind_that_scopes_name() -> None:
+    assert {resource_of(one.path) for one in TABLE} == set(RESOURCES)
+
+
+async def test_aut_04_a_key_ends_when_its_time_is_over(
+    database: Database, tenant: Tenant, clock: FakeClock
+) -> None:
+    limits = KeyLimits(expires_at=clock.now() + timedelta(days=30))
+    secret = await _key(database, tenant, Access.WRITE, limits)
+    clock.advance(30 * 24 * 3600 - 1)
+    await database.run(accounts.authenticate, secret)
+    clock.advance(1)
+    with pytest.raises(Refused, match="its time is over"):
+        await database.run(accounts.authenticate, secret)
+
+
+async def test_a_key_works_from_its_addresses_only(database: Database, tenant: Tenant) -> None:
+    limits = KeyLimits(addresses=networks_from_text("203.0.113.0/24 2001:db8::/32"))
+    secret = await _key(database, tenant, Access.WRITE, limits)
+    assert await _let_through(database, secret, "203.0.113.9")
+    assert await _let_through(database, secret, "::ffff:203.0.113.9")
+    assert await _let_through(database, secret, "2001:db8::9")
+    for elsewhere in ("203.0.114.9", "2001:db9::9", "", "testclient"):
+        assert await _let_through(database, secret, elsewhere) == set()
+
+
+async def test_scopes_that_do_not_exist_are_refused(database: Database, tenant: Tenant) -> None:
+    for text in ("", "session", "session:", "session:all", "sessions:read", "*:read", "note:read"):
+        assert not is_scope(text)
+        with pytest.raises(Refused, match="scopes must be"):
+            await _key(database, tenant, Access.READ, KeyLimits(frozenset({text})))
+
+
+def test_addresses_are_read_strictly() -> None:
+    assert networks_from_text("") == ()
+    assert [str(one) for one in networks_from_text(" 192.0.2.1\n192.0.2.1 ")] == ["192.0.2.1/32"]
+    for text in ("x", "192.0.2.1/24", "192.0.2.0/33", "1 " * 21):
+        with pytest.raises(ValueError, match="must be"):
+            networks_from_text(text)
+    assert comes_from("anything", ())
