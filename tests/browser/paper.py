@@ -21,6 +21,7 @@ ICON = (
 )
 SIGN, SEND = "eth_signTypedData_v4", "eth_sendTransaction"
 ALLOWANCE, BALANCE_OF, NONCES = "0xdd62ed3e", "0x70a08231", "0x7ecebe00"
+IS_SIGNER, PAID, PAUSED = "0x7df73e27", "0xadd89bb2", "0x5c975abb"
 KEYS = ["0x" + "5e" * 32, "0x" + "6e" * 32]
 
 
@@ -67,6 +68,8 @@ class PaperWallet(InjectedWallet):
                 return self._call(params[0]["data"])
             case "eth_getBalance":
                 return hex(10**18)
+            case "eth_getBlockByNumber":
+                return {"timestamp": "0x0"}
             case "eth_estimateGas":
                 return hex(100_000)
             case "eth_gasPrice":
@@ -81,6 +84,7 @@ class PaperWallet(InjectedWallet):
 
     def _call(self, data: str) -> str:
         answers = {ALLOWANCE: self.allowance, BALANCE_OF: self.balance, NONCES: 0}
+        answers |= {IS_SIGNER: 1, PAID: 0, PAUSED: 0}
         value = answers.get(data[:10])
         return "0x" if value is None else _word(value)
 

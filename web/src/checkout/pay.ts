@@ -3,26 +3,18 @@
  * Whether a payment happened is never decided here: that is the server's word, from the chain.
  */
 
-import { requireAgreement, requirePayment } from "./agree";
-import {
-  approve,
-  enterNetwork,
-  isAllowed,
-  outcomeOf,
-  requireFunds,
-  requirePayable,
-  send,
-  sign,
-} from "./chain";
+import { agree, requirePermitted, type Agreed } from "./agree";
 import { preferAffordable } from "./balances";
+import { approve, enterNetwork, isAllowed, outcomeOf, send, sign } from "./chain";
+import { chosenRoute } from "./chosen";
 import { offerCopying } from "./deposit";
 import { element, pause, Problem, say, setText, show } from "./page";
+import { requirePayable, requireWorking } from "./rehearse";
 import {
   authorize,
   prepare,
   type Call,
   type Choice,
-  type Prepared,
   type Status,
   type TypedData,
 } from "./server";
@@ -35,7 +27,7 @@ type Stage = "choose" | "review" | "sending" | "sent";
 interface Review {
   wallet: Wallet;
   payer: string;
-  prepared: Prepared;
+  agreed: Agreed;
 }
 
 const RECEIPT_EVERY = 1500;
@@ -95,7 +87,7 @@ function working(text: string): void {
 
 function addWallet(wallet: Wallet): void {
   main.dataset["wallet"] = "found";
-  offer(wallet, () => void once(() => choose(wallet, easiestWay())));
+  offer(wallet, () => void once(() => choose(wallet)));
   void preferAffordable(wallet, () => hasChosen || busy);
   for (const event of ["accountsChanged", "chainChanged"]) {
     wallet.provider.on?.(event, () => forget(wallet));
@@ -113,81 +105,86 @@ function forget(wallet: Wallet): void {
   );
 }
 
-function choice(payer: string, way: string): Choice {
-  const fields = new FormData(form);
-  const email = fields.get("payerEmail");
+function choice(payer: string, tokenId: string, way: string): Choice {
+  const email = new FormData(form).get("payerEmail");
   return {
     clientCode: main.dataset["clientCode"] ?? "",
-    tokenId: String(fields.get("tokenId") ?? ""),
+    tokenId,
     way,
     payer,
     ...(typeof email === "string" ? { payerEmail: email.trim() } : {}),
   };
 }
 
-/** The way that is the least work for the chosen token, by the server's word. */
-function easiestWay(): string {
-  const chosen = form.querySelector<HTMLInputElement>('input[name="tokenId"]:checked');
-  return chosen?.dataset["way"] ?? "approve";
-}
-
-async function choose(wallet: Wallet, way: string): Promise<void> {
+/** `way` instead of the one that is the least work for the chosen token. */
+async function choose(wallet: Wallet, instead: string | null = null): Promise<void> {
   if (!form.reportValidity()) return;
   const { provider } = wallet;
+  const route = chosenRoute(form);
+  const way = instead ?? route.way;
   working(gettext("Open your wallet to connect it."));
   const payer = await connect(provider);
-  const prepared = await prepare(sessionId, choice(payer, way));
-  requireAgreement(prepared, payer);
-  const network = prepared.networkName;
+  const prepared = await prepare(sessionId, choice(payer, route.tokenId, way));
+  const agreed = agree(prepared, route, way, payer);
+  const network = route.networkName;
   working(gettext("Your wallet may ask to switch to %(network)s.", { network }));
-  await enterNetwork(provider, prepared);
+  await enterNetwork(provider, route);
   working(gettext("Looking at your balance."));
-  const allowed = await isAllowed(provider, prepared, payer);
-  const sends = !allowed || prepared.pay !== null || prepared.way === "permit";
-  await requireFunds(provider, prepared, payer, sends);
-  review = { wallet, payer, prepared };
+  const allowed = await isAllowed(provider, agreed, payer);
+  const sends = !allowed || agreed.pay !== null || way === "permit";
+  await requirePayable(provider, agreed, payer, sends);
+  review = { wallet, payer, agreed };
   showTerms(review);
   showWork(review, allowed, sends);
   enter("review");
   element("review-title").focus();
 }
 
-function showTerms({ payer, prepared }: Review): void {
-  const { terms } = prepared;
-  setText("term-total", terms.totalText);
-  setText("term-merchant", terms.merchantAmountText);
-  setText("term-destination", destination(prepared));
-  setText("term-recipient", terms.recipient);
-  setText("term-fee", terms.feeAmountText);
-  show("term-fee-row", BigInt(terms.feeAmount) > 0n);
-  setText("term-rail", terms.railCostText);
-  show("term-rail-row", BigInt(terms.railCost) > 0n);
-  setText("term-network", prepared.networkName);
+function showTerms({ payer, agreed }: Review): void {
+  const { order, route } = agreed;
+  setText("term-total", agreed.totalText);
+  setText("term-merchant", agreed.merchantText);
+  setText("term-destination", destination(agreed));
+  setText("term-recipient", order.merchant);
+  setText("term-fee", agreed.feeText);
+  show("term-fee-row", order.feeAmount > 0n);
+  setText("term-rail", agreed.railCostText);
+  show("term-rail-row", agreed.railCost > 0n);
+  setText("term-network", route.networkName);
   setText("term-payer", payer);
-  setText("term-router", terms.router);
-  const until = new Date(terms.deadline * 1000);
+  setText("term-router", route.router);
+  const until = new Date(Number(order.deadline) * 1000);
   const { lang } = document.documentElement;
   setText("term-deadline", until.toLocaleString(lang, { dateStyle: "medium", timeStyle: "short" }));
 }
 
-function destination({ terms }: Prepared): string {
-  if (terms.rail === null) return "";
-  return gettext("on %(network)s", { network: terms.merchantNetworkName });
+function destination({ order, merchantNetworkName: network }: Agreed): string {
+  return order.passage === null ? "" : gettext("on %(network)s", { network });
 }
 
 /** Say what the wallet will ask for, and what the button does. */
-function showWork({ wallet, prepared }: Review, allowed: boolean, sends: boolean): void {
-  const { terms, way, ways } = prepared;
-  const amount = terms.totalText;
+function showWork({ wallet, agreed }: Review, allowed: boolean, sends: boolean): void {
+  const { way, totalText: amount } = agreed;
   const asks: string[] = [];
   if (!allowed) asks.push(gettext("Allow exactly %(amount)s", { amount }));
-  if (prepared.typedData !== null) asks.push(gettext("Sign the payment"));
-  if (prepared.pay !== null || way === "permit") asks.push(gettext("Send the payment"));
+  if (agreed.typedData !== null) asks.push(gettext("Sign the payment"));
+  if (agreed.pay !== null || way === "permit") asks.push(gettext("Send the payment"));
   setText("term-asks", gettext("%(wallet)s will ask you to:", { wallet: wallet.name }));
   element("term-steps").replaceChildren(...asks.map(listItem));
-  setText("term-promise", promise(prepared, sends));
+  setText("term-compare", comparison(agreed));
+  setText("term-promise", promise(agreed, sends));
   setText("confirm", gettext("Pay %(amount)s", { amount }));
-  show("other-way", way !== "approve" && ways.includes("approve"));
+  show("other-way", way !== "approve");
+}
+
+/** What is worth comparing in any wallet, however little it shows: a few letters and one number. */
+function comparison({ way, route, total, totalText }: Agreed): string {
+  const receiver = way === "permit" ? route.collector : route.router;
+  return gettext(
+    "Compare in your wallet: the address ends in %(end)s, the amount is %(amount)s " +
+      "(some wallets show it as %(atomic)s).",
+    { end: receiver.slice(-6), amount: totalText, atomic: String(total) },
+  );
 }
 
 function listItem(text: string): HTMLLIElement {
@@ -196,7 +193,7 @@ function listItem(text: string): HTMLLIElement {
   return item;
 }
 
-function promise({ way }: Prepared, sends: boolean): string {
+function promise({ way }: Agreed, sends: boolean): string {
   if (!sends) {
     return gettext(
       "Your signature allows exactly this payment, once. There is no network fee for you.",
@@ -216,20 +213,24 @@ function promise({ way }: Prepared, sends: boolean): string {
 
 async function confirm(): Promise<void> {
   if (review === null) return;
-  const { wallet, payer, prepared } = review;
+  const { wallet, payer, agreed } = review;
   const { provider } = wallet;
   enter("sending");
-  if (!(await isAllowed(provider, prepared, payer))) {
-    await approve(provider, prepared, payer, working);
+  const allowed = await isAllowed(provider, agreed, payer);
+  const sends = !allowed || agreed.pay !== null || agreed.way === "permit";
+  // Minutes may have passed since the terms were shown.
+  if (!allowed || agreed.typedData !== null) {
+    await requirePayable(provider, agreed, payer, sends);
   }
-  if (prepared.pay !== null) return sendPayment(review, prepared.pay);
-  if (prepared.typedData !== null) return handIn(review, prepared.typedData);
+  if (!allowed) await approve(provider, agreed, payer, working);
+  if (agreed.pay !== null) return sendPayment(review, agreed.pay);
+  if (agreed.typedData !== null) return handIn(review, agreed.typedData);
 }
 
-async function sendPayment({ wallet, payer, prepared }: Review, pay: Call): Promise<void> {
-  await requirePayable(wallet.provider, pay, payer);
-  working(gettext("Confirm in your wallet: pay %(amount)s.", { amount: prepared.terms.totalText }));
-  const hash = await send(wallet.provider, prepared, pay, payer);
+async function sendPayment({ wallet, payer, agreed }: Review, pay: Call): Promise<void> {
+  await requireWorking(wallet.provider, agreed, pay, payer);
+  working(gettext("Confirm in your wallet: pay %(amount)s.", { amount: agreed.totalText }));
+  const hash = await send(wallet.provider, agreed.route, pay, payer);
   onItsWay(hash);
   void watch(wallet, hash);
 }
@@ -237,17 +238,17 @@ async function sendPayment({ wallet, payer, prepared }: Review, pay: Call): Prom
 /** Let the payer sign, and give the signature to the server: it sends the payment, or says what
  * the wallet has to send. */
 async function handIn(shown: Review, typedData: TypedData): Promise<void> {
-  const { wallet, payer, prepared } = shown;
-  const { digest, way, terms } = prepared;
-  working(gettext("Sign in your wallet: pay %(amount)s.", { amount: terms.totalText }));
-  const signature = await sign(wallet.provider, prepared, typedData, payer);
+  const { wallet, payer, agreed } = shown;
+  const { digest, way } = agreed;
+  working(gettext("Sign in your wallet: pay %(amount)s.", { amount: agreed.totalText }));
+  const signature = await sign(wallet.provider, agreed, typedData, payer);
   working(gettext("Handing in your signature."));
   const clientCode = main.dataset["clientCode"] ?? "";
   const { relay, pay } = await authorize(sessionId, { clientCode, digest, way, payer, signature });
   if (relay !== null) {
     onItsWay(relay);
   } else if (pay !== null) {
-    requirePayment(prepared, pay, payer);
+    requirePermitted(agreed, pay, payer, signature);
     await sendPayment(shown, pay);
   }
 }
@@ -315,7 +316,7 @@ function changed(status: Status): void {
   show("payment", open);
   if (!open) show("deposit", false);
   show("expiry", open);
-  show("again", status.phase === "closed" && element("again").childElementCount > 0);
+  show("again", status.again);
   if (!open) {
     sessionStorage.removeItem(sentKey);
     // A payment that a reorganisation took back opens the page again, from the beginning.

@@ -1,8 +1,9 @@
 /** The merchant's own wallet sends the one transfer of a refund, and the page shows what became of
  * it. Whether it happened is never decided here: that is the server's word, from the chain. */
 
-import { word } from "../checkout/agree";
-import { enterNetwork, outcomeOf, send, wouldWork, type Target } from "../checkout/chain";
+import { word } from "../checkout/abi";
+import { enterNetwork, outcomeOf, send, wouldWork } from "../checkout/chain";
+import type { Target } from "../checkout/chosen";
 import { element, pause, Problem, say, setText, show } from "../checkout/page";
 import type { Call } from "../checkout/server";
 import { connect, discover, offer, type Wallet } from "../checkout/wallet";
@@ -24,10 +25,9 @@ const page = element("refund");
 const about = page.dataset;
 const target: Target = {
   chainId: Number(about["chainId"]),
-  chainIdHex: `0x${Number(about["chainId"]).toString(16)}`,
   networkName: about["networkName"] ?? "",
   nativeSymbol: about["nativeSymbol"] ?? "",
-  rpcUrl: about["rpcUrl"] || null,
+  rpcUrl: about["rpcUrl"] ?? "",
 };
 const sentKey = `gstable-refund-${about["refund"] ?? ""}`;
 
