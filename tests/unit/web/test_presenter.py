@@ -7,7 +7,9 @@ import pytest
 from gstable_server.catalog.model import ItemType, LineItem, ProductSnapshot
 from gstable_server.kernel.ids import LineItemId
 from gstable_server.kernel.money import usd_text
-from gstable_server.web.checkout.presenter import AmountError, LinkForm, line_view, parse_usd
+from gstable_server.web.checkout.amounts import AmountError, parse_usd
+from gstable_server.web.checkout.link_page import LinkForm
+from gstable_server.web.checkout.presenter import line_view
 
 
 @pytest.mark.parametrize(
@@ -21,6 +23,12 @@ from gstable_server.web.checkout.presenter import AmountError, LinkForm, line_vi
         ("007", 7_000_000),
         ("999999999.999999", 999_999_999_999_999),
         ("0.1", 100_000),
+        # As phones of other languages offer it: no point, other figures, wide letters.
+        ("12,50", 12_500_000),
+        ("1,5", 1_500_000),
+        ("٣٫٥", 3_500_000),
+        ("१२.५०", 12_500_000),
+        ("１２．５０", 12_500_000),
     ],
 )
 def test_dollars_become_micro_usd_exactly(text: str, micro_usd: int) -> None:
@@ -31,8 +39,9 @@ def test_dollars_become_micro_usd_exactly(text: str, micro_usd: int) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", " ", ".", "5.", ".5", "-1", "+1", "1e3", "1,5", "1,000.00", "0x10", "1_000", "٥",
-        "½", "NaN", "inf", "1.0000001", "1234567890", "0", "0.00", "5 5", "5\n.1", "USD 5",
+        "", " ", ".", "5.", ".5", "-1", "+1", "1e3", "1,500", "1,000.00", "0x10", "1_000", "²",
+        "1.000,50", "1,5,5", ",5", "½",
+        "NaN", "inf", "1.0000001", "1234567890", "0", "0.00", "5 5", "5\n.1", "USD 5",
     ],
 )  # fmt: skip
 def test_anything_else_is_no_amount(text: str) -> None:

@@ -16,6 +16,7 @@ from decimal import Context, Decimal, InvalidOperation, localcontext
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import urlencode
 
 from babel import Locale
 from babel.dates import format_datetime
@@ -160,6 +161,12 @@ class Words:
         """The script's sentences for a data block of the page, by their English."""
         text = json.dumps(dict(self._catalog.script), ensure_ascii=False, separators=(",", ":"))
         return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - ours, and cannot end the block
+
+
+def asked_language(request: Request) -> str:
+    """The query that keeps the language of the address where cookies do not: ``?lang=de``."""
+    tag = request.query_params.get(PARAMETER, "")
+    return "?" + urlencode({PARAMETER: tag[:40]}) if tag else ""
 
 
 class Languages:

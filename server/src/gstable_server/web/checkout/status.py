@@ -55,6 +55,8 @@ class Status:
     redirect_url: str | None = None
     receipt: Receipt | None = None
     notices: tuple[str, ...] = field(default=())
+    may_start_again: bool = False
+    """Whether the payer may open a fresh session from the same link."""
 
     @property
     def is_over(self) -> bool:
@@ -81,6 +83,7 @@ class Status:
             "expiresAt": self.expires_at,
             "now": self.now,
             "redirectUrl": self.redirect_url,
+            "again": self.may_start_again,
         }
 
 
@@ -116,7 +119,21 @@ def status(view: SessionView, around: Surroundings, words: Words) -> Status:
         redirect_url=around.redirect_url if session.state in _SUCCESS else None,
         receipt=_receipt(view.payment, around.networks, words),
         notices=tuple(_notices(view, around, words)),
+        may_start_again=may_start_again(
+            view, around.now, something_came=around.collects or bool(around.deposit_notices)
+        ),
     )
+
+
+def may_start_again(view: SessionView, now: datetime, *, something_came: bool) -> bool:
+    """Whether a fresh session may follow this one: its time is over, it is of a link, and no money
+    has come, in a payment or at the session's own address, that a second one would double."""
+    session = view.session
+    is_over = session.state is SessionState.EXPIRED or (
+        session.state is SessionState.INITIALIZED and session.expires_at <= now
+    )
+    from_link = session.business_type is BusinessType.PAYMENT_LINK
+    return is_over and from_link and not something_came and not _standing(view)
 
 
 def _words(view: SessionView, around: Surroundings, words: Words) -> tuple[str, str, str]:
