@@ -57,6 +57,7 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
         SERVER + "flow.py": "worker loop: a turn that fails is logged and taken again",
         SERVER + "plumbing/outbox.py": "worker loop: it outlives a handler's bug and retries",
         SERVER + "plumbing/testing_jobs.py": "worker loop: the fake does as the real one",
+        SERVER + "web/checkout/live.py": "worker loop: one session must not end others' pages",
         SERVER + "webhooks/dispatch.py": "worker loop: one letter's trouble must not stop others",
     },
     "A store keeps to its own tables": {
