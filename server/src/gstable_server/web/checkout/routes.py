@@ -18,14 +18,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gstable_server.accounts.branding import operations as brandings
-from gstable_server.catalog import operations as catalog
 from gstable_server.kernel.address import address_from_hex
 from gstable_server.kernel.errors import Code, Passing, Refused
-from gstable_server.kernel.ids import LinkId, SessionId, id_or_none
-from gstable_server.kernel.money import MicroUsd
-from gstable_server.links import operations as links
-from gstable_server.links.model import LinkType
+from gstable_server.kernel.ids import SessionId
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.receipts import operations as receipts
 from gstable_server.routing.model import RouteOption, Way
@@ -49,20 +44,13 @@ from gstable_server.web.checkout.gathering import (
     networks_of,
     status_of,
 )
+from gstable_server.web.checkout.link_routes import LinkDoor
 from gstable_server.web.checkout.prepared import authorized_json, prepared_json, relay_json
-from gstable_server.web.checkout.presenter import (
-    AmountError,
-    LinkForm,
-    LinkPage,
-    PayPage,
-    link_page,
-    parse_usd,
-    pay_page,
-)
+from gstable_server.web.checkout.presenter import PayPage, pay_page, settlement_view
 from gstable_server.web.checkout.status import Status
 from gstable_server.web.checkout.wire import AuthorizeInput, DepositInput, PrepareInput
 from gstable_server.web.checkout.words import in_words
-from gstable_server.web.language import N_, PARAMETER, Words
+from gstable_server.web.language import N_, PARAMETER, Words, asked_language
 from gstable_server.web.requests import FORM, JSON, has_type, is_same_origin, read_body, read_form
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -82,8 +70,7 @@ def routes(db: Database, desk: Desk, pages: Pages) -> list[BaseRoute]:
     """Every address that a payer's browser asks for, except the static files."""
     checkout = _Checkout(db, desk, pages)
     return [
-        Route("/link/{link_id}", checkout.as_page(checkout.link), methods=["GET"]),
-        Route("/link/{link_id}/open", checkout.as_page(checkout.open_link), methods=["POST"]),
+        *LinkDoor(db, desk, pages, checkout.elsewhere).routes(checkout.as_page),
         Route("/pay/{session_id}", checkout.as_page(checkout.pay), methods=["GET"]),
         Route("/pay/{session_id}/status", checkout.as_answer(checkout.status), methods=["GET"]),
         Route("/pay/{session_id}/prepare", checkout.as_answer(checkout.prepare), methods=["POST"]),
@@ -148,54 +135,9 @@ class _Checkout:
             words.gettext(title), words.gettext(text), status=http_status, language=words
         )
 
-    # --- links ------------------------------------------------------------------------------------
-
-    async def link(self, request: Request) -> Response:
-        async with self.db.read() as tx:
-            page, words = await self._link_page(tx, request, _link_id(request))
-        return self._show_link(request, page, words, LinkForm(), 410 if page.is_archived else 200)
-
-    async def open_link(self, request: Request) -> Response:
-        """Open a session and go to its page. A wrong entry shows the form again."""
-        if not is_same_origin(request, self.desk.public_url) or not has_type(request, FORM):
-            return self._notice(request, FAILED, ELSEWHERE, 403)
-        form = LinkForm.sent(await read_form(request))
-        link_id = _link_id(request)
-        try:
-            session = await self.db.run(self._open, link_id, form)
-        except (Refused, AmountError) as trouble:
-            async with self.db.read() as tx:
-                page, words = await self._link_page(tx, request, link_id)
-            return self._show_link(request, page, words, _marked(form, trouble, words), 422)
-        await self._note_language(request, session.session_id, form.email)
-        target = f"/pay/{session.session_id}{asked_language(request)}"
-        return RedirectResponse(target, 303, headers=PAGE_HEADERS)
-
-    async def _open(self, tx: Tx, link_id: LinkId, form: LinkForm) -> Session:
-        link = await links.require_open(tx, link_id)
-        amount: MicroUsd | None = None
-        if link.link_type is LinkType.CUSTOM:
-            amount = parse_usd(form.amount_text)
-        return await sessions.open_from_link(
-            tx, self.desk, link, amount=amount, payer_email=form.email or None
-        )
-
-    async def _link_page(self, tx: Tx, request: Request, link_id: LinkId) -> tuple[LinkPage, Words]:
-        link = await links.view(tx, link_id)
-        branding = await brandings.branding(tx, link.tenant.merchant_id)
-        words = self.pages.words(request, branding.default_language)
-        ids = [item.product_id for item in link.line_items if item.product_id]
-        products = await catalog.shown(tx, link.tenant, ids)
-        return link_page(link, branding, products, words), words
-
-    def _show_link(
-        self, request: Request, page: LinkPage, words: Words, form: LinkForm, http_status: int
-    ) -> Response:
-        template, query = "checkout/templates/link.html", asked_language(request)
-        response = self.pages.page(
-            template, status=http_status, language=words, link=page, form=form, query=query
-        )
-        return allow_framing(response, page.branding.frame_origins)
+    def elsewhere(self, request: Request) -> Response:
+        """What is sent by no page of ours."""
+        return self._notice(request, FAILED, ELSEWHERE, 403)
 
     # --- sessions ---------------------------------------------------------------------------------
 
@@ -300,7 +242,7 @@ class _Checkout:
     async def _deposit_form(self, request: Request) -> Response:
         """Works without a script: the address is shown on the page that follows."""
         if not is_same_origin(request, self.desk.public_url):
-            return self._notice(request, FAILED, ELSEWHERE, 403)
+            return self.elsewhere(request)
         fields = {name: value for name, value in (await read_form(request)).items() if value}
         try:
             choice = DepositInput.model_validate(fields)
@@ -352,12 +294,16 @@ class _Checkout:
         session = known.view.session
         url = f"{self.desk.public_url}/pay/{session.session_id}"
         offered = self._offered(paying.options, session)
+        networks = self.desk.networks
+        settlement = networks.find_token(session.settlement_token, session.tenant.mode)
         return pay_page(
             known.view,
             [(one, paying.ways_of(self.desk, one)) for one in offered],
             shown,
             words,
             branding=known.branding,
+            signer=self.desk.signer.address,
+            settlement=settlement_view(settlement, networks) if settlement else None,
             url=url,
             qr=segno.make(url, error="m").svg_data_uri(border=2),
         )
@@ -370,32 +316,7 @@ class _Checkout:
             return ()
 
 
-def _link_id(request: Request) -> LinkId:
-    link_id = id_or_none(LinkId, request.path_params["link_id"])
-    if link_id is None:
-        raise Refused(Code.LINK_NOT_FOUND)
-    return link_id
-
-
-def asked_language(request: Request) -> str:
-    """The query that keeps the language of the address where cookies do not: ``?lang=de``."""
-    tag = request.query_params.get(PARAMETER, "")
-    return "?" + urlencode({PARAMETER: tag[:40]}) if tag else ""
-
-
 def _kept(request: Request) -> str:
     """What else the address says, for links to the same page in another language."""
     chosen = request.query_params.get("deposit", "")[:100]
     return "&" + urlencode({"deposit": chosen}) if chosen else ""
-
-
-def _marked(form: LinkForm, trouble: Refused | AmountError, words: Words) -> LinkForm:
-    """The form with the trouble beside the field that it is about."""
-    if isinstance(trouble, AmountError):
-        return form.marked(amount_error=words.gettext(str(trouble)))
-    text = in_words(trouble, words)
-    if trouble.code is Code.VALUE_OUT_OF_RANGE:
-        return form.marked(amount_error=text)
-    if trouble.detail.startswith("payerEmail"):
-        return form.marked(email_error=text)
-    return form.marked(problem=text)
