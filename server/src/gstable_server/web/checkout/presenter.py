@@ -145,8 +145,9 @@ def pay_page(
     url: str,
     qr: str,
 ) -> PayPage:
-    """``options``: what can be paid with, each with its ways, the least work first. ``signer`` signs
-    the orders. ``url`` is the page's own address and ``qr`` a picture of it as a ``data:`` URL."""
+    """``options``: what can be paid with, each with its ways, the least work first. ``signer``
+    signs the orders. ``url`` is the page's own address and ``qr`` a picture of it as a ``data:``
+    URL."""
     session = view.session
     fee = _added_fee(session, [option for option, _ in options])
     return PayPage(
