@@ -8,7 +8,7 @@ import { preferAffordable } from "./balances";
 import { approve, enterNetwork, isAllowed, outcomeOf, send, sign } from "./chain";
 import { chosenRoute } from "./chosen";
 import { offerCopying } from "./deposit";
-import { element, pause, Problem, say, setText, show } from "./page";
+import { element, keepFocus, pause, Problem, say, setText, show } from "./page";
 import { requirePayable, requireWorking } from "./rehearse";
 import {
   authorize,
@@ -30,6 +30,13 @@ interface Review {
   agreed: Agreed;
 }
 
+/** What the keyboard goes on from at each stage, where what it was on is gone. */
+const FOCUS: Record<Stage, string> = {
+  choose: "routes",
+  review: "review-title",
+  sending: "review-title",
+  sent: "headline",
+};
 const RECEIPT_EVERY = 1500;
 const DOUBT_AFTER = 60_000;
 const RELAY = "relay:";
@@ -54,7 +61,8 @@ let hasChosen = false;
 async function once(step: () => Promise<void>): Promise<void> {
   if (busy) return;
   busy = true;
-  main.setAttribute("aria-busy", "true");
+  // Not aria-busy: screen readers keep quiet about what changes within.
+  main.dataset["busy"] = "";
   say("");
   try {
     await step();
@@ -64,7 +72,7 @@ async function once(step: () => Promise<void>): Promise<void> {
     if (!(error instanceof Problem)) throw error;
   } finally {
     busy = false;
-    main.removeAttribute("aria-busy");
+    delete main.dataset["busy"];
     working("");
   }
 }
@@ -75,9 +83,11 @@ function enter(next: Stage): void {
   show("choose", open && next === "choose");
   show("review", open && (next === "review" || next === "sending"));
   show("review-actions", next === "review");
-  show("sent", open && next === "sent");
+  show("sent-text", next === "sent");
+  if (next !== "sent") show("pay-again", false);
   // Whoever is paying from a wallet is not offered to pay a second time beside it.
   show("deposit", open && next === "choose" && takesDeposits);
+  keepFocus(open ? FOCUS[next] : FOCUS.sent);
 }
 
 function working(text: string): void {
@@ -261,12 +271,12 @@ function onItsWay(name: string): void {
 }
 
 function waitFor(name: string): void {
-  enter("sent");
-  show("pay-again", false);
   setText(
     "sent-text",
     gettext("Waiting for the network to show your payment. You can leave this page."),
   );
+  enter("sent");
+  show("pay-again", false);
   followClosely(name.startsWith(RELAY) ? name : "");
   setTimeout(() => {
     if (stage !== "sent") return;
@@ -323,6 +333,7 @@ function changed(status: Status): void {
     if (!busy) stage = "choose";
   }
   if (!busy) enter(stage);
+  keepFocus(FOCUS.sent);
   if (stage === "sent" && status.relay === "failed") {
     startAgain();
     say(

@@ -48,7 +48,7 @@ function addWallet(wallet: Wallet): void {
 async function once(step: () => Promise<void>): Promise<void> {
   if (busy) return;
   busy = true;
-  page.setAttribute("aria-busy", "true");
+  page.dataset["busy"] = "";
   say("");
   try {
     await step();
@@ -57,7 +57,7 @@ async function once(step: () => Promise<void>): Promise<void> {
     if (!(error instanceof Problem)) throw error;
   } finally {
     busy = false;
-    page.removeAttribute("aria-busy");
+    delete page.dataset["busy"];
     working("");
   }
 }
