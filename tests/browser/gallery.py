@@ -68,6 +68,31 @@ async def _link_email(studio: Studio) -> str:
     return f"/link/{(await studio.merchant.link(payerEmailRequired=1, feeModel=2)).link_id}"
 
 
+async def _link_quantity(studio: Studio) -> str:
+    counted = {
+        "itemType": "product",
+        "productId": studio.merchant.product.product_id,
+        "quantity": 2,
+        "unitPrice": 25_000_000,
+        "adjustableQuantity": {"minimum": 1, "maximum": 10},
+    }
+    return f"/link/{(await studio.merchant.link(lineItems=[counted])).link_id}"
+
+
+def _take_too_many(page: Page) -> None:
+    """As a browser that does not know the bounds of fields would."""
+    page.locator("#link").evaluate("form => { form.noValidate = true; }")
+    page.get_by_label("Quantity", exact=True).fill("12")
+    page.locator("#link-continue").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
+def _type_too_little(page: Page) -> None:
+    page.get_by_label("Other amount").fill("0.001")
+    page.locator("#link-continue").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
 async def _link_disabled(studio: Studio) -> str:
     link = await studio.merchant.link(customDisabledText="We are counting stock. Back on Monday.")
     async with studio.db.begin() as tx:
@@ -271,6 +296,9 @@ STATES: tuple[State, ...] = (
     State("link-fixed", "A link with a fixed price.", _link_fixed),
     State("link-custom", "A link where the payer says the amount.", _link_custom),
     State("link-email", "A link that asks for an e-mail address, with the fee added.", _link_email),
+    State("link-quantity", "A link whose payer says how many.", _link_quantity),
+    State("link-quantity-wrong", "More than there are.", _link_quantity, _take_too_many),
+    State("link-custom-wrong", "Less than can be paid.", _link_custom, _type_too_little),
     State("link-disabled", "A link that is switched off, in the merchant's words.", _link_disabled),
     State("link-archived", "A link that is closed for good.", _link_archived),
     State("link-none", "An address at which there is no link.", _link_none),
