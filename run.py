@@ -48,6 +48,8 @@ usage: ./run COMMAND [ARGUMENTS]     (or: python3 run.py COMMAND)
             [--seeds N] [--seed FIRST] [--bug NAME] [--jobs J] [--every STEPS] [--json] [--find]
   chaos       kill real processes at random while payments run
                                     [--payments N] [--kills K] [--reorgs R] [--seed S] [--json]
+  shots       pictures of every state of the payer's pages, for docs/guide/checkout
+                                                    [STATE…] [--to FOLDER]
   mutate      change the modules that decide about money and count what their tests notice
                                     [MODULE…] paths below server/src/gstable_server
   help        this text
@@ -123,6 +125,13 @@ def chaos(arguments: list[str]) -> int:
     become(["-m", "tests.chaos", *arguments])
 
 
+def shots(arguments: list[str]) -> int:
+    """The pictures of the guide; see tests/browser/shots.py."""
+    prepare(dev=True)
+    prepare_browser()
+    become(["-m", "tests.browser.shots", *arguments])
+
+
 def mutate(arguments: list[str]) -> int:
     """Mutation testing; see tests/mutation.py. Exit code 1 if a module's tests are too weak."""
     prepare(dev=True)
@@ -176,6 +185,7 @@ COMMANDS = {
     "sim": sim,
     "chaos": chaos,
     "mutate": mutate,
+    "shots": shots,
     "contracts": contracts,
 }
 

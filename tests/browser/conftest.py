@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +23,9 @@ PRICE = 24_750_000
 expect.set_options(timeout=60_000)  # what the page shows is waited for, also on a busy machine
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """A browser for one module: while it is open the thread's event loop counts as running, and
-    no other kind of test could start one of its own."""
+@contextmanager
+def launched() -> Iterator[Browser]:
+    """Chromium, until the end."""
     path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     assert path is not None, "no chromium: ./run setup installs it"
     with sync_playwright() as playwright:
@@ -33,6 +33,14 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A browser for one module: while it is open the thread's event loop counts as running, and
+    no other kind of test could start one of its own."""
+    with launched() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")

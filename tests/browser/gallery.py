@@ -142,6 +142,10 @@ async def _transfer_arrived(studio: Studio) -> str:
     return _page(session)
 
 
+def _find_wallet(page: Page) -> None:
+    expect(page.get_by_role("button", name=NAME)).to_be_visible()
+
+
 def _choose(page: Page) -> None:
     page.get_by_role("button", name=NAME).click()
     expect(page.locator("#review")).to_be_visible()
@@ -302,7 +306,8 @@ STATES: tuple[State, ...] = (
     State("link-disabled", "A link that is switched off, in the merchant's words.", _link_disabled),
     State("link-archived", "A link that is closed for good.", _link_archived),
     State("link-none", "An address at which there is no link.", _link_none),
-    State("session-open", "Choose how to pay.", _open),
+    State("session-open", "Choose how to pay, without a wallet in the browser.", _open),
+    State("session-open-wallet", "The same with a wallet: what it can pay.", _open, _find_wallet),
     State("session-open-fee", "The fee added, and an e-mail address wanted.", _open_with_fee),
     State("session-review", "What the wallet will be asked for, to compare.", _open, _choose),
     State("session-signing", "Waiting for the wallet.", _open, _sign),
