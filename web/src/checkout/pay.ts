@@ -19,6 +19,7 @@ import {
   type TypedData,
 } from "./server";
 import { countDown, follow, followClosely } from "./status";
+import { hearTabs, note, underway } from "./underway";
 import { connect, discover, offer, type Wallet } from "./wallet";
 import { gettext } from "./words";
 
@@ -39,6 +40,7 @@ const FOCUS: Record<Stage, string> = {
 };
 const RECEIPT_EVERY = 1500;
 const DOUBT_AFTER = 60_000;
+const MAY_COME_FOR = 3600;
 const RELAY = "relay:";
 const UNEXPECTED = gettext(
   "Something went wrong on this page. Look in your wallet, then reload and see.",
@@ -47,7 +49,6 @@ const UNEXPECTED = gettext(
 const main = element("pay");
 const form = element<HTMLFormElement>("payment");
 const sessionId = main.dataset["session"] ?? "";
-const sentKey = `gstable-sent-${sessionId}`;
 
 const takesDeposits = element<HTMLSelectElement>("deposit-token").length > 0;
 
@@ -74,6 +75,24 @@ async function once(step: () => Promise<void>): Promise<void> {
     busy = false;
     delete main.dataset["busy"];
     working("");
+    tabSent(underway(sessionId));
+  }
+}
+
+/** Another tab has sent the payment, or given it up: this one goes along. */
+function tabSent(name: string | null): void {
+  if (busy || !open) return;
+  if (name !== null && stage !== "sent") waitFor(name);
+  else if (name === null && stage === "sent") enter("choose");
+}
+
+/** Throws unless the payment is still to be made: minutes can pass in a wallet. */
+function requireDue(): void {
+  if (!open) {
+    throw new Problem(gettext("The time for this payment is over, so nothing was sent."));
+  }
+  if (underway(sessionId) !== null) {
+    throw new Problem(gettext("This payment was already sent from another tab."));
   }
 }
 
@@ -99,6 +118,9 @@ function addWallet(wallet: Wallet): void {
   main.dataset["wallet"] = "found";
   offer(wallet, () => void once(() => choose(wallet)));
   void preferAffordable(wallet, () => hasChosen || busy);
+  // One of an earlier view of this page may have sent it.
+  const sent = underway(sessionId);
+  if (stage === "sent" && sent !== null && !sent.startsWith(RELAY)) void watch(wallet, sent);
   for (const event of ["accountsChanged", "chainChanged"]) {
     wallet.provider.on?.(event, () => forget(wallet));
   }
@@ -223,6 +245,7 @@ function promise({ way }: Agreed, sends: boolean): string {
 
 async function confirm(): Promise<void> {
   if (review === null) return;
+  requireDue();
   const { wallet, payer, agreed } = review;
   const { provider } = wallet;
   enter("sending");
@@ -239,6 +262,7 @@ async function confirm(): Promise<void> {
 
 async function sendPayment({ wallet, payer, agreed }: Review, pay: Call): Promise<void> {
   await requireWorking(wallet.provider, agreed, pay, payer);
+  requireDue();
   working(gettext("Confirm in your wallet: pay %(amount)s.", { amount: agreed.totalText }));
   const hash = await send(wallet.provider, agreed.route, pay, payer);
   onItsWay(hash);
@@ -250,6 +274,7 @@ async function sendPayment({ wallet, payer, agreed }: Review, pay: Call): Promis
 async function handIn(shown: Review, typedData: TypedData): Promise<void> {
   const { wallet, payer, agreed } = shown;
   const { digest, way } = agreed;
+  requireDue();
   working(gettext("Sign in your wallet: pay %(amount)s.", { amount: agreed.totalText }));
   const signature = await sign(wallet.provider, agreed, typedData, payer);
   working(gettext("Handing in your signature."));
@@ -266,7 +291,7 @@ async function handIn(shown: Review, typedData: TypedData): Promise<void> {
 /** From here the money may be on its way, whatever happens to this page: a reload must not offer
  * to pay again as if nothing were. `name`: a transaction's hash, or the server's name for it. */
 function onItsWay(name: string): void {
-  sessionStorage.setItem(sentKey, name);
+  note(sessionId, name);
   waitFor(name);
 }
 
@@ -316,7 +341,7 @@ async function watch(wallet: Wallet, hash: string): Promise<void> {
 }
 
 function startAgain(): void {
-  sessionStorage.removeItem(sentKey);
+  note(sessionId, null);
   say("");
   enter("choose");
 }
@@ -327,8 +352,19 @@ function changed(status: Status): void {
   if (!open) show("deposit", false);
   show("expiry", open);
   show("again", status.again);
+  if (isUnseen(status)) {
+    setText(
+      "detail",
+      gettext(
+        "You sent a payment that the network has not shown yet. Do not pay again: this page will " +
+          "say what became of it.",
+      ),
+    );
+    show("again", false);
+  } else if (!open) {
+    note(sessionId, null);
+  }
   if (!open) {
-    sessionStorage.removeItem(sentKey);
     // A payment that a reorganisation took back opens the page again, from the beginning.
     if (!busy) stage = "choose";
   }
@@ -342,6 +378,13 @@ function changed(status: Status): void {
   } else if (stage === "sent" && status.relay === "doubtful") {
     doubt(gettext("The network does not take this payment at the moment."));
   }
+}
+
+/** Whether it is over while a payment of this browser may still come: the order that was signed can
+ * be mined a little longer than the session is open. */
+function isUnseen({ phase, notices, now, expiresAt }: Status): boolean {
+  const isLate = phase === "closed" && now < expiresAt + MAY_COME_FOR;
+  return isLate && notices.length === 0 && underway(sessionId) !== null;
 }
 
 element("confirm").addEventListener("click", () => void once(confirm));
@@ -360,9 +403,9 @@ form.addEventListener("change", () => {
 
 show("script-failed", false);
 enter("choose");
-discover(addWallet);
 offerCopying();
 follow(sessionId, main.dataset["phase"] ?? "", changed);
 if (open) countDown(Number(main.dataset["expiresAt"]), Number(main.dataset["now"]));
-const sent = sessionStorage.getItem(sentKey);
-if (open && sent !== null) waitFor(sent);
+tabSent(underway(sessionId));
+hearTabs(sessionId, tabSent);
+discover(addWallet);

@@ -16,6 +16,7 @@ let eager = false;
 let sessionId = "";
 let relay = "";
 let lastPhase = "";
+let [secondsLeft, toldAt] = [0, 0];
 let onChange: (status: Status) => void = () => {};
 
 /** Start following. `changed` is called after every answer of the server. */
@@ -25,6 +26,12 @@ export function follow(session: string, phase: string, changed: (status: Status)
     if (document.hidden) hush();
     else listen();
     schedule(document.hidden ? HIDDEN : 0);
+  });
+  // A page that comes back as it was left, by the browser's button or from a wallet app.
+  window.addEventListener("pageshow", ({ persisted }) => {
+    if (!persisted) return;
+    listen();
+    schedule(0);
   });
   window.addEventListener("offline", () => show("offline", true));
   window.addEventListener("online", () => schedule(0));
@@ -79,6 +86,7 @@ function showStatus(status: Status): void {
   const main = element("pay");
   main.dataset["phase"] = status.phase;
   main.dataset["state"] = status.state;
+  setTime(status.expiresAt, status.now);
   setText("headline", status.headline);
   setText("detail", status.detail);
   setText("notices", status.notices.join(" "));
@@ -135,11 +143,17 @@ function isWeb(url: string): boolean {
   return /^https?:\/\//i.test(url);
 }
 
-/** Count down to the expiry on the server's clock: the payer's own may be wrong by days. */
+/** What the server's clock said last: the payer's own may be wrong by days, and stands still while
+ * a phone sleeps. */
+function setTime(expiresAt: number, serverNow: number): void {
+  [secondsLeft, toldAt] = [expiresAt - serverNow, performance.now()];
+}
+
+/** Count down to the expiry. */
 export function countDown(expiresAt: number, serverNow: number): void {
-  const began = performance.now();
+  setTime(expiresAt, serverNow);
   const tick = (): void => {
-    const left = expiresAt - serverNow - Math.floor((performance.now() - began) / 1000);
+    const left = secondsLeft - Math.floor((performance.now() - toldAt) / 1000);
     setText("time-left", left > 0 ? spell(left) : "0:00");
     if (left > 0) setTimeout(tick, 1000);
     else schedule(0);
