@@ -69,13 +69,7 @@ async def _link_email(studio: Studio) -> str:
 
 
 async def _link_quantity(studio: Studio) -> str:
-    counted = {
-        "itemType": "product",
-        "productId": studio.merchant.product.product_id,
-        "quantity": 2,
-        "unitPrice": 25_000_000,
-        "adjustableQuantity": {"minimum": 1, "maximum": 10},
-    }
+    counted = studio.merchant.counted(maximum=10)
     return f"/link/{(await studio.merchant.link(lineItems=[counted])).link_id}"
 
 

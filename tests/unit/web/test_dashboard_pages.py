@@ -307,10 +307,12 @@ async def test_products_and_links_lead_to_the_payers_page(
     seller = await stocked(owner)
     fixed = await seller.link()
     await seller.link(linkType="custom", linkName="Support us")
+    await seller.link(lineItems=[seller.counted()])
     products = reader(await browser.get("/dashboard/test/products"))
     assert "5.00 · 12.50" in products.text
     page = reader(await browser.get("/dashboard/test/links"))
     assert f"/link/{fixed.link_id}" in page.links()
+    assert "Quantity 1 to 5" in page.text
     assert "50.00 USD" in page.text
     assert "Payer decides" in page.text
     async with owner.db.begin() as tx:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 from httpx2 import AsyncClient, Response
@@ -53,19 +52,9 @@ class Counter:
         return answer.text
 
 
-def item(merchant: Merchant, quantity: int = 2, **bounds: int) -> dict[str, Any]:
-    return {
-        "itemType": "product",
-        "productId": merchant.product.product_id,
-        "quantity": quantity,
-        "unitPrice": PRICE,
-        "adjustableQuantity": {"minimum": 1, "maximum": 5, **bounds},
-    }
-
-
 @pytest.fixture
 async def counter(payer: AsyncClient, merchant: Merchant) -> Counter:
-    return Counter(merchant, payer, await merchant.link(lineItems=[item(merchant)]))
+    return Counter(merchant, payer, await merchant.link(lineItems=[merchant.counted()]))
 
 
 def chosen(page: str) -> tuple[str, str]:
@@ -132,7 +121,7 @@ async def test_what_the_merchant_changed_meanwhile_is_not_sold_unseen(counter: C
             "accountId": link.account_id,
             "settlementToken": link.settlement_token,
             "feeModel": 1,
-            "lineItems": [{**item(merchant), "unitPrice": 2 * PRICE}],
+            "lineItems": [{**merchant.counted(), "unitPrice": 2 * PRICE}],
         }
     ).terms()
     shop = Shop(merchant.desk.networks, merchant.desk.public_url)
@@ -146,7 +135,7 @@ async def test_what_the_merchant_changed_meanwhile_is_not_sold_unseen(counter: C
 async def test_a_total_that_cannot_be_paid_names_the_bounds(
     payer: AsyncClient, merchant: Merchant
 ) -> None:
-    line = item(merchant, quantity=1, maximum=100_000)
+    line = merchant.counted(quantity=1, maximum=100_000)
     counter = Counter(merchant, payer, await merchant.link(lineItems=[line]))
     answer = await submit(payer, counter.link.link_id, **{counter.name: "50000"})
     assert answer.status_code == 422
@@ -184,7 +173,7 @@ async def expired(counter: Counter, **fields: str) -> Session:
 async def test_one_tap_opens_a_fresh_session_with_the_same_choice(
     payer: AsyncClient, merchant: Merchant
 ) -> None:
-    link = await merchant.link(lineItems=[item(merchant)], payerEmailRequired=1)
+    link = await merchant.link(lineItems=[merchant.counted()], payerEmailRequired=1)
     counter = Counter(merchant, payer, link)
     old = await expired(counter, email="reader@example.com", **{counter.name: "4"})
     page = (await payer.get(f"/pay/{old.session_id}")).text
