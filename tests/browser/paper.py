@@ -40,6 +40,12 @@ class PaperWallet(InjectedWallet):
     receipts: dict[str, dict[str, Any]] = field(default_factory=dict)
     dead: bool = False
     """Its node does not answer."""
+    native: int = 10**18
+    block_time: int = 0
+    router: dict[str, int] = field(default_factory=lambda: {IS_SIGNER: 1, PAID: 0, PAUSED: 0})
+    """What the payment contract answers, by selector."""
+    reverts: set[str] = field(default_factory=set)
+    """Selectors of calls that fail."""
 
     @classmethod
     def of(cls, networks: Networks) -> PaperWallet:
@@ -67,9 +73,9 @@ class PaperWallet(InjectedWallet):
             case "eth_call":
                 return self._call(params[0]["data"])
             case "eth_getBalance":
-                return hex(10**18)
+                return hex(self.native)
             case "eth_getBlockByNumber":
-                return {"timestamp": "0x0"}
+                return {"timestamp": hex(self.block_time)}
             case "eth_estimateGas":
                 return hex(100_000)
             case "eth_gasPrice":
@@ -84,8 +90,9 @@ class PaperWallet(InjectedWallet):
 
     def _call(self, data: str) -> str:
         answers = {ALLOWANCE: self.allowance, BALANCE_OF: self.balance, NONCES: 0}
-        answers |= {IS_SIGNER: 1, PAID: 0, PAUSED: 0}
-        value = answers.get(data[:10])
+        if data[:10] in self.reverts:
+            raise WalletRefusal(FAILED, "execution reverted")
+        value = (answers | self.router).get(data[:10])
         return "0x" if value is None else _word(value)
 
     def _take(self, raw: str) -> str:
