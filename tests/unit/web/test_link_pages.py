@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 from httpx2 import AsyncClient, Response
 
+from gstable_server.accounts.branding import operations as brandings
 from gstable_server.kernel.ids import SessionId
 from gstable_server.links import operations as links
 from gstable_server.links.model import PaymentLink
@@ -17,7 +18,7 @@ from gstable_server.sessions import operations as sessions
 from gstable_server.sessions.model import Session
 from gstable_server.sessions.model import SessionState as S
 from tests.unit.web.shop import PRICE, Merchant, add_payment, set_link_status, set_state
-from tests.unit.web.test_pages import OURS, session_count, submit
+from tests.unit.web.test_pages import OURS, PAYER, session_count, submit
 
 pytestmark = pytest.mark.anyio
 
@@ -219,3 +220,42 @@ async def test_a_link_that_closed_meanwhile_says_so(counter: Counter) -> None:
     await set_link_status(counter.merchant.db, counter.link, "inactive")
     answer = await again(counter, old)
     assert answer.headers["location"] == f"/link/{counter.link.link_id}?lang=de"
+
+
+# --- languages --------------------------------------------------------------------------------
+
+
+async def test_the_letter_is_in_the_language_of_the_page_that_was_acted_on(
+    payer: AsyncClient, merchant: Merchant
+) -> None:
+    link = await merchant.link(payerEmailRequired=1)
+
+    async def noted(session_id: str) -> str:
+        async with merchant.db.read() as tx:
+            return str(
+                await tx.fetchval(
+                    "SELECT language FROM receipt_letters WHERE session_id = $1", session_id
+                )
+            )
+
+    counter = Counter(merchant, payer, link)
+    # A browser in no language of ours: the page is in the merchant's, and so is the letter.
+    entries = {"displayName": "Buchladen", "defaultLanguage": "de"}
+    await merchant.db.run(
+        brandings.save, merchant.tenant.merchant_id, entries, actor="anna@bluedoor.example"
+    )
+    payer.headers["accept-language"] = "tlh"
+    session = await counter.opened(await submit(payer, link.link_id, email="a@example.com"))
+    assert await noted(session.session_id) == "de"
+    # Another language was chosen on the way.
+    answer = await payer.post(
+        f"/pay/{session.session_id}/prepare?lang=ja",
+        json={
+            "clientCode": session.client_code,
+            "tokenId": "polygon::usdc",
+            "payer": PAYER,
+        },
+        headers=OURS,
+    )
+    assert answer.status_code == 200, answer.text
+    assert await noted(session.session_id) == "ja"

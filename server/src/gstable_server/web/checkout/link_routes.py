@@ -20,7 +20,6 @@ from gstable_server.kernel.money import MicroUsd
 from gstable_server.links import operations as links
 from gstable_server.links.model import LinkType, PaymentLink, with_quantities
 from gstable_server.plumbing.db import Database, Tx
-from gstable_server.receipts import operations as receipts
 from gstable_server.routing import operations as routing
 from gstable_server.sessions import operations as sessions
 from gstable_server.sessions.deposits import operations as deposits
@@ -36,6 +35,7 @@ from gstable_server.web.checkout.link_page import (
     link_page,
     problems_of,
 )
+from gstable_server.web.checkout.noting import note_language
 from gstable_server.web.checkout.status import may_start_again
 from gstable_server.web.language import Words, asked_language
 from gstable_server.web.requests import FORM, has_type, is_same_origin, read_form
@@ -159,12 +159,8 @@ class LinkDoor:
         )
 
     async def _to(self, request: Request, session: Session) -> Response:
-        """To the page of a fresh session. Its payer, if there is an address to write to, is written
-        to in the language of this page; if the process dies before that is noted, in the
-        merchant's."""
-        if session.payer_email:
-            tag = self.pages.words(request).tag
-            await self.db.run(receipts.note_language, session.session_id, tag)
+        """To the page of a fresh session."""
+        await self.db.run(note_language, self.pages.languages, request, session)
         return _redirect(request, f"/pay/{session.session_id}")
 
     async def _known(self, tx: Tx, link_id: LinkId) -> _Known:

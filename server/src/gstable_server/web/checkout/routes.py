@@ -20,9 +20,7 @@ from starlette.routing import BaseRoute, Route
 
 from gstable_server.kernel.address import address_from_hex
 from gstable_server.kernel.errors import Code, Passing, Refused
-from gstable_server.kernel.ids import SessionId
 from gstable_server.plumbing.db import Database, Tx
-from gstable_server.receipts import operations as receipts
 from gstable_server.routing.model import RouteOption, Way
 from gstable_server.sessions import operations as sessions
 from gstable_server.sessions import paying
@@ -45,6 +43,7 @@ from gstable_server.web.checkout.gathering import (
     status_of,
 )
 from gstable_server.web.checkout.link_routes import LinkDoor
+from gstable_server.web.checkout.noting import note_language
 from gstable_server.web.checkout.prepared import authorized_json, prepared_json, relay_json
 from gstable_server.web.checkout.presenter import PayPage, pay_page, settlement_view
 from gstable_server.web.checkout.status import Status
@@ -184,7 +183,7 @@ class _Checkout:
             payer=address_from_hex(choice.payer),
             payer_email=choice.payer_email,
         )
-        await self._note_language(request, session_id, choice.payer_email)
+        await self.db.run(note_language, self.pages.languages, request, prepared.session)
         words = self.pages.words(request)
         answer = prepared_json(prepared, self.desk.networks, words)
         return JSONResponse(answer, headers=PAGE_HEADERS)
@@ -271,17 +270,8 @@ class _Checkout:
             refund_to=refund_address(choice.refund_to),
             payer_email=choice.payer_email,
         )
-        await self._note_language(request, session_id, choice.payer_email)
+        await self.db.run(note_language, self.pages.languages, request, opened[0].session)
         return opened
-
-    async def _note_language(
-        self, request: Request, session_id: SessionId, email: str | None
-    ) -> None:
-        """A payer who gave an address is written to in the language of this page. Lost if the
-        process dies before it: the letter is then in the merchant's language."""
-        if email:
-            tag = self.pages.words(request).tag
-            await self.db.run(receipts.note_language, session_id, tag)
 
     def _deposit_section(self, known: Known, request: Request, words: Words) -> DepositSection:
         options: tuple[RouteOption, ...] = ()
