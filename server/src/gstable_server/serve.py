@@ -80,6 +80,7 @@ from gstable_server.web.base import Pages, check_build
 from gstable_server.web.checkout import events as event_streams
 from gstable_server.web.checkout import routes as checkout_routes
 from gstable_server.web.checkout.live import Live, LiveLimits
+from gstable_server.web.checkout.notices import Notices
 from gstable_server.web.dashboard import routes as dashboard_routes
 from gstable_server.web.receipts import routes as receipt_routes
 from gstable_server.web.receipts.letter import Composer
@@ -165,6 +166,8 @@ def api_of(
     db, desk = world.db, world.desk
     mode = Mode.LIVE if desk.networks.of(Mode.LIVE) else Mode.TEST
     matrix = routing.capabilities(desk.market, mode)
+    pages = Pages.load()
+    notices = Notices(pages)
     return create_app(
         db,
         merchant_routes(desk),
@@ -182,8 +185,9 @@ def api_of(
         agent_host=settings.ai_host,
         extra_routes=[
             *x402_routes.routes(Till(db, desk, world.chains)),
-            *pages_of(settings, db, desk, live),
+            *pages_of(settings, db, desk, live, pages, notices),
         ],
+        turn_away=notices.turn_away,
         request_log=request_log,
     )
 
@@ -195,15 +199,16 @@ def agency_of(settings: Settings, world: flow.World) -> Agency:
     return Agency(world.desk, verifier, settings.agent_payer_per_minute)
 
 
-def pages_of(settings: Settings, db: Database, desk: Desk, live: Live) -> list[BaseRoute]:
+def pages_of(
+    settings: Settings, db: Database, desk: Desk, live: Live, pages: Pages, notices: Notices
+) -> list[BaseRoute]:
     """The doors for people: checkout, console, pictures and the files that they need."""
-    pages = Pages.load()
     return [
         *pages.routes(),
         *pictures.routes(db),
         *branding.routes(db),
         *event_streams.routes(live, pages),
-        *checkout_routes.routes(db, desk, pages),
+        *checkout_routes.routes(db, desk, pages, notices),
         *receipt_routes.routes(db, desk, pages, Fonts(settings.cjk_font)),
         *dashboard_routes.routes(db, desk, pages),
     ]

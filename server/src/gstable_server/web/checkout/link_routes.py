@@ -35,8 +35,10 @@ from gstable_server.web.checkout.link_page import (
     link_page,
     problems_of,
 )
+from gstable_server.web.checkout.notices import Notices
 from gstable_server.web.checkout.noting import note_language
 from gstable_server.web.checkout.status import may_start_again
+from gstable_server.web.checkout.turns import Act, Turns
 from gstable_server.web.language import Words, asked_language
 from gstable_server.web.requests import FORM, has_type, is_same_origin, read_form
 
@@ -55,15 +57,16 @@ class _Known:
 
 
 class LinkDoor:
-    """The handlers, with what they work on. ``elsewhere`` answers what no page of ours sends."""
+    """The handlers, with what they work on."""
 
     def __init__(
-        self, db: Database, desk: Desk, pages: Pages, elsewhere: Callable[[Request], Response]
+        self, db: Database, desk: Desk, pages: Pages, notices: Notices, turns: Turns
     ) -> None:
         self.db = db
         self.desk = desk
         self.pages = pages
-        self.elsewhere = elsewhere
+        self.notices = notices
+        self.turns = turns
 
     def routes(self, as_page: Callable[[Handler], Handler]) -> list[BaseRoute]:
         """``as_page`` makes a page of what a handler refuses."""
@@ -83,7 +86,7 @@ class LinkDoor:
         """The page with another quantity and what that comes to; nothing is opened. The buttons
         for more and fewer send the form here, by themselves or by the page's script."""
         if not _is_ours(request, self.desk):
-            return self.elsewhere(request)
+            return self.notices.elsewhere(request)
         form = LinkForm.sent(await read_form(request))
         async with self.db.read() as tx:
             known = await self._known(tx, _link_id(request))
@@ -98,9 +101,10 @@ class LinkDoor:
     async def open(self, request: Request) -> Response:
         """Open a session and go to its page. A wrong entry shows the form again."""
         if not _is_ours(request, self.desk):
-            return self.elsewhere(request)
+            return self.notices.elsewhere(request)
         form = LinkForm.sent(await read_form(request))
         link_id = _link_id(request)
+        self.turns.take(Act.OPEN, request, link_id)
         try:
             session = await self.db.run(self._open, link_id, form)
         except (Refused, AmountError) as trouble:
@@ -128,7 +132,7 @@ class LinkDoor:
         more, its own page says so.
         """
         if not _is_ours(request, self.desk):
-            return self.elsewhere(request)
+            return self.notices.elsewhere(request)
         code = (await read_form(request)).get("clientCode", "")
         session_id = sessions.session_id_of(request.path_params["session_id"])
         async with self.db.read() as tx:
@@ -140,6 +144,7 @@ class LinkDoor:
             raise Refused(Code.SESSION_CLIENT_KEY_INVALID)
         if not may_start_again(view, now, something_came=deposit is not None and deposit.rests):
             return _redirect(request, f"/pay/{session_id}")
+        self.turns.take(Act.OPEN, request, old.business_id)
         try:
             session = await self.db.run(self._open_again, old)
         except Refused:
@@ -197,6 +202,7 @@ class LinkDoor:
             problems=problems,
             query=asked_language(request),
         )
+        self.notices.remember(request, shown.branding.frame_origins)
         return allow_framing(response, shown.branding.frame_origins)
 
 

@@ -43,10 +43,18 @@ from gstable_server.web.checkout.gathering import (
     status_of,
 )
 from gstable_server.web.checkout.link_routes import LinkDoor
+from gstable_server.web.checkout.notices import (
+    BUSY,
+    ELSEWHERE,
+    FAILED,
+    LATER,
+    Notices,
+)
 from gstable_server.web.checkout.noting import note_language
 from gstable_server.web.checkout.prepared import authorized_json, prepared_json, relay_json
 from gstable_server.web.checkout.presenter import PayPage, pay_page, settlement_view
 from gstable_server.web.checkout.status import Status
+from gstable_server.web.checkout.turns import Act, Turns
 from gstable_server.web.checkout.wire import AuthorizeInput, DepositInput, PrepareInput
 from gstable_server.web.checkout.words import in_words
 from gstable_server.web.language import N_, PARAMETER, Words, asked_language
@@ -58,18 +66,21 @@ SomeInput = TypeVar("SomeInput", PrepareInput, AuthorizeInput, DepositInput)
 
 NOT_FOUND = frozenset({Code.LINK_NOT_FOUND, Code.SESSION_NOT_FOUND})
 NOTHING_HERE = N_("Nothing here")
-FAILED = N_("This did not work")
-BUSY = N_("Please try again")
-LATER = N_("This server is busy. Nothing was changed; please try again in a moment.")
 OUT_OF_DATE = N_("This page is out of date. Reload it and try again.")
-ELSEWHERE = N_("This was sent from another site. Open the page again and use its own button.")
 
 
-def routes(db: Database, desk: Desk, pages: Pages) -> list[BaseRoute]:
+def routes(
+    db: Database,
+    desk: Desk,
+    pages: Pages,
+    notices: Notices | None = None,
+    turns: Turns | None = None,
+) -> list[BaseRoute]:
     """Every address that a payer's browser asks for, except the static files."""
-    checkout = _Checkout(db, desk, pages)
+    checkout = _Checkout(db, desk, pages, notices or Notices(pages), turns or Turns())
+    door = LinkDoor(db, desk, pages, checkout.notices, checkout.turns)
     return [
-        *LinkDoor(db, desk, pages, checkout.elsewhere).routes(checkout.as_page),
+        *door.routes(checkout.as_page),
         Route("/pay/{session_id}", checkout.as_page(checkout.pay), methods=["GET"]),
         Route("/pay/{session_id}/status", checkout.as_answer(checkout.status), methods=["GET"]),
         Route("/pay/{session_id}/prepare", checkout.as_answer(checkout.prepare), methods=["POST"]),
@@ -80,17 +91,28 @@ def routes(db: Database, desk: Desk, pages: Pages) -> list[BaseRoute]:
     ]
 
 
-def problem(text: str, http_status: int) -> Response:
-    return JSONResponse({"problem": text}, http_status, headers=PAGE_HEADERS)
+def problem(text: str, http_status: int, retry_after: int | None = None) -> Response:
+    waits = {"retry-after": str(retry_after)} if retry_after else {}
+    return JSONResponse({"problem": text}, http_status, headers={**PAGE_HEADERS, **waits})
+
+
+def _status(refused: Refused) -> int:
+    if refused.code in NOT_FOUND:
+        return 404
+    return 429 if refused.code is Code.TOO_MANY_REQUESTS else 409
 
 
 class _Checkout:
     """The handlers, with what they work on."""
 
-    def __init__(self, db: Database, desk: Desk, pages: Pages) -> None:
+    def __init__(
+        self, db: Database, desk: Desk, pages: Pages, notices: Notices, turns: Turns
+    ) -> None:
         self.db = db
         self.desk = desk
         self.pages = pages
+        self.notices = notices
+        self.turns = turns
 
     def as_answer(self, handler: Handler) -> Handler:
         """Troubles as JSON for the page's script: ``{"problem": "<a sentence for the payer>"}``."""
@@ -100,11 +122,11 @@ class _Checkout:
             try:
                 return await handler(request)
             except Refused as refused:
-                words = self.pages.words(request)
-                status = 404 if refused.code in NOT_FOUND else 409
-                return problem(in_words(refused, words), status)
-            except Passing:
-                return problem(self.pages.words(request).gettext(LATER), 503)
+                text = in_words(refused, self.pages.words(request))
+                return problem(text, _status(refused), refused.retry_after)
+            except Passing as later:
+                text = self.pages.words(request).gettext(LATER)
+                return problem(text, 503, later.retry_after or 1)
 
         return answer
 
@@ -116,27 +138,17 @@ class _Checkout:
             try:
                 response = await handler(request)
             except Refused as refused:
-                missing = refused.code in NOT_FOUND
+                status = _status(refused)
                 text = in_words(refused, self.pages.words(request))
-                title = NOTHING_HERE if missing else FAILED
-                response = self._notice(request, title, text, 404 if missing else 409)
-            except Passing:
-                response = self._notice(request, BUSY, LATER, 503)
+                title = {404: NOTHING_HERE, 429: BUSY}.get(status, FAILED)
+                response = self.notices.show(request, title, text, status, refused.retry_after)
+            except Passing as later:
+                wait = later.retry_after or 1
+                response = self.notices.show(request, BUSY, LATER, 503, wait)
             self.pages.languages.remember(request, response)
             return packed(request, response)
 
         return answer
-
-    def _notice(self, request: Request, title: str, text: str, http_status: int) -> Response:
-        """``title`` and ``text`` in English, or ``text`` in the page's language already."""
-        words = self.pages.words(request)
-        return self.pages.notice(
-            words.gettext(title), words.gettext(text), status=http_status, language=words
-        )
-
-    def elsewhere(self, request: Request) -> Response:
-        """What is sent by no page of ours."""
-        return self._notice(request, FAILED, ELSEWHERE, 403)
 
     # --- sessions ---------------------------------------------------------------------------------
 
@@ -154,6 +166,7 @@ class _Checkout:
             query=asked_language(request),
             keep=_kept(request),
         )
+        self.notices.remember(request, known.branding.frame_origins)
         return allow_framing(response, known.branding.frame_origins)
 
     async def status(self, request: Request) -> Response:
@@ -173,6 +186,7 @@ class _Checkout:
         if isinstance(choice, Response):
             return choice
         session_id = sessions.session_id_of(request.path_params["session_id"])
+        self.turns.take(Act.PREPARE, request, session_id)
         prepared = await self.db.run(
             paying.prepare,
             self.desk,
@@ -193,10 +207,12 @@ class _Checkout:
         signed = await self._input(request, AuthorizeInput)
         if isinstance(signed, Response):
             return signed
+        session_id = sessions.session_id_of(request.path_params["session_id"])
+        self.turns.take(Act.AUTHORIZE, request, session_id)
         authorized = await self.db.run(
             paying.authorize,
             self.desk,
-            sessions.session_id_of(request.path_params["session_id"]),
+            session_id,
             client_code=signed.client_code,
             digest=bytes.fromhex(signed.digest[2:]),
             way=Way(signed.way),
@@ -241,12 +257,12 @@ class _Checkout:
     async def _deposit_form(self, request: Request) -> Response:
         """Works without a script: the address is shown on the page that follows."""
         if not is_same_origin(request, self.desk.public_url):
-            return self.elsewhere(request)
+            return self.notices.elsewhere(request)
         fields = {name: value for name, value in (await read_form(request)).items() if value}
         try:
             choice = DepositInput.model_validate(fields)
         except ValidationError:
-            return self._notice(request, FAILED, OUT_OF_DATE, 400)
+            return self.notices.show(request, FAILED, OUT_OF_DATE, 400)
         view, option = await self._open_deposit(request, choice)
         lang = {
             name: request.query_params[name]
@@ -261,6 +277,7 @@ class _Checkout:
         self, request: Request, choice: DepositInput
     ) -> tuple[DepositView, RouteOption]:
         session_id = sessions.session_id_of(request.path_params["session_id"])
+        self.turns.take(Act.DEPOSIT, request, session_id)
         opened = await self.db.run(
             deposits.open_deposit,
             self.desk,
