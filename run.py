@@ -16,6 +16,7 @@ from types import FrameType
 from typing import NoReturn
 
 from run_setup import (
+    CLEAR_SIGNING,
     MUTATION,
     PYTHON,
     ROOT,
@@ -25,11 +26,12 @@ from run_setup import (
     prepare,
     prepare_audit,
     prepare_browser,
+    prepare_clear_signing,
     prepare_mutation,
 )
 
 OLDEST_PYTHON = (3, 11)
-TYPED = ("run.py", "run_setup.py", "tests/chaos")
+TYPED = ("run.py", "run_setup.py", "contracts/clear_signing.py", "tests/chaos")
 """What is checked for types besides what is shipped: programs, as opposed to tests."""
 
 HELP = """\
@@ -52,6 +54,8 @@ usage: ./run COMMAND [ARGUMENTS]     (or: python3 run.py COMMAND)
                                                     [STATE…] [--to FOLDER]
   mutate      change the modules that decide about money and count what their tests notice
                                     [MODULE…] paths below server/src/gstable_server
+  clear-signing  write what wallets show of our contracts (ERC-7730), and lint it
+                                    [NETWORKS_FILE DIRECTORY] of an operator's own networks
   help        this text
 """
 
@@ -139,6 +143,15 @@ def mutate(arguments: list[str]) -> int:
     become(["tests/mutation.py", *arguments], MUTATION / "bin" / "python")
 
 
+def clear_signing(arguments: list[str]) -> int:
+    """Descriptors for wallets; see docs/guide/clear-signing.md. Exit code 1 for any fault."""
+    prepare(dev=True)
+    prepare_clear_signing()
+    if not timed("descriptors", ["python", "contracts/clear_signing.py", *arguments]):
+        return 1
+    become(["contracts/lint_clear_signing.py", *arguments[1:]], CLEAR_SIGNING / "bin" / "python")
+
+
 def check(arguments: list[str]) -> int:
     """Everything that judges the code without running it."""
     refuse_arguments("check", arguments)
@@ -185,6 +198,7 @@ COMMANDS = {
     "sim": sim,
     "chaos": chaos,
     "mutate": mutate,
+    "clear-signing": clear_signing,
     "shots": shots,
     "contracts": contracts,
 }
