@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html.parser import HTMLParser
 
+import httpx2
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -93,6 +95,47 @@ def test_one_tap_starts_again_after_the_time_is_over(payer: Page, gallery: Galle
     expect(payer.locator("#order-title")).to_have_text(re.compile("100,00"))
     assert payer.url != old
     expect(payer.locator("html")).to_have_attribute("lang", "de")
+
+
+MERCHANTS = {
+    *("Spring catalogue", "Field guide to harbour birds", "Workshop ticket"),
+    *("Paperback, 240 pages, with maps.", "We are counting stock. Back on Monday."),
+}
+"""What the merchant of the gallery wrote, in whatever language."""
+
+PHRASE = re.compile(r"[A-Za-z]{2,},? [a-z]{2,}")
+
+
+class Said(HTMLParser):
+    """What a page says, by sight or aloud."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.texts: set[str] = set()
+        self.feed(re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        read_out = {"alt", "aria-label", "placeholder", "title"}
+        self.texts |= {value for name, value in attrs if name in read_out and value}
+
+    def handle_data(self, data: str) -> None:
+        self.texts.add(" ".join(data.split()))
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        *("link-quantity", "link-disabled", "link-none", "session-open-fee", "session-address"),
+        *("session-underpaid", "session-cancelled", "session-settling", "receipt-refunded"),
+    ],
+)
+def test_a_page_in_japanese_says_nothing_in_english(gallery: Gallery, state: str) -> None:
+    english, japanese = (
+        Said(httpx2.get(gallery.url(state, lang=tag)).text).texts for tag in ("en", "ja")
+    )
+    assert len(japanese) > 3
+    left = {text for text in english & japanese if PHRASE.search(text)} - MERCHANTS
+    assert not {text for text in left if not text.startswith("Spring catalogue –")}
 
 
 async def set_state_of(gallery: Gallery, session_id: str, state: SessionState) -> None:
