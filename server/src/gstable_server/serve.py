@@ -85,6 +85,7 @@ from gstable_server.web.dashboard import routes as dashboard_routes
 from gstable_server.web.receipts import routes as receipt_routes
 from gstable_server.web.receipts.letter import Composer
 from gstable_server.web.receipts.pdf import Fonts
+from gstable_server.web.receipts.press import Press
 from gstable_server.webhooks import routes as webhook_routes
 from gstable_server.webhooks.dispatch import Pace
 from gstable_server.webhooks.events import routes as event_routes
@@ -209,7 +210,7 @@ def pages_of(
         *branding.routes(db),
         *event_streams.routes(live, pages),
         *checkout_routes.routes(db, desk, pages, notices),
-        *receipt_routes.routes(db, desk, pages, Fonts(settings.cjk_font)),
+        *receipt_routes.routes(db, desk, pages, Press(Fonts(settings.cjk_font))),
         *dashboard_routes.routes(db, desk, pages),
     ]
 
