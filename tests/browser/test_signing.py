@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 import segno
@@ -424,3 +425,21 @@ def test_chk_06_another_account_or_network_after_the_permission_pays_nothing(
     page.locator("#confirm").click()
     expect(page.get_by_role("alert")).to_contain_text("changed its account or network")
     assert [sent["data"][:10] for sent in paper.sent] == [APPROVE]
+
+
+def test_a_phone_without_a_wallet_is_led_into_wallet_apps_and_a_desktop_to_a_phone(
+    page: Page, gallery: Gallery
+) -> None:
+    url = gallery.url("session-open")
+    page.goto(url)
+    apps = page.locator(".apps a")
+    expect(apps.filter(has_text="MetaMask")).to_be_visible()
+    links = [str(apps.nth(at).get_attribute("href")) for at in range(apps.count())]
+    own = urlsplit(url).path
+    assert [own in unquote(unquote(link)) for link in links] == [True] * 4
+    page.set_viewport_size({"width": 1440, "height": 900})
+    expect(apps.first).to_be_hidden()
+    page.get_by_text("Pay on your phone instead").click()
+    code = page.locator('img[alt="QR code with the address of this page"]')
+    expect(code).to_be_visible()
+    assert code.get_attribute("src") == segno.make(url, error="m").svg_data_uri(border=2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 
 from gstable_server.catalog.model import ItemType, LineItem, ProductSnapshot
@@ -9,7 +11,7 @@ from gstable_server.kernel.ids import LineItemId
 from gstable_server.kernel.money import usd_text
 from gstable_server.web.checkout.amounts import AmountError, parse_usd
 from gstable_server.web.checkout.link_page import LinkForm
-from gstable_server.web.checkout.presenter import line_view
+from gstable_server.web.checkout.presenter import line_view, wallet_apps
 
 
 @pytest.mark.parametrize(
@@ -74,3 +76,21 @@ def test_the_picked_amount_counts_unless_other_is_picked() -> None:
     assert LinkForm(pick="5.00", amount="9").amount_text == "5.00"
     assert LinkForm(pick="other", amount="9").amount_text == "9"
     assert LinkForm(amount="9").amount_text == "9"
+
+
+def test_links_into_wallet_apps_open_this_very_page_there() -> None:
+    """By the forms that the makers document; each app unpacks the address once."""
+    url = "https://pay.example.com/pay/sess_Q7?lang=ar"
+    apps = {app.name: urlsplit(app.url) for app in wallet_apps(url)}
+    assert {name: f"{app.scheme}://{app.netloc}{app.path}" for name, app in apps.items()} == {
+        "MetaMask": "https://link.metamask.io/dapp/pay.example.com/pay/sess_Q7",
+        "Coinbase Wallet": "https://go.cb-w.com/dapp",
+        "Trust Wallet": "https://link.trustwallet.com/open_url",
+        "OKX Wallet": "https://web3.okx.com/download",
+    }
+    assert apps["MetaMask"].query == "lang=ar"
+    assert parse_qs(apps["Coinbase Wallet"].query) == {"cb_url": [url]}
+    assert parse_qs(apps["Trust Wallet"].query) == {"coin_id": ["60"], "url": [url]}
+    [deeplink] = parse_qs(apps["OKX Wallet"].query)["deeplink"]
+    assert deeplink.startswith("okx://wallet/dapp/url?")
+    assert parse_qs(urlsplit(deeplink).query) == {"dappUrl": [url]}
