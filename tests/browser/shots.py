@@ -13,13 +13,13 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from io import BytesIO
-from itertools import product
+from itertools import groupby, product
 from pathlib import Path
 from typing import Literal
 
 import structlog
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from gstable_server.plumbing.embedded_postgres import temporary_postgres
 from tests.browser.conftest import launched
@@ -76,10 +76,10 @@ def small(shot: bytes) -> bytes:
 
 
 @contextmanager
-def _page(
-    browser: Browser, gallery: Gallery, width: int, scheme: str, state: State
-) -> Iterator[Page]:
-    context: BrowserContext = browser.new_context(
+def _window(
+    browser: Browser, gallery: Gallery, width: int, scheme: str, has_wallet: bool
+) -> Iterator[BrowserContext]:
+    context = browser.new_context(
         viewport={"width": width, "height": WIDTHS[width]},
         color_scheme="dark" if scheme == "dark" else "light",
         reduced_motion="reduce",
@@ -87,15 +87,16 @@ def _page(
         is_mobile=width < 500,
     )
     try:
-        if state.act is not None:
+        if has_wallet:
             installed(context, gallery.studio.merchant.desk.networks)
-        yield context.new_page()
+        yield context
     finally:
         context.close()
 
 
-def take(page: Page, gallery: Gallery, state: State, **query: str) -> bytes:
+def take(window: BrowserContext, gallery: Gallery, state: State, **query: str) -> bytes:
     """A picture of all of a page in that state."""
+    page = window.new_page()
     page.goto(gallery.url(state.name, **query))
     expect(page.locator("main")).to_be_visible()
     page.wait_for_load_state("load")
@@ -103,10 +104,17 @@ def take(page: Page, gallery: Gallery, state: State, **query: str) -> bytes:
         state.act(page)
     # Nobody's pointer or cursor is on the picture.
     page.evaluate("document.activeElement?.blur(); scrollTo(0, 0)")
-    return page.screenshot(full_page=True, animations="disabled")
+    shot = page.screenshot(full_page=True, animations="disabled")
+    page.close()
+    return shot
 
 
 Wanted = tuple[State, int, str]
+
+
+def _window_of(one: Wanted) -> tuple[int, str, bool]:
+    state, width, scheme = one
+    return width, scheme, state.act is not None
 
 
 def shoot(gallery: Gallery, folder: Path, wanted: list[Wanted]) -> list[int]:
@@ -119,14 +127,18 @@ def shoot(gallery: Gallery, folder: Path, wanted: list[Wanted]) -> list[int]:
         sizes.append(len(content))
         (folder / name).write_bytes(content)
 
+    # Few windows for many pages, which then share what they load.
     with launched() as browser:
-        for state, width, scheme in wanted:
-            with _page(browser, gallery, width, scheme, state) as page:
-                keep(name_of(state, width, scheme), take(page, gallery, state))
+        for (width, scheme, has_wallet), group in groupby(
+            sorted(wanted, key=_window_of), _window_of
+        ):
+            with _window(browser, gallery, width, scheme, has_wallet) as window:
+                for state, _, _ in group:
+                    keep(name_of(state, width, scheme), take(window, gallery, state))
         state_name, language = RIGHT_TO_LEFT
         state = gallery.state(state_name)
-        with _page(browser, gallery, 390, "light", state) as page:
-            keep(f"{state_name}-{language}.webp", take(page, gallery, state, lang=language))
+        with _window(browser, gallery, 390, "light", False) as window:
+            keep(f"{state_name}-{language}.webp", take(window, gallery, state, lang=language))
     return sizes
 
 
