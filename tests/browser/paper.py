@@ -118,5 +118,10 @@ def hold(page: Page, method: str = SIGN) -> None:
 
 
 def release(page: Page) -> None:
-    """The owner answers what was asked."""
-    page.evaluate("window.__gstableRelease()")
+    """The owner answers what was asked, or what is just about to be."""
+    page.evaluate(
+        """async () => {
+          while (!window.__gstableRelease) await new Promise((go) => setTimeout(go, 20));
+          window.__gstableRelease();
+        }"""
+    )
