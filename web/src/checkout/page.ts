@@ -20,8 +20,8 @@ export function show(id: string, visible: boolean): void {
   element(id).hidden = !visible;
 }
 
-/** Keep the focus on the page when what had it is hidden: the keyboard would begin at the top again,
- * and a screen reader would say nothing. */
+/** Keep the focus on the page when what had it is hidden: the keyboard would begin at the top
+ * again, and a screen reader would say nothing. */
 export function keepFocus(id: string): void {
   const lost = document.activeElement?.closest("[hidden]") ?? null;
   if (lost !== null) element(id).focus({ preventScroll: true });
