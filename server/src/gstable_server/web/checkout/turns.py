@@ -32,10 +32,11 @@ LIMITS: dict[Act, tuple[tuple[float, int], tuple[float, int]]] = {
     Act.PREPARE: ((0.5, 20), (2, 60)),
     Act.AUTHORIZE: ((0.2, 10), (1, 30)),
     Act.DEPOSIT: ((0.2, 10), (1, 30)),
-    Act.OPEN: ((1, 60), (20, 500)),
+    Act.OPEN: ((10, 200), (20, 500)),
 }
 """A second and at once, of one address and of all together. A payer who tries every way to pay
-asks some ten times; a link may be opened by a whole hall behind one address."""
+asks some ten times. A link may be opened by a whole hall behind one address; and behind a proxy
+everybody has the proxy's."""
 
 
 class Turns:
