@@ -36,7 +36,8 @@ def choose_transaction(page: Page) -> None:
 
 
 def choose_token(page: Page, token_id: str) -> None:
-    page.locator(f'input[value="{token_id}"]').check()
+    """By a click, also where it is chosen already: the page then chooses nothing by itself."""
+    page.locator(f'input[value="{token_id}"]').click()
 
 
 def pay(page: Page) -> None:
@@ -156,6 +157,7 @@ def test_chk_06_a_wallet_on_another_chain_learns_the_right_one(
 ) -> None:
     _, url = seller.session("base::usdc")
     page.goto(url)
+    choose_token(page, "base::usdc")
     choose_transaction(page)
     expect(page.locator("#term-network")).to_have_text(re.compile("Base"))
     assert "wallet_addEthereumChain" in wallet.asked

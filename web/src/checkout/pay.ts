@@ -117,7 +117,7 @@ function working(text: string): void {
 function addWallet(wallet: Wallet): void {
   main.dataset["wallet"] = "found";
   offer(wallet, () => void once(() => choose(wallet)));
-  void preferAffordable(wallet, () => hasChosen || busy);
+  void preferAffordable(wallet, () => hasChosen);
   // One of an earlier view of this page may have sent it.
   const sent = underway(sessionId);
   if (stage === "sent" && sent !== null && !sent.startsWith(RELAY)) void watch(wallet, sent);
@@ -151,6 +151,7 @@ function choice(payer: string, tokenId: string, way: string): Choice {
 /** `way` instead of the one that is the least work for the chosen token. */
 async function choose(wallet: Wallet, instead: string | null = null): Promise<void> {
   if (!form.reportValidity()) return;
+  hasChosen = true;
   const { provider } = wallet;
   const route = chosenRoute(form);
   const way = instead ?? route.way;
@@ -397,9 +398,12 @@ element("back").addEventListener("click", () => {
 });
 element("pay-again").addEventListener("click", startAgain);
 form.addEventListener("submit", (event) => event.preventDefault());
-form.addEventListener("change", () => {
-  hasChosen = true;
-});
+// Also by a click on what is chosen already, which changes nothing.
+for (const event of ["change", "click"]) {
+  element("routes").addEventListener(event, () => {
+    hasChosen = true;
+  });
+}
 
 show("script-failed", false);
 enter("choose");
