@@ -320,23 +320,24 @@ function doubt(text: string): void {
   show("pay-again", true);
 }
 
-/** Tell about a failed transaction sooner than the payer would find out. */
+/** Tell about a failed transaction sooner than the payer would find out: in every tab, also where
+ * another one found it first. */
 async function watch(wallet: Wallet, hash: string): Promise<void> {
-  while (stage === "sent" && open) {
+  while (open) {
     let outcome: "mined" | "failed" | "unknown" = "unknown";
     try {
       outcome = await outcomeOf(wallet.provider, hash);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
     }
-    if (outcome === "mined") return;
-    if (outcome === "failed") {
+    if (outcome === "mined" || (underway(sessionId) ?? hash) !== hash) return;
+    if (outcome === "failed" && (stage === "sent" || (stage === "choose" && !busy))) {
       startAgain();
       say(
         gettext("The network turned the payment down. Only the network's fee was used; try again."),
       );
-      return;
     }
+    if (stage !== "sent") return;
     await pause(RECEIPT_EVERY);
   }
 }
