@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.anvil]
 
 APPROVE = "0x095ea7b3"
 TRANSFER = "0xa9059cbb"
-SETTLED = 60_000
+SETTLED = 180_000
 
 
 def choose_wallet(page: Page) -> None:
