@@ -12,7 +12,6 @@ import pytest
 from gstable_server.plumbing.embedded_postgres import EmbeddedPostgres
 from tests.sim.play import Player, player
 
-
 _OPEN = """
 SELECT query FROM pg_stat_activity
 WHERE application_name = 'gstable-sim' AND state LIKE 'idle in transaction%'
