@@ -233,7 +233,7 @@ async def _send(wallet: Wallet, shown: dict[str, str]) -> bytes:
     """Make one call of the page's and wait until it stands in a block."""
     receipt = await wallet.wait(await wallet.send(_call(shown)))
     if not receipt.succeeded:
-        raise PaymentFailed("the transaction failed on chain")
+        raise PaymentFailed(f"the transaction failed on chain after {receipt.gas_used} gas")
     return receipt.tx_hash
 
 
