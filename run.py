@@ -150,18 +150,15 @@ def test(arguments: list[str]) -> int:
     """Check, contracts, then pytest, whose summary is the last line since it replaces us."""
     prepare(dev=True)
     prepare_browser()
-    # Beside each other, because most of what any of them does is on one core.
+    # Beside each other, because most of what either does is on one core.
     compiling = subprocess.Popen([sys.executable, str(ROOT / "run.py"), "contracts"])
-    collecting = start_collecting(arguments)
     try:
         passed = run_checks() == 0
         passed = compiling.wait() == 0 and passed
-        collecting.wait()
     finally:
-        for child in (compiling, collecting):
-            if child.poll() is None:
-                child.terminate()
-                child.wait()
+        if compiling.poll() is None:
+            compiling.terminate()
+            compiling.wait()
     if not passed:
         return complain("not testing what does not pass `./run check` and `./run contracts`")
     print("== pytest", flush=True)
@@ -203,18 +200,6 @@ def run_checks() -> int:
     ]
     failures = [name for name, command in checks if not timed(name, command)]
     return complain(f"failed: {', '.join(failures)}") if failures else 0
-
-
-def start_collecting(arguments: list[str]) -> subprocess.Popen[bytes]:
-    """Let one process import the tests, so that their bytecode is there: each of the processes
-    that run them would compile all of it again. What it cannot collect, they will tell of."""
-    return subprocess.Popen(
-        [str(PYTHON), "-m", "pytest", "--collect-only", "--quiet", "--quiet", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=environment(),
-    )
 
 
 def run_contracts(arguments: list[str]) -> int:
