@@ -7,7 +7,7 @@ import itertools
 import signal
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +26,7 @@ from gstable_server.plumbing.embedded_postgres import EmbeddedPostgres, temporar
 from gstable_server.plumbing.system import SystemIdMint
 from gstable_server.plumbing.testing import FakeClock
 from tests.running import Running, running_stack
-from tests.scheduling import ByInstallation
+from tests.scheduling import INSTALLATIONS, ByInstallation
 
 T = TypeVar("T")
 
@@ -211,8 +211,37 @@ async def devnet(
     running.stop()
 
 
+class Installation:
+    """A whole installation of this process, from the first module that asks for it to the first
+    that has none: left running beside thousands of tests, it would take a tenth of a core."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._running: Running | None = None
+
+    def get(self) -> Running:
+        if self._running is None:
+            self._running = self._open.enter_context(running_stack())
+        return self._running
+
+    def close(self) -> None:
+        self._running = None
+        self._open.close()
+
+
 @pytest.fixture(scope="session")
-def running() -> Iterator[Running]:
-    """A whole installation, shared by every test of this process that asks for it."""
-    with running_stack() as stack:
-        yield stack
+def installation() -> Iterator[Installation]:
+    with closing(Installation()) as kept:
+        yield kept
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_longer(request: pytest.FixtureRequest, installation: Installation) -> None:
+    if not request.node.nodeid.startswith(INSTALLATIONS):
+        installation.close()
+
+
+@pytest.fixture(scope="module")
+def running(installation: Installation) -> Running:
+    """A whole installation, shared by the tests of this process."""
+    return installation.get()

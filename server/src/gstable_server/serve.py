@@ -93,6 +93,9 @@ from gstable_server.webhooks.events import routes as event_routes
 log = structlog.get_logger(__name__)
 
 RECHECK_SECONDS = 5.0
+IDLE_SECONDS = 75
+"""How long a connection stays open that nobody asks anything on. Longer than clients and proxies
+use one again (mostly 4 to 60), because what they send on one that is being closed is lost."""
 GARBAGE = 50_000, 10, 10
 """How many objects more than before are looked through for circles; every tenth time also those
 that stayed once, and every tenth of these times all. Python's own first number is 700."""
@@ -331,6 +334,7 @@ async def answer(settings: Settings, world: flow.World, stop: asyncio.Event) -> 
         access_log=False,
         server_header=False,
         date_header=True,
+        timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=5,
         proxy_headers=False,
     )
