@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -66,10 +67,22 @@ def main() -> int:
 
 def _play(chosen: argparse.Namespace, seeds: range) -> int:
     """A line for each seed; in a long run for each that fails, and one for every hundred."""
-    for name in (signal.SIGTERM, signal.SIGHUP):
-        # Whoever ends a run, or the terminal it was started in, lets it say how far it came.
-        signal.signal(name, lambda number, _frame: sys.exit(128 + number))
     tally, is_long = Tally(), len(seeds) > IN_ONE_LINE
+
+    def how_far() -> str:
+        stopped = seeds[0] + tally.seeds
+        again = f"./run sim --seed {stopped} --seeds {len(seeds) - tally.seeds}"
+        return f"stopped in seed {stopped} after {tally}; go on: {again}"
+
+    def end(number: int, _frame: object) -> None:
+        # At once: what was asked of the database is not answered any more, and nothing may wait
+        # for it. PostgreSQL ends with this process.
+        print(f"signal {number}: {how_far()}", file=sys.stderr, flush=True)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, end)
     try:
         for outcome in play_seeds(seeds, bug=chosen.bug, every=chosen.every):
             tally.add(outcome)
@@ -80,9 +93,7 @@ def _play(chosen: argparse.Namespace, seeds: range) -> int:
             if is_long and not chosen.json and tally.seeds % IN_ONE_LINE == 0:
                 print(f"seeds {seeds[0]} to {outcome.seed}: {tally}", flush=True)
     except BaseException:
-        stopped = seeds[0] + tally.seeds
-        again = f"./run sim --seed {stopped} --seeds {len(seeds) - tally.seeds}"
-        print(f"stopped in seed {stopped} after {tally}; go on: {again}", file=sys.stderr)
+        print(how_far(), file=sys.stderr, flush=True)
         raise
     if not chosen.json:
         print(tally)
