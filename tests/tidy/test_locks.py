@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -44,10 +45,7 @@ def test_what_our_code_imports_we_ask_for_ourselves(
 ) -> None:
     """Not through a package that happens to need it today, and tomorrow something else."""
     asked = {name for one in lists for name in _asked(ROOT / "requirements" / f"{one}.in")}
-    homes = {
-        module: {_normal(name) for name in names}
-        for module, names in packages_distributions().items()
-    }
+    homes = _homes()
     files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
     imported = {module for file in files for module in _imported(file)}
     assert len(imported & homes.keys()) >= 10
@@ -57,6 +55,13 @@ def test_what_our_code_imports_we_ask_for_ourselves(
         if not {PART_OF.get(home, home) for home in homes[module]} & {*asked, "gstable"}
     }
     assert unasked == set()
+
+
+@cache
+def _homes() -> dict[str, set[str]]:
+    """By the name to import, what is installed that has it."""
+    found = packages_distributions()
+    return {module: {_normal(name) for name in names} for module, names in found.items()}
 
 
 def _asked(file: Path) -> Iterator[str]:
