@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
-from httpx2 import AsyncClient, Response
+from httpx2 import ASGITransport, AsyncClient, Response
 
 from gstable_server.accounts.branding import operations as brandings
 from gstable_server.kernel.ids import SessionId
@@ -14,10 +15,21 @@ from gstable_server.links import operations as links
 from gstable_server.links.model import PaymentLink
 from gstable_server.links.operations import Shop
 from gstable_server.links.wire import LinkCreateInput
+from gstable_server.plumbing.db import Database
+from gstable_server.plumbing.testing import FakeClock
 from gstable_server.sessions import operations as sessions
 from gstable_server.sessions.model import Session
 from gstable_server.sessions.model import SessionState as S
-from tests.unit.web.shop import PRICE, Merchant, add_payment, set_link_status, set_state
+from tests.browser.studio import Studio
+from tests.unit.web.shop import (
+    PRICE,
+    PUBLIC_URL,
+    Merchant,
+    add_payment,
+    new_app,
+    set_link_status,
+    set_state,
+)
 from tests.unit.web.test_pages import OURS, PAYER, session_count, submit
 
 pytestmark = pytest.mark.anyio
@@ -155,6 +167,21 @@ async def test_bounds_and_only_payable_suggestions_are_shown_before(
     assert answer.status_code == 303
 
 
+async def test_fifteen_hundred_are_not_taken_for_one_and_a_half(
+    payer: AsyncClient, merchant: Merchant
+) -> None:
+    """In half of our languages the point is between the thousands."""
+    counter = Counter(merchant, payer, await merchant.link(linkType="custom"))
+    for typed in ("1.500", "1,500", "12.345", "١٬٥٠٠"):
+        answer = await submit(payer, counter.link.link_id, amount=typed)
+        assert (answer.status_code, "Write the amount in figures" in answer.text) == (422, True)
+    # A merchant's own price, which the page offers, is what it is.
+    session = await counter.opened(await submit(payer, counter.link.link_id, pick="1.125"))
+    assert session.amount == 1_125_000
+    session = await counter.opened(await submit(payer, counter.link.link_id, amount="0.125"))
+    assert session.amount == 125_000
+
+
 # --- again ------------------------------------------------------------------------------------
 
 
@@ -213,6 +240,29 @@ async def test_only_who_has_the_page_may_and_only_when_nothing_came(counter: Cou
         )
         answer = await again(counter, other)
         assert answer.headers["location"].startswith(f"/pay/{other.session_id}")
+
+
+async def test_an_address_to_which_nothing_came_keeps_nobody_from_paying_anew(
+    database: Database, clock: FakeClock
+) -> None:
+    studio = await Studio.open(database, clock, PUBLIC_URL)
+    app = new_app(studio.db, studio.merchant.desk)
+    transport = ASGITransport(app=app)
+    async with AsyncClient(transport=transport, base_url=PUBLIC_URL) as payer:
+        today, link = clock.now(), await studio.merchant.link()
+        counter = Counter(studio.merchant, payer, link)
+        clock.set(today - timedelta(minutes=31))
+        nothing, part = [await studio.merchant.link_session(link) for _ in range(2)]
+        for session in (nothing, part):
+            await studio.deposit(session)
+        await studio.arrive(part, "polygon::usdc", 20_000_000)
+        clock.set(today)
+        await studio.expire()
+        fresh = await counter.opened(await again(counter, nothing))
+        assert fresh.session_id not in {nothing.session_id, part.session_id}
+        # What did come is there still: another payment would double it.
+        answer = await again(counter, part)
+        assert answer.headers["location"].startswith(f"/pay/{part.session_id}")
 
 
 async def test_a_link_that_closed_meanwhile_says_so(counter: Counter) -> None:

@@ -73,9 +73,9 @@ def test_a_line_shows_its_sum_and_only_our_own_pictures() -> None:
 
 
 def test_the_picked_amount_counts_unless_other_is_picked() -> None:
-    assert LinkForm(pick="5.00", amount="9").amount_text == "5.00"
-    assert LinkForm(pick="other", amount="9").amount_text == "9"
-    assert LinkForm(amount="9").amount_text == "9"
+    assert LinkForm(pick="5.00", amount="9").wanted == 5_000_000
+    assert LinkForm(pick="other", amount="9").wanted == 9_000_000
+    assert LinkForm(amount="9").wanted == 9_000_000
 
 
 def test_links_into_wallet_apps_open_this_very_page_there() -> None:

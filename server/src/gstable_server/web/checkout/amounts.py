@@ -9,6 +9,7 @@ from gstable_server.kernel.money import MicroUsd
 
 _AMOUNT = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,6}))?")
 _CENTS = re.compile(r"(.*),([0-9]{1,2})", re.DOTALL)
+_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
 _QUANTITY = re.compile(r"[0-9]{1,7}")
 _POINTS = str.maketrans({"\u066b": ".", "\uff0e": ".", "\uff0c": ","})
 """The Arabic decimal separator, and the wide point and comma of East Asian keyboards."""
@@ -26,14 +27,22 @@ class ZeroAmountError(AmountError):
     """It is nothing."""
 
 
+def parse_typed_usd(text: str) -> MicroUsd:
+    """Like ``parse_usd``, for what a payer typed: ``1.500`` is fifteen hundred to half of the
+    world, and is refused like ``1,500``."""
+    if _THOUSANDS.fullmatch(_plain(text)):
+        raise NoAmountError("Write the amount with two figures after the point, like 12.50.")
+    return parse_usd(text)
+
+
 def parse_usd(text: str) -> MicroUsd:
-    """Decimal US dollars as a payer types them, in Micro-USD: ``"12.5"`` → 12500000.
+    """Decimal US dollars, in Micro-USD: ``"12.5"`` → 12500000.
 
     A comma is understood before one or two figures at the end, as in ``12,50``: many phones offer
     no point. Before three it means thousands to some and fractions to others, and is refused.
     Raises ``NoAmountError`` or ``ZeroAmountError``.
     """
-    plain = _latin(text).strip().removeprefix("$").strip()
+    plain = _plain(text)
     cents = _CENTS.fullmatch(plain)
     if cents is not None:
         plain = f"{cents.group(1)}.{cents.group(2)}"
@@ -45,6 +54,10 @@ def parse_usd(text: str) -> MicroUsd:
     if amount == 0:
         raise ZeroAmountError("Enter an amount above zero.")
     return MicroUsd(amount)
+
+
+def _plain(text: str) -> str:
+    return _latin(text).strip().removeprefix("$").strip()
 
 
 def parse_quantity(text: str) -> int | None:

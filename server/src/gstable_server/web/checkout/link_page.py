@@ -13,7 +13,13 @@ from gstable_server.kernel.money import MicroUsd
 from gstable_server.kernel.tenant import Mode
 from gstable_server.links.model import LinkStatus, LinkType, PaymentLink, with_quantities
 from gstable_server.routing.model import FeeModel
-from gstable_server.web.checkout.amounts import AmountError, ZeroAmountError, parse_quantity
+from gstable_server.web.checkout.amounts import (
+    AmountError,
+    ZeroAmountError,
+    parse_quantity,
+    parse_typed_usd,
+    parse_usd,
+)
 from gstable_server.web.checkout.presenter import LineView, line_view
 from gstable_server.web.checkout.words import WORDS, in_words
 from gstable_server.web.language import N_, Words
@@ -56,9 +62,10 @@ class LinkForm:
         )
 
     @property
-    def amount_text(self) -> str:
-        """The amount that was chosen, or typed under "Other"."""
-        return self.amount if self.pick in {"", "other"} else self.pick
+    def wanted(self) -> MicroUsd:
+        """The amount that was chosen, or typed under "Other". Raises ``AmountError``."""
+        is_typed = self.pick in {"", "other"}
+        return parse_typed_usd(self.amount) if is_typed else parse_usd(self.pick)
 
     @property
     def chosen(self) -> dict[str, int]:

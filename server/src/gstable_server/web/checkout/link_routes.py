@@ -22,11 +22,11 @@ from gstable_server.links.model import LinkType, PaymentLink, with_quantities
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.routing import operations as routing
 from gstable_server.sessions import operations as sessions
-from gstable_server.sessions.deposits import operations as deposits
 from gstable_server.sessions.model import Session
 from gstable_server.sessions.operations import Desk
 from gstable_server.web.base import PAGE_HEADERS, Pages, allow_framing
-from gstable_server.web.checkout.amounts import AmountError, parse_usd
+from gstable_server.web.checkout.amounts import AmountError
+from gstable_server.web.checkout.gathering import gather, status_of
 from gstable_server.web.checkout.link_page import (
     NO_PROBLEMS,
     Bounds,
@@ -37,7 +37,6 @@ from gstable_server.web.checkout.link_page import (
 )
 from gstable_server.web.checkout.notices import Notices
 from gstable_server.web.checkout.noting import note_language
-from gstable_server.web.checkout.status import may_start_again
 from gstable_server.web.checkout.turns import Act, Turns
 from gstable_server.web.language import Words, asked_language
 from gstable_server.web.requests import FORM, has_type, is_same_origin, read_form
@@ -119,7 +118,7 @@ class LinkDoor:
         link = with_quantities(await links.require_open(tx, link_id), form.chosen)
         amount: MicroUsd | None = None
         if link.link_type is LinkType.CUSTOM:
-            amount = parse_usd(form.amount_text)
+            amount = form.wanted
         return await sessions.open_from_link(
             tx, self.desk, link, amount=amount, payer_email=form.email or None
         )
@@ -136,13 +135,15 @@ class LinkDoor:
         code = (await read_form(request)).get("clientCode", "")
         session_id = sessions.session_id_of(request.path_params["session_id"])
         async with self.db.read() as tx:
-            view = await sessions.view(tx, session_id)
-            deposit = (await deposits.views(tx, self.desk, [view.session])).get(session_id)
+            known = (await gather(tx, self.desk, [session_id])).get(session_id)
             now = tx.now
-        old = view.session
+        if known is None:
+            raise Refused(Code.SESSION_NOT_FOUND)
+        old, words = known.view.session, self._words(request, known.branding)
         if not hmac.compare_digest(code.encode(), old.client_code.encode()):
             raise Refused(Code.SESSION_CLIENT_KEY_INVALID)
-        if not may_start_again(view, now, something_came=deposit is not None and deposit.rests):
+        # Asked as the page was, so that its button does what it says.
+        if not status_of(known, self.desk, {}, now, words).may_start_again:
             return _redirect(request, f"/pay/{session_id}")
         self.turns.take(Act.OPEN, request, old.business_id)
         try:
