@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,32 @@ from tests.running import Running
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 PRICE = 24_750_000
 
-expect.set_options(timeout=60_000)  # what the page shows is waited for, also on a busy machine
+PATIENCE_MS = 180_000
+"""What a page shows or does is waited for as long, also on a busy machine."""
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+def _be_patient(browser: Browser) -> None:
+    """Every window of ``browser`` waits longer than the 30 s of Playwright."""
+    opening = browser.new_context
+
+    def new_context(**options: Any) -> BrowserContext:
+        context = opening(**options)
+        context.set_default_timeout(PATIENCE_MS)
+        return context
+
+    browser.new_context = new_context  # type: ignore[method-assign]
+
+
+def until(page: Page, holds: Callable[[], bool]) -> None:
+    """Wait until that is so; the page goes on meanwhile. A policy that forbids a page to evaluate
+    text forbids Playwright's own way too."""
+    for _ in range(PATIENCE_MS // 50):
+        if holds():
+            return
+        page.wait_for_timeout(50)
+    assert holds()
 
 
 @contextmanager
@@ -30,7 +55,10 @@ def launched() -> Iterator[Browser]:
     assert path is not None, "no chromium: ./run setup installs it"
     with sync_playwright() as playwright:
         # Root may not use chromium's own sandbox, and the pages are ours.
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox"], timeout=PATIENCE_MS
+        )
+        _be_patient(browser)
         yield browser
         browser.close()
 
@@ -122,7 +150,6 @@ def wallet(running: Running) -> InjectedWallet:
 def context(chromium: Browser, wallet: InjectedWallet) -> Iterator[BrowserContext]:
     """A phone-sized window of its own, with the wallet in it."""
     context = chromium.new_context(viewport={"width": 390, "height": 844})
-    context.set_default_timeout(60_000)
     wallet.install(context)
     yield context
     context.close()

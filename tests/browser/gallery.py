@@ -34,6 +34,8 @@ from tests.unit.web.shop import set_link_status
 T = TypeVar("T")
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+PATIENCE_SECONDS = 180.0
+
 DUE = 74_500_000
 """What a session of the studio costs, in the smallest units of USDC."""
 
@@ -349,7 +351,7 @@ class Gallery:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """What ``work`` comes to, done where the server runs."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_SECONDS)
 
     def state(self, name: str) -> State:
         [found] = [one for one in STATES if one.name == name]
@@ -383,7 +385,7 @@ class Gallery:
             finally:
                 self.run(live.close())
                 server.should_exit = True
-                answering.result(60)
+                answering.result(PATIENCE_SECONDS)
         finally:
             self.run(db.close())
 

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, Route, expect
 
-from tests.browser.conftest import Seller
+from tests.browser.conftest import Seller, until
 from tests.browser.test_checkout import SETTLED, choose_wallet
 from tests.running import Running
 
@@ -73,12 +73,14 @@ def shop(chromium: Browser, running: Running, sites: tuple[Site, Site]) -> Itera
     page.goto(running.about["dashboardUrl"])
     page.get_by_label("E-mail").fill(running.about["dashboardEmail"])
     page.get_by_label("Password").fill(running.about["dashboardPassword"])
-    page.get_by_role("button", name="Sign in").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Sign in").click()
 
     def save(origins: str) -> None:
         page.goto(f"{running.base_url}/dashboard/test/branding")
         page.locator("#frameOrigins").fill(origins)
-        page.get_by_role("button", name="Save").click()
+        with page.expect_navigation():
+            page.get_by_role("button", name="Save").click()
         page.goto(f"{running.base_url}/dashboard/test/branding")
         expect(page.locator("#frameOrigins")).to_have_value(origins)
 
@@ -127,6 +129,7 @@ def test_chk_02_a_listed_shop_shows_the_page_and_hears_of_the_payment(
     modal(page).locator("#confirm").click()
     page.wait_for_url(f"{THANKS}**", timeout=2 * SETTLED)  # the whole window, not the frame
     assert arrived
+    until(page, lambda: len(told) >= 4)
     assert told == [["opened", ""], ["closed", ""], ["opened", ""], ["paid", session_id]]
 
 
@@ -217,6 +220,7 @@ def test_a_closed_modal_holds_no_stream_and_opens_where_it_was(
     expect(page.locator("iframe")).to_have_count(0)
     page.get_by_role("button", name="Pay here").click()
     expect(modal(page).locator("#pay")).to_have_attribute("data-session", str(session_id))
+    until(page, lambda: len(told) >= 5)
     assert [name for name, _ in told] == ["opened", "closed", "opened", "closed", "opened"]
 
 

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from gstable_server.kernel.ids import SessionId
 from gstable_server.sessions import operations as sessions
 from gstable_server.sessions.model import Session
+from tests.browser.conftest import until
 from tests.browser.gallery import STATES, Gallery, State
 from tests.browser.paper import NAME, hold, installed, release
 from tests.browser.reading import faults, heard, listen
@@ -35,7 +36,6 @@ def bare(chromium: Browser) -> Iterator[Page]:
 @pytest.fixture(scope="module")
 def with_wallet(chromium: Browser, gallery: Gallery) -> Iterator[Page]:
     context = chromium.new_context(viewport=NARROW)
-    context.set_default_timeout(60_000)
     installed(context, gallery.studio.merchant.desk.networks)
     yield context.new_page()
     context.close()
@@ -45,7 +45,6 @@ def with_wallet(chromium: Browser, gallery: Gallery) -> Iterator[Page]:
 def window(chromium: Browser, gallery: Gallery) -> Iterator[BrowserContext]:
     """One of its own, with a wallet, in which everything that is said is noted."""
     context = chromium.new_context(viewport=NARROW)
-    context.set_default_timeout(60_000)
     installed(context, gallery.studio.merchant.desk.networks)
     listen(context)
     yield context
@@ -219,6 +218,7 @@ def test_a_screen_reader_says_each_change_once(window: BrowserContext, gallery: 
     expect(page.locator("#headline")).not_to_have_text("Waiting for your payment")
     gallery.run(gallery.studio.hear(("final", log)))
     expect(page.locator("#headline")).to_have_text("Payment complete")
+    until(page, lambda: heard(page)[-1].startswith("Payment complete"))
     said = heard(page)
     assert len(said) == len(set(said))
     steps = [
@@ -259,9 +259,9 @@ def test_nothing_turns_or_slides_for_who_asked_for_less_motion(
     show(page, gallery, gallery.state("session-signing"), "en")
     moving = """() => document.getAnimations().filter((one) => one.playState === "running"
         && one.animationName !== "late" && one.effect.getComputedTiming().endTime > 1).length"""
-    assert page.evaluate(moving) == 1
+    until(page, lambda: bool(page.evaluate(moving) == 1))
     page.emulate_media(reduced_motion="reduce")
-    assert page.evaluate(moving) == 0
+    until(page, lambda: bool(page.evaluate(moving) == 0))
 
 
 def test_codes_and_choices_keep_what_they_say_without_the_pages_colours(

@@ -22,7 +22,6 @@ def payer(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     context = chromium.new_context(
         viewport=PHONE, java_script_enabled=request.param, reduced_motion="reduce"
     )
-    context.set_default_timeout(60_000)
     yield context.new_page()
     context.close()
 
@@ -51,7 +50,8 @@ def test_a_payer_counts_with_the_buttons_and_the_keys(payer: Page, gallery: Gall
 
 
 def test_the_page_counts_without_leaving(chromium: Browser, gallery: Gallery) -> None:
-    page = chromium.new_page(viewport=PHONE)
+    context = chromium.new_context(viewport=PHONE)
+    page = context.new_page()
     page.goto(gallery.url("link-quantity"))
     page.evaluate("document.body.dataset.stayed = 'yes'")
     more = page.get_by_role("button", name="One more")
@@ -61,7 +61,7 @@ def test_the_page_counts_without_leaving(chromium: Browser, gallery: Gallery) ->
     expect(more).to_have_attribute("aria-disabled", "true")
     expect(more).to_be_focused()
     assert page.evaluate("document.body.dataset.stayed") == "yes"
-    page.close()
+    context.close()
 
 
 def test_an_amount_is_typed_or_picked_but_never_both(payer: Page, gallery: Gallery) -> None:
@@ -131,7 +131,8 @@ class Said(HTMLParser):
 )
 def test_a_page_in_japanese_says_nothing_in_english(gallery: Gallery, state: str) -> None:
     english, japanese = (
-        Said(httpx2.get(gallery.url(state, lang=tag)).text).texts for tag in ("en", "ja")
+        Said(httpx2.get(gallery.url(state, lang=tag), timeout=180).text).texts
+        for tag in ("en", "ja")
     )
     assert len(japanese) > 2
     left = {text for text in english & japanese if PHRASE.search(text)} - MERCHANTS

@@ -83,7 +83,6 @@ def paper(context: BrowserContext, gallery: Gallery) -> PaperWallet:
 def context(chromium: Any) -> Iterator[BrowserContext]:
     """A phone-sized window without the wallet of the local chains."""
     context = chromium.new_context(viewport={"width": 390, "height": 844})
-    context.set_default_timeout(60_000)
     yield context
     context.close()
 

@@ -39,7 +39,6 @@ BACK_AS_LEFT = 'window.dispatchEvent(new PageTransitionEvent("pageshow", { persi
 @pytest.fixture
 def phone(chromium: Browser) -> Iterator[BrowserContext]:
     context = chromium.new_context(viewport={"width": 390, "height": 844})
-    context.set_default_timeout(60_000)
     yield context
     context.close()
 

@@ -351,7 +351,7 @@ def test_aut_16_a_token_of_another_make_is_no_key(running: Running, merchant: Me
 def test_api_32_too_many_requests_are_told_when_to_come_back(running: Running) -> None:
     # From an address of its own, so that the other tests' requests are not counted with these.
     transport = httpx2.HTTPTransport(local_address="127.0.0.9")
-    with httpx2.Client(base_url=running.base_url, transport=transport) as hasty:
+    with httpx2.Client(base_url=running.base_url, transport=transport, timeout=180) as hasty:
 
         def ask(number: int) -> httpx2.Response:
             forged = {"x-forwarded-for": f"203.0.113.{number % 256}"}

@@ -26,7 +26,7 @@ from tests.unit.web.shop import Merchant, add_block, add_payment, set_state
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 
 
 @dataclass
@@ -182,7 +182,9 @@ async def test_a_stream_ends_with_the_payment_and_is_not_asked_for_again(
     again = {"last-event-id": last["id"]}
     async with door.stream(session.session_id, headers=again) as answer:
         assert answer.status == 204
-    assert door.live.count == 0
+    async with asyncio.timeout(PATIENCE):
+        while door.live.count:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_page_that_went_away_is_forgotten(door: Door, merchant: Merchant) -> None:
@@ -290,6 +292,41 @@ async def test_streams_outlive_a_database_that_restarts(
         await _listens(merchant.db)
 
 
+async def test_a_reading_that_ends_late_ends_no_page_that_came_since(
+    merchant: Merchant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when its connection is lost while it is given back, which hides the cancellation."""
+    session = await merchant.session()
+    served = Live(merchant.db, merchant.desk)
+    given = {"words": Pages.load().languages.words("en"), "relay": "", "address": "192.0.2.1"}
+    read, reading = served._read, asyncio.Event()
+
+    async def lost(*_: Any) -> Any:
+        reading.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise OSError("the connection is lost") from None
+
+    monkeypatch.setattr(served, "_read", lost)
+    monkeypatch.setattr(live, "TICK_SECONDS", 0.0)
+    gone = asyncio.create_task(served.open(session.session_id, **given))
+    await asyncio.wait_for(reading.wait(), PATIENCE)
+    old = served._task
+    assert old is not None
+    gone.cancel()
+    await asyncio.gather(gone, return_exceptions=True)
+    monkeypatch.setattr(served, "_read", read)
+    before = _failures()
+    page, _ = await served.open(session.session_id, **given)
+    await asyncio.wait_for(asyncio.wait({old}), PATIENCE)
+    await asyncio.sleep(0)
+    assert not old.cancelled()
+    assert not page.is_ended
+    assert _failures() == before
+    served.leave(page)
+
+
 @pytest.mark.usefixtures("no_poll")
 async def test_a_lost_listening_connection_is_opened_again_and_made_up_for(
     door: Door, merchant: Merchant
@@ -331,21 +368,25 @@ async def test_a_reader_that_stopped_reading_holds_one_status_and_is_let_go(
 
     asking = asyncio.create_task(ask())
     await asyncio.wait_for(started.wait(), PATIENCE)
-    [page] = served._watched[session.session_id].pages
-    for state in ("cancelled", "expired", "initialized"):
-        async with merchant.db.begin() as tx:
-            await tx.execute("UPDATE sessions SET state = $1", state)
     await asyncio.wait_for(asking, PATIENCE)
-    assert len(sent) == 2  # its head and the first status: nothing is kept behind it
+    assert len(sent) == 2  # its head and the first status
     assert served.count == 0
-    # The newest alone was kept for it.
-    assert isinstance(page.news, live.News)
 
-    # The same while the process ends: it does not wait for who does not read.
+    # As long as it is waited for, the newest alone is kept for it.
     monkeypatch.setattr(events, "SEND_SECONDS", 10_000.0)
     started.clear()
     asking = asyncio.create_task(ask())
     await asyncio.wait_for(started.wait(), PATIENCE)
+    [page] = served._watched[session.session_id].pages
+    for state in ("cancelled", "initialized", "expired"):
+        async with merchant.db.begin() as tx:
+            await tx.execute("UPDATE sessions SET state = $1", state)
+    async with asyncio.timeout(PATIENCE):
+        while page.news is None or '"state":"expired"' not in page.news.data:
+            await asyncio.sleep(0.01)
+    assert len(sent) == 4
+
+    # The process does not wait for who does not read.
     await served.close()
     asking.cancel()  # as the server does when its time to drain is over
     with pytest.raises(asyncio.CancelledError):
