@@ -211,6 +211,10 @@ async def devnet(
     running.stop()
 
 
+# All tests come from one address, and a fast machine runs many of them in a second.
+ROOMY = {"GSTABLE_ADDRESS_BURST": "600"}
+
+
 class Installation:
     """A whole installation of this process, from the first module that asks for it to the first
     that has none: left running beside thousands of tests, it would take a tenth of a core."""
@@ -221,7 +225,7 @@ class Installation:
 
     def get(self) -> Running:
         if self._running is None:
-            self._running = self._open.enter_context(running_stack())
+            self._running = self._open.enter_context(running_stack(**ROOMY))
         return self._running
 
     def close(self) -> None:
