@@ -13,12 +13,15 @@ import { requirePayable, requireWorking } from "./rehearse";
 import {
   authorize,
   prepare,
+  Unreachable,
+  type Authorized,
   type Call,
   type Choice,
+  type Signed,
   type Status,
   type TypedData,
 } from "./server";
-import { countDown, follow, followClosely } from "./status";
+import { countDown, follow, followClosely, isTimeOver } from "./status";
 import { hearTabs, note, underway } from "./underway";
 import { connect, discover, offer, type Wallet } from "./wallet";
 import { gettext } from "./words";
@@ -39,6 +42,7 @@ const FOCUS: Record<Stage, string> = {
   sent: "headline",
 };
 const RECEIPT_EVERY = 1500;
+const HAND_IN_EVERY = 1500;
 const DOUBT_AFTER = 60_000;
 const MAY_COME_FOR = 3600;
 const RELAY = "relay:";
@@ -88,7 +92,7 @@ function tabSent(name: string | null): void {
 
 /** Throws unless the payment is still to be made: minutes can pass in a wallet. */
 function requireDue(): void {
-  if (!open) {
+  if (!open || isTimeOver()) {
     throw new Problem(gettext("The time for this payment is over, so nothing was sent."));
   }
   if (underway(sessionId) !== null) {
@@ -280,12 +284,26 @@ async function handIn(shown: Review, typedData: TypedData): Promise<void> {
   const signature = await sign(wallet.provider, agreed, typedData, payer);
   working(gettext("Handing in your signature."));
   const clientCode = main.dataset["clientCode"] ?? "";
-  const { relay, pay } = await authorize(sessionId, { clientCode, digest, way, payer, signature });
+  const { relay, pay } = await handedIn({ clientCode, digest, way, payer, signature });
   if (relay !== null) {
     onItsWay(relay);
   } else if (pay !== null) {
     requirePermitted(agreed, pay, payer, signature);
     await sendPayment(shown, pay);
+  }
+}
+
+/** The answer to a signature, however often it has to be asked for: the server may have taken it
+ * though its answer was lost, as when a phone comes back from the wallet. Handed in twice it is one
+ * payment still; another choice would be a second one. */
+async function handedIn(signed: Signed): Promise<Authorized> {
+  for (;;) {
+    try {
+      return await authorize(sessionId, signed);
+    } catch (error) {
+      if (!(error instanceof Unreachable) || !open || isTimeOver()) throw error;
+    }
+    await pause(HAND_IN_EVERY);
   }
 }
 

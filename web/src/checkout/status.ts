@@ -16,7 +16,8 @@ let eager = false;
 let sessionId = "";
 let relay = "";
 let lastPhase = "";
-let [secondsLeft, toldAt] = [0, 0];
+let told = 0;
+let [secondsLeft, toldAt, toldOn] = [0, 0, 0];
 let onChange: (status: Status) => void = () => {};
 
 /** Start following. `changed` is called after every answer of the server. */
@@ -42,6 +43,7 @@ export function follow(session: string, phase: string, changed: (status: Status)
 function listen(): void {
   if (document.hidden || lastPhase === "done") return;
   const said = (status: Status): void => {
+    told += 1;
     show("offline", false);
     showStatus(status);
     schedule(TOLD);
@@ -57,6 +59,7 @@ function pace(): number {
  * the server sends it, else the empty text. */
 export function followClosely(name: string): void {
   [eager, relay] = [true, name];
+  told += 1;
   schedule(0);
   listen();
 }
@@ -68,9 +71,12 @@ function schedule(delay: number): void {
 
 async function poll(): Promise<void> {
   let ended = false;
+  const mine = (told += 1);
   try {
     const status = await fetchStatus(sessionId, relay);
     show("offline", false);
+    // What was told, asked or done since is newer than an answer that took long to come.
+    if (told !== mine) return;
     showStatus(status);
     ended = status.phase === "done" || status.phase === "closed";
   } catch (error) {
@@ -146,7 +152,13 @@ function isWeb(url: string): boolean {
 /** What the server's clock said last: the payer's own may be wrong by days, and stands still while
  * a phone sleeps. */
 function setTime(expiresAt: number, serverNow: number): void {
-  [secondsLeft, toldAt] = [expiresAt - serverNow, performance.now()];
+  [secondsLeft, toldAt, toldOn] = [expiresAt - serverNow, performance.now(), Date.now()];
+}
+
+/** Whether the time is over, before the server was heard again: what a clock shows may be wrong,
+ * but it goes on while a phone sleeps. */
+export function isTimeOver(): boolean {
+  return Date.now() - toldOn >= secondsLeft * 1000;
 }
 
 /** Count down to the expiry. */

@@ -2,6 +2,7 @@
  * also after a reload, so that none offers to pay a second time. */
 
 let kept: string | null = null;
+let isAlone = false;
 
 function key(sessionId: string): string {
   return `gstable-sent-${sessionId}`;
@@ -9,6 +10,7 @@ function key(sessionId: string): string {
 
 /** Its name: a transaction's hash, or the server's name for it; null when there is none. */
 export function underway(sessionId: string): string | null {
+  if (isAlone) return kept;
   try {
     return localStorage.getItem(key(sessionId));
   } catch {
@@ -23,8 +25,10 @@ export function note(sessionId: string, name: string | null): void {
   try {
     if (name === null) localStorage.removeItem(key(sessionId));
     else localStorage.setItem(key(sessionId), name);
+    isAlone = false;
   } catch {
-    // As above.
+    // As above; and there are browsers that can be read from while they are full.
+    isAlone = true;
   }
 }
 
