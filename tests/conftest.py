@@ -143,7 +143,7 @@ class Databases:
         one whose server went away."""
         try:
             *_, shape = self._line.ask(_DISCONNECT, _EMPTY, _SHAPE)
-        except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             shape = None
         if shape != self._shape:
             self._line.close()

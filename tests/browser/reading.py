@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext, Locator, Page
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 CRITERIA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -64,6 +65,19 @@ def listen(context: BrowserContext) -> None:
     """Note what a screen reader says by itself on pages that are opened from now on: what changes
     in live regions that were there before (WAI-ARIA 1.2, ``aria-live``)."""
     context.add_init_script(_LISTEN)
+
+
+def note_texts(one: Locator) -> Callable[[], list[str]]:
+    """Every text that ``one`` gets from now on, also one that is gone before anybody looks."""
+    one.evaluate(
+        """(one) => {
+          window.__texts = [];
+          new MutationObserver(() => window.__texts.push(one.textContent.trim())).observe(one, {
+            subtree: true, childList: true, characterData: true,
+          });
+        }"""
+    )
+    return lambda: list(one.page.evaluate("window.__texts"))
 
 
 def heard(page: Page) -> list[str]:

@@ -27,6 +27,7 @@ from gstable_server.routing.model import Way
 from gstable_server.sessions.collecting import wallet_work
 from gstable_server.sessions.model import Session
 from gstable_server.web.checkout.prepared import call_json
+from tests.browser.conftest import until
 from tests.browser.gallery import Gallery
 from tests.browser.paper import (
     IS_SIGNER,
@@ -38,6 +39,7 @@ from tests.browser.paper import (
     PaperWallet,
     installed,
 )
+from tests.browser.reading import note_texts
 from tests.browser.studio import PAYER
 
 pytestmark = pytest.mark.browser
@@ -338,8 +340,9 @@ def test_chk_05_and_chk_11_only_the_address_that_came_with_the_page_is_copied(
     shown = page.locator("#deposit-address")
     address = str(shown.text_content()).strip()
     copy = page.get_by_role("button", name="Copy: To this address")
+    texts = note_texts(copy)
     copy.click()
-    expect(copy).to_have_text("Copied")
+    until(page, lambda: "Copied" in texts())
     assert page.evaluate("navigator.clipboard.readText()") == address
     uri = str(page.locator("#deposit-uri").get_attribute("href"))
     amount = str(page.locator("#deposit-amount").text_content()).strip()

@@ -238,7 +238,9 @@ async def test_a_pdf_is_set_in_a_process_of_its_own_which_may_die(
     child = press.child_id
     assert child is not None
     assert child != os.getpid()
-    assert os.getpriority(os.PRIO_PROCESS, child) > os.getpriority(os.PRIO_PROCESS, 0)
+    # There is nothing behind 19, where the tests may run already.
+    least = min(os.getpriority(os.PRIO_PROCESS, 0) + 1, 19)
+    assert os.getpriority(os.PRIO_PROCESS, child) >= least
     assert b"GSTABLE_" not in _environment_of(child)
 
     os.kill(child, signal.SIGKILL)
