@@ -234,7 +234,17 @@ def test_nothing_but_the_picture_is_left_of_a_file() -> None:
         picture("PNG", (4_100, 4_100)),
         turned_with_odd_exif(),
     ],
-    ids=["nothing", "svg", "gif", "bmp", "broken off", "only a head", "too long", "too large", "odd exif"],
+    ids=[
+        "nothing",
+        "svg",
+        "gif",
+        "bmp",
+        "broken off",
+        "only a head",
+        "too long",
+        "too large",
+        "odd exif",
+    ],
 )
 def test_what_is_no_logo_is_refused(content: bytes) -> None:
     with pytest.raises(Refused) as refused:

@@ -319,12 +319,15 @@ async def test_a_reading_that_ends_late_ends_no_page_that_came_since(
     monkeypatch.setattr(served, "_read", read)
     before = _failures()
     page, _ = await served.open(session.session_id, **given)
-    await asyncio.wait_for(asyncio.wait({old}), PATIENCE)
-    await asyncio.sleep(0)
-    assert not old.cancelled()
-    assert not page.is_ended
-    assert _failures() == before
-    served.leave(page)
+    try:
+        await asyncio.wait_for(asyncio.wait({old}), PATIENCE)
+        await asyncio.sleep(0)
+        assert not old.cancelled()
+        assert not page.is_ended
+        assert _failures() == before
+    finally:
+        served.leave(page)
+        await served.close()
 
 
 @pytest.mark.usefixtures("no_poll")

@@ -206,8 +206,9 @@ class Live:
                 page.end()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """A reading that failed leaves no page waiting for nothing."""
-        if task.cancelled():
+        """A reading that failed leaves no page waiting for nothing. One that was told to end did
+        not fail, also where it could not say so, and pages that came since have another."""
+        if task.cancelling():
             return
         log.error("live pages are not served", error=repr(task.exception()))
         metrics.live_page_failed()
