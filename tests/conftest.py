@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gstable_server import migrations
 from gstable_server.chain.deployment import Actors
@@ -36,6 +37,10 @@ RELAYER_KEY = b"\x12" * 32
 SOLVER_KEY = b"\x13" * 32
 ATTESTOR_KEY = b"\x14" * 32
 CCTP_ATTESTER_KEY = b"\x15" * 32
+
+# Without it an example may take 200 ms, which a busy machine needs for any of them.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 # A shell that runs the tests in the background has them and their children ignore Ctrl-C, which
 # is what some of the children are ended with.
