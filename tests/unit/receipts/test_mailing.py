@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,7 @@ from tests.unit.web.shop import PUBLIC_URL, Merchant, add_payment, new_desk, set
 
 pytestmark = pytest.mark.anyio
 
+RUNBOOK = Path(__file__).parents[3] / "docs/runbooks/receipts-late.md"
 SENDER = "receipts@pay.example"
 HOSTILE = 'Tea at https://evil.example/x?<a href="//evil.example">here</a>\r\nBcc: all@evil.example'
 
@@ -220,6 +222,21 @@ async def test_the_timetable_sends_what_is_due(
 
 async def _run(tx: Tx, statement: str) -> None:
     await tx.execute(statement)
+
+
+async def test_an_operator_hurries_no_letter_that_is_being_sent(merchant: Merchant) -> None:
+    """It would be sent twice."""
+    [hurry] = re.findall("`(UPDATE [^`]+)`", RUNBOOK.read_text())
+    sent, waits = await merchant.session(), await merchant.session()
+    async with merchant.db.begin() as tx:
+        for session, wait in ((sent, CLAIM), (waits, timedelta(hours=1))):
+            await tx.execute(
+                "INSERT INTO receipt_letters (session_id, next_at) VALUES ($1, now() + $2)",
+                session.session_id,
+                wait,
+            )
+        hurried = await tx.fetch(f"{hurry} RETURNING session_id")
+    assert [row["session_id"] for row in hurried] == [waits.session_id]
 
 
 async def test_what_the_mail_server_refuses_is_not_tried_again(
