@@ -298,7 +298,8 @@ async def test_a_reading_that_ends_late_ends_no_page_that_came_since(
     """As when its connection is lost while it is given back, which hides the cancellation."""
     session = await merchant.session()
     served = Live(merchant.db, merchant.desk)
-    given = {"words": Pages.load().languages.words("en"), "relay": "", "address": "192.0.2.1"}
+    words = Pages.load().languages.words("en")
+    given: dict[str, Any] = {"words": words, "relay": "", "address": "192.0.2.1"}
     read, reading = served._read, asyncio.Event()
 
     async def lost(*_: Any) -> Any:
