@@ -55,17 +55,15 @@ class _Known:
     bounds: Bounds | None
 
 
+@dataclass(frozen=True, slots=True)
 class LinkDoor:
     """The handlers, with what they work on."""
 
-    def __init__(
-        self, db: Database, desk: Desk, pages: Pages, notices: Notices, turns: Turns
-    ) -> None:
-        self.db = db
-        self.desk = desk
-        self.pages = pages
-        self.notices = notices
-        self.turns = turns
+    db: Database
+    desk: Desk
+    pages: Pages
+    notices: Notices
+    turns: Turns
 
     def routes(self, as_page: Callable[[Handler], Handler]) -> list[BaseRoute]:
         """``as_page`` makes a page of what a handler refuses."""

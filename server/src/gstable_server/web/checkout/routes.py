@@ -7,6 +7,7 @@ session its client code. Nothing here decides whether a payment happened.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from typing import TypeVar
@@ -102,17 +103,15 @@ def _status(refused: Refused) -> int:
     return 429 if refused.code is Code.TOO_MANY_REQUESTS else 409
 
 
+@dataclass(frozen=True, slots=True)
 class _Checkout:
     """The handlers, with what they work on."""
 
-    def __init__(
-        self, db: Database, desk: Desk, pages: Pages, notices: Notices, turns: Turns
-    ) -> None:
-        self.db = db
-        self.desk = desk
-        self.pages = pages
-        self.notices = notices
-        self.turns = turns
+    db: Database
+    desk: Desk
+    pages: Pages
+    notices: Notices
+    turns: Turns
 
     def as_answer(self, handler: Handler) -> Handler:
         """Troubles as JSON for the page's script: ``{"problem": "<a sentence for the payer>"}``."""
