@@ -12,7 +12,10 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from gstable import Client
+from gstable_server.sessions.model import Session
 from tests.browser.gallery import Gallery, opened
+from tests.browser.paper import PaperWallet, installed
+from tests.browser.payer import url_of
 from tests.browser.wallet import InjectedWallet
 from tests.conftest import Databases
 from tests.running import Running
@@ -153,6 +156,36 @@ def context(chromium: Browser, wallet: InjectedWallet) -> Iterator[BrowserContex
     wallet.install(context)
     yield context
     context.close()
+
+
+@pytest.fixture
+def phone(chromium: Browser) -> Iterator[BrowserContext]:
+    """A phone-sized window without a wallet."""
+    context = chromium.new_context(viewport={"width": 390, "height": 844})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def paper(phone: BrowserContext, gallery: Gallery) -> PaperWallet:
+    """A wallet without a chain, in the phone."""
+    return installed(phone, gallery.studio.merchant.desk.networks)
+
+
+@pytest.fixture
+def session(gallery: Gallery) -> Session:
+    """One of the gallery's, open."""
+    return gallery.run(gallery.studio.session())
+
+
+@pytest.fixture
+def session_page(
+    phone: BrowserContext, paper: PaperWallet, gallery: Gallery, session: Session
+) -> Page:
+    """Its page on the phone, with the wallet in it."""
+    page = phone.new_page()
+    page.goto(url_of(gallery, session))
+    return page
 
 
 @pytest.fixture

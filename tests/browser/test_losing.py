@@ -4,16 +4,15 @@ browser's memory, and the time that a phone slept. On the gallery."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from gstable_server.sessions.model import Session
 from tests.browser.conftest import until
 from tests.browser.gallery import Gallery
-from tests.browser.paper import SEND, SIGN, PaperWallet, hold, installed, release
-from tests.browser.test_waiting import (
+from tests.browser.paper import SEND, SIGN, PaperWallet, hold, release
+from tests.browser.payer import (
     HIDE,
     choose,
     choose_transaction,
@@ -34,35 +33,14 @@ A_MOMENT = "() => new Promise((go) => setTimeout(go, 50))"
 
 
 @pytest.fixture
-def phone(chromium: Browser) -> Iterator[BrowserContext]:
-    context = chromium.new_context(viewport={"width": 390, "height": 844})
-    yield context
-    context.close()
+def page(session_page: Page) -> Page:
+    return session_page
 
 
-@pytest.fixture
-def wallet(phone: BrowserContext, gallery: Gallery) -> PaperWallet:
-    return installed(phone, gallery.studio.merchant.desk.networks)
-
-
-@pytest.fixture
-def session(gallery: Gallery) -> Session:
-    return gallery.run(gallery.studio.session())
-
-
-@pytest.fixture
-def page(phone: BrowserContext, wallet: PaperWallet, gallery: Gallery, session: Session) -> Page:
-    opened = phone.new_page()
-    opened.goto(url_of(gallery, session))
-    return opened
-
-
-def test_a_browser_without_room_does_not_offer_to_pay_twice(
-    page: Page, wallet: PaperWallet
-) -> None:
+def test_a_browser_without_room_does_not_offer_to_pay_twice(page: Page, paper: PaperWallet) -> None:
     page.add_init_script(FULL)
     page.reload()
-    send(page, wallet)
+    send(page, paper)
     expect(page.locator("[data-busy]")).to_have_count(0)
     is_waiting(page)
 
@@ -88,7 +66,7 @@ def test_an_answer_that_took_long_does_not_undo_what_was_told_since(
 
 
 def test_a_signature_whose_answer_was_lost_is_handed_in_again(
-    page: Page, wallet: PaperWallet
+    page: Page, paper: PaperWallet
 ) -> None:
     handed_in: list[str] = []
 
@@ -105,15 +83,15 @@ def test_a_signature_whose_answer_was_lost_is_handed_in_again(
     is_waiting(page)
     first, again = [text for text in handed_in if "signature" in text]
     assert first == again
-    assert wallet.asked.count(SIGN) == 1
+    assert paper.asked.count(SIGN) == 1
 
 
 def test_who_comes_back_too_late_from_the_wallet_is_not_asked_to_pay(
-    phone: BrowserContext, page: Page, wallet: PaperWallet
+    phone: BrowserContext, page: Page, paper: PaperWallet
 ) -> None:
     # Given a wallet that waits for the permission while the phone sleeps
-    choose_transaction(page, wallet)
-    wallet.allowance = 0
+    choose_transaction(page, paper)
+    paper.allowance = 0
     hold(page, SEND)
     page.locator("#confirm").click()
     expect(page.locator("#working")).to_have_text(re.compile("allow this one payment"))
@@ -124,4 +102,4 @@ def test_who_comes_back_too_late_from_the_wallet_is_not_asked_to_pay(
     # Then nothing more is asked for
     over = "The time for this payment is over, so nothing was sent."
     expect(page.get_by_role("alert")).to_have_text(over)
-    assert wallet.asked.count(SEND) == 1
+    assert paper.asked.count(SEND) == 1

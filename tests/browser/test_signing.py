@@ -37,7 +37,6 @@ from tests.browser.paper import (
     SEND,
     SIGN,
     PaperWallet,
-    installed,
 )
 from tests.browser.reading import note_texts
 from tests.browser.studio import PAYER
@@ -77,16 +76,9 @@ async (answers) => {
 
 
 @pytest.fixture
-def paper(context: BrowserContext, gallery: Gallery) -> PaperWallet:
-    return installed(context, gallery.studio.merchant.desk.networks)
-
-
-@pytest.fixture
-def context(chromium: Any) -> Iterator[BrowserContext]:
-    """A phone-sized window without the wallet of the local chains."""
-    context = chromium.new_context(viewport={"width": 390, "height": 844})
-    yield context
-    context.close()
+def context(phone: BrowserContext) -> BrowserContext:
+    """Where the page of these tests is opened: without the wallet of the local chains."""
+    return phone
 
 
 @pytest.fixture
@@ -403,30 +395,22 @@ def test_chk_09_what_would_fail_is_told_in_words_before_the_wallet_is_asked(
     assert untouched(paper)
 
 
-def test_chk_06_another_account_after_the_signature_sends_nothing(
-    page: Page, paper: PaperWallet, session: Session
-) -> None:
-    """A permit is signed by one account, and only that one may send what it allows."""
-    choose(page, "polygon::usdc", "permit")
+@pytest.mark.parametrize(
+    ("way", "asked", "signed", "sent"), [("permit", SIGN, 1, []), ("approve", SEND, 0, [APPROVE])]
+)
+def test_chk_06_another_account_after_the_first_answer_pays_nothing(
+    page: Page, paper: PaperWallet, session: Session, way: str, asked: str, signed: int,
+    sent: list[str],
+) -> None:  # fmt: skip
+    """What one account permits by a signature or by a transaction, no other may use."""
+    choose(page, "polygon::usdc", way)
     page.get_by_role("button", name=NAME).click()
     expect(page.locator("#review")).to_be_visible()
-    paper.afterwards[SIGN] = lambda: setattr(paper, "account_index", 1)
+    paper.afterwards[asked] = lambda: setattr(paper, "account_index", 1)
     page.locator("#confirm").click()
     expect(page.get_by_role("alert")).to_contain_text("changed its account or network")
-    assert len(paper.signed) == 1
-    assert paper.sent == []
-
-
-def test_chk_06_another_account_or_network_after_the_permission_pays_nothing(
-    page: Page, paper: PaperWallet, session: Session
-) -> None:
-    choose(page, "polygon::usdc", "approve")
-    page.get_by_role("button", name=NAME).click()
-    expect(page.locator("#review")).to_be_visible()
-    paper.afterwards[SEND] = lambda: setattr(paper, "account_index", 1)
-    page.locator("#confirm").click()
-    expect(page.get_by_role("alert")).to_contain_text("changed its account or network")
-    assert [sent["data"][:10] for sent in paper.sent] == [APPROVE]
+    assert len(paper.signed) == signed
+    assert [one["data"][:10] for one in paper.sent] == sent
 
 
 def test_a_phone_without_a_wallet_is_led_into_wallet_apps_and_a_desktop_to_a_phone(

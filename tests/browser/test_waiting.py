@@ -8,12 +8,20 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
-from gstable_server.chain.facts import PaymentLog
 from gstable_server.sessions.model import Session
 from tests.browser.gallery import Gallery
-from tests.browser.paper import NAME, SEND, SIGN, PaperWallet, hold, installed, release
+from tests.browser.paper import SEND, SIGN, PaperWallet, hold, release
+from tests.browser.payer import (
+    HIDE,
+    choose,
+    choose_transaction,
+    headline,
+    is_waiting,
+    pay,
+    send,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -29,76 +37,13 @@ WAITING = (
     "session-delayed",
 )
 WORDS = ("headline", "detail", "notices", "confirmation-text", "deposit-address")
-HIDE = """(hidden) => {
-  Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
-  document.dispatchEvent(new Event("visibilitychange"));
-}"""
 BACK_AS_LEFT = 'window.dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }))'
 
 
 @pytest.fixture
-def phone(chromium: Browser) -> Iterator[BrowserContext]:
-    context = chromium.new_context(viewport={"width": 390, "height": 844})
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def wallet(phone: BrowserContext, gallery: Gallery) -> PaperWallet:
-    return installed(phone, gallery.studio.merchant.desk.networks)
-
-
-@pytest.fixture
-def session(gallery: Gallery) -> Session:
-    return gallery.run(gallery.studio.session())
-
-
-@pytest.fixture
-def page(phone: BrowserContext, wallet: PaperWallet, gallery: Gallery, session: Session) -> Page:
+def page(session_page: Page) -> Page:
     """A session's page with a wallet in it."""
-    opened = phone.new_page()
-    opened.goto(url_of(gallery, session))
-    return opened
-
-
-def url_of(gallery: Gallery, session: Session) -> str:
-    return f"{gallery.base_url}/pay/{session.session_id}"
-
-
-def choose(page: Page) -> None:
-    page.get_by_role("button", name=NAME).click()
-    expect(page.locator("#review")).to_be_visible()
-
-
-def choose_transaction(page: Page, wallet: PaperWallet) -> None:
-    """To send a transaction where a signature would do; the permission is there already."""
-    wallet.allowance = 10**12
-    choose(page)
-    page.locator("#other-way").click()
-    expect(page.locator("#other-way")).to_be_hidden()
-    expect(page.locator("#review")).to_be_visible()
-
-
-def send(page: Page, wallet: PaperWallet) -> str:
-    """Pay by a transaction; returns its hash."""
-    choose_transaction(page, wallet)
-    page.locator("#confirm").click()
-    is_waiting(page)
-    return wallet.hashes[-1]
-
-
-def is_waiting(page: Page) -> None:
-    expect(page.locator("#sent-text")).to_have_text(re.compile("Waiting for the network"))
-    expect(page.locator("#choose")).to_be_hidden()
-    expect(page.locator("#confirm")).to_be_hidden()
-
-
-def headline(page: Page, text: str) -> None:
-    expect(page.locator("#headline")).to_have_text(text)
-
-
-def pay(gallery: Gallery, session: Session, *facts: str) -> PaymentLog:
-    return gallery.run(gallery.studio.paid(session, *facts))
+    return session_page
 
 
 @pytest.fixture
@@ -116,7 +61,7 @@ def let_time_pass(gallery: Gallery) -> None:
 
 @pytest.mark.parametrize("name", WAITING)
 def test_chk_06_every_state_survives_a_reload_a_lost_network_and_a_second_tab(
-    phone: BrowserContext, wallet: PaperWallet, gallery: Gallery, name: str
+    phone: BrowserContext, paper: PaperWallet, gallery: Gallery, name: str
 ) -> None:
     # Given a page that waits
     page, state = phone.new_page(), gallery.state(name)
@@ -160,7 +105,7 @@ def test_what_happened_without_a_network_is_shown_when_it_is_back(
 
 
 def test_chk_06_one_payment_is_under_way_in_all_tabs(
-    phone: BrowserContext, page: Page, wallet: PaperWallet, gallery: Gallery, session: Session
+    phone: BrowserContext, page: Page, paper: PaperWallet, gallery: Gallery, session: Session
 ) -> None:
     # Given two tabs, both with the terms on the screen
     other = phone.new_page()
@@ -175,36 +120,36 @@ def test_chk_06_one_payment_is_under_way_in_all_tabs(
     third = phone.new_page()
     third.goto(page.url)
     is_waiting(third)
-    assert wallet.asked.count(SIGN) == 1
+    assert paper.asked.count(SIGN) == 1
     pay(gallery, session, "seen")
     for tab in (page, other, third):
         headline(tab, "Your payment has arrived")
 
 
 def test_chk_06_a_chain_that_is_switched_while_the_terms_are_read_makes_them_old(
-    page: Page, wallet: PaperWallet
+    page: Page, paper: PaperWallet
 ) -> None:
-    polygon = wallet.chain_id
+    polygon = paper.chain_id
     choose(page)
-    wallet.chain_id = next(iter(wallet.known_chains - {wallet.chain_id}))
-    page.evaluate("(id) => __gstableEmit('chainChanged', id)", hex(wallet.chain_id))
+    paper.chain_id = next(iter(paper.known_chains - {paper.chain_id}))
+    page.evaluate("(id) => __gstableEmit('chainChanged', id)", hex(paper.chain_id))
     expect(page.get_by_role("alert")).to_have_text(re.compile("account or network"))
     expect(page.locator("#review")).to_be_hidden()
     # Chosen again, the wallet is brought back to the network of the terms.
     choose(page)
     page.locator("#confirm").click()
     is_waiting(page)
-    assert [signed["domain"]["chainId"] for signed in wallet.signed] == [polygon]
+    assert [signed["domain"]["chainId"] for signed in paper.signed] == [polygon]
 
 
 def test_chk_07_a_reverted_transaction_is_told_and_may_be_paid_again(
-    phone: BrowserContext, page: Page, wallet: PaperWallet
+    phone: BrowserContext, page: Page, paper: PaperWallet
 ) -> None:
-    tx_hash = send(page, wallet)
+    tx_hash = send(page, paper)
     other = phone.new_page()
     other.goto(page.url)
     is_waiting(other)
-    wallet.mine(tx_hash, succeeds=False)
+    paper.mine(tx_hash, succeeds=False)
     # Whichever finds it first, both say so.
     for tab in (page, other):
         expect(tab.get_by_role("alert")).to_have_text(re.compile("turned the payment down"))
@@ -215,34 +160,34 @@ def test_chk_07_a_reverted_transaction_is_told_and_may_be_paid_again(
 
 
 def test_chk_07_a_transaction_that_reverts_after_a_reload_is_told_too(
-    page: Page, wallet: PaperWallet
+    page: Page, paper: PaperWallet
 ) -> None:
-    tx_hash = send(page, wallet)
+    tx_hash = send(page, paper)
     page.reload()
     is_waiting(page)
-    wallet.mine(tx_hash, succeeds=False)
+    paper.mine(tx_hash, succeeds=False)
     expect(page.get_by_role("alert")).to_have_text(re.compile("turned the payment down"))
     expect(page.locator("#choose")).to_be_visible()
 
 
 def test_chk_07_a_dropped_transaction_is_doubted_and_may_be_sent_again(
-    page: Page, wallet: PaperWallet
+    page: Page, paper: PaperWallet
 ) -> None:
     page.clock.install()
     page.reload()
-    first = send(page, wallet)
+    first = send(page, paper)
     page.clock.fast_forward(61_000)
     expect(page.locator("#sent-text")).to_have_text(re.compile("Still waiting.*in your wallet"))
     headline(page, "Waiting for your payment")
     page.get_by_role("button", name="Pay again").click()
-    again = send(page, wallet)
-    assert wallet.hashes == [first, again]
+    again = send(page, paper)
+    assert paper.hashes == [first, again]
 
 
 def test_chk_07_the_page_follows_the_transaction_that_replaced_its_own(
-    page: Page, wallet: PaperWallet, gallery: Gallery, session: Session
+    page: Page, paper: PaperWallet, gallery: Gallery, session: Session
 ) -> None:
-    tx_hash = send(page, wallet)
+    tx_hash = send(page, paper)
     log = pay(gallery, session, "seen")
     headline(page, "Your payment has arrived")
     shown = f"0x{log.tx_hash.hex()}"
@@ -252,7 +197,7 @@ def test_chk_07_the_page_follows_the_transaction_that_replaced_its_own(
 
 @pytest.mark.usefixtures("later")
 def test_chk_10_what_is_signed_after_the_time_is_over_pays_nothing(
-    page: Page, wallet: PaperWallet, gallery: Gallery
+    page: Page, paper: PaperWallet, gallery: Gallery
 ) -> None:
     choose(page)
     hold(page, SIGN)
@@ -270,9 +215,9 @@ def test_chk_10_what_is_signed_after_the_time_is_over_pays_nothing(
 
 @pytest.mark.usefixtures("later")
 def test_chk_10_what_is_sent_after_the_time_is_over_is_not_called_nothing(
-    page: Page, wallet: PaperWallet, gallery: Gallery, session: Session
+    page: Page, paper: PaperWallet, gallery: Gallery, session: Session
 ) -> None:
-    choose_transaction(page, wallet)
+    choose_transaction(page, paper)
     log = gallery.run(gallery.studio.payment(session))
     hold(page, SEND)
     page.locator("#confirm").click()
