@@ -16,6 +16,7 @@ from types import FrameType
 from typing import NoReturn
 
 from run_setup import (
+    CLEAR_SIGNING,
     MUTATION,
     PYTHON,
     ROOT,
@@ -25,11 +26,12 @@ from run_setup import (
     prepare,
     prepare_audit,
     prepare_browser,
+    prepare_clear_signing,
     prepare_mutation,
 )
 
 OLDEST_PYTHON = (3, 11)
-TYPED = ("run.py", "run_setup.py", "tests/chaos")
+TYPED = ("run.py", "run_setup.py", "contracts/clear_signing.py", "tests/chaos")
 """What is checked for types besides what is shipped: programs, as opposed to tests."""
 
 HELP = """\
@@ -48,8 +50,12 @@ usage: ./run COMMAND [ARGUMENTS]     (or: python3 run.py COMMAND)
             [--seeds N] [--seed FIRST] [--bug NAME] [--jobs J] [--every STEPS] [--json] [--find]
   chaos       kill real processes at random while payments run
                                     [--payments N] [--kills K] [--reorgs R] [--seed S] [--json]
+  shots       pictures of every state of the payer's pages, for docs/guide/checkout
+                                                    [STATE…] [--to FOLDER]
   mutate      change the modules that decide about money and count what their tests notice
                                     [MODULE…] paths below server/src/gstable_server
+  clear-signing  write what wallets show of our contracts (ERC-7730), and lint it
+                                    [NETWORKS_FILE DIRECTORY] of an operator's own networks
   help        this text
 """
 
@@ -123,11 +129,27 @@ def chaos(arguments: list[str]) -> int:
     become(["-m", "tests.chaos", *arguments])
 
 
+def shots(arguments: list[str]) -> int:
+    """The pictures of the guide; see tests/browser/shots.py."""
+    prepare(dev=True)
+    prepare_browser()
+    become(["-m", "tests.browser.shots", *arguments])
+
+
 def mutate(arguments: list[str]) -> int:
     """Mutation testing; see tests/mutation.py. Exit code 1 if a module's tests are too weak."""
     prepare(dev=True)
     prepare_mutation()
     become(["tests/mutation.py", *arguments], MUTATION / "bin" / "python")
+
+
+def clear_signing(arguments: list[str]) -> int:
+    """Descriptors for wallets; see docs/guide/clear-signing.md. Exit code 1 for any fault."""
+    prepare(dev=True)
+    prepare_clear_signing()
+    if not timed("descriptors", ["python", "contracts/clear_signing.py", *arguments]):
+        return 1
+    become(["contracts/lint_clear_signing.py", *arguments[1:]], CLEAR_SIGNING / "bin" / "python")
 
 
 def check(arguments: list[str]) -> int:
@@ -176,6 +198,8 @@ COMMANDS = {
     "sim": sim,
     "chaos": chaos,
     "mutate": mutate,
+    "clear-signing": clear_signing,
+    "shots": shots,
     "contracts": contracts,
 }
 

@@ -24,6 +24,7 @@ PYTHON = VENV / "bin" / "python"
 NODE_MODULES = ROOT / "node_modules"
 AUDIT = TOOLS / "audit"
 MUTATION = TOOLS / "mutation" / "venv"
+CLEAR_SIGNING = TOOLS / "clear-signing"
 LOG = TOOLS / "setup.log"
 REQUIREMENTS = ROOT / "requirements"
 DISTRIBUTIONS = ("sdk", "server")
@@ -164,11 +165,18 @@ def prepare_mutation() -> None:
     prepare_apart(MUTATION, "mutmut", "runtime", "dev", "mutation")
 
 
-def prepare_apart(home: Path, what: str, *locks: str) -> None:
-    """An environment of its own for tools that only some commands need."""
+def prepare_clear_signing() -> None:
+    """The linter of descriptors, in an environment away from what we ship."""
+    prepare_apart(CLEAR_SIGNING, "erc7730", "clear-signing", newer="clear-signing-linter")
+
+
+def prepare_apart(home: Path, what: str, *locks: str, newer: str | None = None) -> None:
+    """An environment of its own for tools that only some commands need. `newer` locks what asks
+    for a newer Python than it needs."""
     stamp = home / "gstable-stamp.json"
     files = [REQUIREMENTS / f"{name}.txt" for name in locks]
-    wanted = fingerprint(*files)
+    beside = [REQUIREMENTS / f"{newer}.txt"] if newer else []
+    wanted = fingerprint(*files, *beside)
     if stamp_allows(stamp, wanted, dev=False):
         return
     uv = prepare_uv()
@@ -178,6 +186,9 @@ def prepare_apart(home: Path, what: str, *locks: str) -> None:
     quietly([uv, "venv", "--clear", "--python", sys.executable, str(home)], advice)
     target = ["--python", str(home / "bin" / "python"), "--require-hashes"]
     quietly([uv, "pip", "sync", *target, *map(str, files)], advice)
+    for lock in beside:
+        options = ["--no-deps", "--python-version", "3.12", "--requirement", str(lock)]
+        quietly([uv, "pip", "install", *target, *options], advice)
     stamp.write_text(json.dumps({"inputs": wanted, "dev": False}))
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from bench import hooks, indexer, latency, mix, pages, sdk, sessions
+from bench import hooks, indexer, latency, lighthouse, mix, pages, sdk, sessions
 from bench.hooks import run as hooks_run
 from bench.indexer import run as indexer_run
 from bench.latency import run as latency_run
+from bench.lighthouse import run as lighthouse_run
 from bench.mix import run as mix_run
 from bench.pages import run as pages_run
 from bench.sdk import run as sdk_run
@@ -20,6 +21,7 @@ BENCHES = {
     "hooks": (hooks.__doc__, hooks_run.main),
     "mix": (mix.__doc__, mix_run.main),
     "pages": (pages.__doc__, pages_run.main),
+    "lighthouse": (lighthouse.__doc__, lighthouse_run.main),
     "indexer": (indexer.__doc__, indexer_run.main),
 }
 

@@ -1,13 +1,33 @@
-"""How much processor time processes used, as the kernel counts it."""
+"""Contenders in processes of their own, and how much processor time the kernel says they used."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
+
+from gstable_server.plumbing.child import dying_with_parent
 
 PROCESSES = Path("/proc")
 _TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def start(
+    command: Sequence[str], settings: Mapping[str, str], directory: Path, log: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    """A process that ends with this one; everything that it says goes to ``log``."""
+    return subprocess.Popen(
+        command,
+        env=settings,
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        preexec_fn=dying_with_parent(signal.SIGTERM),
+    )
 
 
 def cpu_seconds(pid: int) -> float:

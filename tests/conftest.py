@@ -7,7 +7,7 @@ import itertools
 import signal
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gstable_server import migrations
 from gstable_server.chain.deployment import Actors
@@ -26,7 +27,7 @@ from gstable_server.plumbing.embedded_postgres import EmbeddedPostgres, temporar
 from gstable_server.plumbing.system import SystemIdMint
 from gstable_server.plumbing.testing import FakeClock
 from tests.running import Running, running_stack
-from tests.scheduling import ByInstallation
+from tests.scheduling import INSTALLATIONS, ByInstallation
 
 T = TypeVar("T")
 
@@ -36,6 +37,10 @@ RELAYER_KEY = b"\x12" * 32
 SOLVER_KEY = b"\x13" * 32
 ATTESTOR_KEY = b"\x14" * 32
 CCTP_ATTESTER_KEY = b"\x15" * 32
+
+# Without it an example may take 200 ms, which a busy machine needs for any of them.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 # A shell that runs the tests in the background has them and their children ignore Ctrl-C, which
 # is what some of the children are ended with.
@@ -143,7 +148,7 @@ class Databases:
         one whose server went away."""
         try:
             *_, shape = self._line.ask(_DISCONNECT, _EMPTY, _SHAPE)
-        except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             shape = None
         if shape != self._shape:
             self._line.close()
@@ -211,8 +216,41 @@ async def devnet(
     running.stop()
 
 
+# All tests come from one address, and a fast machine runs many of them in a second.
+ROOMY = {"GSTABLE_ADDRESS_BURST": "600"}
+
+
+class Installation:
+    """A whole installation of this process, from the first module that asks for it to the first
+    that has none: left running beside thousands of tests, it would take a tenth of a core."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._running: Running | None = None
+
+    def get(self) -> Running:
+        if self._running is None:
+            self._running = self._open.enter_context(running_stack(**ROOMY))
+        return self._running
+
+    def close(self) -> None:
+        self._running = None
+        self._open.close()
+
+
 @pytest.fixture(scope="session")
-def running() -> Iterator[Running]:
-    """A whole installation, shared by every test of this process that asks for it."""
-    with running_stack() as stack:
-        yield stack
+def installation() -> Iterator[Installation]:
+    with closing(Installation()) as kept:
+        yield kept
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_longer(request: pytest.FixtureRequest, installation: Installation) -> None:
+    if not request.node.nodeid.startswith(INSTALLATIONS):
+        installation.close()
+
+
+@pytest.fixture(scope="module")
+def running(installation: Installation) -> Running:
+    """A whole installation, shared by the tests of this process."""
+    return installation.get()

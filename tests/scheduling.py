@@ -16,8 +16,20 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 INSTALLATIONS = ("tests/browser/", "tests/contract/", "tests/e2e/")
-LONG = ("tests/sim/", "tests/unit/bench/", "tests/unit/chain/executor/test_killed.py")
-"""What else takes half a minute a test."""
+LONG = (
+    "tests/contract/test_stateful.py",
+    "tests/e2e/test_chaos.py",
+    "tests/e2e/test_commands.py",
+    "tests/e2e/test_deadlines.py",
+    "tests/e2e/test_faults.py",
+    "tests/e2e/test_matrix.py",
+    "tests/e2e/test_random_faults.py",
+    "tests/property/",
+    "tests/sim/",
+    "tests/unit/bench/",
+    "tests/unit/chain/executor/test_killed.py",
+)
+"""What takes half a minute a test or more: begun last, one would run alone at the end."""
 
 
 class ByInstallation(LoadScopeScheduling):  # type: ignore[misc]

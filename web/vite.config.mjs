@@ -16,6 +16,7 @@ const ENTRIES = {
   dashboard: join(here, "src/styles/dashboard.css"),
   frame: join(here, "src/embed/frame.ts"),
   gstable: join(here, "src/embed/gstable.ts"),
+  link: join(here, "src/checkout/link.ts"),
   pay: join(here, "src/checkout/pay.ts"),
   receipt: join(here, "src/styles/receipt.css"),
   refund: join(here, "src/dashboard/refund.ts"),

@@ -12,7 +12,6 @@ import asyncio
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -27,10 +26,10 @@ import asyncpg
 
 from bench.indexer.packages import NODE, PONDER, install
 from bench.indexer.world import NETWORK, World, connected, environment, open_world
-from bench.processes import cpu_seconds, family_cpu_seconds, spent
+from bench.processes import cpu_seconds, family_cpu_seconds, spent, start
 from bench.sessions.run import Spread
 from gstable_server.chain.checksum import to_checksum
-from gstable_server.plumbing.child import dying_with_parent, end
+from gstable_server.plumbing.child import end
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -199,16 +198,7 @@ def _running(
 ) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
     with (world.directory / "log").open("wb") as log:
         processes = {
-            name: subprocess.Popen(
-                command,
-                env=settings,
-                cwd=directory,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                preexec_fn=dying_with_parent(signal.SIGTERM),
-            )
-            for name, command in commands.items()
+            name: start(command, settings, directory, log) for name, command in commands.items()
         }
         try:
             yield processes

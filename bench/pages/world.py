@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 
 import asyncpg
 
+from bench.processes import start
 from bench.sessions.world import ROOT, UNLIMITED, Merchant, directory_with, free_ports, new_merchant
 from gstable_server import migrations
 from gstable_server.chain.checksum import to_checksum
@@ -27,7 +27,7 @@ from gstable_server.chain.orders import OrderSigner
 from gstable_server.chain.testing import FEE_RECEIVER, fake_network
 from gstable_server.kernel.ids import MerchantId
 from gstable_server.kernel.tenant import Mode, Tenant
-from gstable_server.plumbing.child import dying_with_parent, end
+from gstable_server.plumbing.child import end
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.embedded_postgres import EmbeddedPostgres
 from gstable_server.plumbing.system import SystemClock, SystemIdMint
@@ -152,15 +152,7 @@ def _servers(database_url: str, directory: Path) -> Iterator[dict[str, tuple[int
     }
     with (directory / "server.log").open("ab") as log:
         processes = {
-            name: subprocess.Popen(
-                [sys.executable, *command],
-                env=environment,
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                preexec_fn=dying_with_parent(signal.SIGTERM),
-            )
+            name: start([sys.executable, *command], environment, ROOT, log)
             for name, (_, command) in commands.items()
         }
         try:

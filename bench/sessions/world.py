@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.processes import start
 from bench.sessions import floor
 from bench.sessions.load import request
 from gstable_server import migrations
@@ -31,7 +31,7 @@ from gstable_server.chain.networks import Networks
 from gstable_server.chain.networks_toml import networks_toml
 from gstable_server.chain.testing import FEE_RECEIVER, MERCHANT, fake_network
 from gstable_server.kernel.tenant import Access, Mode, Tenant
-from gstable_server.plumbing.child import dying_with_parent, end
+from gstable_server.plumbing.child import end
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.embedded_postgres import EmbeddedPostgres
 from gstable_server.plumbing.json_text import encode_json
@@ -182,16 +182,7 @@ def _servers(
     bare = ["-m", "bench.sessions.floor", str(ports[1]), merchant.merchant_id, pool]
     with (directory / "server.log").open("ab") as log:
         processes = [
-            subprocess.Popen(
-                [sys.executable, *arguments],
-                env=environment,
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                preexec_fn=dying_with_parent(signal.SIGTERM),
-            )
-            for arguments in (api, bare)
+            start([sys.executable, *arguments], environment, ROOT, log) for arguments in (api, bare)
         ]
         try:
             yield _described(processes, ports, merchant)

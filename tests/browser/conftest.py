@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,10 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from gstable import Client
+from gstable_server.sessions.model import Session
 from tests.browser.gallery import Gallery, opened
+from tests.browser.paper import PaperWallet, installed
+from tests.browser.payer import url_of
 from tests.browser.wallet import InjectedWallet
 from tests.conftest import Databases
 from tests.running import Running
@@ -19,20 +23,55 @@ from tests.running import Running
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 PRICE = 24_750_000
 
-expect.set_options(timeout=60_000)  # what the page shows is waited for, also on a busy machine
+PATIENCE_MS = 180_000
+"""What a page shows or does is waited for as long, also on a busy machine."""
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+def _be_patient(browser: Browser) -> None:
+    """Every window of ``browser`` waits longer than the 30 s of Playwright."""
+    opening = browser.new_context
+
+    def new_context(**options: Any) -> BrowserContext:
+        context = opening(**options)
+        context.set_default_timeout(PATIENCE_MS)
+        return context
+
+    browser.new_context = new_context  # type: ignore[method-assign]
+
+
+def until(page: Page, holds: Callable[[], bool]) -> None:
+    """Wait until that is so; the page goes on meanwhile. A policy that forbids a page to evaluate
+    text forbids Playwright's own way too."""
+    for _ in range(PATIENCE_MS // 50):
+        if holds():
+            return
+        page.wait_for_timeout(50)
+    assert holds()
+
+
+@contextmanager
+def launched() -> Iterator[Browser]:
+    """Chromium, until the end."""
+    path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    assert path is not None, "no chromium: ./run setup installs it"
+    with sync_playwright() as playwright:
+        # Root may not use chromium's own sandbox, and the pages are ours.
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox"], timeout=PATIENCE_MS
+        )
+        _be_patient(browser)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """A browser for one module: while it is open the thread's event loop counts as running, and
     no other kind of test could start one of its own."""
-    path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
-    assert path is not None, "no chromium: ./run setup installs it"
-    with sync_playwright() as playwright:
-        # Root may not use chromium's own sandbox, and the pages are ours.
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -114,10 +153,39 @@ def wallet(running: Running) -> InjectedWallet:
 def context(chromium: Browser, wallet: InjectedWallet) -> Iterator[BrowserContext]:
     """A phone-sized window of its own, with the wallet in it."""
     context = chromium.new_context(viewport={"width": 390, "height": 844})
-    context.set_default_timeout(60_000)
     wallet.install(context)
     yield context
     context.close()
+
+
+@pytest.fixture
+def phone(chromium: Browser) -> Iterator[BrowserContext]:
+    """A phone-sized window without a wallet."""
+    context = chromium.new_context(viewport={"width": 390, "height": 844})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def paper(phone: BrowserContext, gallery: Gallery) -> PaperWallet:
+    """A wallet without a chain, in the phone."""
+    return installed(phone, gallery.studio.merchant.desk.networks)
+
+
+@pytest.fixture
+def session(gallery: Gallery) -> Session:
+    """One of the gallery's, open."""
+    return gallery.run(gallery.studio.session())
+
+
+@pytest.fixture
+def session_page(
+    phone: BrowserContext, paper: PaperWallet, gallery: Gallery, session: Session
+) -> Page:
+    """Its page on the phone, with the wallet in it."""
+    page = phone.new_page()
+    page.goto(url_of(gallery, session))
+    return page
 
 
 @pytest.fixture

@@ -34,6 +34,8 @@ from tests.unit.web.shop import set_link_status
 T = TypeVar("T")
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+PATIENCE_SECONDS = 180.0
+
 DUE = 74_500_000
 """What a session of the studio costs, in the smallest units of USDC."""
 
@@ -66,6 +68,25 @@ async def _link_custom(studio: Studio) -> str:
 
 async def _link_email(studio: Studio) -> str:
     return f"/link/{(await studio.merchant.link(payerEmailRequired=1, feeModel=2)).link_id}"
+
+
+async def _link_quantity(studio: Studio) -> str:
+    counted = studio.merchant.counted(maximum=10)
+    return f"/link/{(await studio.merchant.link(lineItems=[counted])).link_id}"
+
+
+def _take_too_many(page: Page) -> None:
+    """As a browser that does not know the bounds of fields would."""
+    page.locator("#link").evaluate("form => { form.noValidate = true; }")
+    page.get_by_label("Quantity", exact=True).fill("12")
+    page.locator("#link-continue").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
+def _type_too_little(page: Page) -> None:
+    page.get_by_label("Other amount").fill("0.001")
+    page.locator("#link-continue").click()
+    expect(page.get_by_role("alert")).to_be_visible()
 
 
 async def _link_disabled(studio: Studio) -> str:
@@ -115,6 +136,10 @@ async def _transfer_arrived(studio: Studio) -> str:
     await studio.deposit(session)
     await studio.arrive(session, "polygon::usdc", DUE)
     return _page(session)
+
+
+def _find_wallet(page: Page) -> None:
+    expect(page.get_by_role("button", name=NAME)).to_be_visible()
 
 
 def _choose(page: Page) -> None:
@@ -271,10 +296,14 @@ STATES: tuple[State, ...] = (
     State("link-fixed", "A link with a fixed price.", _link_fixed),
     State("link-custom", "A link where the payer says the amount.", _link_custom),
     State("link-email", "A link that asks for an e-mail address, with the fee added.", _link_email),
+    State("link-quantity", "A link whose payer says how many.", _link_quantity),
+    State("link-quantity-wrong", "More than there are.", _link_quantity, _take_too_many),
+    State("link-custom-wrong", "Less than can be paid.", _link_custom, _type_too_little),
     State("link-disabled", "A link that is switched off, in the merchant's words.", _link_disabled),
     State("link-archived", "A link that is closed for good.", _link_archived),
     State("link-none", "An address at which there is no link.", _link_none),
-    State("session-open", "Choose how to pay.", _open),
+    State("session-open", "Choose how to pay, without a wallet in the browser.", _open),
+    State("session-open-wallet", "The same with a wallet: what it can pay.", _open, _find_wallet),
     State("session-open-fee", "The fee added, and an e-mail address wanted.", _open_with_fee),
     State("session-review", "What the wallet will be asked for, to compare.", _open, _choose),
     State("session-signing", "Waiting for the wallet.", _open, _sign),
@@ -322,7 +351,7 @@ class Gallery:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """What ``work`` comes to, done where the server runs."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_SECONDS)
 
     def state(self, name: str) -> State:
         [found] = [one for one in STATES if one.name == name]
@@ -356,7 +385,7 @@ class Gallery:
             finally:
                 self.run(live.close())
                 server.should_exit = True
-                answering.result(60)
+                answering.result(PATIENCE_SECONDS)
         finally:
             self.run(db.close())
 

@@ -21,6 +21,7 @@ ICON = (
 )
 SIGN, SEND = "eth_signTypedData_v4", "eth_sendTransaction"
 ALLOWANCE, BALANCE_OF, NONCES = "0xdd62ed3e", "0x70a08231", "0x7ecebe00"
+IS_SIGNER, PAID, PAUSED = "0x7df73e27", "0xadd89bb2", "0x5c975abb"
 KEYS = ["0x" + "5e" * 32, "0x" + "6e" * 32]
 
 
@@ -39,6 +40,12 @@ class PaperWallet(InjectedWallet):
     receipts: dict[str, dict[str, Any]] = field(default_factory=dict)
     dead: bool = False
     """Its node does not answer."""
+    native: int = 10**18
+    block_time: int = 0
+    router: dict[str, int] = field(default_factory=lambda: {IS_SIGNER: 1, PAID: 0, PAUSED: 0})
+    """What the payment contract answers, by selector."""
+    reverts: set[str] = field(default_factory=set)
+    """Selectors of calls that fail."""
 
     @classmethod
     def of(cls, networks: Networks) -> PaperWallet:
@@ -66,7 +73,9 @@ class PaperWallet(InjectedWallet):
             case "eth_call":
                 return self._call(params[0]["data"])
             case "eth_getBalance":
-                return hex(10**18)
+                return hex(self.native)
+            case "eth_getBlockByNumber":
+                return {"timestamp": hex(self.block_time)}
             case "eth_estimateGas":
                 return hex(100_000)
             case "eth_gasPrice":
@@ -81,7 +90,9 @@ class PaperWallet(InjectedWallet):
 
     def _call(self, data: str) -> str:
         answers = {ALLOWANCE: self.allowance, BALANCE_OF: self.balance, NONCES: 0}
-        value = answers.get(data[:10])
+        if data[:10] in self.reverts:
+            raise WalletRefusal(FAILED, "execution reverted")
+        value = (answers | self.router).get(data[:10])
         return "0x" if value is None else _word(value)
 
     def _take(self, raw: str) -> str:
@@ -107,5 +118,10 @@ def hold(page: Page, method: str = SIGN) -> None:
 
 
 def release(page: Page) -> None:
-    """The owner answers what was asked."""
-    page.evaluate("window.__gstableRelease()")
+    """The owner answers what was asked, or what is just about to be."""
+    page.evaluate(
+        """async () => {
+          while (!window.__gstableRelease) await new Promise((go) => setTimeout(go, 20));
+          window.__gstableRelease();
+        }"""
+    )

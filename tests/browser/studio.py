@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import BytesIO
 from typing import Any
 
@@ -288,6 +288,11 @@ class Studio:
         log = await self.payment(session, **changes)
         await self.hear(*((fact, log) for fact in facts or ("seen", "final")))
         return log
+
+    @staticmethod
+    def at(log: PaymentLog, moment: datetime) -> PaymentLog:
+        """The same payment, mined then."""
+        return replace(log, block_time=moment)
 
     async def hanging(self, session: Session, token_id: str) -> PaymentLog:
         """A payment by a rail that had its time, and more."""

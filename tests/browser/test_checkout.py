@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from urllib.parse import parse_qs, urlsplit
@@ -21,7 +20,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.anvil]
 
 APPROVE = "0x095ea7b3"
 TRANSFER = "0xa9059cbb"
-SETTLED = 60_000
+SETTLED = 180_000
 
 
 def choose_wallet(page: Page) -> None:
@@ -37,7 +36,8 @@ def choose_transaction(page: Page) -> None:
 
 
 def choose_token(page: Page, token_id: str) -> None:
-    page.locator(f'input[value="{token_id}"]').check()
+    """By a click, also where it is chosen already: the page then chooses nothing by itself."""
+    page.locator(f'input[value="{token_id}"]').click()
 
 
 def pay(page: Page) -> None:
@@ -102,11 +102,11 @@ def test_a_custom_link_takes_a_picked_and_a_typed_amount(page: Page, seller: Sel
     expect(page.locator("#order-title")).to_have_text(re.compile(r"12\.50"))
     page.goto(url)
     page.get_by_label("Other", exact=True).check()
-    page.get_by_label("Other amount").fill("7,30")
+    page.get_by_label("Other amount").fill("7,300")
     page.get_by_label("Your e-mail").fill("reader@example.com")
     page.get_by_role("button", name="Continue to payment").click()
-    expect(page.locator("#amount-help")).to_have_text(re.compile("with a point"))
-    page.get_by_label("Other amount").fill("7.30")
+    expect(page.locator("#amount-help")).to_have_text(re.compile("in figures, like 12.50"))
+    page.get_by_label("Other amount").fill("7,30")
     page.get_by_role("button", name="Continue to payment").click()
     expect(page.locator("#order-title")).to_have_text(re.compile(r"7\.30"))
     choose_wallet(page)
@@ -157,6 +157,7 @@ def test_chk_06_a_wallet_on_another_chain_learns_the_right_one(
 ) -> None:
     _, url = seller.session("base::usdc")
     page.goto(url)
+    choose_token(page, "base::usdc")
     choose_transaction(page)
     expect(page.locator("#term-network")).to_have_text(re.compile("Base"))
     assert "wallet_addEthereumChain" in wallet.asked
@@ -347,57 +348,21 @@ def test_a_signature_that_the_network_refuses_can_be_made_good_by_transaction(
     headline(page, "Payment complete")
 
 
-IN_ORDERS = ["deadline", "feeAmount", "feeReceiver", "recipient", "router", "sessionKey", "total"]
-IN_ROUTED_ORDERS = [
-    *IN_ORDERS,
-    "merchantAmount",
-    "rail",
-    "railData",
-    "settlementChainId",
-    "settlementToken",
-]
-
-
-@pytest.mark.parametrize(
-    ("token_id", "way", "terms"),
-    [
-        ("polygon::usdc", "approve", IN_ORDERS),
-        ("base::usdc", "approve", IN_ROUTED_ORDERS),
-        ("base::usdc", "erc3009", IN_ROUTED_ORDERS),
-        ("polygon::usdc", "permit2", IN_ORDERS),
-        ("polygon::usdc", "permit", IN_ORDERS),
-    ],
-)
-def test_chk_06_terms_and_what_the_wallet_is_asked_must_agree(
-    page: Page,
-    seller: Seller,
-    wallet: InjectedWallet,
-    token_id: str,
-    way: str,
-    terms: list[str],
+def test_chk_14_a_wallet_that_shows_money_it_has_not_credits_nothing(
+    page: Page, seller: Seller, wallet: InjectedWallet
 ) -> None:
-    """Each term, changed on its way to the page, is noticed before the wallet is asked."""
-    _, url = seller.session()
-    left = list(terms)
-
-    def tamper(route: Route) -> None:
-        asked = {**json.loads(route.request.post_data or ""), "way": way}
-        answer = route.fetch(post_data=json.dumps(asked)).json()
-        name = left.pop()
-        was = answer["terms"][name]
-        if str(was).startswith("0x"):
-            answer["terms"][name] = "0x" + "17" * (len(was) // 2 - 1)
-        else:
-            answer["terms"][name] = type(was)(int(was) + 1)
-        route.fulfill(json=answer)
-
-    page.route("**/prepare?*", tamper)
-    while left:
-        page.goto(url)
-        choose_token(page, token_id)
-        choose_wallet(page)
-        expect(page.get_by_role("alert")).to_have_text(re.compile("not what this page shows"))
-    assert wallet.sent == wallet.signed == []
+    """Its network is of somebody's making: the page believes it, and the chain does not."""
+    wallet.private_keys = ["0x" + secrets.token_hex(32)]
+    wallet.fake_balance = 10**24
+    session_id, url = seller.session()
+    page.goto(url)
+    choose_wallet(page)
+    pay(page)
+    refused = re.compile("does not take this payment")
+    expect(page.locator("#sent-text")).to_have_text(refused, timeout=SETTLED)
+    headline(page, "Waiting for your payment")
+    assert [one["primaryType"] for one in wallet.signed] == ["ReceiveWithAuthorization"]
+    assert seller.state(session_id) == "initialized"
 
 
 def test_chk_10_a_clock_that_is_days_off_counts_down_rightly(page: Page, seller: Seller) -> None:

@@ -67,7 +67,7 @@ def fresh(database_url: str, tmp_path: Path) -> Iterator[str]:
         yield base
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.wait(180)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,6 @@ def window(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Window
     context = chromium.new_context(
         viewport={"width": width, "height": 844}, java_script_enabled=False
     )
-    context.set_default_timeout(60_000)
     page = context.new_page()
     refused: list[str] = []
     page.on("console", lambda message: refused.append(message.text))

@@ -64,7 +64,6 @@ def page(
 ) -> Iterator[Page]:
     width, scheme = request.param
     context = chromium.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
-    context.set_default_timeout(60_000)
     wallet.install(context)
     page = context.new_page()
     troubles: list[str] = []

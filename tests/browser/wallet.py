@@ -10,7 +10,7 @@ import json
 import secrets
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,8 @@ from playwright.sync_api import BrowserContext, Page
 REJECTED = 4001
 UNKNOWN_CHAIN = 4902
 FAILED = -32603
+MONEY = frozenset({"0x70a08231", "0xa9059cbb"})
+"""Selectors of ``balanceOf`` and ``transfer`` (EIP-20)."""
 
 SCRIPT = """
 (() => {
@@ -91,6 +93,10 @@ class InjectedWallet:
     """Say that every allowance and every call is fine."""
     sign_wrongly: bool = False
     """Sign with another key than the account's."""
+    afterwards: dict[str, Callable[[], None]] = field(default_factory=dict)
+    """What its owner does as soon as a method was answered."""
+    fake_balance: int | None = None
+    """Said instead of every balance, of tokens and coins."""
     _events: list[tuple[str, Any]] = field(default_factory=list)
 
     @property
@@ -146,6 +152,7 @@ class InjectedWallet:
             if method in self.reject:
                 raise WalletRefusal(REJECTED, "User rejected the request.")
             answer["result"] = self._do(method, params)
+            self.afterwards.get(method, lambda: None)()
         except WalletRefusal as refusal:
             answer["error"] = {"code": refusal.code, "message": str(refusal)}
         answer["events"] = list(self._events)
@@ -170,6 +177,10 @@ class InjectedWallet:
                 return self._sign(params[0], json.loads(params[1]))
             case "eth_call" if self.allowance_is_enough:
                 return "0x" + "f" * 64
+            case "eth_getBalance" if self.fake_balance is not None:
+                return hex(self.fake_balance)
+            case "eth_call" if self.fake_balance and params[0]["data"][:10] in MONEY:
+                return f"0x{self.fake_balance:064x}"
             case _:
                 return self.node(method, params)
 

@@ -94,7 +94,7 @@ class Wire:
 @contextmanager
 def open_wire(base_url: str, secret: str | None) -> Iterator[Wire]:
     headers = {} if secret is None else {"authorization": f"Bearer {secret}"}
-    with httpx2.Client(base_url=base_url, headers=headers) as http:
+    with httpx2.Client(base_url=base_url, headers=headers, timeout=180) as http:
         yield Wire(http)
 
 

@@ -89,7 +89,7 @@ def test_no_request_gets_an_answer_that_is_not_documented(
     )
     def ask(case: Any) -> None:
         headers = {"authorization": f"Bearer {merchant.secret}"}
-        response = case.call(base_url=base_url, headers=headers, session=http)
+        response = case.call(base_url=base_url, headers=headers, session=http, timeout=180)
         case.validate_response(response, checks=CHECKS)
 
     ask()

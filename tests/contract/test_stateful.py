@@ -156,7 +156,7 @@ def test_no_sequence_of_requests_gets_an_answer_that_is_not_documented(
 
             def get_call_kwargs(self, case: Case) -> dict[str, Any]:
                 headers = {"authorization": f"Bearer {merchant.secret}"}
-                return {"base_url": base_url, "headers": headers, "session": http}
+                return {"base_url": base_url, "headers": headers, "session": http, "timeout": 180}
 
             def validate_response(self, response: Response, case: Case, **_: Any) -> None:
                 case.validate_response(response, checks=CHECKS)

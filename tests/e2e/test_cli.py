@@ -110,7 +110,7 @@ def started(complaints: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
         finally:
             process.send_signal(signal.SIGINT)
             try:
-                process.wait(20)
+                process.wait(180)
             finally:
                 process.kill()
 

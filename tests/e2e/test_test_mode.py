@@ -155,7 +155,7 @@ def test_a_killed_robot_that_reads_the_same_events_again_pays_nothing_twice(
     with robot(settings, cursor_file) as running_robot:
         eventually(lambda: cursor_file.read_text() != before, "it has read them again")
         running_robot.send_signal(signal.SIGTERM)
-        assert running_robot.wait(10) == 0
+        assert running_robot.wait(180) == 0
     # Then it has sent nothing more
     assert transactions_of(settings, shop.running) == sent
     assert shop.detail(plain).session.status == "initialized"

@@ -29,6 +29,8 @@ from tests.e2e.shop import Shop
 T = TypeVar("T")
 PAID = ("session.created", "session.paid", "session.completed")
 PRICE = 10_000_000
+PATIENCE_SECONDS = 180.0
+"""An answer may be as late, because the client of these tests gives up after 5 s by itself."""
 Answer = httpx.Response
 
 
@@ -52,12 +54,12 @@ class Buyer:
         return client
 
     async def buy(self, url: str) -> Answer:
-        async with x402HttpxClient(self.client()) as http:
+        async with x402HttpxClient(self.client(), timeout=PATIENCE_SECONDS) as http:
             return await http.get(url)
 
     async def signed(self, url: str, identifier: str | None = None) -> str:
         """A payment that was signed and not sent yet, as a header."""
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as http:
             asked = await http.get(url)
         required = decode_payment_required_header(asked.headers["PAYMENT-REQUIRED"])
         if identifier is not None:
@@ -79,7 +81,7 @@ class Buyer:
 
 
 async def send(url: str, header: str) -> Answer:
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as http:
         return await http.get(url, headers={"PAYMENT-SIGNATURE": header})
 
 
@@ -207,10 +209,10 @@ def test_what_is_signed_wrongly_changes_nothing(shop: Shop) -> None:
 
 def test_what_is_captured_later_needs_somebody_who_gets_the_rest(shop: Shop) -> None:
     url = x402_url(shop, "session", shop.session(capture_method="manual"))
-    answer = httpx.get(url)
+    answer = httpx.get(url, timeout=PATIENCE_SECONDS)
     assert (answer.status_code, answer.json()["code"]) == (400, 400101)
     buyer = Buyer(shop, "polygon::usdc", 2)
-    asked = httpx.get(url, params={"refundTo": buyer.account.address})
+    asked = httpx.get(url, params={"refundTo": buyer.account.address}, timeout=PATIENCE_SECONDS)
     assert asked.status_code == 402
     assert told(asked, "PAYMENT-REQUIRED")["accepts"]
 

@@ -222,7 +222,12 @@ class SimConnection:
         return await self._do(self._real.fetchval, sql, values)
 
     async def execute(self, sql: str, *values: Any) -> Any:
-        return await self._do(self._real.execute, sql, values)
+        # Nobody asks what a setting answers.
+        ask = self._send_ahead if sql.startswith("SET LOCAL") else self._real.execute
+        return await self._do(ask, sql, values)
+
+    async def _send_ahead(self, sql: str) -> None:
+        self._server.line.send_ahead(sql)
 
     def transaction(self) -> SimTransaction:
         return SimTransaction(self)

@@ -130,7 +130,7 @@ class Ending:
         for chain in simulation.world.chains.values():
             if unsettled or chain.pool or chain.waiting or not self._rounds:
                 chain.mine(len(chain.pool))
-                for _ in range(chain.network.confirmations // 8):
+                for _ in range(chain.network.confirmations // 2):
                     chain.add_block([])
         for role in ("indexer", "worker", "executor"):
             some = [one for one in simulation.machines.values() if one.role == role]
@@ -153,11 +153,15 @@ class Ending:
                 self._kernel.note(f"{machine.process.name} {name}")
                 everything.take_turn(machine, name)
                 await self._finish_what_is_under_way()
-                # An indexer goes on until there is nothing new; the others come round again.
-                if machine.role != "indexer" or everything.is_idle(machine, name):
+                # Whoever has more to do at once goes on; the others come round again.
+                if not self._goes_on(machine, name) or everything.is_idle(machine, name):
                     break
                 if everything.failures[machine.role, name] >= FAILURES_MAX:
                     break
+
+    @staticmethod
+    def _goes_on(machine: Machine, name: str) -> bool:
+        return machine.role == "indexer" or name in {"relay", "deliver"}
 
     async def _reasons(self) -> list[str]:
         """What crossings, transactions and events that do not come to rest say of themselves."""

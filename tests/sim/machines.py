@@ -89,6 +89,9 @@ class Surroundings:
     ids: IdMint
     nothing: dict[tuple[str, str], object] = field(default_factory=dict)
     """What woke the last turn of each role and name that found nothing to do, in any process."""
+    idle_senders: set[str] = field(default_factory=set)
+    """Of executors, by their turn's name: those that have nothing under way, as the last turn in
+    any process has found."""
     failures: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How many of the last turns of each role and name have failed, in any process."""
 
@@ -190,7 +193,9 @@ class Surroundings:
             for sender, key in ((Sender.RELAYER, RELAYER_KEY), (Sender.SOLVER, SOLVER_KEY)):
                 runner = Runner(db, network, sender, TxSigner(key), node, Limits())
                 name = f"{sender} on {network.name}"
-                sending = _Sending(runner, chain, self.server, self._every(60))
+                sending = _Sending(
+                    name, runner, chain, self.server, self._every(60), self.idle_senders
+                )
                 turns[name] = Turn(sending.turn, sending.news)
         return turns
 
@@ -206,17 +211,21 @@ class _Sending:
     """One sender of one process: looks at the chain while something is under way, and at the
     queue when something was put there."""
 
+    name: str
     runner: Runner
     chain: SimChain
     server: Server
     minute: Callable[[], object]
-    is_busy: bool = True
+    idle: set[str]
 
     async def turn(self) -> None:
-        self.is_busy = await self.runner.turn()
+        if await self.runner.turn():
+            self.idle.discard(self.name)
+        else:
+            self.idle.add(self.name)
 
     def news(self) -> object:
-        seen = self.chain.version if self.is_busy else None
+        seen = None if self.name in self.idle else self.chain.version
         return seen, self.server.intended, self.minute()
 
 

@@ -67,7 +67,7 @@ def profile_of(seed: int) -> Profile:
             "north": 320 if deep else chance.choice((3, 4, 6, 12)),
             "south": chance.choice((2, 3, 5)),
         },
-        payments=108,
+        payments=102,
         ways={
             Way.DIRECT: 80,
             Way.RELAYED: chance.choice((0, 0, 6)),

@@ -11,10 +11,10 @@ from itertools import accumulate
 from random import Random
 from typing import Any
 
-from gstable_server.plumbing.testing import FakeIdMint
 from tests.sim.chain import GWEI, SimChain
 from tests.sim.database import DatabaseFaults, Server, database_of, empty
 from tests.sim.ending import Ending
+from tests.sim.ids import SimIdMint
 from tests.sim.invariants import Watch
 from tests.sim.kernel import Kernel, Process, SimClock, SimLoop, Violation
 from tests.sim.logbook import reading
@@ -272,7 +272,7 @@ async def _play(
         for name, chain in chains.items()
     }
     receivers = Receivers(Random(f"receivers {seed}"), profile.hostility)
-    ids = FakeIdMint(seed)
+    ids = SimIdMint(seed)
     everything = Surroundings(kernel, server, world, outlets, receivers, ids)
     violation: Violation | None = None
     try:
@@ -297,7 +297,7 @@ async def _play(
 
 
 async def _open_shops(
-    kernel: Kernel, server: Server, world: World, ids: FakeIdMint, hooks: int
+    kernel: Kernel, server: Server, world: World, ids: SimIdMint, hooks: int
 ) -> None:
     process = Process("setup", SimClock(kernel))
     db = database_of(server, process, ids)

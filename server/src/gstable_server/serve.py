@@ -81,10 +81,12 @@ from gstable_server.web.base import Pages, check_build
 from gstable_server.web.checkout import events as event_streams
 from gstable_server.web.checkout import routes as checkout_routes
 from gstable_server.web.checkout.live import Live, LiveLimits
+from gstable_server.web.checkout.notices import Notices
 from gstable_server.web.dashboard import routes as dashboard_routes
 from gstable_server.web.receipts import routes as receipt_routes
 from gstable_server.web.receipts.letter import Composer
 from gstable_server.web.receipts.pdf import Fonts
+from gstable_server.web.receipts.press import Press
 from gstable_server.webhooks import routes as webhook_routes
 from gstable_server.webhooks.dispatch import Pace
 from gstable_server.webhooks.events import routes as event_routes
@@ -92,6 +94,9 @@ from gstable_server.webhooks.events import routes as event_routes
 log = structlog.get_logger(__name__)
 
 RECHECK_SECONDS = 5.0
+IDLE_SECONDS = 75
+"""How long a connection stays open that nobody asks anything on. Longer than clients and proxies
+use one again (mostly 4 to 60), because what they send on one that is being closed is lost."""
 GARBAGE = 50_000, 10, 10
 """How many objects more than before are looked through for circles; every tenth time also those
 that stayed once, and every tenth of these times all. Python's own first number is 700."""
@@ -166,6 +171,8 @@ def api_of(
     db, desk = world.db, world.desk
     mode = Mode.LIVE if desk.networks.of(Mode.LIVE) else Mode.TEST
     matrix = routing.capabilities(desk.market, mode)
+    pages = Pages.load()
+    notices = Notices(pages)
     return create_app(
         db,
         merchant_routes(desk),
@@ -183,8 +190,9 @@ def api_of(
         agent_host=settings.ai_host,
         extra_routes=[
             *x402_routes.routes(Till(db, desk, world.chains)),
-            *pages_of(settings, db, desk, live),
+            *pages_of(settings, db, desk, live, pages, notices),
         ],
+        turn_away=notices.turn_away,
         request_log=request_log,
     )
 
@@ -196,16 +204,17 @@ def agency_of(settings: Settings, world: flow.World) -> Agency:
     return Agency(world.desk, verifier, settings.agent_payer_per_minute)
 
 
-def pages_of(settings: Settings, db: Database, desk: Desk, live: Live) -> list[BaseRoute]:
+def pages_of(
+    settings: Settings, db: Database, desk: Desk, live: Live, pages: Pages, notices: Notices
+) -> list[BaseRoute]:
     """The doors for people: checkout, console, pictures and the files that they need."""
-    pages = Pages.load()
     return [
         *pages.routes(),
         *pictures.routes(db),
         *branding.routes(db),
         *event_streams.routes(live, pages),
-        *checkout_routes.routes(db, desk, pages),
-        *receipt_routes.routes(db, desk, pages, Fonts(settings.cjk_font)),
+        *checkout_routes.routes(db, desk, pages, notices),
+        *receipt_routes.routes(db, desk, pages, Press(Fonts(settings.cjk_font))),
         *dashboard_routes.routes(
             db,
             desk,
@@ -346,6 +355,7 @@ async def answer(settings: Settings, world: flow.World, stop: asyncio.Event) -> 
         access_log=False,
         server_header=False,
         date_header=True,
+        timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=5,
         proxy_headers=False,
     )

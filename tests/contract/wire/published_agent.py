@@ -50,7 +50,7 @@ ALLOWANCE = "0xdd62ed3e"
 APPROVE = "0x095ea7b3"
 EVERYTHING = 2**256 - 1
 LIFETIME_SECONDS = 3600
-RECEIPT_SECONDS = 60.0
+RECEIPT_SECONDS = 180.0
 # The published client looks every 2 seconds, where a block takes as long. Blocks are made at once
 # here, and nothing else depends on it.
 RECEIPT_POLL_SECONDS = 0.1
@@ -73,8 +73,8 @@ class PublishedAgent:
     """``rpc_urls`` by chain id, which is text there as it is in the API's answers."""
 
     def __init__(self, base_url: str, private_key: str, rpc_urls: Mapping[str, str]) -> None:
-        self.api = httpx.Client(base_url=base_url)
-        self.node = httpx.Client()
+        self.api = httpx.Client(base_url=base_url, timeout=180)
+        self.node = httpx.Client(timeout=180)
         self.rpc_urls = dict(rpc_urls)
         self.account = Account.from_key(private_key)
         self._ids = itertools.count(1)

@@ -321,6 +321,7 @@ def test_refusals_have_the_envelope(running: Running, agent: PublishedAgent, lin
     response = httpx.get(
         f"{running.base_url}/aipay/api/v1/payment/link/{link_id}",
         headers={"authorization": "Bearer sk_test_nobody"},
+        timeout=180,
     )
     assert response.json()["code"] == 0
 

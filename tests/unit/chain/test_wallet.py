@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gstable_server.chain import abi
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.devnet import Devnet
-from gstable_server.chain.orders import ContractCall
+from gstable_server.chain.orders import ContractCall, transfer_call
 from gstable_server.chain.rpc import NodeRefused
 from gstable_server.chain.transactions import Rlp, rlp
 from gstable_server.chain.wallet import Wallet
@@ -83,3 +83,26 @@ async def test_wallet_moves_tokens_and_is_refused_without_them(devnet: Devnet) -
         assert not (await wallet.wait(failed)).succeeded
         with pytest.raises(Passing, match="not mined"):
             await wallet.wait(b"\x01" * 32, timeout_seconds=0.3)
+
+
+@pytest.mark.anvil
+@pytest.mark.anyio
+async def test_gas_is_enough_when_others_empty_a_slot_before_it_is_mined(devnet: Devnet) -> None:
+    network = devnet.networks.network("base")
+    token = network.tokens[0]
+    key = os.urandom(32)
+    async with devnet.rpc("base") as rpc:
+        sender, receiver = (Wallet(one, rpc, network.chain_id) for one in (os.urandom(32), key))
+        for wallet in (sender, receiver):
+            await devnet.set_balance("base", wallet.address, 10**18)
+            await devnet.fund("base", wallet.address, "usdc", 7)
+        async with devnet.standing_still("base"):
+            fee = 4 * await rpc.gas_price() + 10**12
+            emptying = transfer_call(token.address, Address(os.urandom(20)), 7)
+            sent = await sender.transfer(token, receiver.address, 7)
+            # Mined in front of the transfer, because it offers more.
+            await rpc.send_raw(receiver.sign(emptying, nonce=0, gas=200_000, fee=fee))
+            await devnet.mine("base")
+            receipt = await sender.wait(sent)
+        assert receipt.succeeded
+        assert await devnet.balance("base", receiver.address, "usdc") == 7

@@ -81,13 +81,16 @@ async def test_a_worker_opens_a_lost_connection_again(
 async def test_no_more_jobs_run_at_a_time_than_allowed(
     database: Database, database_url: str
 ) -> None:
-    stop, done = asyncio.Event(), asyncio.Event()
+    stop, done, two = asyncio.Event(), asyncio.Event(), asyncio.Event()
     running = most = finished = 0
 
     async def handler(_payload: bytes) -> None:
         nonlocal running, most, finished
         running += 1
         most = max(most, running)
+        if running == 2:
+            two.set()
+        await _until(two)
         await asyncio.sleep(0.05)
         running -= 1
         finished += 1

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,7 @@ from tests.unit.web.shop import PUBLIC_URL, Merchant, add_payment, new_desk, set
 
 pytestmark = pytest.mark.anyio
 
+RUNBOOK = Path(__file__).parents[3] / "docs/runbooks/receipts-late.md"
 SENDER = "receipts@pay.example"
 HOSTILE = 'Tea at https://evil.example/x?<a href="//evil.example">here</a>\r\nBcc: all@evil.example'
 
@@ -222,6 +224,21 @@ async def _run(tx: Tx, statement: str) -> None:
     await tx.execute(statement)
 
 
+async def test_an_operator_hurries_no_letter_that_is_being_sent(merchant: Merchant) -> None:
+    """It would be sent twice."""
+    [hurry] = re.findall("`(UPDATE [^`]+)`", RUNBOOK.read_text())
+    sent, waits = await merchant.session(), await merchant.session()
+    async with merchant.db.begin() as tx:
+        for session, wait in ((sent, CLAIM), (waits, timedelta(hours=1))):
+            await tx.execute(
+                "INSERT INTO receipt_letters (session_id, next_at) VALUES ($1, now() + $2)",
+                session.session_id,
+                wait,
+            )
+        hurried = await tx.fetch(f"{hurry} RETURNING session_id")
+    assert [row["session_id"] for row in hurried] == [waits.session_id]
+
+
 async def test_what_the_mail_server_refuses_is_not_tried_again(
     merchant: Merchant, letters: Mailing, post: Post
 ) -> None:
@@ -308,13 +325,14 @@ async def test_chk_15_a_letter_leads_to_this_server_only(
     await mailing.send(merchant.db, merchant.desk, letters, session.session_id)
     [letter] = post.letters
     page = _Links(letter.html)
-    assert page.found == [f"{PUBLIC_URL}/receipt/{session.session_id}"]
+    address = f"{PUBLIC_URL}/receipt/{session.session_id}?lang=en"
+    assert page.found == [address]
     assert page.tags.isdisjoint({"u", "script", "img"})
     assert "&lt;a href=" in letter.html
     # Mail programs make links of what looks like one.
     for text in (letter.text, letter.html):
         assert re.findall(r"https?://[^\s\"<]+", text) == [
-            *[f"{PUBLIC_URL}/receipt/{session.session_id}"] * (1 if text is letter.text else 2)
+            *[address] * (1 if text is letter.text else 2)
         ]
         assert "evil.example" not in text
         assert "Bcc" in text

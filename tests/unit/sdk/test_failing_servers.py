@@ -122,11 +122,12 @@ def test_the_last_attempt_has_only_what_is_left(server: LittleServer) -> None:
     server.plan = [Step(503), Step(hang=True)]
     began = time.monotonic()
     with (
-        Client(API_KEY, base_url=server.url, timeout=Timeout(total=2, read=60)) as client,
+        Client(API_KEY, base_url=server.url, timeout=Timeout(total=5, read=600)) as client,
         pytest.raises(GStableConnectionError, match="timed out"),
     ):
         archive(client)
-    assert 1.9 <= time.monotonic() - began < 30
+    # A busy machine may be late, but not as late as the attempt alone.
+    assert 4.9 <= time.monotonic() - began < 300
     assert len(server.seen) == 2
 
 

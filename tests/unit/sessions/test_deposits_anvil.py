@@ -88,7 +88,7 @@ class Till:
     async def look(self) -> None:
         await watching.look(self.db, self.world.desk, self.network, self.rpc)
 
-    async def work(self, until: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
+    async def work(self, until: Callable[[], Awaitable[bool]], seconds: float = 180) -> None:
         """Watch and send, with a block after each turn, until that is so."""
         deadline = time.monotonic() + seconds
         while not await until():
@@ -206,7 +206,7 @@ async def test_a_relayer_without_gas_money_waits_for_it(till: Till) -> None:
 
 
 async def test_a_collection_that_was_not_mined_in_time_goes_back_instead(till: Till) -> None:
-    brief(till, 4)
+    brief(till, 12)
     session, deposit = await till.open()
     await till.devnet.set_balance(NETWORK, address_of_key(RELAYER_KEY), 0)
     await till.send(deposit, DUE)
@@ -223,7 +223,7 @@ async def test_a_collection_that_was_not_mined_in_time_goes_back_instead(till: T
 
 
 async def test_twice_and_the_wrong_token_and_the_coin_go_back(till: Till) -> None:
-    brief(till, 6)
+    brief(till, 20)
     session, deposit = await till.open()
     await till.send(deposit, DUE)
     await till.holds(session.recipient, NET)

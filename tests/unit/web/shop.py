@@ -131,6 +131,16 @@ class Merchant:
         shop = Shop(self.desk.networks, self.desk.public_url)
         return (await self.db.run(links.create, shop, self.tenant, terms)).link
 
+    def counted(self, quantity: int = 2, **bounds: int) -> dict[str, Any]:
+        """A line of the product whose payer chooses how many, 1 to 5 unless ``bounds`` differ."""
+        return {
+            "itemType": "product",
+            "productId": self.product.product_id,
+            "quantity": quantity,
+            "unitPrice": PRICE,
+            "adjustableQuantity": {"minimum": 1, "maximum": 5, **bounds},
+        }
+
     async def session(self, **fields: Any) -> Session:
         """A checkout session for one item that is in no catalogue."""
         body = {

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from httpx2 import ASGITransport, AsyncClient, Response
@@ -19,6 +20,7 @@ from gstable_server.plumbing.db import Database
 from gstable_server.sessions.model import Session
 from tests.unit.routing.market import every_network, rails_of
 from tests.unit.web.shop import PUBLIC_URL, Merchant, new_app, new_desk
+from tests.unit.web.test_events import next_status, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -142,6 +144,17 @@ async def test_a_signature_is_handed_in_and_followed(
     assert foreign.json()["relay"] is None
 
 
+async def test_an_open_page_is_told_of_what_was_handed_in(
+    payer: AsyncClient, merchant: Merchant
+) -> None:
+    session = await merchant.session()
+    prepared = await prepare(payer, session, way="erc3009")
+    relay = (await authorize(payer, session, prepared)).json()["relay"]
+    query = f"?{urlencode({'relay': relay})}"
+    async with serving(merchant) as door, door.stream(session.session_id, query=query) as answer:
+        assert (await next_status(answer))["relay"] == "waiting"
+
+
 async def test_a_permit_comes_back_as_a_call(payer: AsyncClient, merchant: Merchant) -> None:
     session = await merchant.session()
     prepared = await prepare(payer, session, way="permit")
@@ -175,7 +188,8 @@ async def test_nothing_but_our_pages_own_form_is_taken(
 
 
 def test_the_page_knows_the_router_by_the_same_words() -> None:
-    script = (ROOT / "web/src/checkout/agree.ts").read_text()
+    sources = (ROOT / "web/src/checkout" / name for name in ("order.ts", "work.ts"))
+    script = "".join(source.read_text() for source in sources)
     for name in ("APPROVE", "PAY", "PAY_WITH", "ROUTE", "ROUTE_WITH"):
         selector = abi.selector(getattr(abi, name)).hex()
         assert f'const {name} = "0x{selector}";' in script

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,6 +13,7 @@ from httpx2 import ASGITransport, AsyncClient, Response
 from PIL import Image
 from starlette.applications import Starlette
 
+from gstable_server.accounts.branding import logo
 from gstable_server.accounts.branding import operations as brandings
 from gstable_server.accounts.branding.model import Branding
 from gstable_server.plumbing.db import Database
@@ -101,6 +104,26 @@ async def test_a_merchant_sets_how_it_looks(
     assert shown.headers["content-type"] == "image/webp"
     assert shown.headers["x-content-type-options"] == "nosniff"
     assert "immutable" in shown.headers["cache-control"]
+
+
+async def test_pictures_are_drawn_one_after_the_other(
+    console: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawing, together, redraw = 0, 0, logo.redraw
+
+    def counted(content: bytes) -> bytes:
+        nonlocal drawing, together
+        drawing += 1
+        together = max(together, drawing)
+        busy.wait(0.05)  # others get here meanwhile, if they may
+        drawing -= 1
+        return redraw(content)
+
+    busy = threading.Event()
+    monkeypatch.setattr(logo, "redraw", counted)
+    answers = await asyncio.gather(*(_send(console, _picture(), **ENTRIES) for _ in range(3)))
+    assert [answer.status_code for answer in answers] == [303, 303, 303]
+    assert together == 1
 
 
 async def test_the_colours_come_as_a_sheet_that_is_never_out_of_date(public: AsyncClient) -> None:

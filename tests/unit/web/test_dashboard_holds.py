@@ -91,7 +91,7 @@ async def test_the_rest_is_given_back(console: Console) -> None:
 @pytest.mark.parametrize(
     ("verb", "fields", "text"),
     [
-        ("capture", {"captureAmount": "4,50"}, "with a point"),
+        ("capture", {"captureAmount": "4,500"}, "with a point"),
         ("capture", {"captureAmount": "70.01"}, "more than remains"),
         ("capture", {"captureAmount": "0"}, "above zero"),
     ],

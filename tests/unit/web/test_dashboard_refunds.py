@@ -126,7 +126,7 @@ async def test_what_remains_is_given_back_when_no_amount_is_typed(console: Conso
 @pytest.mark.parametrize(
     ("fields", "name", "text"),
     [
-        ({"amount": "4,50"}, "amount", "with a point"),
+        ({"amount": "4,500"}, "amount", "with a point"),
         ({"amount": "0"}, "amount", "above zero"),
         ({"amount": HOSTILE}, "amount", "with a point"),
         ({"to": ""}, "to", "Is required"),

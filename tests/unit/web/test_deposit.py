@@ -111,6 +111,8 @@ async def test_the_page_shows_all_of_it_without_a_script(
     before = (await payer.get(url)).text
     assert 'action="/pay/' in before
     assert 'id="deposit-address"' not in before
+    # What the payer fills in is not lost to a page that renews itself; the status is then watched.
+    assert 'http-equiv="refresh"' not in before
     answer = await press(payer, session, tokenId="ethereum::usdt")
     assert answer.status_code == 303
     assert answer.headers["location"] == f"{url}?deposit=ethereum%3A%3Ausdt#deposit"
@@ -124,6 +126,7 @@ async def test_the_page_shows_all_of_it_without_a_script(
         "deposit-refund-to": REFUND_TO,
     }.items():
         assert re.search(rf'id="{name}"(?: dir="ltr")?>\s*{re.escape(text)}\s*<', page), name
+    assert '<noscript><meta http-equiv="refresh" content="30"></noscript>' in page
     assert "Only USDT, and before the time is over" in page
     assert page.count('class="qr" src="data:image/svg+xml') == 3
     # Who comes without choosing, or with nonsense, sees the first token of the session.

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+import asyncpg
 import pytest
 import uvicorn
 from starlette.applications import Starlette
 
+from gstable_server.plumbing import metrics
 from gstable_server.plumbing.db import Database
 from gstable_server.sessions.model import SessionState as S
 from gstable_server.web.base import Pages
@@ -24,7 +26,7 @@ from tests.unit.web.shop import Merchant, add_block, add_payment, set_state
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 
 
 @dataclass
@@ -180,7 +182,9 @@ async def test_a_stream_ends_with_the_payment_and_is_not_asked_for_again(
     again = {"last-event-id": last["id"]}
     async with door.stream(session.session_id, headers=again) as answer:
         assert answer.status == 204
-    assert door.live.count == 0
+    async with asyncio.timeout(PATIENCE):
+        while door.live.count:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_page_that_went_away_is_forgotten(door: Door, merchant: Merchant) -> None:
@@ -227,6 +231,188 @@ async def test_the_end_of_the_process_ends_every_stream(merchant: Merchant) -> N
         rest = await asyncio.wait_for(answer.content.read(), PATIENCE)
         assert b"event: end" not in rest  # the browser is to ask again, elsewhere
         assert await door.status_of(session.session_id) == 503
+
+
+@pytest.mark.parametrize("step", ["gather", "status_of"])
+async def test_a_session_that_cannot_be_shown_ends_no_other_stream(
+    door: Door, merchant: Merchant, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    good, bad = await merchant.session(), await merchant.session()
+    right = getattr(live, step)
+
+    def wrong(*given: Any) -> Any:
+        """As with a row that no release should have written."""
+        shown = given[2] if step == "gather" else [given[0].view.session.session_id]
+        if bad.session_id in shown:
+            raise KeyError("no such flag")
+        return right(*given)
+
+    before = _failures()
+    async with door.stream(good.session_id) as first, door.stream(bad.session_id) as second:
+        for answer in (first, second):
+            await next_status(answer)
+        await _listens(merchant.db)
+        monkeypatch.setattr(live, step, wrong)
+        async with merchant.db.begin() as tx:  # in one turn of the reading
+            await tx.execute("UPDATE sessions SET state = 'cancelled'")
+        assert (await next_status(first))["state"] == "cancelled"
+        rest = await asyncio.wait_for(second.content.read(), PATIENCE)
+        assert b"event: end" not in rest  # the browser is to ask again
+        assert _failures() > before
+        assert await door.status_of(bad.session_id) == 503
+        monkeypatch.undo()
+        assert await door.status_of(bad.session_id) == 200
+
+
+def _failures() -> float:
+    value = metrics.REGISTRY.get_sample_value("gstable_live_pages_failed_total")
+    assert value is not None
+    return value
+
+
+async def test_streams_outlive_a_database_that_restarts(
+    door: Door, merchant: Merchant, database_url: str
+) -> None:
+    session = await merchant.session()
+    async with door.stream(session.session_id) as answer:
+        await next_status(answer)
+        await _listens(merchant.db)
+        operator = await asyncpg.connect(database_url)
+        try:
+            ended = await operator.fetchval(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            assert ended >= 1
+            # Told while nobody listens, and so of no use.
+            await operator.execute("UPDATE sessions SET state = 'cancelled'")
+        finally:
+            await operator.close()
+        assert (await next_status(answer))["state"] == "cancelled"
+        await _listens(merchant.db)
+
+
+async def test_a_reading_that_ends_late_ends_no_page_that_came_since(
+    merchant: Merchant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when its connection is lost while it is given back, which hides the cancellation."""
+    session = await merchant.session()
+    served = Live(merchant.db, merchant.desk)
+    words = Pages.load().languages.words("en")
+    given: dict[str, Any] = {"words": words, "relay": "", "address": "192.0.2.1"}
+    read, reading = served._read, asyncio.Event()
+
+    async def lost(*_: Any) -> Any:
+        reading.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise OSError("the connection is lost") from None
+
+    monkeypatch.setattr(served, "_read", lost)
+    monkeypatch.setattr(live, "TICK_SECONDS", 0.0)
+    gone = asyncio.create_task(served.open(session.session_id, **given))
+    await asyncio.wait_for(reading.wait(), PATIENCE)
+    old = served._task
+    assert old is not None
+    gone.cancel()
+    await asyncio.gather(gone, return_exceptions=True)
+    monkeypatch.setattr(served, "_read", read)
+    before = _failures()
+    page, _ = await served.open(session.session_id, **given)
+    try:
+        await asyncio.wait_for(asyncio.wait({old}), PATIENCE)
+        await asyncio.sleep(0)
+        assert not old.cancelled()
+        assert not page.is_ended
+        assert _failures() == before
+    finally:
+        served.leave(page)
+        await served.close()
+
+
+@pytest.mark.usefixtures("no_poll")
+async def test_a_lost_listening_connection_is_opened_again_and_made_up_for(
+    door: Door, merchant: Merchant
+) -> None:
+    session = await merchant.session()
+    async with door.stream(session.session_id) as answer:
+        await next_status(answer)
+        await _listens(merchant.db)
+        async with merchant.db.begin() as tx:
+            await tx.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND query ILIKE 'LISTEN%'"
+            )
+            await tx.execute("UPDATE sessions SET state = 'cancelled'")
+        assert (await next_status(answer))["state"] == "cancelled"
+
+
+async def test_a_reader_that_stopped_reading_holds_one_status_and_is_let_go(
+    merchant: Merchant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "SEND_SECONDS", 0.2)
+    session = await merchant.session()
+    served = Live(merchant.db, merchant.desk)
+    app = Starlette(routes=events.routes(served, Pages.load()))
+    started = asyncio.Event()
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        if message["type"] == "http.response.body":
+            started.set()
+            await asyncio.Event().wait()  # what a full connection does
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def ask() -> None:
+        await app(_scope(session.session_id), receive, send)
+
+    asking = asyncio.create_task(ask())
+    await asyncio.wait_for(started.wait(), PATIENCE)
+    await asyncio.wait_for(asking, PATIENCE)
+    assert len(sent) == 2  # its head and the first status
+    assert served.count == 0
+
+    # As long as it is waited for, the newest alone is kept for it.
+    monkeypatch.setattr(events, "SEND_SECONDS", 10_000.0)
+    started.clear()
+    asking = asyncio.create_task(ask())
+    await asyncio.wait_for(started.wait(), PATIENCE)
+    [page] = served._watched[session.session_id].pages
+    for state in ("cancelled", "initialized", "expired"):
+        async with merchant.db.begin() as tx:
+            await tx.execute("UPDATE sessions SET state = $1", state)
+    async with asyncio.timeout(PATIENCE):
+        while page.news is None or '"state":"expired"' not in page.news.data:
+            await asyncio.sleep(0.01)
+    assert len(sent) == 4
+
+    # The process does not wait for who does not read.
+    await served.close()
+    asking.cancel()  # as the server does when its time to drain is over
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(asking, PATIENCE)
+    assert served.count == 0
+
+
+def _scope(session_id: str) -> dict[str, Any]:
+    path = f"/pay/{session_id}/events"
+    return {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "scheme": "http",
+        "query_string": b"",
+        "headers": [],
+        "client": ("192.0.2.1", 40000),
+        "server": ("shop.test", 80),
+    }
 
 
 async def _listeners(db: Database) -> int:

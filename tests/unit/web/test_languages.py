@@ -130,8 +130,38 @@ def test_every_sentence_is_in_every_language(tag: str, domain: str) -> None:
         strings = [message.string] if isinstance(message.string, str) else list(message.string)
         assert all(strings), f"{tag} lacks: {message.id}"
         assert not message.fuzzy, message.id
+        if not isinstance(message.id, str):
+            assert len(strings) == catalog.num_plurals, message.id
         for string in strings:
             assert sorted(SAID.findall(string)) == sorted(SAID.findall(originals[-1])), message.id
+
+
+TAG, JINJA = re.compile(r"<[^>]*>"), re.compile(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
+READ_OUT = re.compile(r'(?:alt|aria-label|placeholder|title)="([^"]*)"')
+COMMENT = re.compile(r"/\*.*?\*/|(?<!:)//[^\n]*", re.DOTALL)
+FOR_US = re.compile(r"new Error\((?:[^()]|\([^()]*\))*\)")
+LITERAL = re.compile(r'"((?:[^"\\\n]|\\.)*)"|`([^`]*)`')
+SENTENCE = re.compile(r"[A-Za-z][a-z]+ [a-z]+ [a-z]+")
+
+
+def test_templates_say_nothing_but_what_is_marked_for_translation() -> None:
+    templates = [path for method, path in catalogs.sources("checkout") if method == "jinja2"]
+    assert len(templates) > 5
+    for path in templates:
+        # An attribute's value may hold a tag's end only in an expression, which is gone here.
+        text = JINJA.sub("", path.read_text())
+        said = [*TAG.split(text), *READ_OUT.findall(text)]
+        left = [one for one in said if re.search("[A-Za-z]{3,}", one.replace("USD", ""))]
+        assert not left, f"{path.name}: {left}"
+
+
+def test_scripts_say_nothing_but_what_is_marked_for_translation() -> None:
+    marked = [message.id for message in catalogs.extracted("script") if message.id]
+    for _, path in catalogs.sources("script"):
+        text = FOR_US.sub("", COMMENT.sub("", path.read_text()))
+        for literal in ("".join(found) for found in LITERAL.findall(text)):
+            known = not SENTENCE.search(literal) or any(literal in one for one in marked)
+            assert known, f"{path.name}: {literal}"
 
 
 def _ids(catalog: Catalog) -> set[object]:

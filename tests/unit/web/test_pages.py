@@ -64,10 +64,10 @@ async def test_a_custom_link_takes_exact_amounts(payer: AsyncClient, merchant: M
     ("amount", "text"),
     [
         ("", "Write the amount in figures"),
-        ("1,50", "Write the amount in figures"),
+        ("1,500", "Write the amount in figures, like 12.50."),
         ("0", "above zero"),
-        ("0.001", "too small or too large"),
-        ("2000000", "too small or too large"),
+        ("0.001", "Only amounts from 0.01 USD to 1,000,000.00 USD can be paid here."),
+        ("2000000", "Only amounts from 0.01 USD to 1,000,000.00 USD can be paid here."),
         ('"><script>alert(1)</script>', "Write the amount in figures"),
     ],
 )

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -13,6 +18,7 @@ from starlette.applications import Starlette
 
 from gstable_server.accounts.branding import operations as brandings
 from gstable_server.chain.checksum import to_checksum
+from gstable_server.kernel.errors import Passing
 from gstable_server.kernel.ids import SessionId
 from gstable_server.plumbing.db import Database
 from gstable_server.receipts import operations as receipts
@@ -20,6 +26,7 @@ from gstable_server.sessions.model import Session, SessionState
 from gstable_server.web.base import Pages
 from gstable_server.web.receipts import routes as receipt_routes
 from gstable_server.web.receipts.pdf import Fonts, NoFont, pdf
+from gstable_server.web.receipts.press import WAITING_MAX, Press
 from gstable_server.web.receipts.sheet import sheet
 from tests.unit.web.console import reader
 from tests.unit.web.shop import PUBLIC_URL, Merchant, add_payment, set_state
@@ -30,12 +37,19 @@ HOSTILE = 'Tea "><script>alert(1)</script>'
 
 
 @pytest.fixture
-async def payer(merchant: Merchant) -> AsyncIterator[AsyncClient]:
+async def payer(merchant: Merchant, press: Press) -> AsyncIterator[AsyncClient]:
     pages = Pages.load()
-    routes = receipt_routes.routes(merchant.db, merchant.desk, pages, Fonts())
+    routes = receipt_routes.routes(merchant.db, merchant.desk, pages, press)
     transport = ASGITransport(app=Starlette(routes=[*routes, *pages.routes()]))
     async with AsyncClient(transport=transport, base_url=PUBLIC_URL) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def press() -> Iterator[Press]:
+    made = Press(Fonts())
+    yield made
+    made.close()
 
 
 async def _paid(
@@ -214,6 +228,61 @@ async def test_a_pdf_is_the_same_every_time_and_in_a_language_that_has_a_font(
     assert (await payer.get(path, headers={"accept-language": "zh-CN"})).content == answer.content
 
 
+async def test_a_pdf_is_set_in_a_process_of_its_own_which_may_die(
+    merchant: Merchant, payer: AsyncClient, press: Press, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GSTABLE_ORDER_SIGNING_KEY", "for nobody who sets type")
+    session = await _paid(merchant)
+    path = f"/receipt/{session.session_id}.pdf"
+    first = await payer.get(path)
+    child = press.child_id
+    assert child is not None
+    assert child != os.getpid()
+    # There is nothing behind 19, where the tests may run already.
+    least = min(os.getpriority(os.PRIO_PROCESS, 0) + 1, 19)
+    assert os.getpriority(os.PRIO_PROCESS, child) >= least
+    assert b"GSTABLE_" not in _environment_of(child)
+
+    os.kill(child, signal.SIGKILL)
+    # What was set before is not set again.
+    assert (await payer.get(path)).content == first.content
+    died = await payer.get(path, headers={"accept-language": "de"})
+    assert (died.status_code, died.headers["retry-after"]) == (503, "1")
+    assert (await payer.get(path, headers={"accept-language": "de"})).status_code == 200
+    assert press.child_id not in {None, child}
+
+
+def _environment_of(process_id: int) -> bytes:
+    return Path(f"/proc/{process_id}/environ").read_bytes()
+
+
+async def test_the_process_ends_when_nobody_asks_for_receipts(
+    merchant: Merchant,
+) -> None:
+    words = Pages.load().languages.words("en")
+    session = await _paid(merchant)
+    async with merchant.db.read() as tx:
+        held = await receipts.receipt(tx, merchant.desk, SessionId(session.session_id))
+    assert held is not None
+    shown = sheet(held, words, "http://shop.test/receipt/x")
+    resting = Press(Fonts(), idle_seconds=0.01)
+    assert not resting.child_id
+    assert await resting.set(shown, words, held.as_of)
+    async with asyncio.timeout(60):
+        while resting.child_id is not None:
+            await asyncio.sleep(0.01)
+    # So many may wait and no more: all of them ask for another receipt.
+    others = [replace(shown, title=f"Receipt {number}") for number in range(WAITING_MAX + 1)]
+    async with resting._turn:
+        asking = [asyncio.create_task(resting.set(one, words, held.as_of)) for one in others[1:]]
+        await asyncio.sleep(0)
+        with pytest.raises(Passing):
+            await resting.set(others[0], words, held.as_of)
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
+
 async def test_no_pdf_is_made_with_boxes_for_letters(
     merchant: Merchant, payer: AsyncClient
 ) -> None:
@@ -221,6 +290,8 @@ async def test_no_pdf_is_made_with_boxes_for_letters(
     answer = await payer.get(f"/receipt/{session.session_id}.pdf")
     assert answer.status_code == 303
     assert answer.headers["location"] == f"/receipt/{session.session_id}"
+    answer = await payer.get(f"/receipt/{session.session_id}.pdf?lang=de")
+    assert answer.headers["location"] == f"/receipt/{session.session_id}?lang=de"
 
     words = Pages.load().languages.words("en")
     async with merchant.db.read() as tx:

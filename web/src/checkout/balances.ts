@@ -15,7 +15,8 @@ export async function preferAffordable(wallet: Wallet, hasChosen: () => boolean)
     const chain = String(await chainOf(provider));
     const affordable: HTMLInputElement[] = [];
     for (const input of routes()) {
-      const { chain: at, token = "", atomic = "0" } = input.dataset;
+      const { token = "", atomic = "0" } = input.dataset;
+      const at = input.closest<HTMLElement>(".route")?.dataset["chain"];
       if (at !== chain || (await balanceOf(provider, token, account)) < BigInt(atomic)) continue;
       affordable.push(input);
       const mark = input.parentElement?.querySelector<HTMLElement>(".enough");

@@ -1,16 +1,12 @@
 /** What the page asks of the network, always through the payer's own wallet. */
 
-import { word } from "./agree";
+import { word } from "./abi";
+import type { Agreed } from "./agree";
+import type { Target } from "./chosen";
 import { Problem, pause } from "./page";
-import type { Call, Prepared, TypedData } from "./server";
+import type { Call, TypedData } from "./server";
 import { ask, currentAccount, WalletError, type Provider } from "./wallet";
 import { gettext } from "./words";
-
-/** The network that a wallet is to be on, and what it has to know to add it. */
-export type Target = Pick<
-  Prepared,
-  "chainId" | "chainIdHex" | "networkName" | "nativeSymbol" | "rpcUrl"
->;
 
 const ALLOWANCE = "0xdd62ed3e";
 const BALANCE_OF = "0x70a08231";
@@ -18,13 +14,12 @@ const NONCES = "0x7ecebe00";
 const UNKNOWN_CHAIN = 4902;
 const POLL_EVERY = 1000;
 const PERMISSION_POLLS = 180;
-const REHEARSALS = 3;
 
 /** Bring the wallet to the target's network, adding it where the wallet does not know it. */
 export async function enterNetwork(provider: Provider, target: Target): Promise<void> {
   if (await isOn(provider, target)) return;
   try {
-    await ask(provider, "wallet_switchEthereumChain", [{ chainId: target.chainIdHex }]);
+    await switchTo(provider, target);
   } catch (error) {
     if (!(error instanceof WalletError) || error.code !== UNKNOWN_CHAIN) throw error;
     await addNetwork(provider, target);
@@ -35,9 +30,17 @@ export async function enterNetwork(provider: Provider, target: Target): Promise<
   }
 }
 
+async function switchTo(provider: Provider, { chainId }: Target): Promise<void> {
+  await ask(provider, "wallet_switchEthereumChain", [{ chainId: hexOf(chainId) }]);
+}
+
+function hexOf(chainId: number): string {
+  return `0x${chainId.toString(16)}`;
+}
+
 async function addNetwork(provider: Provider, target: Target): Promise<void> {
-  const { chainIdHex, chainId, networkName, nativeSymbol, rpcUrl } = target;
-  if (rpcUrl === null) {
+  const { chainId, networkName, nativeSymbol, rpcUrl } = target;
+  if (rpcUrl === "") {
     throw new Problem(
       gettext(
         "Your wallet does not know %(network)s. Add it there (chain id %(id)s), then try again.",
@@ -47,12 +50,10 @@ async function addNetwork(provider: Provider, target: Target): Promise<void> {
   }
   const nativeCurrency = { name: nativeSymbol, symbol: nativeSymbol, decimals: 18 };
   await ask(provider, "wallet_addEthereumChain", [
-    { chainId: chainIdHex, chainName: networkName, rpcUrls: [rpcUrl], nativeCurrency },
+    { chainId: hexOf(chainId), chainName: networkName, rpcUrls: [rpcUrl], nativeCurrency },
   ]);
   // EIP-3085 leaves it to the wallet whether adding also switches.
-  if (!(await isOn(provider, target))) {
-    await ask(provider, "wallet_switchEthereumChain", [{ chainId: chainIdHex }]);
-  }
+  if (!(await isOn(provider, target))) await switchTo(provider, target);
 }
 
 /** The chain that the wallet is on. */
@@ -73,79 +74,47 @@ async function isOn(provider: Provider, target: Target): Promise<boolean> {
 /** Whether nothing has to be allowed, or the payer's allowance already covers the total. */
 export async function isAllowed(
   provider: Provider,
-  prepared: Prepared,
+  agreed: Agreed,
   payer: string,
 ): Promise<boolean> {
-  const { spender, terms } = prepared;
+  const { spender } = agreed;
   if (spender === null) return true;
-  return (await allowance(provider, prepared, payer, spender)) >= BigInt(terms.total);
+  return (await allowance(provider, agreed, payer, spender)) >= agreed.total;
 }
 
 function allowance(
   provider: Provider,
-  prepared: Prepared,
+  { order }: Agreed,
   payer: string,
   spender: string,
 ): Promise<bigint> {
   const data = ALLOWANCE + word(payer) + word(spender);
-  return readUint(provider, { to: prepared.tokenAddress, data });
-}
-
-/** Throws `Problem` when the payer cannot pay this: said before the wallet is asked to sign.
- * `sends`: whether the wallet has to send a transaction, which costs the network's fee. */
-export async function requireFunds(
-  provider: Provider,
-  prepared: Prepared,
-  payer: string,
-  sends: boolean,
-): Promise<void> {
-  const { tokenAddress, terms, networkName, nativeSymbol, tokenSymbol } = prepared;
-  const balance = await balanceOf(provider, tokenAddress, payer);
-  if (balance < BigInt(terms.total)) {
-    throw new Problem(
-      gettext(
-        "This account has less than %(amount)s on %(network)s. Add %(token)s to it, choose " +
-          "another account in your wallet, or pay another way.",
-        { amount: terms.totalText, network: networkName, token: tokenSymbol },
-      ),
-    );
-  }
-  const native = sends ? await ask(provider, "eth_getBalance", [payer, "latest"]) : null;
-  if (typeof native === "string" && BigInt(native) === 0n) {
-    throw new Problem(
-      gettext(
-        "This account has no %(coin)s to pay the network's fee on %(network)s. " +
-          "Add a little and try again.",
-        { coin: nativeSymbol, network: networkName },
-      ),
-    );
-  }
+  return readUint(provider, { to: order.token, data });
 }
 
 /** Let the spender take exactly the total. A token that only changes an allowance from
  * zero (USDT on Ethereum) is set to zero first, when it says it would refuse otherwise. */
 export async function approve(
   provider: Provider,
-  prepared: Prepared,
+  agreed: Agreed,
   payer: string,
   tell: (text: string) => void,
 ): Promise<void> {
-  const { spender, approve: call, resetApprove } = prepared;
+  const { spender, approve: call, resetApprove, route, totalText: amount } = agreed;
   if (spender === null || call === null || resetApprove === null) return;
-  const before = await allowance(provider, prepared, payer, spender);
+  const before = await allowance(provider, agreed, payer, spender);
   if (before > 0n && !(await wouldWork(provider, call, payer))) {
-    const token = prepared.tokenSymbol;
+    const token = route.token.symbol;
     tell(
       gettext("Confirm in your wallet: first take back the old permission for %(token)s.", {
         token,
       }),
     );
-    await sendAndWait(provider, prepared, resetApprove, payer);
+    await sendAndWait(provider, route, resetApprove, payer);
   }
-  const amount = prepared.terms.totalText;
   tell(gettext("Confirm in your wallet: allow this one payment of %(amount)s.", { amount }));
-  await sendAndWait(provider, prepared, call, payer);
-  if (!(await isAllowed(provider, prepared, payer))) {
+  await sendAndWait(provider, route, call, payer);
+  if (!(await isAllowed(provider, agreed, payer))) {
     throw new Problem(
       gettext(
         "The permission in your wallet is below %(amount)s. " +
@@ -154,25 +123,6 @@ export async function approve(
       ),
     );
   }
-}
-
-/** Throws `Problem` when the network says now that the payment would fail. */
-export async function requirePayable(
-  provider: Provider,
-  pay: Call,
-  payer: string,
-): Promise<void> {
-  for (let tries = 0; tries < REHEARSALS; tries += 1) {
-    // A wallet may read from several nodes, of which one can be a block behind the permission.
-    if (tries > 0) await pause(POLL_EVERY);
-    if (await wouldWork(provider, pay, payer)) return;
-  }
-  throw new Problem(
-    gettext(
-      "The network says this payment would fail, so nothing was sent. It may be paid already, " +
-        "or its time is over. Reload this page to see.",
-    ),
-  );
 }
 
 /** Whether the network says now that the call would succeed. */
@@ -208,15 +158,15 @@ export async function send(
 /** The payer's signature for this one order. */
 export async function sign(
   provider: Provider,
-  prepared: Prepared,
+  { way, route }: Agreed,
   typedData: TypedData,
   payer: string,
 ): Promise<string> {
-  await requireUnchanged(provider, prepared, payer);
+  await requireUnchanged(provider, route, payer);
   let asked = typedData;
-  if (prepared.way === "permit") {
+  if (way === "permit") {
     const data = NONCES + word(payer);
-    const nonce = await readUint(provider, { to: prepared.tokenAddress, data });
+    const nonce = await readUint(provider, { to: route.token.address, data });
     asked = { ...typedData, message: { ...typedData.message, nonce: nonce.toString() } };
   }
   const signature = await ask(provider, "eth_signTypedData_v4", [payer, JSON.stringify(asked)]);
@@ -245,11 +195,11 @@ async function requireUnchanged(
 
 async function sendAndWait(
   provider: Provider,
-  prepared: Prepared,
+  target: Target,
   call: Call,
   payer: string,
 ): Promise<void> {
-  const hash = await send(provider, prepared, call, payer);
+  const hash = await send(provider, target, call, payer);
   for (let polls = 0; polls < PERMISSION_POLLS; polls += 1) {
     const outcome = await outcomeOf(provider, hash);
     if (outcome === "mined") return;
@@ -279,7 +229,11 @@ export async function outcomeOf(
   return BigInt(status) === 1n ? "mined" : "failed";
 }
 
-async function readUint(provider: Provider, call: { to: string; data: string }): Promise<bigint> {
+/** What a contract answers with one number, as the wallet's network says it. */
+export async function readUint(
+  provider: Provider,
+  call: { to: string; data: string },
+): Promise<bigint> {
   const answer = await ask(provider, "eth_call", [call, "latest"]);
   if (typeof answer !== "string" || !/^0x[0-9a-fA-F]{64}/.test(answer)) {
     throw new Problem(

@@ -20,6 +20,13 @@ export function show(id: string, visible: boolean): void {
   element(id).hidden = !visible;
 }
 
+/** Keep the focus on the page when what had it is hidden: the keyboard would begin at the top
+ * again, and a screen reader would say nothing. */
+export function keepFocus(id: string): void {
+  const lost = document.activeElement?.closest("[hidden]") ?? null;
+  if (lost !== null) element(id).focus({ preventScroll: true });
+}
+
 /** Say `text` as an alert; the empty text takes the alert away. */
 export function say(text: string): void {
   setText("problem", text);

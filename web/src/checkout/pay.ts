@@ -3,30 +3,26 @@
  * Whether a payment happened is never decided here: that is the server's word, from the chain.
  */
 
-import { requireAgreement, requirePayment } from "./agree";
-import {
-  approve,
-  enterNetwork,
-  isAllowed,
-  outcomeOf,
-  requireFunds,
-  requirePayable,
-  send,
-  sign,
-} from "./chain";
+import { agree, requirePermitted, type Agreed } from "./agree";
 import { preferAffordable } from "./balances";
+import { approve, enterNetwork, isAllowed, outcomeOf, send, sign } from "./chain";
+import { chosenRoute } from "./chosen";
 import { offerCopying } from "./deposit";
-import { element, pause, Problem, say, setText, show } from "./page";
+import { element, keepFocus, pause, Problem, say, setText, show } from "./page";
+import { requirePayable, requireWorking } from "./rehearse";
 import {
   authorize,
   prepare,
+  Unreachable,
+  type Authorized,
   type Call,
   type Choice,
-  type Prepared,
+  type Signed,
   type Status,
   type TypedData,
 } from "./server";
-import { countDown, follow, followClosely } from "./status";
+import { countDown, follow, followClosely, isTimeOver } from "./status";
+import { hearTabs, note, underway } from "./underway";
 import { connect, discover, offer, type Wallet } from "./wallet";
 import { gettext } from "./words";
 
@@ -35,11 +31,20 @@ type Stage = "choose" | "review" | "sending" | "sent";
 interface Review {
   wallet: Wallet;
   payer: string;
-  prepared: Prepared;
+  agreed: Agreed;
 }
 
+/** What the keyboard goes on from at each stage, where what it was on is gone. */
+const FOCUS: Record<Stage, string> = {
+  choose: "routes",
+  review: "review-title",
+  sending: "review-title",
+  sent: "headline",
+};
 const RECEIPT_EVERY = 1500;
+const HAND_IN_EVERY = 1500;
 const DOUBT_AFTER = 60_000;
+const MAY_COME_FOR = 3600;
 const RELAY = "relay:";
 const UNEXPECTED = gettext(
   "Something went wrong on this page. Look in your wallet, then reload and see.",
@@ -48,7 +53,6 @@ const UNEXPECTED = gettext(
 const main = element("pay");
 const form = element<HTMLFormElement>("payment");
 const sessionId = main.dataset["session"] ?? "";
-const sentKey = `gstable-sent-${sessionId}`;
 
 const takesDeposits = element<HTMLSelectElement>("deposit-token").length > 0;
 
@@ -62,7 +66,8 @@ let hasChosen = false;
 async function once(step: () => Promise<void>): Promise<void> {
   if (busy) return;
   busy = true;
-  main.setAttribute("aria-busy", "true");
+  // Not aria-busy: screen readers keep quiet about what changes within.
+  main.dataset["busy"] = "";
   say("");
   try {
     await step();
@@ -72,8 +77,26 @@ async function once(step: () => Promise<void>): Promise<void> {
     if (!(error instanceof Problem)) throw error;
   } finally {
     busy = false;
-    main.removeAttribute("aria-busy");
+    delete main.dataset["busy"];
     working("");
+    tabSent(underway(sessionId));
+  }
+}
+
+/** Another tab has sent the payment, or given it up: this one goes along. */
+function tabSent(name: string | null): void {
+  if (busy || !open) return;
+  if (name !== null && stage !== "sent") waitFor(name);
+  else if (name === null && stage === "sent") enter("choose");
+}
+
+/** Throws unless the payment is still to be made: minutes can pass in a wallet. */
+function requireDue(): void {
+  if (!open || isTimeOver()) {
+    throw new Problem(gettext("The time for this payment is over, so nothing was sent."));
+  }
+  if (underway(sessionId) !== null) {
+    throw new Problem(gettext("This payment was already sent from another tab."));
   }
 }
 
@@ -83,9 +106,11 @@ function enter(next: Stage): void {
   show("choose", open && next === "choose");
   show("review", open && (next === "review" || next === "sending"));
   show("review-actions", next === "review");
-  show("sent", open && next === "sent");
+  show("sent-text", next === "sent");
+  if (next !== "sent") show("pay-again", false);
   // Whoever is paying from a wallet is not offered to pay a second time beside it.
   show("deposit", open && next === "choose" && takesDeposits);
+  keepFocus(open ? FOCUS[next] : FOCUS.sent);
 }
 
 function working(text: string): void {
@@ -95,8 +120,11 @@ function working(text: string): void {
 
 function addWallet(wallet: Wallet): void {
   main.dataset["wallet"] = "found";
-  offer(wallet, () => void once(() => choose(wallet, easiestWay())));
-  void preferAffordable(wallet, () => hasChosen || busy);
+  offer(wallet, () => void once(() => choose(wallet)));
+  void preferAffordable(wallet, () => hasChosen);
+  // One of an earlier view of this page may have sent it.
+  const sent = underway(sessionId);
+  if (stage === "sent" && sent !== null && !sent.startsWith(RELAY)) void watch(wallet, sent);
   for (const event of ["accountsChanged", "chainChanged"]) {
     wallet.provider.on?.(event, () => forget(wallet));
   }
@@ -113,81 +141,87 @@ function forget(wallet: Wallet): void {
   );
 }
 
-function choice(payer: string, way: string): Choice {
-  const fields = new FormData(form);
-  const email = fields.get("payerEmail");
+function choice(payer: string, tokenId: string, way: string): Choice {
+  const email = new FormData(form).get("payerEmail");
   return {
     clientCode: main.dataset["clientCode"] ?? "",
-    tokenId: String(fields.get("tokenId") ?? ""),
+    tokenId,
     way,
     payer,
     ...(typeof email === "string" ? { payerEmail: email.trim() } : {}),
   };
 }
 
-/** The way that is the least work for the chosen token, by the server's word. */
-function easiestWay(): string {
-  const chosen = form.querySelector<HTMLInputElement>('input[name="tokenId"]:checked');
-  return chosen?.dataset["way"] ?? "approve";
-}
-
-async function choose(wallet: Wallet, way: string): Promise<void> {
+/** `way` instead of the one that is the least work for the chosen token. */
+async function choose(wallet: Wallet, instead: string | null = null): Promise<void> {
   if (!form.reportValidity()) return;
+  hasChosen = true;
   const { provider } = wallet;
+  const route = chosenRoute(form);
+  const way = instead ?? route.way;
   working(gettext("Open your wallet to connect it."));
   const payer = await connect(provider);
-  const prepared = await prepare(sessionId, choice(payer, way));
-  requireAgreement(prepared, payer);
-  const network = prepared.networkName;
+  const prepared = await prepare(sessionId, choice(payer, route.tokenId, way));
+  const agreed = agree(prepared, route, way, payer);
+  const network = route.networkName;
   working(gettext("Your wallet may ask to switch to %(network)s.", { network }));
-  await enterNetwork(provider, prepared);
+  await enterNetwork(provider, route);
   working(gettext("Looking at your balance."));
-  const allowed = await isAllowed(provider, prepared, payer);
-  const sends = !allowed || prepared.pay !== null || prepared.way === "permit";
-  await requireFunds(provider, prepared, payer, sends);
-  review = { wallet, payer, prepared };
+  const allowed = await isAllowed(provider, agreed, payer);
+  const sends = !allowed || agreed.pay !== null || way === "permit";
+  await requirePayable(provider, agreed, payer, sends);
+  review = { wallet, payer, agreed };
   showTerms(review);
   showWork(review, allowed, sends);
   enter("review");
   element("review-title").focus();
 }
 
-function showTerms({ payer, prepared }: Review): void {
-  const { terms } = prepared;
-  setText("term-total", terms.totalText);
-  setText("term-merchant", terms.merchantAmountText);
-  setText("term-destination", destination(prepared));
-  setText("term-recipient", terms.recipient);
-  setText("term-fee", terms.feeAmountText);
-  show("term-fee-row", BigInt(terms.feeAmount) > 0n);
-  setText("term-rail", terms.railCostText);
-  show("term-rail-row", BigInt(terms.railCost) > 0n);
-  setText("term-network", prepared.networkName);
+function showTerms({ payer, agreed }: Review): void {
+  const { order, route } = agreed;
+  setText("term-total", agreed.totalText);
+  setText("term-merchant", agreed.merchantText);
+  setText("term-destination", destination(agreed));
+  setText("term-recipient", order.merchant);
+  setText("term-fee", agreed.feeText);
+  show("term-fee-row", order.feeAmount > 0n);
+  setText("term-rail", agreed.railCostText);
+  show("term-rail-row", agreed.railCost > 0n);
+  setText("term-network", route.networkName);
   setText("term-payer", payer);
-  setText("term-router", terms.router);
-  const until = new Date(terms.deadline * 1000);
+  setText("term-router", route.router);
+  const until = new Date(Number(order.deadline) * 1000);
   const { lang } = document.documentElement;
   setText("term-deadline", until.toLocaleString(lang, { dateStyle: "medium", timeStyle: "short" }));
 }
 
-function destination({ terms }: Prepared): string {
-  if (terms.rail === null) return "";
-  return gettext("on %(network)s", { network: terms.merchantNetworkName });
+function destination({ order, merchantNetworkName: network }: Agreed): string {
+  return order.passage === null ? "" : gettext("on %(network)s", { network });
 }
 
 /** Say what the wallet will ask for, and what the button does. */
-function showWork({ wallet, prepared }: Review, allowed: boolean, sends: boolean): void {
-  const { terms, way, ways } = prepared;
-  const amount = terms.totalText;
+function showWork({ wallet, agreed }: Review, allowed: boolean, sends: boolean): void {
+  const { way, totalText: amount } = agreed;
   const asks: string[] = [];
   if (!allowed) asks.push(gettext("Allow exactly %(amount)s", { amount }));
-  if (prepared.typedData !== null) asks.push(gettext("Sign the payment"));
-  if (prepared.pay !== null || way === "permit") asks.push(gettext("Send the payment"));
+  if (agreed.typedData !== null) asks.push(gettext("Sign the payment"));
+  if (agreed.pay !== null || way === "permit") asks.push(gettext("Send the payment"));
   setText("term-asks", gettext("%(wallet)s will ask you to:", { wallet: wallet.name }));
   element("term-steps").replaceChildren(...asks.map(listItem));
-  setText("term-promise", promise(prepared, sends));
+  setText("term-compare", comparison(agreed));
+  setText("term-promise", promise(agreed, sends));
   setText("confirm", gettext("Pay %(amount)s", { amount }));
-  show("other-way", way !== "approve" && ways.includes("approve"));
+  show("other-way", way !== "approve");
+}
+
+/** What is worth comparing in any wallet, however little it shows: a few letters and one number. */
+function comparison({ way, route, total, totalText }: Agreed): string {
+  const receiver = way === "permit" ? route.collector : route.router;
+  return gettext(
+    "Compare in your wallet: the address ends in %(end)s, the amount is %(amount)s " +
+      "(some wallets show it as %(atomic)s).",
+    { end: receiver.slice(-6), amount: totalText, atomic: String(total) },
+  );
 }
 
 function listItem(text: string): HTMLLIElement {
@@ -196,7 +230,7 @@ function listItem(text: string): HTMLLIElement {
   return item;
 }
 
-function promise({ way }: Prepared, sends: boolean): string {
+function promise({ way }: Agreed, sends: boolean): string {
   if (!sends) {
     return gettext(
       "Your signature allows exactly this payment, once. There is no network fee for you.",
@@ -216,20 +250,26 @@ function promise({ way }: Prepared, sends: boolean): string {
 
 async function confirm(): Promise<void> {
   if (review === null) return;
-  const { wallet, payer, prepared } = review;
+  requireDue();
+  const { wallet, payer, agreed } = review;
   const { provider } = wallet;
   enter("sending");
-  if (!(await isAllowed(provider, prepared, payer))) {
-    await approve(provider, prepared, payer, working);
+  const allowed = await isAllowed(provider, agreed, payer);
+  const sends = !allowed || agreed.pay !== null || agreed.way === "permit";
+  // Minutes may have passed since the terms were shown.
+  if (!allowed || agreed.typedData !== null) {
+    await requirePayable(provider, agreed, payer, sends);
   }
-  if (prepared.pay !== null) return sendPayment(review, prepared.pay);
-  if (prepared.typedData !== null) return handIn(review, prepared.typedData);
+  if (!allowed) await approve(provider, agreed, payer, working);
+  if (agreed.pay !== null) return sendPayment(review, agreed.pay);
+  if (agreed.typedData !== null) return handIn(review, agreed.typedData);
 }
 
-async function sendPayment({ wallet, payer, prepared }: Review, pay: Call): Promise<void> {
-  await requirePayable(wallet.provider, pay, payer);
-  working(gettext("Confirm in your wallet: pay %(amount)s.", { amount: prepared.terms.totalText }));
-  const hash = await send(wallet.provider, prepared, pay, payer);
+async function sendPayment({ wallet, payer, agreed }: Review, pay: Call): Promise<void> {
+  await requireWorking(wallet.provider, agreed, pay, payer);
+  requireDue();
+  working(gettext("Confirm in your wallet: pay %(amount)s.", { amount: agreed.totalText }));
+  const hash = await send(wallet.provider, agreed.route, pay, payer);
   onItsWay(hash);
   void watch(wallet, hash);
 }
@@ -237,35 +277,50 @@ async function sendPayment({ wallet, payer, prepared }: Review, pay: Call): Prom
 /** Let the payer sign, and give the signature to the server: it sends the payment, or says what
  * the wallet has to send. */
 async function handIn(shown: Review, typedData: TypedData): Promise<void> {
-  const { wallet, payer, prepared } = shown;
-  const { digest, way, terms } = prepared;
-  working(gettext("Sign in your wallet: pay %(amount)s.", { amount: terms.totalText }));
-  const signature = await sign(wallet.provider, prepared, typedData, payer);
+  const { wallet, payer, agreed } = shown;
+  const { digest, way } = agreed;
+  requireDue();
+  working(gettext("Sign in your wallet: pay %(amount)s.", { amount: agreed.totalText }));
+  const signature = await sign(wallet.provider, agreed, typedData, payer);
   working(gettext("Handing in your signature."));
   const clientCode = main.dataset["clientCode"] ?? "";
-  const { relay, pay } = await authorize(sessionId, { clientCode, digest, way, payer, signature });
+  const { relay, pay } = await handedIn({ clientCode, digest, way, payer, signature });
   if (relay !== null) {
     onItsWay(relay);
   } else if (pay !== null) {
-    requirePayment(prepared, pay, payer);
+    requirePermitted(agreed, pay, payer, signature);
     await sendPayment(shown, pay);
+  }
+}
+
+/** The answer to a signature, however often it has to be asked for: the server may have taken it
+ * though its answer was lost, as when a phone comes back from the wallet. Handed in twice it is one
+ * payment still; another choice would be a second one. */
+async function handedIn(signed: Signed): Promise<Authorized> {
+  for (;;) {
+    try {
+      return await authorize(sessionId, signed);
+    } catch (error) {
+      if (!(error instanceof Unreachable) || !open || isTimeOver()) throw error;
+    }
+    await pause(HAND_IN_EVERY);
   }
 }
 
 /** From here the money may be on its way, whatever happens to this page: a reload must not offer
  * to pay again as if nothing were. `name`: a transaction's hash, or the server's name for it. */
 function onItsWay(name: string): void {
-  sessionStorage.setItem(sentKey, name);
+  note(sessionId, name);
   waitFor(name);
 }
 
 function waitFor(name: string): void {
-  enter("sent");
-  show("pay-again", false);
   setText(
     "sent-text",
     gettext("Waiting for the network to show your payment. You can leave this page."),
   );
+  enter("sent");
+  show("pay-again", false);
   followClosely(name.startsWith(RELAY) ? name : "");
   setTimeout(() => {
     if (stage !== "sent") return;
@@ -283,29 +338,30 @@ function doubt(text: string): void {
   show("pay-again", true);
 }
 
-/** Tell about a failed transaction sooner than the payer would find out. */
+/** Tell about a failed transaction sooner than the payer would find out: in every tab, also where
+ * another one found it first. */
 async function watch(wallet: Wallet, hash: string): Promise<void> {
-  while (stage === "sent" && open) {
+  while (open) {
     let outcome: "mined" | "failed" | "unknown" = "unknown";
     try {
       outcome = await outcomeOf(wallet.provider, hash);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
     }
-    if (outcome === "mined") return;
-    if (outcome === "failed") {
+    if (outcome === "mined" || (underway(sessionId) ?? hash) !== hash) return;
+    if (outcome === "failed" && (stage === "sent" || (stage === "choose" && !busy))) {
       startAgain();
       say(
         gettext("The network turned the payment down. Only the network's fee was used; try again."),
       );
-      return;
     }
+    if (stage !== "sent") return;
     await pause(RECEIPT_EVERY);
   }
 }
 
 function startAgain(): void {
-  sessionStorage.removeItem(sentKey);
+  note(sessionId, null);
   say("");
   enter("choose");
 }
@@ -315,13 +371,25 @@ function changed(status: Status): void {
   show("payment", open);
   if (!open) show("deposit", false);
   show("expiry", open);
-  show("again", status.phase === "closed" && element("again").childElementCount > 0);
+  show("again", status.again);
+  if (isUnseen(status)) {
+    setText(
+      "detail",
+      gettext(
+        "You sent a payment that the network has not shown yet. Do not pay again: this page will " +
+          "say what became of it.",
+      ),
+    );
+    show("again", false);
+  } else if (!open) {
+    note(sessionId, null);
+  }
   if (!open) {
-    sessionStorage.removeItem(sentKey);
     // A payment that a reorganisation took back opens the page again, from the beginning.
     if (!busy) stage = "choose";
   }
   if (!busy) enter(stage);
+  keepFocus(FOCUS.sent);
   if (stage === "sent" && status.relay === "failed") {
     startAgain();
     say(
@@ -330,6 +398,13 @@ function changed(status: Status): void {
   } else if (stage === "sent" && status.relay === "doubtful") {
     doubt(gettext("The network does not take this payment at the moment."));
   }
+}
+
+/** Whether it is over while a payment of this browser may still come: the order that was signed can
+ * be mined a little longer than the session is open. */
+function isUnseen({ phase, notices, now, expiresAt }: Status): boolean {
+  const isLate = phase === "closed" && now < expiresAt + MAY_COME_FOR;
+  return isLate && notices.length === 0 && underway(sessionId) !== null;
 }
 
 element("confirm").addEventListener("click", () => void once(confirm));
@@ -342,15 +417,18 @@ element("back").addEventListener("click", () => {
 });
 element("pay-again").addEventListener("click", startAgain);
 form.addEventListener("submit", (event) => event.preventDefault());
-form.addEventListener("change", () => {
-  hasChosen = true;
-});
+// Also by a click on what is chosen already, which changes nothing.
+for (const event of ["change", "click"]) {
+  element("routes").addEventListener(event, () => {
+    hasChosen = true;
+  });
+}
 
 show("script-failed", false);
 enter("choose");
-discover(addWallet);
 offerCopying();
 follow(sessionId, main.dataset["phase"] ?? "", changed);
 if (open) countDown(Number(main.dataset["expiresAt"]), Number(main.dataset["now"]));
-const sent = sessionStorage.getItem(sentKey);
-if (open && sent !== null) waitFor(sent);
+tabSent(underway(sessionId));
+hearTabs(sessionId, tabSent);
+discover(addWallet);

@@ -15,51 +15,23 @@ export type Way = "erc3009" | "permit2" | "permit" | "approve";
 
 /** What a wallet signs (`eth_signTypedData_v4`); a permit comes without the owner's nonce. */
 export interface TypedData {
+  types: Record<string, { name: string; type: string }[]>;
   primaryType: string;
-  domain: { chainId: number; verifyingContract: string };
-  types: Record<string, unknown>;
+  domain: { name: string; version?: string; chainId: number; verifyingContract: string };
   message: Record<string, unknown>;
 }
 
-/** The terms that the platform signed, and what the wallet has to do for one way to pay: give the
- * permission `approve` to `spender` where there is one, then send `pay` or sign `typedData`. */
+/** The order that the platform signed, as the call that pays it, and what the wallet has to do for
+ * one way to pay: all of it in the order's bytes already, and believed only as far (agree.ts). */
 export interface Prepared {
-  chainId: number;
-  chainIdHex: string;
-  networkName: string;
-  nativeSymbol: string;
-  rpcUrl: string | null;
-  tokenAddress: string;
-  tokenSymbol: string;
   way: Way;
-  ways: Way[];
+  order: string;
   digest: string;
   spender: string | null;
   approve: Call | null;
   resetApprove: Call | null;
   pay: Call | null;
   typedData: TypedData | null;
-  terms: {
-    amount: string;
-    railCost: string;
-    railCostText: string;
-    feeAmount: string;
-    feeAmountText: string;
-    total: string;
-    totalText: string;
-    merchantAmount: string;
-    merchantAmountText: string;
-    merchantNetworkName: string;
-    settlementChainId: number;
-    settlementToken: string;
-    sessionKey: string;
-    rail: string | null;
-    railData: string;
-    deadline: number;
-    recipient: string;
-    feeReceiver: string;
-    router: string;
-  };
 }
 
 export interface Status {
@@ -73,6 +45,7 @@ export interface Status {
   expiresAt: number;
   now: number;
   redirectUrl: string | null;
+  again: boolean;
   relay: "waiting" | "doubtful" | "sent" | "failed" | null;
 }
 

@@ -16,6 +16,8 @@ let eager = false;
 let sessionId = "";
 let relay = "";
 let lastPhase = "";
+let told = 0;
+let [secondsLeft, toldAt, toldOn] = [0, 0, 0];
 let onChange: (status: Status) => void = () => {};
 
 /** Start following. `changed` is called after every answer of the server. */
@@ -26,6 +28,12 @@ export function follow(session: string, phase: string, changed: (status: Status)
     else listen();
     schedule(document.hidden ? HIDDEN : 0);
   });
+  // A page that comes back as it was left, by the browser's button or from a wallet app.
+  window.addEventListener("pageshow", ({ persisted }) => {
+    if (!persisted) return;
+    listen();
+    schedule(0);
+  });
   window.addEventListener("offline", () => show("offline", true));
   window.addEventListener("online", () => schedule(0));
   schedule(phase === "progress" ? OFTEN : SELDOM);
@@ -35,6 +43,7 @@ export function follow(session: string, phase: string, changed: (status: Status)
 function listen(): void {
   if (document.hidden || lastPhase === "done") return;
   const said = (status: Status): void => {
+    told += 1;
     show("offline", false);
     showStatus(status);
     schedule(TOLD);
@@ -50,6 +59,7 @@ function pace(): number {
  * the server sends it, else the empty text. */
 export function followClosely(name: string): void {
   [eager, relay] = [true, name];
+  told += 1;
   schedule(0);
   listen();
 }
@@ -61,9 +71,12 @@ function schedule(delay: number): void {
 
 async function poll(): Promise<void> {
   let ended = false;
+  const mine = (told += 1);
   try {
     const status = await fetchStatus(sessionId, relay);
     show("offline", false);
+    // What was told, asked or done since is newer than an answer that took long to come.
+    if (told !== mine) return;
     showStatus(status);
     ended = status.phase === "done" || status.phase === "closed";
   } catch (error) {
@@ -79,6 +92,7 @@ function showStatus(status: Status): void {
   const main = element("pay");
   main.dataset["phase"] = status.phase;
   main.dataset["state"] = status.state;
+  setTime(status.expiresAt, status.now);
   setText("headline", status.headline);
   setText("detail", status.detail);
   setText("notices", status.notices.join(" "));
@@ -135,11 +149,23 @@ function isWeb(url: string): boolean {
   return /^https?:\/\//i.test(url);
 }
 
-/** Count down to the expiry on the server's clock: the payer's own may be wrong by days. */
+/** What the server's clock said last: the payer's own may be wrong by days, and stands still while
+ * a phone sleeps. */
+function setTime(expiresAt: number, serverNow: number): void {
+  [secondsLeft, toldAt, toldOn] = [expiresAt - serverNow, performance.now(), Date.now()];
+}
+
+/** Whether the time is over, before the server was heard again: what a clock shows may be wrong,
+ * but it goes on while a phone sleeps. */
+export function isTimeOver(): boolean {
+  return Date.now() - toldOn >= secondsLeft * 1000;
+}
+
+/** Count down to the expiry. */
 export function countDown(expiresAt: number, serverNow: number): void {
-  const began = performance.now();
+  setTime(expiresAt, serverNow);
   const tick = (): void => {
-    const left = expiresAt - serverNow - Math.floor((performance.now() - began) / 1000);
+    const left = secondsLeft - Math.floor((performance.now() - toldAt) / 1000);
     setText("time-left", left > 0 ? spell(left) : "0:00");
     if (left > 0) setTimeout(tick, 1000);
     else schedule(0);

@@ -15,7 +15,7 @@ export function gettext(message: string, values: Record<string, string> = {}): s
 }
 
 /** Names and amounts keep their own direction between Arabic words (explicit isolates). */
-function isolate(text: string): string {
+export function isolate(text: string): string {
   return document.dir === "rtl" ? `\u2068${text}\u2069` : text;
 }
 

@@ -1,8 +1,9 @@
 /** The merchant's own wallet sends the one transfer of a refund, and the page shows what became of
  * it. Whether it happened is never decided here: that is the server's word, from the chain. */
 
-import { word } from "../checkout/agree";
-import { enterNetwork, outcomeOf, send, wouldWork, type Target } from "../checkout/chain";
+import { word } from "../checkout/abi";
+import { enterNetwork, outcomeOf, send, wouldWork } from "../checkout/chain";
+import type { Target } from "../checkout/chosen";
 import { element, pause, Problem, say, setText, show } from "../checkout/page";
 import type { Call } from "../checkout/server";
 import { connect, discover, offer, type Wallet } from "../checkout/wallet";
@@ -24,10 +25,9 @@ const page = element("refund");
 const about = page.dataset;
 const target: Target = {
   chainId: Number(about["chainId"]),
-  chainIdHex: `0x${Number(about["chainId"]).toString(16)}`,
   networkName: about["networkName"] ?? "",
   nativeSymbol: about["nativeSymbol"] ?? "",
-  rpcUrl: about["rpcUrl"] || null,
+  rpcUrl: about["rpcUrl"] ?? "",
 };
 const sentKey = `gstable-refund-${about["refund"] ?? ""}`;
 
@@ -48,7 +48,7 @@ function addWallet(wallet: Wallet): void {
 async function once(step: () => Promise<void>): Promise<void> {
   if (busy) return;
   busy = true;
-  page.setAttribute("aria-busy", "true");
+  page.dataset["busy"] = "";
   say("");
   try {
     await step();
@@ -57,7 +57,7 @@ async function once(step: () => Promise<void>): Promise<void> {
     if (!(error instanceof Problem)) throw error;
   } finally {
     busy = false;
-    page.removeAttribute("aria-busy");
+    delete page.dataset["busy"];
     working("");
   }
 }

@@ -34,7 +34,8 @@ if (parent !== window && origins !== "") {
     "click",
     (event) => {
       const link = (event.target as Element | null)?.closest("a");
-      if (link && link.origin !== location.origin) link.target = "_top";
+      // Help and terms have a window of their own, which leaves the payment where it is.
+      if (link && link.target !== "_blank" && link.origin !== location.origin) link.target = "_top";
     },
     { capture: true },
   );

@@ -14,6 +14,8 @@ type Said = { gstable: 1; type: What; session: string; url: string };
 const HOME = new URL(import.meta.url).origin;
 const PATH = /^\/(link|pay)\/[A-Za-z0-9_-]+$/;
 const READY_WITHIN = 5000;
+// So long a wallet may still be asking the payer; then the page asks the server for nothing more.
+const REST_AFTER = 30000;
 const SHEET = new CSSStyleSheet();
 SHEET.replaceSync(`
 dialog{box-sizing:border-box;width:min(62rem,100vw);height:min(56rem,100dvh);max-width:100vw;
@@ -37,7 +39,8 @@ button:focus-visible{outline:3px solid #1a56db;outline-offset:2px}
 
 const modals = new Map<string, Modal>();
 
-/** One payer's page. It stays when it is closed, so that a payment on its way is found again. */
+/** One payer's page. Where it is closed it is put away, and opened again where it was: a payment on
+ * its way is found again. */
 class Modal {
   private readonly host = document.createElement("div");
   private readonly dialog = document.createElement("dialog");
@@ -46,6 +49,8 @@ class Modal {
   private overflow = "";
   private ready = false;
   private over = false;
+  private session = "";
+  private resting = 0;
 
   constructor(
     private readonly url: string,
@@ -59,13 +64,12 @@ class Modal {
     close.textContent = "×";
     close.ariaLabel = by.getAttribute("close-label") ?? "Close";
     close.onclick = () => this.dialog.close();
-    this.frame.src = url;
     this.frame.title = by.getAttribute("frame-title") ?? "Payment";
     this.frame.allow = "clipboard-write; publickey-credentials-get";
     this.frame.referrerPolicy = "origin";
     this.frame.onload = () => setTimeout(() => this.requireReady(), READY_WITHIN);
     this.dialog.ariaLabel = this.frame.title;
-    this.dialog.append(this.frame, close);
+    this.dialog.append(close);
     this.dialog.onclose = () => this.closed();
     root.append(this.dialog);
     document.body.append(this.host);
@@ -76,6 +80,8 @@ class Modal {
   open(by: HTMLElement): void {
     this.by = by;
     if (this.dialog.open) return;
+    clearTimeout(this.resting);
+    if (!this.frame.isConnected) this.load();
     const { style } = document.documentElement;
     [this.overflow, style.overflow] = [style.overflow, "hidden"];
     this.dialog.showModal();
@@ -83,10 +89,23 @@ class Modal {
     tell(by, "opened", "");
   }
 
+  private load(): void {
+    const { pathname, search } = new URL(this.url);
+    const path = this.session === "" ? pathname : `/pay/${this.session}`;
+    this.frame.src = HOME + path + search;
+    this.dialog.prepend(this.frame);
+  }
+
+  private rest(): void {
+    this.ready = false;
+    this.frame.remove();
+  }
+
   private closed(): void {
     document.documentElement.style.overflow = this.overflow;
     tell(this.by, "closed", "");
     if (this.over) this.remove();
+    else this.resting = setTimeout(() => this.rest(), REST_AFTER);
   }
 
   private remove(): void {
@@ -97,7 +116,7 @@ class Modal {
 
   /** Where this site may not frame the page the payer goes to it. */
   private requireReady(): void {
-    if (this.ready || !this.host.isConnected) return;
+    if (this.ready || !this.frame.isConnected) return;
     this.remove();
     location.assign(this.url);
   }
@@ -105,6 +124,7 @@ class Modal {
   private readonly hear = ({ source, origin, data }: MessageEvent<unknown>): void => {
     if (source !== this.frame.contentWindow || origin !== HOME || !isSaid(data)) return;
     this.ready = true;
+    this.session = data.session || this.session;
     if (data.type === "close") this.dialog.close();
     if (data.type === "paid") {
       this.over = true;

@@ -8,6 +8,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from gstable._certificates import trusted_by_the_system
 from gstable._errors import GStableConnectionError
 from gstable._transport import Request, Response
 
@@ -21,7 +22,8 @@ class HTTPTransport:
     """Real HTTP over a pool of connections. Reads no setting from the environment.
 
     `proxy`: URL of a proxy to go through; `ssl_context`: the certificates to trust, the
-    system's by default. Redirects are not followed: an API call has nowhere else to go.
+    system's by default, read once in a process. Redirects are not followed: an API call has
+    nowhere else to go.
     """
 
     def __init__(self, *, proxy: str | None = None, ssl_context: SSLContext | None = None) -> None:
@@ -31,7 +33,7 @@ class HTTPTransport:
         # API has no use for, cost as much again as the exchange.
         self._transport = httpx2.HTTPTransport(
             proxy=proxy,
-            verify=ssl_context or True,
+            verify=ssl_context or trusted_by_the_system(),
             trust_env=False,
             limits=httpx2.Limits(max_connections=MOST_CONNECTIONS),
         )

@@ -134,9 +134,7 @@ class Sessions:
             raise Refused(100201)
         return self.all[session_id]
 
-    def open_link(
-        self, link_id: str, amount: int | None, quantities: Mapping[str, int]
-    ) -> Session:
+    def open_link(self, link_id: str, amount: int | None, quantities: Mapping[str, int]) -> Session:
         """What a payer does at a link's page. `amount`: Micro-USD, for custom links only;
         `quantities`: by line item id."""
         link = self._links.require_open(link_id)

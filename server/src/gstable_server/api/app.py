@@ -81,6 +81,7 @@ def create_app(
     agent_routes: Sequence[OpenRoute] = (),
     agent_host: str | None = None,
     extra_routes: Sequence[BaseRoute] = (),
+    turn_away: Callable[[Request, int], Response] | None = None,
     request_log: RequestLog | None = None,
 ) -> Starlette:
     """The ASGI application of the ``api`` process.
@@ -90,6 +91,7 @@ def create_app(
     ``agent_routes`` are the AI payment protocol, which has a host name of its own in
     ``agent_host`` (spec 15, Hosts);
     ``extra_routes`` are mounted behind everything of the API, for example the pages;
+    ``turn_away`` makes the page for people whose address asks too often, given the seconds to wait;
     ``request_log`` gets a row for each request with a good key.
     """
     limits = limits or ApiLimits()
@@ -116,7 +118,13 @@ def create_app(
         ],
         middleware=[
             *own_host,
-            Middleware(Edge, ids=db.ids, public_limiter=public_limiter, request_log=request_log),
+            Middleware(
+                Edge,
+                ids=db.ids,
+                public_limiter=public_limiter,
+                turn_away=turn_away,
+                request_log=request_log,
+            ),
         ],
         exception_handlers={HTTPException: _not_served},
     )

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, MutableMapping
+from typing import Any
 
 import structlog
+from starlette.requests import Request
+from starlette.responses import Response
 
 from gstable_server.api.auth import require_turn
 from gstable_server.api.envelope import Answer, internal, refused
@@ -15,9 +19,11 @@ from gstable_server.api.exchange import (
     Send,
     begin_exchange,
     client_address,
+    exchange_of,
+    header_values,
     respond,
 )
-from gstable_server.kernel.errors import Passing, Refused
+from gstable_server.kernel.errors import Code, Passing, Refused
 from gstable_server.kernel.ids import IdMint
 from gstable_server.plumbing import metrics, tracing
 from gstable_server.plumbing.limits import RateLimiter, address_subject
@@ -28,7 +34,8 @@ log = structlog.get_logger(__name__)
 REQUEST_ID_LENGTH = 24
 EVENT_STREAM = b"text/event-stream"
 # Doors without a key: what is behind them is counted per client address (spec 15, Rate limits).
-PUBLIC_DOORS = ("/public/", "/link/", "/pay/", "/receipt/", "/aipay/", "/x402/")
+PAGE_DOORS = ("/link/", "/pay/", "/receipt/")
+PUBLIC_DOORS = ("/public/", *PAGE_DOORS, "/aipay/", "/x402/")
 
 
 class _Sending:
@@ -43,12 +50,12 @@ class _Sending:
         self.streams_since: float | None = None
         """When the head of an answer without an end of its own was sent."""
 
-    async def __call__(self, message: dict[str, object]) -> None:
+    async def __call__(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]  # type: ignore[assignment]
+            self.status = message["status"]
             headers = message.get("headers", ())
-            message["headers"] = [*headers, (b"x-request-id", self._request_id)]  # type: ignore[misc]
-            if (b"content-type", EVENT_STREAM) in headers:  # type: ignore[operator]
+            message["headers"] = [*headers, (b"x-request-id", self._request_id)]
+            if (b"content-type", EVENT_STREAM) in headers:
                 self.streams_since = time.perf_counter()
         await self._send(message)
 
@@ -62,9 +69,11 @@ class Edge:
         *,
         ids: IdMint,
         public_limiter: RateLimiter,
+        turn_away: Callable[[Request, int], Response] | None = None,
         request_log: RequestLog | None = None,
     ) -> None:
         self._app = app
+        self._turn_away = turn_away
         self._ids = ids
         self._public_limiter = public_limiter
         self._request_log = request_log
@@ -94,7 +103,12 @@ class Edge:
         try:
             if scope["path"].startswith(PUBLIC_DOORS):
                 subject = address_subject(client_address(scope))
-                require_turn(self._public_limiter.take(subject))
+                wait = self._public_limiter.take(subject)
+                if wait is not None and self._turn_away is not None and _shows_pages(scope):
+                    exchange_of(scope).code = Code.TOO_MANY_REQUESTS.number
+                    await self._turn_away(Request(scope), wait)(scope, receive, sending)
+                    return
+                require_turn(wait)
             await self._app(scope, receive, sending)
         except Refused as problem:
             await self._fail(scope, sending, refused(problem))
@@ -110,6 +124,12 @@ class Edge:
         if sending.status is not None:
             raise ConnectionAbortedError("the answer broke off")
         await respond(scope, sending, answer)
+
+
+def _shows_pages(scope: Scope) -> bool:
+    """Whether a person asks, who is told in a page of their language."""
+    accepted = b",".join(header_values(scope, b"accept"))
+    return scope["path"].startswith(PAGE_DOORS) and b"text/html" in accepted
 
 
 def _log(scope: Scope, exchange: Exchange, status: int | None, milliseconds: float) -> None:

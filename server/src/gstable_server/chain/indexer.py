@@ -196,9 +196,7 @@ class Indexer:
         committed before now, too.
         """
         async with self._db.read() as tx:
-            senders = await store.transfer_senders(tx, self._network.name)
-            receivers = await store.receivers(tx, self._network.name)
-        return Watches(frozenset(senders), frozenset(receivers))
+            return Watches(*await store.watched_addresses(tx, self._network.name))
 
     async def _catch_up(self, provider: Provider, tip: store.Block, last: int) -> Step:
         """Read many blocks together, each of them proven as a single one is."""

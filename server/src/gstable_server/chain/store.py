@@ -73,17 +73,14 @@ async def hashes(tx: Tx, network: str, numbers: Sequence[int]) -> dict[int, byte
 async def add_blocks(tx: Tx, network: str, headers: Sequence[Header], keep: int) -> None:
     """Move the frontier to the last of ``headers``; forget blocks more than ``keep`` below."""
     await tx.execute(
-        "INSERT INTO chain_blocks (network, number, hash, parent_hash, block_time)"
+        "WITH forgotten AS (DELETE FROM chain_blocks WHERE network = $1 AND number < $6)"
+        " INSERT INTO chain_blocks (network, number, hash, parent_hash, block_time)"
         " SELECT $1, * FROM unnest($2::bigint[], $3::bytea[], $4::bytea[], $5::timestamptz[])",
         network,
         [header.number for header in headers],
         [header.hash for header in headers],
         [header.parent_hash for header in headers],
         [from_unix_seconds(header.timestamp) for header in headers],
-    )
-    await tx.execute(
-        "DELETE FROM chain_blocks WHERE network = $1 AND number < $2",
-        network,
         headers[-1].number - keep,
     )
 
@@ -258,14 +255,6 @@ async def watch_receiver(tx: Tx, network: str, receiver: Address, until: datetim
     )
 
 
-async def receivers(tx: Tx, network: str) -> list[Address]:
-    """To whom transfers are read besides those to our contracts."""
-    rows = await tx.fetch(
-        "SELECT receiver FROM chain_receiver_watches WHERE network = $1 ORDER BY receiver", network
-    )
-    return [Address(row["receiver"]) for row in rows]
-
-
 async def unwatch_receivers(tx: Tx, network: str, read_until: datetime, limit: int) -> int:
     """Forget up to ``limit`` receivers whose time was over then; returns how many."""
     rows = await tx.fetch(
@@ -304,9 +293,14 @@ async def count_spam(tx: Tx, network: str, receiver: Address, day: date, more: i
     return count - more
 
 
-async def transfer_senders(tx: Tx, network: str) -> list[Address]:
-    """Whose token transfers are read."""
-    rows = await tx.fetch(
-        "SELECT sender FROM chain_transfer_watches WHERE network = $1 ORDER BY sender", network
+async def watched_addresses(tx: Tx, network: str) -> tuple[frozenset[Address], frozenset[Address]]:
+    """Whose token transfers are read, and to whom transfers are read besides those to our
+    contracts; both as of the same moment."""
+    row = await tx.fetchrow(
+        "SELECT ARRAY(SELECT sender FROM chain_transfer_watches WHERE network = $1) AS senders,"
+        " ARRAY(SELECT receiver FROM chain_receiver_watches WHERE network = $1) AS receivers",
+        network,
     )
-    return [Address(row["sender"]) for row in rows]
+    assert row is not None, "such a SELECT always answers"
+    senders, receivers = map(Address, row["senders"]), map(Address, row["receivers"])
+    return frozenset(senders), frozenset(receivers)

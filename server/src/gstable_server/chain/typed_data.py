@@ -29,9 +29,14 @@ class Struct:
 
     @property
     def type_hash(self) -> bytes:
-        """Keccak-256 of ``Name(type member,…)``, followed by the nested structs by name."""
+        """Keccak-256 of ``encoded_type``."""
+        return keccak256(self.encoded_type.encode())
+
+    @property
+    def encoded_type(self) -> str:
+        """``Name(type member,…)``, followed by the nested structs by name (``encodeType``)."""
         others = sorted(set(self._all()[1:]), key=lambda struct: struct.name)
-        return keccak256("".join(struct._listed() for struct in (self, *others)).encode())
+        return "".join(struct._listed() for struct in (self, *others))
 
     def hash(self, values: Mapping[str, Value]) -> bytes:
         """``hashStruct`` of EIP-712. Raises ``TypeError`` when a value does not fit its type."""

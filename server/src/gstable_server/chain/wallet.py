@@ -34,6 +34,10 @@ from gstable_server.kernel.errors import Passing
 
 TIP = 1_000_000_000
 """Per unit of gas, in the smallest native unit."""
+SLOT_EMPTIED_GAS = 17_100
+"""What a write costs more than estimated when its slot has become empty since (EIP-2929)."""
+SLOTS_EMPTIED = 3
+"""What others may empty before a payment is mined: escrow and solvers take all that there is."""
 WAIT_SECONDS = 30.0
 POLL_SECONDS = 0.1
 
@@ -55,8 +59,7 @@ class Wallet:
         """
         if gas is None:
             estimate = await self._rpc.estimate_gas(self.address, call.to, call.data, call.value)
-            # What others do before it is mined may cost it two storage slots more, 34,200 gas.
-            gas = estimate * 3 // 2
+            gas = estimate + estimate // 5 + SLOTS_EMPTIED * SLOT_EMPTIED_GAS
         nonce = await self._rpc.transaction_count(self.address)
         fee = 2 * await self._rpc.gas_price() + TIP
         return await self._rpc.send_raw(self.sign(call, nonce=nonce, gas=gas, fee=fee))

@@ -26,17 +26,12 @@ from gstable_server.routing.model import Way
 RELAYED_SECONDS = 180.0
 LOOK_SECONDS = 0.2
 REQUEST_SECONDS = 30.0
-IDLE_SECONDS = 2.0
 _CLIENT_CODE = re.compile(r'data-client-code="([^"]+)"')
 
 
 def open_http() -> aiohttp.ClientSession:
-    """Connections to the pages. One that has been idle is not used again: the server may be
-    about to close it, and a POST would be lost with it."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(keepalive_timeout=IDLE_SECONDS),
-        timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS),
-    )
+    """Connections to the pages."""
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS))
 
 
 class PaymentFailed(Exception):
@@ -233,7 +228,7 @@ async def _send(wallet: Wallet, shown: dict[str, str]) -> bytes:
     """Make one call of the page's and wait until it stands in a block."""
     receipt = await wallet.wait(await wallet.send(_call(shown)))
     if not receipt.succeeded:
-        raise PaymentFailed("the transaction failed on chain")
+        raise PaymentFailed(f"the transaction failed on chain after {receipt.gas_used} gas")
     return receipt.tx_hash
 
 

@@ -94,11 +94,12 @@ class PaymentLink:
 
 
 def with_quantities(link: PaymentLink, chosen: Mapping[str, int]) -> PaymentLink:
-    """The link as one payer wants it: ``chosen`` pieces by line item id, the merchant's number where
-    nothing was chosen, and the amount that this comes to in Micro-USD.
+    """The link as one payer wants it: ``chosen`` pieces by line item id, the merchant's number
+    where nothing was chosen, and the amount that this comes to in Micro-USD.
 
-    Refused 400101: ``lineItems`` for a line that the link does not have, as after an update by its
-    merchant, and ``lineItems[n].quantity`` for a number outside of the line's range (decision 0027).
+    Refused 400101: ``lineItems`` for a line that the link does not have, as after an update by
+    its merchant, and ``lineItems[n].quantity`` for a number outside of the line's range (decision
+    0027).
     """
     if not chosen:
         return link

@@ -21,7 +21,7 @@ class RateLimiter:
 
     def __init__(
         self,
-        rate: int,
+        rate: float,
         burst: int,
         *,
         monotonic: Callable[[], float] = time.monotonic,

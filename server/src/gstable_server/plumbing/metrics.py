@@ -68,6 +68,10 @@ _receipts_given_up = Counter(
     "gstable_receipts_given_up_total", "Receipts by e-mail whose last try failed.",
     registry=REGISTRY,
 )  # fmt: skip
+_live_failures = Counter(
+    "gstable_live_pages_failed_total", "Open pages of a session that could not be told of it.",
+    registry=REGISTRY,
+)  # fmt: skip
 _lines_dropped = Counter(
     "gstable_log_lines_dropped_total", "Lines that could not be written to the log.",
     registry=REGISTRY,
@@ -101,6 +105,11 @@ def letters_given_up(count: int) -> None:
 def receipt_given_up() -> None:
     """Count a receipt that the mail server could not be handed for days."""
     _receipts_given_up.inc()
+
+
+def live_page_failed() -> None:
+    """Count a session whose open pages were ended, because it could not be shown."""
+    _live_failures.inc()
 
 
 def events_handled(count: int) -> None:

@@ -413,3 +413,12 @@ def redirect_url(session: Session) -> str | None:
     query = parse_qsl(parts.query, keep_blank_values=True)
     query += [("sessionId", session.session_id), ("status", session.state.value)]
     return urlunsplit(parts._replace(query=urlencode(query)))
+
+
+def shop_url(session: Session) -> str | None:
+    """The front page of the site that the payer goes to after success: where there was none, what
+    stands at its address says that there was."""
+    if session.success_url is None:
+        return None
+    parts = urlsplit(session.success_url)
+    return urlunsplit((parts.scheme, parts.netloc, "/", "", ""))

@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Context, Decimal, InvalidOperation, localcontext
+from functools import lru_cache
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import urlencode
 
 from babel import Locale
 from babel.dates import format_datetime
@@ -52,6 +54,7 @@ RANGES_MAX = 20
 USD_DECIMALS = 6
 FIGURES_MAX = 120
 """More than any token amount has: decimal arithmetic must round nothing away."""
+FIGURES_KEPT = 8_192
 FIRST_STRONG, END_ISOLATE = "\u2068", "\u2069"
 
 
@@ -66,6 +69,22 @@ class Catalog:
 
     server: NullTranslations
     script: Mapping[str, str]
+
+
+# Kept, because writing figures was half of what it costs to tell an open page of a change, and
+# most are written again and again: the same amounts at every block, the same counts for all pages.
+@lru_cache(maxsize=FIGURES_KEPT)
+def _exact_text(locale: Locale, atomic: int, decimals: int) -> str:
+    pattern = copy.copy(locale.decimal_formats[None])
+    pattern.frac_prec = (2, max(2, decimals))
+    with localcontext(Context(prec=FIGURES_MAX)):
+        value = Decimal(atomic).scaleb(-decimals)
+        return str(pattern.apply(value, locale, decimal_quantization=False))
+
+
+@lru_cache(maxsize=FIGURES_KEPT)
+def _whole_text(locale: Locale, value: int) -> str:
+    return str(format_decimal(value, locale=locale))
 
 
 class Words:
@@ -118,15 +137,11 @@ class Words:
 
     def _exact(self, atomic: int, decimals: int) -> str:
         """In Latin figures for every language: payers compare them with their wallet's."""
-        pattern = copy.copy(self.locale.decimal_formats[None])
-        pattern.frac_prec = (2, max(2, decimals))
-        with localcontext(Context(prec=FIGURES_MAX)):
-            value = Decimal(atomic).scaleb(-decimals)
-            return str(pattern.apply(value, self.locale, decimal_quantization=False))
+        return _exact_text(self.locale, atomic, decimals)
 
     def number(self, value: int) -> str:
         """A whole number."""
-        return str(format_decimal(value, locale=self.locale))
+        return _whole_text(self.locale, value)
 
     def moment(self, at: datetime) -> str:
         """A time in UTC, and named so."""
@@ -160,6 +175,12 @@ class Words:
         """The script's sentences for a data block of the page, by their English."""
         text = json.dumps(dict(self._catalog.script), ensure_ascii=False, separators=(",", ":"))
         return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - ours, and cannot end the block
+
+
+def asked_language(request: Request) -> str:
+    """The query that keeps the language of the address where cookies do not: ``?lang=de``."""
+    tag = request.query_params.get(PARAMETER, "")
+    return "?" + urlencode({PARAMETER: tag[:40]}) if tag else ""
 
 
 class Languages:

@@ -12,6 +12,8 @@ from starlette.requests import Request
 from gstable_server.kernel.errors import Code, Refused
 
 BODY_BYTES_MAX = 16 * 1024
+FIELDS_MAX = 120
+"""More than the page of a link of a hundred lines has."""
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 UPLOAD = "multipart/form-data"
@@ -62,7 +64,7 @@ async def read_form(request: Request) -> dict[str, str]:
     body = await read_body(request)
     try:
         pairs = parse_qsl(
-            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50
+            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX
         )
     except ValueError as failure:
         raise Refused(Code.FIELD_INVALID, "the form could not be read") from failure

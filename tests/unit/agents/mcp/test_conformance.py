@@ -26,7 +26,7 @@ APPLY = {
     "tools-call-simple-text",
     "tools-list",
 }
-SECONDS = 60
+SECONDS = 300
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ from tests.unit.chain.executor.local_chain import GWEI, KEY, LocalChain, countin
 CONFIRMATIONS = 3
 INTENTS = 3
 BLOCK_SECONDS = 0.05
-RUN_SECONDS = 120.0
+RUN_SECONDS = 300.0
 LIMITS = Limits(patience=timedelta(milliseconds=150))
 
 NODE_STEPS = ("account", "estimate_gas", "send_raw", "receipts", "blocks_by_number")

@@ -24,6 +24,8 @@ _BROKEN = (
     OSError,
     ValueError,
     SyntaxError,
+    # Of EXIF where a number should be and is none.
+    TypeError,
     EOFError,
     struct.error,
     Image.DecompressionBombError,
@@ -34,7 +36,8 @@ _BROKEN = (
 def redraw(content: bytes) -> bytes:
     """The picture as WebP of at most ``SHOWN``, without anything else that its file carried.
 
-    Takes some tens of milliseconds of CPU: call it in a thread. Raises ``Refused`` (400101) naming
+    Takes some tens of milliseconds of CPU and up to 200 MB: call it in a thread, and one at a time
+    (``web.dashboard.branding``). Raises ``Refused`` (400101) naming
     ``logo`` for what is no PNG, JPEG or WebP, whatever its name or type says, or is too large.
     """
     if len(content) > BYTES_MAX:

@@ -220,9 +220,7 @@ async def announce(
     return DepositView(session, deposit, offered, balances={}, sent=None)
 
 
-async def views(
-    tx: Tx, desk: Desk, sessions: Sequence[Session]
-) -> dict[SessionId, DepositView]:
+async def views(tx: Tx, desk: Desk, sessions: Sequence[Session]) -> dict[SessionId, DepositView]:
     """The deposits of those of these sessions that have one."""
     deposits = await store.of_sessions(tx, [session.session_id for session in sessions])
     if not deposits:

@@ -70,13 +70,14 @@ class Choice:
 @dataclass(frozen=True, slots=True)
 class Shown:
     """One transfer that pays. ``amount`` is the bare number, for exchanges' forms; the codes are
-    pictures as ``data:`` URLs."""
+    pictures as ``data:`` URLs. All of it is made of the deposit's terms, the codes too."""
 
     address: str
     network: str
     symbol: str
     amount: str
     token_address: str
+    uri: str
     uri_qr: str
     address_qr: str
 
@@ -135,14 +136,15 @@ def _begun(view: DepositView) -> RouteOption | None:
 
 def _shown(view: DepositView, option: RouteOption) -> Shown:
     address = to_checksum(view.deposit.address)
-    missing = Money(view.missing(option), option.token.asset)
+    missing, uri = Money(view.missing(option), option.token.asset), transfer_uri(view, option)
     return Shown(
         address=address,
         network=option.network.title,
         symbol=option.token.symbol,
         amount=token_text(missing),
         token_address=to_checksum(option.token.address),
-        uri_qr=_picture(transfer_uri(view, option)),
+        uri=uri,
+        uri_qr=_picture(uri),
         address_qr=_picture(address),
     )
 

@@ -38,7 +38,8 @@ STREAM_HEADERS = {
     # Reverse proxies would collect the messages otherwise (nginx's own header).
     "x-accel-buffering": "no",
 }
-RELAY_LENGTH_MAX = 100
+RELAY_LENGTH_MAX = 200
+"""Longer than any name of a payment that we send: what is cut would be none of them."""
 
 
 def routes(live: Live, pages: Pages) -> list[BaseRoute]:

@@ -17,6 +17,8 @@ from gstable_server.sessions.deposits import operations as deposits
 from gstable_server.sessions.deposits.model import DepositView
 from gstable_server.sessions.model import BusinessType, SessionView
 from gstable_server.sessions.operations import Desk
+from gstable_server.sessions.refunds import operations as refunds
+from gstable_server.sessions.refunds.model import Refund
 from gstable_server.web.checkout.deposit import notices
 from gstable_server.web.checkout.status import Status, Surroundings, status
 from gstable_server.web.language import Words
@@ -30,6 +32,7 @@ class Known:
     branding: Branding
     success_text: str | None
     deposit: DepositView | None
+    refunds: tuple[Refund, ...] = ()
 
 
 async def gather(tx: Tx, desk: Desk, session_ids: Sequence[SessionId]) -> dict[SessionId, Known]:
@@ -39,12 +42,14 @@ async def gather(tx: Tx, desk: Desk, session_ids: Sequence[SessionId]) -> dict[S
     merchants = {view.session.tenant.merchant_id for view in views.values()}
     branding = {one: await brandings.branding(tx, one) for one in merchants}
     texts = await _success_texts(tx, views.values())
+    given_back = await refunds.of_sessions(tx, list(views))
     return {
         session_id: Known(
             view=view,
             branding=branding[view.session.tenant.merchant_id],
             success_text=texts.get(view.session.business_id),
             deposit=found.get(session_id),
+            refunds=tuple(one for one in given_back if one.session_id == session_id),
         )
         for session_id, view in views.items()
     }
@@ -88,5 +93,7 @@ def status_of(
         now=now,
         collects=deposit is not None and deposit.collects,
         deposit_notices=() if deposit is None else tuple(notices(deposit, desk.networks, words)),
+        shop_url=sessions.shop_url(session),
+        refunds=known.refunds,
     )
     return status(known.view, around, words)

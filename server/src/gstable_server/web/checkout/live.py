@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,8 @@ import structlog
 
 from gstable_server.kernel.errors import Code, Passing, Refused
 from gstable_server.kernel.ids import SessionId
-from gstable_server.plumbing.db import DATABASE_FAILED, Database
+from gstable_server.plumbing import metrics
+from gstable_server.plumbing.db import DATABASE_FAILED, Database, Tx
 from gstable_server.plumbing.json_text import encode_json
 from gstable_server.plumbing.wakeups import listen_to
 from gstable_server.sessions import paying
@@ -205,10 +206,12 @@ class Live:
                 page.end()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """A reading that failed leaves no page waiting for nothing."""
-        if task.cancelled():
+        """A reading that failed leaves no page waiting for nothing. One that was told to end did
+        not fail, also where it could not say so, and pages that came since have another."""
+        if task.cancelling():
             return
         log.error("live pages are not served", error=repr(task.exception()))
+        metrics.live_page_failed()
         if self._task is task:
             self._task = None
         self._end_all()
@@ -263,11 +266,10 @@ class Live:
             return
         async with self._db.read() as tx:
             for start in range(0, len(due_now), READ_TOGETHER):
-                some = due_now[start : start + READ_TOGETHER]
-                found = await gather(tx, self._desk, some)
-                for session_id in some:
+                found = await self._read(tx, due_now[start : start + READ_TOGETHER])
+                for session_id, known in found.items():
                     if session_id in self._watched:
-                        self._watched[session_id].known = found.get(session_id)
+                        self._watched[session_id].known = known
             shown = self._showing(due_now, moved)
             networks = {name for one in shown if one.known for name in networks_of(one.known)}
             self._heights |= await heights(tx, networks)
@@ -278,7 +280,38 @@ class Live:
                 for pair in asked & self._causes(due_now):
                     self._relayed[pair] = relay_json(sent.get(pair))
         for one in shown:
-            self._tell(one)
+            try:
+                self._tell(one)
+            except Exception:  # noqa: BLE001 - the edge: logged where its pages are ended
+                self._fail(one)
+
+    async def _read(
+        self, tx: Tx, session_ids: Sequence[SessionId]
+    ) -> Mapping[SessionId, Known | None]:
+        """What is known of each; None of what is no session. One that cannot be read is left out,
+        and keeps nobody else's page from being told."""
+        try:
+            found = await gather(tx, self._desk, session_ids)
+        except (*DATABASE_FAILED, Passing):
+            raise
+        except Exception:  # noqa: BLE001 - the edge: logged where its pages are ended
+            if len(session_ids) == 1:
+                if watched := self._watched.get(session_ids[0]):
+                    self._fail(watched)
+                return {}
+            alone = [await self._read(tx, [session_id]) for session_id in session_ids]
+            return {name: known for one in alone for name, known in one.items()}
+        return {session_id: found.get(session_id) for session_id in session_ids}
+
+    def _fail(self, watched: _Watched) -> None:
+        """End the pages of a session that cannot be shown: they ask, and may be answered by
+        another process. Called where the failure is handled."""
+        log.exception(
+            "a live page cannot be shown", session_ids=[*{one.session_id for one in watched.pages}]
+        )
+        metrics.live_page_failed()
+        for page in watched.pages:
+            page.end()
 
     def _take(self) -> tuple[set[SessionId], set[str]]:
         """The sessions to read and the networks that moved, both forgotten here."""
@@ -340,6 +373,9 @@ class Live:
         shown = status_of(known, self._desk, self._heights, now, page.words)
         relay = self._relayed.get((page.session_id, page.relay)) if page.relay else None
         answer: dict[str, Any] = {**shown.to_json(), "relay": relay}
-        timeless = encode_json({**answer, "now": 0})
+        at = answer.pop("now")
+        # Written once: thousands of pages may be told at once.
+        timeless = encode_json(answer)
         news_id = hashlib.blake2b(timeless, digest_size=8).hexdigest()
-        return News(news_id, encode_json(answer).decode(), is_last=shown.phase == "done")
+        data = f'{{"now":{at},{timeless[1:].decode()}'
+        return News(news_id, data, is_last=shown.phase == "done")

@@ -1,7 +1,8 @@
-"""What the payment page's script is told after a choice: one signed order in several forms.
+"""What a payer's program is told after a choice: one signed order in several forms.
 
-Text, calls, what is to be signed and amounts are all made of the same order; the script compares
-them with each other before it asks the wallet for anything.
+``order`` is the order's own bytes with our signature, as the call that pays it. The page's script
+makes all that it shows and asks the wallet for from these bytes, and refuses when the rest of this
+answer says otherwise; it reads none of the texts in ``terms``, which are for other programs.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.executor.model import IntentView, State
 from gstable_server.chain.networks import Networks, Token
-from gstable_server.chain.orders import ContractCall, PaymentOrder, approve_call
+from gstable_server.chain.orders import ContractCall, PaymentOrder, approve_call, direct_call
 from gstable_server.chain.rails.par import at_par_rounded_up
 from gstable_server.kernel.money import Money
 from gstable_server.kernel.urls import is_loopback
@@ -40,6 +41,7 @@ def prepared_json(prepared: PreparedPayment, networks: Networks, words: Words) -
         "way": prepared.way.value,
         "ways": [way.value for way in prepared.ways],
         "digest": f"0x{prepared.signed.digest.hex()}",
+        "order": f"0x{direct_call(prepared.signed).data.hex()}",
         "spender": spender,
         "approve": approve,
         "resetApprove": reset,

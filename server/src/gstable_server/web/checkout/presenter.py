@@ -2,48 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from gstable_server.accounts.branding.model import Branding
-from gstable_server.catalog.model import LineItem, Product
+from gstable_server.catalog.model import LineItem
 from gstable_server.chain.checksum import to_checksum
-from gstable_server.kernel.errors import Code
-from gstable_server.kernel.ids import ProductId
-from gstable_server.kernel.money import MicroUsd, share_rounded_up, usd_text
+from gstable_server.chain.networks import Network, Networks, Token
+from gstable_server.kernel.address import Address
+from gstable_server.kernel.money import MicroUsd, share_rounded_up
 from gstable_server.kernel.tenant import Mode
-from gstable_server.links.model import LinkStatus, LinkType, PaymentLink
+from gstable_server.kernel.urls import is_loopback
 from gstable_server.routing.model import FeeModel, RouteOption, Way
 from gstable_server.sessions.model import BusinessType, Session, SessionView
 from gstable_server.web.checkout.status import Status
-from gstable_server.web.checkout.words import WORDS
-from gstable_server.web.language import N_, Words
+from gstable_server.web.language import Words
 
 UNTITLED = "Product"
-SUGGESTIONS_MAX = 5
-_AMOUNT = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,6}))?")
-
-
-class AmountError(Exception):
-    """What a payer typed is no amount; the text says how to write one, in English."""
-
-
-def parse_usd(text: str) -> MicroUsd:
-    """Decimal US dollars as a payer types them, in Micro-USD: ``"12.5"`` → 12500000.
-
-    Raises ``AmountError`` with a sentence for the payer. A comma is refused, because it means
-    thousands to some and cents to others.
-    """
-    match = _AMOUNT.fullmatch(text.strip().removeprefix("$").strip())
-    if match is None:
-        raise AmountError(N_("Write the amount in figures with a point, like 12.50."))
-    whole, fraction = match.group(1), match.group(2) or ""
-    amount = int(whole + fraction.ljust(6, "0"))
-    if amount == 0:
-        raise AmountError(N_("Enter an amount above zero."))
-    return MicroUsd(amount)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,98 +52,10 @@ def line_view(item: LineItem) -> LineView:
 
 
 @dataclass(frozen=True, slots=True)
-class LinkForm:
-    """What the payer has filled in on the link's page, and what is wrong with it."""
-
-    pick: str = ""
-    amount: str = ""
-    email: str = ""
-    problem: str = ""
-    amount_error: str = ""
-    email_error: str = ""
-
-    @classmethod
-    def sent(cls, fields: Mapping[str, str]) -> LinkForm:
-        """The fields as they came, cut to what a page may carry back."""
-        return cls(
-            pick=fields.get("pick", "")[:40],
-            amount=fields.get("amount", "")[:40],
-            email=fields.get("email", "").strip()[:254],
-        )
-
-    @property
-    def amount_text(self) -> str:
-        """The amount that was chosen, or typed under "Other"."""
-        return self.amount if self.pick in {"", "other"} else self.pick
-
-    def marked(self, **problems: str) -> LinkForm:
-        """The same entries with what is wrong."""
-        return replace(self, **problems)
-
-
-@dataclass(frozen=True, slots=True)
-class LinkPage:
-    """The page of a payment link. ``amount`` is None where the payer names it."""
-
-    link_id: str
-    title: str
-    branding: Branding
-    test_mode: bool
-    lines: tuple[LineView, ...]
-    amount: MicroUsd | None
-    payer_bears_fee: bool
-    is_custom: bool
-    suggestions: tuple[MicroUsd, ...]
-    email_required: bool
-    is_archived: bool
-    closed_title: str
-    closed_text: str
-
-
-def link_page(
-    link: PaymentLink, branding: Branding, products: Mapping[ProductId, Product], words: Words
-) -> LinkPage:
-    """``products`` are those of the link; their common prices are offered for custom amounts."""
-    is_custom = link.link_type is LinkType.CUSTOM
-    closed_title, closed_text = _closed(link, words)
-    return LinkPage(
-        link_id=link.link_id,
-        title=link.name,
-        branding=branding,
-        test_mode=link.tenant.mode is Mode.TEST,
-        lines=tuple(line_view(item) for item in link.line_items),
-        amount=None if is_custom else link.amount,
-        payer_bears_fee=FeeModel(link.fee_model) is FeeModel.PAYER_PAYS,
-        is_custom=is_custom,
-        suggestions=_suggestions(products.values()) if is_custom else (),
-        email_required=link.payer_email_required,
-        is_archived=link.status is LinkStatus.ARCHIVED,
-        closed_title=closed_title,
-        closed_text=closed_text,
-    )
-
-
-def _closed(link: PaymentLink, words: Words) -> tuple[str, str]:
-    """Why the link opens no payment; empty while it does."""
-    match link.status:
-        case LinkStatus.ACTIVE:
-            return "", ""
-        case LinkStatus.INACTIVE:
-            text = words.gettext(WORDS[Code.LINK_NOT_ACTIVE])
-            return words.gettext("Not available at the moment"), link.custom_disabled_text or text
-        case LinkStatus.ARCHIVED:
-            return words.gettext("Closed"), words.gettext(WORDS[Code.LINK_ARCHIVED])
-
-
-def _suggestions(products: Iterable[Product]) -> tuple[MicroUsd, ...]:
-    prices = {price for product in products for price in product.common_prices}
-    return tuple(MicroUsd(price) for price in sorted(prices)[:SUGGESTIONS_MAX])
-
-
-@dataclass(frozen=True, slots=True)
 class OptionView:
     """A token to pay with: what it costs, in words and in atomic units, the way that is the least
-    work, and what a wallet must be asked for its balance."""
+    work, what a wallet must be asked for its balance, and the name and version that its signatures
+    are for (EIP-712; empty where it takes none)."""
 
     token_id: str
     symbol: str
@@ -177,15 +65,36 @@ class OptionView:
     needs_no_gas: bool
     way: str
     token_address: str
-    chain_id: int
+    decimals: int
+    signing_name: str
+    signing_version: str
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkView:
-    """The tokens to pay with on one network, the cheapest first."""
+    """The tokens to pay with on one network, the cheapest first, and what the page's script holds
+    a prepared payment against: our contract there, who else may be allowed the tokens (empty where
+    there is none), and what a wallet has to know to add the network."""
 
     title: str
+    chain_id: int
+    router: str
+    permit2: str
+    collector: str
+    native_symbol: str
+    rpc_url: str
     options: tuple[OptionView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementView:
+    """What the merchant is paid in."""
+
+    network: str
+    chain_id: int
+    token_address: str
+    symbol: str
+    decimals: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,18 +106,10 @@ class WalletApp:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
-    """A fresh payment like this one: the form that opens it at once, with what it sends, or the
-    page where it begins (``fields`` None)."""
-
-    path: str
-    fields: tuple[tuple[str, str], ...] | None
-
-
-@dataclass(frozen=True, slots=True)
 class PayPage:
     """The page of a session. ``added_fee`` and ``total`` (Micro-USD) are known where the payer
-    bears a fee that is the same for every way to pay."""
+    bears a fee that is the same for every way to pay. ``signer`` is the account whose signature
+    makes an order ours; ``settlement`` is None where the operator took the token away."""
 
     session_id: str
     client_code: str
@@ -223,10 +124,12 @@ class PayPage:
     added_fee: MicroUsd | None
     total: MicroUsd
     networks: tuple[NetworkView, ...]
+    signer: str
+    settlement: SettlementView | None
     asks_email: bool
     time_left: str
     expires_text: str
-    again: Again | None
+    from_link: bool
     status: Status
 
 
@@ -237,11 +140,14 @@ def pay_page(
     words: Words,
     *,
     branding: Branding,
+    signer: Address,
+    settlement: SettlementView | None,
     url: str,
     qr: str,
 ) -> PayPage:
-    """``options``: what can be paid with, each with its ways, the least work first. ``url`` is the
-    page's own address and ``qr`` a picture of it as a ``data:`` URL."""
+    """``options``: what can be paid with, each with its ways, the least work first. ``signer``
+    signs the orders. ``url`` is the page's own address and ``qr`` a picture of it as a ``data:``
+    URL."""
     session = view.session
     fee = _added_fee(session, [option for option, _ in options])
     return PayPage(
@@ -258,10 +164,12 @@ def pay_page(
         added_fee=fee,
         total=MicroUsd(session.amount + (fee or 0)),
         networks=_grouped(session, options, words),
+        signer=to_checksum(signer),
+        settlement=settlement,
         asks_email=session.payer_email_required and session.payer_email is None,
         time_left=words.duration(shown.expires_at - shown.now),
         expires_text=words.moment(session.expires_at),
-        again=_again(session),
+        from_link=session.business_type is BusinessType.PAYMENT_LINK,
         status=shown,
     )
 
@@ -282,17 +190,6 @@ def wallet_apps(url: str) -> tuple[WalletApp, ...]:
     )
 
 
-def _again(session: Session) -> Again | None:
-    """For links only. Who has to give an e-mail gives it again: a page that anybody with its
-    address may open does not tell it."""
-    if session.business_type is not BusinessType.PAYMENT_LINK:
-        return None
-    if session.payer_email_required:
-        return Again(f"/link/{session.business_id}", None)
-    amount = usd_text(session.amount)
-    return Again(f"/link/{session.business_id}/open", (("pick", "other"), ("amount", amount)))
-
-
 def _added_fee(session: Session, options: Sequence[RouteOption]) -> MicroUsd | None:
     if session.fee_model is FeeModel.MERCHANT_PAYS:
         return None
@@ -303,18 +200,46 @@ def _added_fee(session: Session, options: Sequence[RouteOption]) -> MicroUsd | N
 def _grouped(
     session: Session, options: Sequence[tuple[RouteOption, tuple[Way, ...]]], words: Words
 ) -> tuple[NetworkView, ...]:
+    networks: dict[str, Network] = {}
     groups: dict[str, list[OptionView]] = {}
     for option, ways in options:
         shown = _option_view(session, option, ways, words)
-        groups.setdefault(option.network.title, []).append(shown)
-    return tuple(NetworkView(title, tuple(rows)) for title, rows in groups.items())
+        networks[option.network.name] = option.network
+        groups.setdefault(option.network.name, []).append(shown)
+    return tuple(_network_view(networks[name], rows) for name, rows in groups.items())
+
+
+def _network_view(network: Network, options: Sequence[OptionView]) -> NetworkView:
+    collector = network.contracts.permit_collector
+    return NetworkView(
+        title=network.title,
+        chain_id=network.chain_id,
+        router=to_checksum(network.router),
+        permit2=to_checksum(network.permit2) if network.permit2 else "",
+        collector=to_checksum(collector.address) if collector else "",
+        native_symbol=network.native_symbol,
+        # Only a local network's: another RPC address may carry the operator's access key.
+        rpc_url=next((url for url in network.rpc_urls if is_loopback(url)), ""),
+        options=tuple(options),
+    )
+
+
+def settlement_view(token: Token, networks: Networks) -> SettlementView:
+    """What ``token`` is called on the page."""
+    return SettlementView(
+        network=networks.network(token.network).title,
+        chain_id=token.chain_id,
+        token_address=to_checksum(token.address),
+        symbol=token.symbol,
+        decimals=token.decimals,
+    )
 
 
 def _option_view(
     session: Session, option: RouteOption, ways: tuple[Way, ...], words: Words
 ) -> OptionView:
     """The fee is named where the payer bears it: all that comes on top, whoever gets it."""
-    fee = ""
+    fee, signing = "", option.token.signing
     if session.fee_model is FeeModel.PAYER_PAYS:
         added = MicroUsd(share_rounded_up(session.amount, option.fee_ppm))
         fee = words.dollars(added)
@@ -327,5 +252,7 @@ def _option_view(
         needs_no_gas=ways[0] is Way.ERC3009,
         way=ways[0].value,
         token_address=to_checksum(option.token.address),
-        chain_id=option.network.chain_id,
+        decimals=option.token.decimals,
+        signing_name=signing.name if signing else "",
+        signing_version=signing.version if signing else "",
     )

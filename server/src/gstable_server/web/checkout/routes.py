@@ -7,6 +7,7 @@ session its client code. Nothing here decides whether a payment happened.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from typing import TypeVar
@@ -18,16 +19,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gstable_server.accounts.branding import operations as brandings
-from gstable_server.catalog import operations as catalog
 from gstable_server.kernel.address import address_from_hex
 from gstable_server.kernel.errors import Code, Passing, Refused
-from gstable_server.kernel.ids import LinkId, SessionId, id_or_none
-from gstable_server.kernel.money import MicroUsd
-from gstable_server.links import operations as links
-from gstable_server.links.model import LinkType
 from gstable_server.plumbing.db import Database, Tx
-from gstable_server.receipts import operations as receipts
 from gstable_server.routing.model import RouteOption, Way
 from gstable_server.sessions import operations as sessions
 from gstable_server.sessions import paying
@@ -49,20 +43,22 @@ from gstable_server.web.checkout.gathering import (
     networks_of,
     status_of,
 )
-from gstable_server.web.checkout.prepared import authorized_json, prepared_json, relay_json
-from gstable_server.web.checkout.presenter import (
-    AmountError,
-    LinkForm,
-    LinkPage,
-    PayPage,
-    link_page,
-    parse_usd,
-    pay_page,
+from gstable_server.web.checkout.link_routes import LinkDoor
+from gstable_server.web.checkout.notices import (
+    BUSY,
+    ELSEWHERE,
+    FAILED,
+    LATER,
+    Notices,
 )
+from gstable_server.web.checkout.noting import note_language
+from gstable_server.web.checkout.prepared import authorized_json, prepared_json, relay_json
+from gstable_server.web.checkout.presenter import PayPage, pay_page, settlement_view
 from gstable_server.web.checkout.status import Status
+from gstable_server.web.checkout.turns import Act, Turns
 from gstable_server.web.checkout.wire import AuthorizeInput, DepositInput, PrepareInput
 from gstable_server.web.checkout.words import in_words
-from gstable_server.web.language import N_, PARAMETER, Words
+from gstable_server.web.language import N_, PARAMETER, Words, asked_language
 from gstable_server.web.requests import FORM, JSON, has_type, is_same_origin, read_body, read_form
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -71,19 +67,21 @@ SomeInput = TypeVar("SomeInput", PrepareInput, AuthorizeInput, DepositInput)
 
 NOT_FOUND = frozenset({Code.LINK_NOT_FOUND, Code.SESSION_NOT_FOUND})
 NOTHING_HERE = N_("Nothing here")
-FAILED = N_("This did not work")
-BUSY = N_("Please try again")
-LATER = N_("This server is busy. Nothing was changed; please try again in a moment.")
 OUT_OF_DATE = N_("This page is out of date. Reload it and try again.")
-ELSEWHERE = N_("This was sent from another site. Open the page again and use its own button.")
 
 
-def routes(db: Database, desk: Desk, pages: Pages) -> list[BaseRoute]:
+def routes(
+    db: Database,
+    desk: Desk,
+    pages: Pages,
+    notices: Notices | None = None,
+    turns: Turns | None = None,
+) -> list[BaseRoute]:
     """Every address that a payer's browser asks for, except the static files."""
-    checkout = _Checkout(db, desk, pages)
+    checkout = _Checkout(db, desk, pages, notices or Notices(pages), turns or Turns())
+    door = LinkDoor(db, desk, pages, checkout.notices, checkout.turns)
     return [
-        Route("/link/{link_id}", checkout.as_page(checkout.link), methods=["GET"]),
-        Route("/link/{link_id}/open", checkout.as_page(checkout.open_link), methods=["POST"]),
+        *door.routes(checkout.as_page),
         Route("/pay/{session_id}", checkout.as_page(checkout.pay), methods=["GET"]),
         Route("/pay/{session_id}/status", checkout.as_answer(checkout.status), methods=["GET"]),
         Route("/pay/{session_id}/prepare", checkout.as_answer(checkout.prepare), methods=["POST"]),
@@ -94,17 +92,26 @@ def routes(db: Database, desk: Desk, pages: Pages) -> list[BaseRoute]:
     ]
 
 
-def problem(text: str, http_status: int) -> Response:
-    return JSONResponse({"problem": text}, http_status, headers=PAGE_HEADERS)
+def problem(text: str, http_status: int, retry_after: int | None = None) -> Response:
+    waits = {"retry-after": str(retry_after)} if retry_after else {}
+    return JSONResponse({"problem": text}, http_status, headers={**PAGE_HEADERS, **waits})
 
 
+def _status(refused: Refused) -> int:
+    if refused.code in NOT_FOUND:
+        return 404
+    return 429 if refused.code is Code.TOO_MANY_REQUESTS else 409
+
+
+@dataclass(frozen=True, slots=True)
 class _Checkout:
     """The handlers, with what they work on."""
 
-    def __init__(self, db: Database, desk: Desk, pages: Pages) -> None:
-        self.db = db
-        self.desk = desk
-        self.pages = pages
+    db: Database
+    desk: Desk
+    pages: Pages
+    notices: Notices
+    turns: Turns
 
     def as_answer(self, handler: Handler) -> Handler:
         """Troubles as JSON for the page's script: ``{"problem": "<a sentence for the payer>"}``."""
@@ -114,11 +121,11 @@ class _Checkout:
             try:
                 return await handler(request)
             except Refused as refused:
-                words = self.pages.words(request)
-                status = 404 if refused.code in NOT_FOUND else 409
-                return problem(in_words(refused, words), status)
-            except Passing:
-                return problem(self.pages.words(request).gettext(LATER), 503)
+                text = in_words(refused, self.pages.words(request))
+                return problem(text, _status(refused), refused.retry_after)
+            except Passing as later:
+                text = self.pages.words(request).gettext(LATER)
+                return problem(text, 503, later.retry_after or 1)
 
         return answer
 
@@ -130,72 +137,17 @@ class _Checkout:
             try:
                 response = await handler(request)
             except Refused as refused:
-                missing = refused.code in NOT_FOUND
+                status = _status(refused)
                 text = in_words(refused, self.pages.words(request))
-                title = NOTHING_HERE if missing else FAILED
-                response = self._notice(request, title, text, 404 if missing else 409)
-            except Passing:
-                response = self._notice(request, BUSY, LATER, 503)
+                title = {404: NOTHING_HERE, 429: BUSY}.get(status, FAILED)
+                response = self.notices.show(request, title, text, status, refused.retry_after)
+            except Passing as later:
+                wait = later.retry_after or 1
+                response = self.notices.show(request, BUSY, LATER, 503, wait)
             self.pages.languages.remember(request, response)
             return packed(request, response)
 
         return answer
-
-    def _notice(self, request: Request, title: str, text: str, http_status: int) -> Response:
-        """``title`` and ``text`` in English, or ``text`` in the page's language already."""
-        words = self.pages.words(request)
-        return self.pages.notice(
-            words.gettext(title), words.gettext(text), status=http_status, language=words
-        )
-
-    # --- links ------------------------------------------------------------------------------------
-
-    async def link(self, request: Request) -> Response:
-        async with self.db.read() as tx:
-            page, words = await self._link_page(tx, request, _link_id(request))
-        return self._show_link(request, page, words, LinkForm(), 410 if page.is_archived else 200)
-
-    async def open_link(self, request: Request) -> Response:
-        """Open a session and go to its page. A wrong entry shows the form again."""
-        if not is_same_origin(request, self.desk.public_url) or not has_type(request, FORM):
-            return self._notice(request, FAILED, ELSEWHERE, 403)
-        form = LinkForm.sent(await read_form(request))
-        link_id = _link_id(request)
-        try:
-            session = await self.db.run(self._open, link_id, form)
-        except (Refused, AmountError) as trouble:
-            async with self.db.read() as tx:
-                page, words = await self._link_page(tx, request, link_id)
-            return self._show_link(request, page, words, _marked(form, trouble, words), 422)
-        await self._note_language(request, session.session_id, form.email)
-        target = f"/pay/{session.session_id}{asked_language(request)}"
-        return RedirectResponse(target, 303, headers=PAGE_HEADERS)
-
-    async def _open(self, tx: Tx, link_id: LinkId, form: LinkForm) -> Session:
-        link = await links.require_open(tx, link_id)
-        amount: MicroUsd | None = None
-        if link.link_type is LinkType.CUSTOM:
-            amount = parse_usd(form.amount_text)
-        return await sessions.open_from_link(
-            tx, self.desk, link, amount=amount, payer_email=form.email or None
-        )
-
-    async def _link_page(self, tx: Tx, request: Request, link_id: LinkId) -> tuple[LinkPage, Words]:
-        link = await links.view(tx, link_id)
-        branding = await brandings.branding(tx, link.tenant.merchant_id)
-        words = self.pages.words(request, branding.default_language)
-        ids = [item.product_id for item in link.line_items if item.product_id]
-        products = await catalog.shown(tx, link.tenant, ids)
-        return link_page(link, branding, products, words), words
-
-    def _show_link(
-        self, request: Request, page: LinkPage, words: Words, form: LinkForm, http_status: int
-    ) -> Response:
-        template, query = "checkout/templates/link.html", asked_language(request)
-        response = self.pages.page(
-            template, status=http_status, language=words, link=page, form=form, query=query
-        )
-        return allow_framing(response, page.branding.frame_origins)
 
     # --- sessions ---------------------------------------------------------------------------------
 
@@ -213,6 +165,7 @@ class _Checkout:
             query=asked_language(request),
             keep=_kept(request),
         )
+        self.notices.remember(request, known.branding.frame_origins)
         return allow_framing(response, known.branding.frame_origins)
 
     async def status(self, request: Request) -> Response:
@@ -232,6 +185,7 @@ class _Checkout:
         if isinstance(choice, Response):
             return choice
         session_id = sessions.session_id_of(request.path_params["session_id"])
+        self.turns.take(Act.PREPARE, request, session_id)
         prepared = await self.db.run(
             paying.prepare,
             self.desk,
@@ -242,7 +196,7 @@ class _Checkout:
             payer=address_from_hex(choice.payer),
             payer_email=choice.payer_email,
         )
-        await self._note_language(request, session_id, choice.payer_email)
+        await self.db.run(note_language, self.pages.languages, request, prepared.session)
         words = self.pages.words(request)
         answer = prepared_json(prepared, self.desk.networks, words)
         return JSONResponse(answer, headers=PAGE_HEADERS)
@@ -252,10 +206,12 @@ class _Checkout:
         signed = await self._input(request, AuthorizeInput)
         if isinstance(signed, Response):
             return signed
+        session_id = sessions.session_id_of(request.path_params["session_id"])
+        self.turns.take(Act.AUTHORIZE, request, session_id)
         authorized = await self.db.run(
             paying.authorize,
             self.desk,
-            sessions.session_id_of(request.path_params["session_id"]),
+            session_id,
             client_code=signed.client_code,
             digest=bytes.fromhex(signed.digest[2:]),
             way=Way(signed.way),
@@ -300,12 +256,12 @@ class _Checkout:
     async def _deposit_form(self, request: Request) -> Response:
         """Works without a script: the address is shown on the page that follows."""
         if not is_same_origin(request, self.desk.public_url):
-            return self._notice(request, FAILED, ELSEWHERE, 403)
+            return self.notices.elsewhere(request)
         fields = {name: value for name, value in (await read_form(request)).items() if value}
         try:
             choice = DepositInput.model_validate(fields)
         except ValidationError:
-            return self._notice(request, FAILED, OUT_OF_DATE, 400)
+            return self.notices.show(request, FAILED, OUT_OF_DATE, 400)
         view, option = await self._open_deposit(request, choice)
         lang = {
             name: request.query_params[name]
@@ -320,6 +276,7 @@ class _Checkout:
         self, request: Request, choice: DepositInput
     ) -> tuple[DepositView, RouteOption]:
         session_id = sessions.session_id_of(request.path_params["session_id"])
+        self.turns.take(Act.DEPOSIT, request, session_id)
         opened = await self.db.run(
             deposits.open_deposit,
             self.desk,
@@ -329,17 +286,8 @@ class _Checkout:
             refund_to=refund_address(choice.refund_to),
             payer_email=choice.payer_email,
         )
-        await self._note_language(request, session_id, choice.payer_email)
+        await self.db.run(note_language, self.pages.languages, request, opened[0].session)
         return opened
-
-    async def _note_language(
-        self, request: Request, session_id: SessionId, email: str | None
-    ) -> None:
-        """A payer who gave an address is written to in the language of this page. Lost if the
-        process dies before it: the letter is then in the merchant's language."""
-        if email:
-            tag = self.pages.words(request).tag
-            await self.db.run(receipts.note_language, session_id, tag)
 
     def _deposit_section(self, known: Known, request: Request, words: Words) -> DepositSection:
         options: tuple[RouteOption, ...] = ()
@@ -352,12 +300,16 @@ class _Checkout:
         session = known.view.session
         url = f"{self.desk.public_url}/pay/{session.session_id}"
         offered = self._offered(paying.options, session)
+        networks = self.desk.networks
+        settlement = networks.find_token(session.settlement_token, session.tenant.mode)
         return pay_page(
             known.view,
             [(one, paying.ways_of(self.desk, one)) for one in offered],
             shown,
             words,
             branding=known.branding,
+            signer=self.desk.signer.address,
+            settlement=settlement_view(settlement, networks) if settlement else None,
             url=url,
             qr=segno.make(url, error="m").svg_data_uri(border=2),
         )
@@ -370,32 +322,7 @@ class _Checkout:
             return ()
 
 
-def _link_id(request: Request) -> LinkId:
-    link_id = id_or_none(LinkId, request.path_params["link_id"])
-    if link_id is None:
-        raise Refused(Code.LINK_NOT_FOUND)
-    return link_id
-
-
-def asked_language(request: Request) -> str:
-    """The query that keeps the language of the address where cookies do not: ``?lang=de``."""
-    tag = request.query_params.get(PARAMETER, "")
-    return "?" + urlencode({PARAMETER: tag[:40]}) if tag else ""
-
-
 def _kept(request: Request) -> str:
     """What else the address says, for links to the same page in another language."""
     chosen = request.query_params.get("deposit", "")[:100]
     return "&" + urlencode({"deposit": chosen}) if chosen else ""
-
-
-def _marked(form: LinkForm, trouble: Refused | AmountError, words: Words) -> LinkForm:
-    """The form with the trouble beside the field that it is about."""
-    if isinstance(trouble, AmountError):
-        return form.marked(amount_error=words.gettext(str(trouble)))
-    text = in_words(trouble, words)
-    if trouble.code is Code.VALUE_OUT_OF_RANGE:
-        return form.marked(amount_error=text)
-    if trouble.detail.startswith("payerEmail"):
-        return form.marked(email_error=text)
-    return form.marked(problem=text)

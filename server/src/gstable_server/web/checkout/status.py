@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.networks import Networks
 from gstable_server.kernel.clock import unix_seconds
 from gstable_server.kernel.money import Asset, Money
@@ -15,9 +16,11 @@ from gstable_server.sessions.model import (
     BusinessType,
     Flag,
     Payment,
+    PaymentState,
     SessionState,
     SessionView,
 )
+from gstable_server.sessions.refunds.model import Refund, RefundState
 from gstable_server.web.language import N_, Words
 
 _SUCCESS = frozenset({SessionState.PAID, SessionState.SETTLING, SessionState.COMPLETED})
@@ -55,11 +58,8 @@ class Status:
     redirect_url: str | None = None
     receipt: Receipt | None = None
     notices: tuple[str, ...] = field(default=())
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more is expected to change."""
-        return self.phase in {"done", "closed"}
+    may_start_again: bool = False
+    """Whether the payer may open a fresh session from the same link."""
 
     def to_json(self) -> dict[str, Any]:
         """What the page's script reads."""
@@ -81,6 +81,7 @@ class Status:
             "expiresAt": self.expires_at,
             "now": self.now,
             "redirectUrl": self.redirect_url,
+            "again": self.may_start_again,
         }
 
 
@@ -99,12 +100,19 @@ class Surroundings:
     """Whether a transfer to the session's own address is being brought to the merchant."""
     deposit_notices: tuple[str, ...] = ()
     """What there is to say of money at that address."""
+    shop_url: str | None = None
+    """Where the payer came from, as far as the merchant told."""
+    refunds: tuple[Refund, ...] = ()
 
 
 def status(view: SessionView, around: Surroundings, words: Words) -> Status:
     """The status in words (spec 6 for the states)."""
     session = view.session
     phase, headline, detail = _words(view, around, words)
+    starts_again = may_start_again(
+        view, around.now, something_came=around.collects or bool(around.deposit_notices)
+    )
+    leads_to_shop = phase == "closed" and not starts_again and not _standing(view)
     return Status(
         state=session.state.value,
         phase=phase,
@@ -113,10 +121,28 @@ def status(view: SessionView, around: Surroundings, words: Words) -> Status:
         expires_at=unix_seconds(session.expires_at),
         now=unix_seconds(around.now),
         confirmations=_confirmations(view, around, words) if phase == "progress" else None,
-        redirect_url=around.redirect_url if session.state in _SUCCESS else None,
+        redirect_url=(
+            around.redirect_url
+            if session.state in _SUCCESS
+            else around.shop_url
+            if leads_to_shop
+            else None
+        ),
         receipt=_receipt(view.payment, around.networks, words),
         notices=tuple(_notices(view, around, words)),
+        may_start_again=starts_again,
     )
+
+
+def may_start_again(view: SessionView, now: datetime, *, something_came: bool) -> bool:
+    """Whether a fresh session may follow this one: its time is over, it is of a link, and no money
+    has come, in a payment or at the session's own address, that a second one would double."""
+    session = view.session
+    is_over = session.state is SessionState.EXPIRED or (
+        session.state is SessionState.INITIALIZED and session.expires_at <= now
+    )
+    from_link = session.business_type is BusinessType.PAYMENT_LINK
+    return is_over and from_link and not something_came and not _standing(view)
 
 
 def _words(view: SessionView, around: Surroundings, words: Words) -> tuple[str, str, str]:
@@ -185,7 +211,7 @@ def _confirmations(view: SessionView, around: Surroundings, words: Words) -> Con
     """The payment's own block counts as the first confirmation (chain.networks.Network)."""
     payment = view.payment
     network = around.networks.find_network(payment.network) if payment else None
-    if payment is None or network is None:
+    if payment is None or network is None or payment.state is not PaymentState.SEEN:
         return None
     height = around.heights.get(payment.network, payment.block_number)
     needed = network.confirmations
@@ -243,3 +269,15 @@ def _notices(view: SessionView, around: Surroundings, words: Words) -> Iterable[
             text = next(said, _NOT_AS_AGREED)
             amount = _arrived(payment, words)
             yield words.gettext(text, amount=amount, name=around.merchant_name)
+    for refund in around.refunds:
+        terms = refund.terms
+        if refund.state in {RefundState.SEEN, RefundState.COMPLETED}:
+            symbol = terms.token_id.partition("::")[2].upper()
+            yield words.gettext(
+                "%(amount)s went back to %(address)s on %(network)s.",
+                amount=words.token(
+                    Money(terms.amount, Asset(terms.token_id, terms.decimals)), symbol
+                ),
+                address=to_checksum(terms.receiver),
+                network=_title(terms.network, around.networks),
+            )

@@ -68,6 +68,8 @@ class BrandingPage:
     def __init__(self, guard: Guard) -> None:
         self.guard = guard
         self.db = guard.db
+        # A large picture takes so much memory that some of them at once would end the process.
+        self._drawing = asyncio.Lock()
 
     async def show(self, visit: Visit) -> Response:
         async with self.db.read() as tx:
@@ -99,7 +101,7 @@ class BrandingPage:
         try:
             if visit.entries.get("act") == "preview":
                 return await self._again(visit, form, 200, brandings.parse(visit.entries))
-            drawn = None if given is None else await asyncio.to_thread(logo.redraw, given)
+            drawn = None if given is None else await self._drawn(given)
             before = await self.db.run(brandings.branding, visit.tenant.merchant_id)
             await self.guard.do(
                 visit,
@@ -116,6 +118,10 @@ class BrandingPage:
                 raise
             return await self._again(visit, form.refused(refused), 422)
         return done(visit, "/branding", "branding-saved")
+
+    async def _drawn(self, picture: bytes) -> bytes:
+        async with self._drawing:
+            return await asyncio.to_thread(logo.redraw, picture)
 
     async def _again(
         self, visit: Visit, form: Form, status: int, wanted: Branding | None = None

@@ -9,7 +9,7 @@ from gstable_server.accounts.audit.model import Note
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.sessions.holds import operations as holds
 from gstable_server.sessions.holds.wire import CaptureSession, VoidSession
-from gstable_server.web.checkout.presenter import AmountError, parse_usd
+from gstable_server.web.checkout.amounts import AmountError, parse_usd
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
 from gstable_server.web.dashboard.refunds import HOLD_FORM, Sessions

@@ -21,7 +21,7 @@ from gstable_server.kernel.money import (
 )
 from gstable_server.kernel.tenant import Mode
 from gstable_server.kernel.urls import is_loopback
-from gstable_server.links.model import LinkType
+from gstable_server.links.model import LinkType, PaymentLink
 from gstable_server.links.wire import LinkView
 from gstable_server.sessions.holds.model import held_payment
 from gstable_server.sessions.model import (
@@ -125,11 +125,20 @@ def product_row(product: Product) -> ProductRow:
     )
 
 
+def _choice(link: PaymentLink) -> str:
+    """How many of what the payer may choose; empty where the merchant decided all of it."""
+    ranges = [item.adjustable for item in link.line_items if item.adjustable]
+    if len(ranges) == 1:
+        return f"Quantity {ranges[0].minimum} to {ranges[0].maximum}"
+    return f"{len(ranges)} quantities chosen by the payer" if ranges else ""
+
+
 @dataclass(frozen=True, slots=True)
 class LinkRow:
     link_id: str
     name: str
     amount: str
+    choice: str
     settles_in: str
     account_name: str
     badge: Badge
@@ -143,6 +152,7 @@ def link_row(view: LinkView) -> LinkRow:
         link_id=link.link_id,
         name=link.name,
         amount="Payer decides" if is_custom else f"{usd_text(link.amount)} USD",
+        choice=_choice(link),
         settles_in=link.settlement_token,
         account_name=view.account.name if view.account else "",
         badge=_SWITCHES.get(link.status.value, _ARCHIVED),

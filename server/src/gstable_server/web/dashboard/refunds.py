@@ -16,7 +16,7 @@ from gstable_server.sessions.refunds import operations as refunds
 from gstable_server.sessions.refunds.model import Refund
 from gstable_server.sessions.refunds.wire import PrepareRefund
 from gstable_server.web.base import PAGE_HEADERS
-from gstable_server.web.checkout.presenter import AmountError, parse_usd
+from gstable_server.web.checkout.amounts import AmountError, parse_usd
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done, onward
 from gstable_server.web.dashboard.presenter import (

@@ -9,7 +9,7 @@ from gstable_server.kernel.errors import Code, Refused
 from gstable_server.plumbing.db import Tx
 from gstable_server.sessions.unmatched import operations
 from gstable_server.sessions.unmatched.model import WAITING, Act, Inflow, InflowView, State, Why
-from gstable_server.web.checkout.presenter import AmountError, parse_usd
+from gstable_server.web.checkout.amounts import AmountError, parse_usd
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done, onward
 from gstable_server.web.dashboard.unmatched_presenter import (

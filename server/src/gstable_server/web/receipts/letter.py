@@ -32,8 +32,10 @@ class Composer:
         languages = self.pages.languages
         wanted = (languages.lookup(tag) for tag in (language, merchant.default_language) if tag)
         words = languages.words(next(filter(None, wanted), ENGLISH))
-        url = f"{self.public_url}/receipt/{session.session_id}"
-        shown = _unlinked(sheet(receipt, words, url))
+        page = f"{self.public_url}/receipt/{session.session_id}"
+        shown = _unlinked(sheet(receipt, words, page))
+        # In the letter's language, whatever the browser's is that opens it.
+        url = f"{page}?lang={words.tag}"
         merchant_name = one_line(merchant.display_name)
         return Letter(
             message_id=f"receipt.{session.session_id}@{self.sender.rpartition('@')[2]}",

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 import fontpkg
 from fpdf import FPDF
 from fpdf.enums import WrapMode, XPos, YPos
 from fpdf.fonts import TTFFont
 
-from gstable_server.web.language import Words
 from gstable_server.web.receipts.sheet import Row, Sheet
 
 MARGIN = 20
@@ -45,16 +45,26 @@ class Fonts:
     cjk: Path | None = None
 
 
-def pdf(sheet: Sheet, words: Words, fonts: Fonts, at: datetime) -> bytes:
+class Reading(Protocol):
+    """How it is read: the language's tag, and ``ltr`` or ``rtl``. A page's ``Words`` are one."""
+
+    @property
+    def tag(self) -> str: ...
+
+    @property
+    def direction(self) -> str: ...
+
+
+def pdf(sheet: Sheet, reading: Reading, fonts: Fonts, at: datetime) -> bytes:
     """The document; the same for the same sheet, as if made at ``at``.
 
-    Takes up to some seconds of CPU: call it in a thread. Raises ``NoFont`` rather than to show
-    boxes in the place of letters.
+    Takes up to some seconds of CPU, so ``press`` has a process for it. Raises ``NoFont`` rather
+    than to show boxes in the place of letters.
     """
-    document = _Document(words, fonts, set("".join(_texts(sheet))))
+    document = _Document(reading, fonts, set("".join(_texts(sheet))))
     paper = document.paper
     paper.set_title(f"{sheet.title} – {sheet.merchant}")
-    paper.set_lang(words.tag)
+    paper.set_lang(reading.tag)
     paper.set_creation_date(at)
     if sheet.test:
         document.text(sheet.test, 10, GREY)
@@ -100,8 +110,8 @@ def _uses(letters: Iterable[str], ranges: tuple[tuple[int, int], ...]) -> bool:
 class _Document:
     """The paper, with where the next piece goes."""
 
-    def __init__(self, words: Words, fonts: Fonts, letters: set[str]) -> None:
-        self._right = words.direction == "rtl"
+    def __init__(self, reading: Reading, fonts: Fonts, letters: set[str]) -> None:
+        self._right = reading.direction == "rtl"
         self.paper = FPDF(format="A4")
         self.paper.set_margin(MARGIN)
         self.paper.set_auto_page_break(True, MARGIN)

@@ -6,8 +6,6 @@ the moment of asking, so nothing of it is kept by caches.
 
 from __future__ import annotations
 
-import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from functools import wraps
 
@@ -24,13 +22,11 @@ from gstable_server.receipts.model import Receipt
 from gstable_server.sessions import operations as sessions
 from gstable_server.sessions.operations import Desk
 from gstable_server.web.base import PAGE_HEADERS, Pages, packed
-from gstable_server.web.language import ENGLISH, N_, Words
-from gstable_server.web.receipts.pdf import Fonts, NoFont, pdf
+from gstable_server.web.language import ENGLISH, N_, Words, asked_language
+from gstable_server.web.receipts.press import Press
 from gstable_server.web.receipts.sheet import Sheet, sheet
 
 KEYS_PATH = "/.well-known/jwks.json"
-KEPT = 64
-WAITING_MAX = 8
 NOTHING_HERE = N_("Nothing here")
 NO_RECEIPT = N_("There is no receipt, because nothing has been paid yet.")
 TRY_AGAIN = N_("Please try again")
@@ -41,9 +37,9 @@ OPEN_HEADERS = {**PAGE_HEADERS, "access-control-allow-origin": "*"}
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def routes(db: Database, desk: Desk, pages: Pages, fonts: Fonts) -> list[BaseRoute]:
+def routes(db: Database, desk: Desk, pages: Pages, press: Press) -> list[BaseRoute]:
     """Everything about receipts that needs no login."""
-    doors = _Receipts(db, desk, pages, fonts)
+    doors = _Receipts(db, desk, pages, press)
     path = "/receipt/{session_id}"
     return [
         Route(f"{path}.pdf", doors.as_page(doors.pdf), methods=["GET"]),
@@ -60,16 +56,11 @@ class _NotPaid(Exception):
 class _Receipts:
     """The handlers, with what they work on."""
 
-    def __init__(self, db: Database, desk: Desk, pages: Pages, fonts: Fonts) -> None:
+    def __init__(self, db: Database, desk: Desk, pages: Pages, press: Press) -> None:
         self.db = db
         self.desk = desk
         self.pages = pages
-        self.fonts = fonts
-        # Setting a PDF takes about a second of CPU: one at a time, and no longer a queue than
-        # people wait for.
-        self._turn = asyncio.Lock()
-        self._waiting = 0
-        self._kept: OrderedDict[tuple[Sheet, str], bytes | None] = OrderedDict()
+        self.press = press
 
     def as_page(self, handler: Handler) -> Handler:
         """Troubles as a page."""
@@ -77,16 +68,19 @@ class _Receipts:
         @wraps(handler)
         async def answer(request: Request) -> Response:
             words = self.pages.words(request)
-            title, text, status = NOTHING_HERE, NO_RECEIPT, 404
+            title, text, status, wait = NOTHING_HERE, NO_RECEIPT, 404, 0
             try:
                 return await handler(request)
             except _NotPaid:
                 pass
-            except Passing:
-                title, text, status = TRY_AGAIN, BUSY, 503
-            return self.pages.notice(
+            except Passing as later:
+                title, text, status, wait = TRY_AGAIN, BUSY, 503, later.retry_after or 1
+            response = self.pages.notice(
                 words.gettext(title), words.gettext(text), status=status, language=words
             )
+            if wait:
+                response.headers["retry-after"] = str(wait)
+            return response
 
         return answer
 
@@ -109,7 +103,8 @@ class _Receipts:
         held = await self._receipt(request)
         words = self.pages.words(request, held.merchant.default_language)
         for one in dict.fromkeys((words, self.pages.languages.words(ENGLISH))):
-            content = await self._set(held, one)
+            at = held.session.paid_at or held.as_of
+            content = await self.press.set(self._sheet(held, one), one, at)
             if content is not None:
                 name = f"receipt-{held.session.session_id[-8:]}.pdf"
                 return Response(
@@ -117,28 +112,8 @@ class _Receipts:
                     media_type="application/pdf",
                     headers={**PAGE_HEADERS, "content-disposition": f'inline; filename="{name}"'},
                 )
-        return RedirectResponse(request.url.path.removesuffix(".pdf"), 303, headers=PAGE_HEADERS)
-
-    async def _set(self, held: Receipt, words: Words) -> bytes | None:
-        shown = self._sheet(held, words)
-        key = (shown, words.tag)
-        if key in self._kept:
-            return self._kept[key]
-        if self._waiting >= WAITING_MAX:
-            raise Passing("too many receipts are being set")
-        self._waiting += 1
-        try:
-            async with self._turn:
-                at = held.session.paid_at or held.as_of
-                content = await asyncio.to_thread(pdf, shown, words, self.fonts, at)
-        except NoFont:
-            content = None
-        finally:
-            self._waiting -= 1
-        self._kept[key] = content
-        if len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
-        return content
+        target = request.url.path.removesuffix(".pdf") + asked_language(request)
+        return RedirectResponse(target, 303, headers=PAGE_HEADERS)
 
     async def token(self, request: Request) -> Response:
         """The receipt for programs: what it says, and the same signed."""

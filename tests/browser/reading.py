@@ -1,0 +1,86 @@
+"""What somebody with a screen reader, or a program that stands in for one, is told of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, Locator, Page
+
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+CRITERIA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+"""WCAG 2.2 up to level AA, and what axe-core recommends beyond it."""
+
+_JUDGE = """
+async (criteria) => {
+  const options = { runOnly: criteria, resultTypes: ["violations"], preload: false };
+  const { violations } = await axe.run(document, options);
+  return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
+}
+"""
+_LISTEN = """
+(() => {
+  const heard = (window.__heard = []);
+  const regions = new WeakSet();
+  const isShown = (one) => one.checkVisibility({ visibilityProperty: true });
+  const look = () => {
+    for (const region of document.querySelectorAll('[role="status"], [role="alert"]')) {
+      // An alert is read out when it appears; of the others only what changes in them is.
+      if (isShown(region) || region.role === "alert") regions.add(region);
+    }
+  };
+  const read = (node) => (node.nodeType === Node.TEXT_NODE ? node.parentElement : node);
+  const changed = (records) => {
+    const told = new Map();
+    for (const { target, addedNodes } of records) {
+      for (const node of [target, ...addedNodes]) {
+        const region = read(node)?.closest?.('[role="status"], [role="alert"]');
+        if (!region || !regions.has(region)) continue;
+        const whole = region.ariaAtomic !== "false";
+        const part = whole ? region : [...region.children].find((one) => one.contains(node));
+        if (part && isShown(part)) told.set(part, part.innerText.replace(/\\s+/g, " ").trim());
+      }
+    }
+    heard.push(...[...told.values()].filter((text) => text !== ""));
+    look();
+  };
+  const attributeFilter = ["hidden"];
+  new MutationObserver(changed).observe(document, {
+    subtree: true, childList: true, characterData: true, attributes: true, attributeFilter,
+  });
+  document.addEventListener("DOMContentLoaded", look);
+})();
+"""
+
+
+def faults(page: Page) -> list[str]:
+    """What axe-core finds wrong with the page as it is shown now."""
+    if page.evaluate("typeof axe") == "undefined":
+        page.evaluate(AXE.read_text())
+    found: list[str] = page.evaluate(_JUDGE, CRITERIA)
+    return found
+
+
+def listen(context: BrowserContext) -> None:
+    """Note what a screen reader says by itself on pages that are opened from now on: what changes
+    in live regions that were there before (WAI-ARIA 1.2, ``aria-live``)."""
+    context.add_init_script(_LISTEN)
+
+
+def note_texts(one: Locator) -> Callable[[], list[str]]:
+    """Every text that ``one`` gets from now on, also one that is gone before anybody looks."""
+    one.evaluate(
+        """(one) => {
+          window.__texts = [];
+          new MutationObserver(() => window.__texts.push(one.textContent.trim())).observe(one, {
+            subtree: true, childList: true, characterData: true,
+          });
+        }"""
+    )
+    return lambda: list(one.page.evaluate("window.__texts"))
+
+
+def heard(page: Page) -> list[str]:
+    """What was said since the page was opened."""
+    said: list[str] = page.evaluate("window.__heard")
+    return said
