@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from gstable_server.kernel.ids import TransferId
-from gstable_server.ledger import store, store_seals
-from gstable_server.ledger.model import Standing, Transfer
+from gstable_server.kernel.tenant import Tenant
+from gstable_server.ledger import store, store_days, store_seals
+from gstable_server.ledger.days import DayTotal, pockets, summed
+from gstable_server.ledger.model import Kind, Standing, Transfer
 from gstable_server.ledger.seals import Seal, TransferRow, next_seal
 from gstable_server.ledger.verification import verify as verify
 from gstable_server.plumbing.db import Tx
 
 SEALS_AT_ONCE = 5000
+FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(9999, 12, 31)
 
 
 async def post(tx: Tx, transfer: Transfer) -> bool:
@@ -71,6 +74,7 @@ async def seal(tx: Tx) -> int:
         head = next_seal(head, transfer)
         sealed.append((head, transfer))
     await store_seals.insert(tx, sealed)
+    await store_days.add(tx, summed(waiting))
     return len(sealed)
 
 
@@ -78,6 +82,30 @@ async def unsealed(tx: Tx) -> tuple[int, datetime | None]:
     """How many transfers are booked and not sealed, and since when the oldest is."""
     waiting = await store_seals.waiting(tx)
     return (waiting.count, waiting.posted_at) if waiting else (0, None)
+
+
+async def totals(
+    tx: Tx, tenant: Tenant, since: date = FIRST_DAY, until: date = LAST_DAY
+) -> list[DayTotal]:
+    """What a merchant's pockets gained from ``since`` to ``until`` (days in UTC, both included), by
+    day, token and kind, as the whole book says at this moment: sealed or not. Without days, what is
+    in the pockets now (``days.by_token``).
+
+    Read in one ``Database.snapshot`` with whatever is to agree with it to the unit.
+    """
+    names = pockets(tenant.merchant_id)
+    rows = await store_days.totals(tx, tenant, since, until, list(names))
+    return [
+        DayTotal(
+            day=row["day"],
+            token_id=row["token_id"],
+            pocket=names[row["account"]],
+            kind=Kind(row["kind"]),
+            amount=int(row["amount"]),
+            entries=int(row["entries"]),
+        )
+        for row in rows
+    ]
 
 
 async def balances(tx: Tx) -> dict[tuple[str, str], int]:

@@ -328,6 +328,16 @@ class Database:
         async with self._connection() as connection:
             yield Tx(connection, self.clock.now(), self.ids)
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Tx]:
+        """Reads that all see the database as it is at the first of them; nothing can be written. It
+        must not be idle for ``SILENCE_SECONDS``."""
+        async with (
+            self._connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield Tx(connection, self.clock.now(), self.ids)
+
     async def run(
         self,
         operation: Callable[Concatenate[Tx, P], Awaitable[R]],
