@@ -79,6 +79,7 @@ async def _send(
         status_code=response.status,
         retry_after=response.headers.get("retry-after"),
         response=_snippet(response),
+        response_headers=_header_lines(response),
     )
 
 
@@ -90,6 +91,12 @@ def _elapsed(clock: Clock, started: datetime) -> int:
 def _snippet(response: Response) -> str:
     # A character has four bytes at most, so no more of a long answer needs to be decoded.
     return _storable(response.body[: 4 * SNIPPET_CHARACTERS].decode("utf-8", "replace"))
+
+
+def _header_lines(response: Response) -> str:
+    lines = "\n".join(f"{name}: {value}" for name, value in response.headers.items())
+    # Bytes that are no UTF-8 come as lone surrogates, which no database takes.
+    return _storable(lines[: 4 * SNIPPET_CHARACTERS].encode("utf-8", "replace").decode())
 
 
 def _storable(text: str) -> str:

@@ -162,6 +162,8 @@ class Attempt:
     retry_after: str | None = None
     error: str | None = None
     response: str | None = None
+    response_headers: str | None = None
+    """One a line, cut; the page of an event shows them."""
 
     @property
     def succeeded(self) -> bool:
@@ -195,6 +197,13 @@ class RecordedAttempt:
     status_code: int | None
     error: str | None
     response: str | None
+    response_headers: str | None = None
+    url: str | None = None
+    """Where it was sent. None, as the headers are, for tries from before that was kept."""
+
+    @property
+    def succeeded(self) -> bool:
+        return self.status_code is not None and 200 <= self.status_code <= 299
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +214,55 @@ class Delivered:
     status: DeliveryStatus
     next_attempt_at: datetime | None
     attempts: tuple[RecordedAttempt, ...]
+
+
+class View(StrEnum):
+    """Which lines of an endpoint's log are shown: tries, all or by how they ended; or what was not
+    delivered yet, by what it waits for."""
+
+    ALL = "all"
+    FAILED = "failed"
+    DELIVERED = "delivered"
+    WAITING = "waiting"
+    HELD = "held"
+    GIVEN_UP = "given-up"
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A try, or a message with its last try (then the fields of a try may be None); ``number``
+    orders them, and the page behind it begins below it. ``tries`` counts those of the message,
+    whose ``state`` and ``next_attempt_at`` are those of now."""
+
+    number: int
+    event_id: EventId
+    event_type: str
+    state: MessageState
+    next_attempt_at: datetime | None
+    tries: int
+    started_at: datetime | None
+    duration_ms: int | None
+    status_code: int | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How an endpoint is doing: ``successes`` of its latest ``tries``; ``failures`` in a row since
+    ``failing_since``, and what the last failed try said; how many messages wait for their time,
+    are held, or were given up, each counted up to a bound."""
+
+    tries: int
+    successes: int
+    failures: int
+    latest: datetime | None
+    last_success: datetime | None
+    failing_since: datetime | None
+    trouble_status: int | None
+    trouble: str | None
+    waiting: int
+    held: int
+    given_up: int
 
 
 @dataclass(frozen=True, slots=True)

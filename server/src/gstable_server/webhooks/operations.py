@@ -17,7 +17,7 @@ from gstable_server.plumbing import event_log
 from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.destinations import destination_problem
 from gstable_server.plumbing.events import Event, StoredEvent
-from gstable_server.webhooks import store, store_queue, wire
+from gstable_server.webhooks import store, store_log, store_queue, wire
 from gstable_server.webhooks.model import (
     AUDIENCES,
     ENDPOINTS_MAX,
@@ -26,12 +26,15 @@ from gstable_server.webhooks.model import (
     TEST_EVENT,
     Audience,
     Backlog,
+    Condition,
     Delivered,
     Endpoint,
     EndpointStatus,
     Keys,
+    LogLine,
     RecordedAttempt,
     Target,
+    View,
 )
 
 SPACING = timedelta(milliseconds=20)
@@ -80,6 +83,12 @@ async def list_webhooks(tx: Tx, tenant: Tenant) -> list[Endpoint]:
 async def detail(tx: Tx, tenant: Tenant, webhook_id: WebhookId) -> Endpoint:
     """Raises ``Refused`` 300101."""
     return await store.require(tx, tenant, webhook_id)
+
+
+async def lock(tx: Tx, tenant: Tenant, webhook_id: WebhookId) -> Endpoint:
+    """The endpoint, which nobody else changes until the transaction ends. Raises ``Refused``
+    300101."""
+    return await store.require(tx, tenant, webhook_id, lock=True)
 
 
 async def disable(tx: Tx, tenant: Tenant, webhook_id: WebhookId) -> None:
@@ -217,6 +226,25 @@ async def attempts_on(
     """The number of tries at an endpoint, and a page of them, the newest first. Raises
     ``Refused`` 300101."""
     return await store.list_attempts(tx, await store.require(tx, tenant, webhook_id), page)
+
+
+async def conditions(tx: Tx, tenant: Tenant) -> dict[str, Condition]:
+    """How each endpoint is doing, by its id."""
+    return await store_log.conditions(tx, tenant)
+
+
+async def log_of(
+    tx: Tx, tenant: Tenant, webhook_id: WebhookId, view: View, before: int, limit: int
+) -> list[LogLine]:
+    """Up to ``limit`` lines of an endpoint's log numbered below ``before``, the newest first.
+    Raises ``Refused`` 300101."""
+    endpoint = await store.require(tx, tenant, webhook_id)
+    return await store_log.log_of(tx, endpoint, view, before, limit)
+
+
+async def names_of(tx: Tx, tenant: Tenant, webhook_ids: Sequence[str]) -> dict[str, str]:
+    """What the merchant calls these endpoints of theirs, removed ones too."""
+    return await store_log.names_of(tx, tenant, webhook_ids)
 
 
 async def settle_stranded(tx: Tx) -> None:

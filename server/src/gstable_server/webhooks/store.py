@@ -284,6 +284,8 @@ def _recorded(row: Any) -> RecordedAttempt:
         status_code=row["status_code"],
         error=row["error"],
         response=row["response"],
+        response_headers=row["response_headers"],
+        url=row["url"],
     )
 
 

@@ -247,9 +247,10 @@ AND (m.leased_until = r.leased_until OR r.state = 'delivered')
 """
 _INSERT_ATTEMPTS = """
 INSERT INTO webhook_attempts
-    (message_number, webhook_id, started_at, duration_ms, status_code, error, response)
+    (message_number, webhook_id, started_at, duration_ms, status_code, error, response,
+     response_headers, url)
 SELECT * FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::integer[], $5::integer[],
-    $6::text[], $7::text[])
+    $6::text[], $7::text[], $8::text[], $9::text[])
 """
 
 
@@ -275,6 +276,8 @@ async def record(tx: Tx, results: Sequence[Result]) -> None:
         [attempt.status_code for attempt in attempts],
         [attempt.error for attempt in attempts],
         [attempt.response for attempt in attempts],
+        [attempt.response_headers for attempt in attempts],
+        [result.delivery.url for result in results],
     )
 
 
