@@ -27,7 +27,6 @@ from gstable_server.api.exchange import (
     respond,
     wire_path,
 )
-from gstable_server.api.problems import refusal
 from gstable_server.api.request_log import is_polled, shown_path
 from gstable_server.api.strict_json import parse_object
 from gstable_server.kernel.errors import Code, Refused, invalid_field
@@ -37,6 +36,7 @@ from gstable_server.kernel.tenant import Access, Caller
 from gstable_server.plumbing import idempotency
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.plumbing.limits import RateLimiter, address_subject
+from gstable_server.plumbing.problems import refusal
 from gstable_server.plumbing.route import Call, OpenRoute, PathValues, Route
 
 PREFIXES = ("/api/v1", "/payment/v1")

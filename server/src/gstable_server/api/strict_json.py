@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from gstable_server.kernel.errors import invalid_field
+from gstable_server.plumbing.problems import joined
 
 DEPTH_MAX = 32
 KEYS_MAX = 1000
@@ -24,7 +25,6 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
 # Escapes that can smuggle in what UTF-8 and JSON forbid: NUL and halves of surrogate pairs.
 _RISKY_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_$.\- ]{1,64}")
 
 
 class _Unusable:
@@ -166,9 +166,3 @@ def _walk(value: Any) -> Iterator[tuple[str, Any]]:
                 waiting.append((here, inner))
         elif isinstance(item, list):
             waiting.extend((f"{path}[{at}]", inner) for at, inner in enumerate(item))
-
-
-def joined(path: str, name: str) -> str:
-    """``path`` and a field below it; a name that is not plain text is not repeated to anyone."""
-    shown = name if _PLAIN_NAME.fullmatch(name) else "(unprintable or overlong name)"
-    return f"{path}.{shown}" if path else shown

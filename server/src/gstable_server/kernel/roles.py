@@ -33,6 +33,8 @@ class Action(StrEnum):
     UNMATCHED_READ = "unmatched.read"
     UNMATCHED_DECIDE = "unmatched.decide"
     CATALOG_READ = "catalog.read"
+    CATALOG_CHANGE = "catalog.change"
+    SESSIONS_CREATE = "sessions.create"
     ACCOUNTS_READ = "accounts.read"
     ACCOUNTS_CHANGE = "accounts.change"
     PAYOUTS_CANCEL = "payouts.cancel"
@@ -40,6 +42,16 @@ class Action(StrEnum):
     BRANDING_CHANGE = "branding.change"
     KEYS_READ = "keys.read"
     KEYS_CHANGE = "keys.change"
+    WEBHOOKS_READ = "webhooks.read"
+    WEBHOOKS_CHANGE = "webhooks.change"
+    WEBHOOKS_SEND = "webhooks.send"
+    """Events that were or are told, once more or as a test."""
+    WEBHOOKS_SECRET = "webhooks.secret"  # noqa: S105
+    """A signing key seen or replaced, or an endpoint removed for ever."""
+    SETTINGS_READ = "settings.read"
+    SETTINGS_CHANGE = "settings.change"
+    HEALTH_READ = "health.read"
+    """How the installation is doing, which belongs to no merchant."""
     TEAM_READ = "team.read"
     TEAM_CHANGE = "team.change"
     AUDIT_READ = "audit.read"
@@ -66,6 +78,8 @@ PERMITTED: Mapping[Action, frozenset[Role]] = {
     Action.UNMATCHED_READ: _MONEY | {Role.SUPPORT},
     Action.UNMATCHED_DECIDE: _MONEY,
     Action.CATALOG_READ: _EVERYBODY,
+    Action.CATALOG_CHANGE: _TECHNICAL,
+    Action.SESSIONS_CREATE: _MONEY | {Role.DEVELOPER},
     Action.ACCOUNTS_READ: _MONEY | {Role.DEVELOPER},
     Action.ACCOUNTS_CHANGE: _LEADERS,
     Action.PAYOUTS_CANCEL: _MONEY | {Role.DEVELOPER},
@@ -73,6 +87,13 @@ PERMITTED: Mapping[Action, frozenset[Role]] = {
     Action.BRANDING_CHANGE: _LEADERS,
     Action.KEYS_READ: _TECHNICAL,
     Action.KEYS_CHANGE: _TECHNICAL,
+    Action.WEBHOOKS_READ: _TECHNICAL,
+    Action.WEBHOOKS_CHANGE: _TECHNICAL,
+    Action.WEBHOOKS_SEND: _TECHNICAL,
+    Action.WEBHOOKS_SECRET: _TECHNICAL,
+    Action.SETTINGS_READ: _EVERYBODY,
+    Action.SETTINGS_CHANGE: _LEADERS,
+    Action.HEALTH_READ: _TECHNICAL | {Role.FINANCE},
     Action.TEAM_READ: _EVERYBODY,
     Action.TEAM_CHANGE: _LEADERS,
     Action.AUDIT_READ: _LEADERS,
@@ -89,8 +110,8 @@ FRESH = frozenset(
 ROLE_WORDS: Mapping[Role, str] = {
     Role.OWNER: "Everything, also owners and further businesses",
     Role.ADMIN: "Everything but owners and further businesses",
-    Role.DEVELOPER: "API keys and logs; sees payments, moves no money",
-    Role.FINANCE: "Refunds, captures, unusual money and exports",
+    Role.DEVELOPER: "API keys, logs, products and links; moves no money",
+    Role.FINANCE: "Refunds, captures, unusual money, exports and bills by hand",
     Role.SUPPORT: "Sees payments and unusual money, changes nothing",
     Role.VIEWER: "Sees payments, changes nothing",
 }

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -11,10 +12,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from gstable_server.api.strict_json import joined
 from gstable_server.kernel.errors import Refused, invalid_field
 
 Location = Sequence[int | str]
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_$.\- ]{1,64}")
 
 _TYPES = {
     "int_type": "must be an integer",
@@ -148,3 +149,9 @@ def _range(context: Mapping[str, Any], leaf: Mapping[str, Any]) -> str:
     words = {"ge": "at least", "le": "at most", "gt": "more than", "lt": "less than"}
     name, bound = next(iter(context.items()))
     return f"must be {words[name]} {bound}"
+
+
+def joined(path: str, name: str) -> str:
+    """``path`` and a field below it; a name that is not plain text is not repeated to anyone."""
+    shown = name if _PLAIN_NAME.fullmatch(name) else "(unprintable or overlong name)"
+    return f"{path}.{shown}" if path else shown
