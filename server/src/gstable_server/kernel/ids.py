@@ -153,6 +153,20 @@ class PayoutChangeId(Id):
     random_length = 16
 
 
+class LimitChangeId(Id):
+    """A higher limit of refunds that waits for a second person or its time."""
+
+    prefix = "lch_"
+    random_length = 16
+
+
+class PasskeyId(Id):
+    """What the console calls a passkey; it opens nothing."""
+
+    prefix = "pky_"
+    random_length = 16
+
+
 class NoticeId(Id):
     """A letter to a member."""
 

@@ -29,7 +29,11 @@ class Action(StrEnum):
     LOGS_READ = "logs.read"
     HOLDS_DECIDE = "holds.decide"
     REFUNDS_PREPARE = "refunds.prepare"
+    REFUNDS_APPROVE = "refunds.approve"
     REFUNDS_CANCEL = "refunds.cancel"
+    LIMITS_READ = "limits.read"
+    LIMITS_CHANGE = "limits.change"
+    LIMITS_CANCEL = "limits.cancel"
     UNMATCHED_READ = "unmatched.read"
     UNMATCHED_DECIDE = "unmatched.decide"
     CATALOG_READ = "catalog.read"
@@ -74,7 +78,11 @@ PERMITTED: Mapping[Action, frozenset[Role]] = {
     Action.LOGS_READ: _TECHNICAL,
     Action.HOLDS_DECIDE: _MONEY,
     Action.REFUNDS_PREPARE: _MONEY,
+    Action.REFUNDS_APPROVE: _MONEY,
     Action.REFUNDS_CANCEL: _MONEY,
+    Action.LIMITS_READ: _MONEY,
+    Action.LIMITS_CHANGE: _LEADERS,
+    Action.LIMITS_CANCEL: _MONEY,
     Action.UNMATCHED_READ: _MONEY | {Role.SUPPORT},
     Action.UNMATCHED_DECIDE: _MONEY,
     Action.CATALOG_READ: _EVERYBODY,
@@ -103,7 +111,14 @@ PERMITTED: Mapping[Action, frozenset[Role]] = {
 }
 
 FRESH = frozenset(
-    {Action.ACCOUNTS_CHANGE, Action.KEYS_CHANGE, Action.TEAM_CHANGE, Action.SELF_SECURE}
+    {
+        Action.ACCOUNTS_CHANGE,
+        Action.KEYS_CHANGE,
+        Action.LIMITS_CHANGE,
+        Action.REFUNDS_APPROVE,
+        Action.SELF_SECURE,
+        Action.TEAM_CHANGE,
+    }
 )
 """Acts that a stolen login must not do: they ask for the password again after some minutes."""
 
