@@ -1,8 +1,9 @@
-"""Brings the catalogs of the payer's pages up to date: `.venv/bin/python web/catalogs.py`.
+"""Brings the catalogs of all pages up to date: `.venv/bin/python web/catalogs.py`.
 
 Reads every sentence that is marked for translation in the templates, the Python and the TypeScript
-of the payer's side, writes the templates `checkout.pot` and `script.pot`, and adds what is new to
-each language's `.po`, where it waits for its translation. Sentences that are not used any more go.
+of the payer's pages (`checkout`, `script`) and of the console (`console`), writes the templates
+`*.pot`, and adds what is new to each language's `.po`, where it waits for its translation.
+Sentences that are not used any more go.
 """
 
 from __future__ import annotations
@@ -16,13 +17,26 @@ from babel.messages import Catalog
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
-from gstable_server.web.language import ENGLISH, LANGUAGES, LOCALES
+from gstable_server.web.language import CONSOLE_LANGUAGES, ENGLISH, LANGUAGES, LOCALES
 
 REPOSITORY = Path(__file__).parent.parent
 PAGES = REPOSITORY / "server/src/gstable_server/web"
 SCRIPTS = REPOSITORY / "web/src/checkout"
+CONSOLE_SCRIPTS = REPOSITORY / "web/src/dashboard"
 KEYWORDS = {"gettext": None, "ngettext": (1, 2), "_": None, "N_": None}
-DOMAINS = ("checkout", "script")
+DOMAINS = {
+    "checkout": LANGUAGES,
+    "script": LANGUAGES,
+    "console": CONSOLE_LANGUAGES,
+    "console-script": CONSOLE_LANGUAGES,
+}
+"""Each domain with its languages."""
+
+ALSO_OF_CONSOLE = ("agree.ts", "chain.ts", "page.ts", "wallet.ts")
+"""What the console's scripts share with the payer's page."""
+
+NO_SOURCES = ("language.py", "speech.py")
+"""Where the functions stand that others mark their sentences with."""
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -30,11 +44,15 @@ def sources(domain: str) -> Iterable[tuple[str, Path]]:
     """What a domain's sentences stand in: the extractor's name and the file."""
     if domain == "script":
         yield from (("javascript", path) for path in sorted(SCRIPTS.glob("*.ts")))
-        return
-    for method, pattern in (("jinja2", "*.html"), ("python", "*.py")):
-        for path in sorted(PAGES.rglob(pattern)):
-            if "dashboard" not in path.parts and path.name != "language.py":
-                yield method, path
+    elif domain == "console-script":
+        yield from (("javascript", path) for path in sorted(CONSOLE_SCRIPTS.glob("*.ts")))
+        yield from (("javascript", SCRIPTS / name) for name in ALSO_OF_CONSOLE)
+    else:
+        for method, pattern in (("jinja2", "*.html"), ("python", "*.py")):
+            for path in sorted(PAGES.rglob(pattern)):
+                is_console = "dashboard" in path.parts
+                if is_console == (domain == "console") and path.name not in NO_SOURCES:
+                    yield method, path
 
 
 @cache
@@ -46,7 +64,7 @@ def extracted(domain: str) -> Catalog:
         fuzzy=False,
         last_translator="gstable",
         language_team="gstable",
-        header_comment=f"# Sentences of the payer's pages ({domain}). Made by web/catalogs.py.",
+        header_comment=f"# Sentences of the pages ({domain}). Made by web/catalogs.py.",
         creation_date=BEGAN,
     )
     for method, path in sources(domain):
@@ -78,6 +96,7 @@ def updated(language: str, domain: str, template: Catalog) -> Catalog:
     """The language's catalog with exactly the sentences of ``template``."""
     path, locale = po_path(language, domain), language.replace("-", "_")
     before = read(path, language) if path.exists() else Catalog()
+    shared = read(po_path(language, "script"), language) if domain == "console-script" else before
     after = Catalog(
         locale=locale,
         project="gstable",
@@ -91,16 +110,16 @@ def updated(language: str, domain: str, template: Catalog) -> Catalog:
     )
     for message in template:
         if message.id:
-            kept = before.get(message.id)
+            kept = before.get(message.id) or shared.get(message.id)
             after.add(message.id, kept.string if kept else None, flags=message.flags)
     return after
 
 
 def main() -> None:
-    for domain in DOMAINS:
+    for domain, languages in DOMAINS.items():
         template = extracted(domain)
         write(LOCALES / f"{domain}.pot", template)
-        for language in LANGUAGES:
+        for language in languages:
             if language != ENGLISH:
                 write(po_path(language, domain), updated(language, domain, template))
 

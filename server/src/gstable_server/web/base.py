@@ -158,8 +158,9 @@ class Pages:
     def __init__(self, assets: Mapping[str, Asset]) -> None:
         self._assets = assets
         self.languages = Languages.load()
+        self.console_languages = Languages.load_console()
         # One for each language, so that macros and filters know it too.
-        self._environments: dict[str, jinja2.Environment] = {}
+        self._environments: dict[Words, jinja2.Environment] = {}
 
     @classmethod
     def load(cls) -> Pages:
@@ -192,9 +193,9 @@ class Pages:
         )
 
     def _environment(self, words: Words) -> jinja2.Environment:
-        if words.tag not in self._environments:
-            self._environments[words.tag] = self._new_environment(words)
-        return self._environments[words.tag]
+        if words not in self._environments:
+            self._environments[words] = self._new_environment(words)
+        return self._environments[words]
 
     def _new_environment(self, words: Words) -> jinja2.Environment:
         environment = jinja2.Environment(
@@ -208,6 +209,7 @@ class Pages:
         environment.policies["ext.i18n.trimmed"] = True
         environment.newstyle_gettext = True  # type: ignore[attr-defined]
         environment.filters["usd"] = usd_text
+        environment.filters["said"] = words.said
         environment.globals.update(
             asset=self._assets.__getitem__,
             language=words,

@@ -1,8 +1,9 @@
-"""The languages of the payer's pages: which one a page is in, its words, and its figures.
+"""The languages of the pages: which one a page is in, its words, and its figures.
 
 Words are gettext messages whose ids are the English sentences; the catalogs are read once, when
 the server starts (``locales/<language>/LC_MESSAGES``). ``checkout.po`` holds what the server
-writes, ``script.po`` what the page's script says. English needs no catalog.
+writes for payers, ``script.po`` what their page's script says, and ``console.po`` what the
+merchant's console says. English needs no catalog.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from babel import Locale
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
+from babel.messages import Catalog as BabelCatalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
@@ -37,6 +39,7 @@ LANGUAGES = (
     *(ENGLISH, "ar", "de", "es", "fr", "hi", "id", "ja", "ko", "pt-BR", "ru", "tr", "vi"),
     "zh-Hans",
 )
+CONSOLE_LANGUAGES = (ENGLISH, "de")
 NAMES = {"zh-Hans": "简体中文", "pt-BR": "Português (Brasil)"}
 """Where CLDR's own name says more than payers need, or begins with a small letter."""
 
@@ -87,6 +90,11 @@ def _whole_text(locale: Locale, value: int) -> str:
     return str(format_decimal(value, locale=locale))
 
 
+@lru_cache(maxsize=FIGURES_KEPT)
+def _time_text(locale: Locale, at: datetime) -> str:
+    return str(format_datetime(at, "medium", tzinfo=UTC, locale=locale))
+
+
 class Words:
     """One language: sentences, and figures as its readers write them. Amounts are exact."""
 
@@ -115,7 +123,10 @@ class Words:
     def isolate(self, text: str) -> str:
         """``text`` with its own writing direction: else a name or an amount in Latin letters is
         torn apart between Arabic words (Unicode Bidirectional Algorithm, explicit isolates)."""
-        return f"{FIRST_STRONG}{text}{END_ISOLATE}" if self.direction == "rtl" else text
+        if self.direction != "rtl":
+            return text
+        # Markup stays markup.
+        return type(text)(FIRST_STRONG) + text + type(text)(END_ISOLATE)
 
     def _isolated(self, values: Mapping[str, object]) -> dict[str, object]:
         return {
@@ -145,8 +156,15 @@ class Words:
 
     def moment(self, at: datetime) -> str:
         """A time in UTC, and named so."""
-        locale = DATES.get(self.tag, self.locale)
-        return f"{format_datetime(at, 'medium', tzinfo=UTC, locale=locale)} UTC"
+        return f"{self.time(at)} UTC"
+
+    def time(self, at: datetime) -> str:
+        """A time in UTC, where a heading says so."""
+        return _time_text(DATES.get(self.tag, self.locale), at)
+
+    def day(self, at: datetime) -> str:
+        """The day of a time in UTC."""
+        return str(format_date(at.astimezone(UTC), "medium", DATES.get(self.tag, self.locale)))
 
     def duration(self, seconds: int) -> str:
         """What is left of a time: ``29:05``, ``3:29:05``, or days and hours from a day on."""
@@ -156,6 +174,12 @@ class Words:
             days = format_unit(hours // 24, "duration-day", "short", locale=self.locale)
             return f"{days} {format_unit(hours % 24, 'duration-hour', 'short', locale=self.locale)}"
         return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+    def said(self, text: str) -> str:
+        """``text`` in this language where it is one of the marked sentences, else as it is: for
+        texts that come from elsewhere, and may be in words already."""
+        # The empty message is the catalog's own head.
+        return self._catalog.server.gettext(text) if text else ""
 
     # --- for templates ----------------------------------------------------------------------------
 
@@ -192,8 +216,13 @@ class Languages:
 
     @classmethod
     def load(cls) -> Languages:
-        """The catalogs of the package. Raises ``OSError`` when one is missing."""
+        """The catalogs of the payer's pages. Raises ``OSError`` when one is missing."""
         return cls({tag: Words(tag, _catalog(tag)) for tag in LANGUAGES})
+
+    @classmethod
+    def load_console(cls) -> Languages:
+        """The catalogs of the console. Raises ``OSError`` when one is missing."""
+        return cls({tag: Words(tag, _console_catalog(tag)) for tag in CONSOLE_LANGUAGES})
 
     @property
     def all(self) -> tuple[Words, ...]:
@@ -263,12 +292,28 @@ def _ranges(header: str) -> list[str]:
 def _catalog(tag: str) -> Catalog:
     if tag == ENGLISH:
         return Catalog(NullTranslations(), {})
+    return Catalog(_compiled(tag, "checkout"), _said(tag, "script"))
+
+
+def _console_catalog(tag: str) -> Catalog:
+    if tag == ENGLISH:
+        return Catalog(NullTranslations(), {})
+    return Catalog(_compiled(tag, "console"), _said(tag, "console-script"))
+
+
+def _said(tag: str, domain: str) -> dict[str, str]:
+    rows = _read_po(tag, domain)
+    return {str(row.id): str(row.string) for row in rows if row.id and row.string}
+
+
+def _read_po(tag: str, domain: str) -> BabelCatalog:
     directory = LOCALES / tag.replace("-", "_") / "LC_MESSAGES"
+    with (directory / f"{domain}.po").open("rb") as source:
+        return read_po(source, locale=tag.replace("-", "_"))
+
+
+def _compiled(tag: str, domain: str) -> GNUTranslations:
     compiled = BytesIO()
-    with (directory / "checkout.po").open("rb") as source:
-        write_mo(compiled, read_po(source, locale=tag.replace("-", "_")))
+    write_mo(compiled, _read_po(tag, domain))
     compiled.seek(0)
-    with (directory / "script.po").open("rb") as source:
-        script = read_po(source, locale=tag.replace("-", "_"))
-    said = {str(row.id): str(row.string) for row in script if row.id and row.string}
-    return Catalog(GNUTranslations(compiled), said)
+    return GNUTranslations(compiled)

@@ -9,10 +9,10 @@ from starlette.responses import Response
 from gstable_server.accounts.audit import operations as audit
 from gstable_server.accounts.audit.model import Entry
 from gstable_server.accounts.audit.operations import NUMBER_MAX, SHOWN, Filter
-from gstable_server.kernel.clock import wire_time
 from gstable_server.kernel.roles import Action
 from gstable_server.web.dashboard.guard import Guard, Visit
 from gstable_server.web.dashboard.people_presenter import AuditRow
+from gstable_server.web.dashboard.speech import moment
 
 FILTER_LENGTH_MAX = 300
 ABOUT_LENGTH_MAX = 44
@@ -81,5 +81,5 @@ def _row(entry: Entry) -> AuditRow:
         email=act.actor.email,
         address=act.actor.address,
         mode=act.mode,
-        at=wire_time(act.at),
+        at=moment(act.at),
     )

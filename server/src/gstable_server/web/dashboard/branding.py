@@ -20,22 +20,22 @@ from gstable_server.accounts.branding.colours import (
     shades,
 )
 from gstable_server.accounts.branding.model import Branding, Change, Corners, differences
-from gstable_server.kernel.clock import wire_time
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
+from gstable_server.web.dashboard.speech import N_, moment, said
 
 FORM = Form((*brandings.FIELDS, logo.FIELD, "withoutLogo"))
 SETTINGS = {
-    "displayName": "Name",
-    "logo": "Logo",
-    "accent": "Colour",
-    "corners": "Corners",
-    "supportEmail": "E-mail for questions",
-    "supportUrl": "Help page",
-    "termsUrl": "Terms and returns",
-    "defaultLanguage": "Language",
-    "frameOrigins": "Sites with a frame",
+    "displayName": N_("Name"),
+    "logo": N_("Logo"),
+    "accent": N_("Colour"),
+    "corners": N_("Corners"),
+    "supportEmail": N_("E-mail for questions"),
+    "supportUrl": N_("Help page"),
+    "termsUrl": N_("Terms and returns"),
+    "defaultLanguage": N_("Language"),
+    "frameOrigins": N_("Sites with a frame"),
 }
 NOTHING = "–"
 UPLOAD_BYTES_MAX = logo.BYTES_MAX + 64 * 1024
@@ -146,10 +146,10 @@ def _note(before: Branding, after: Branding) -> Note:
 
 
 def _rows(change: Change) -> tuple[ChangeView, ...]:
-    at = wire_time(change.at)
+    at = moment(change.at)
     return tuple(
         ChangeView(
-            SETTINGS[one.field], one.before or NOTHING, one.after or NOTHING, change.actor, at
+            said(SETTINGS[one.field]), one.before or NOTHING, one.after or NOTHING, change.actor, at
         )
         for one in change.fields
     )

@@ -12,6 +12,7 @@ from gstable_server.plumbing.db import Tx
 from gstable_server.web.base import PAGE_HEADERS
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import HOME, LOGIN, Guard, Visit, browser_of, client_address
+from gstable_server.web.dashboard.speech import N_
 from gstable_server.web.dashboard.words import (
     HAS_OWNER,
     PASSWORDS_DIFFER,
@@ -64,7 +65,7 @@ class Doors:
             login = await self.db.run(self._register, request, entries)
         except Refused as refused:
             if refused.detail.startswith("owner "):
-                return self.guard.notice("Too late", HAS_OWNER, status=404)
+                return self.guard.notice(N_("Too late"), HAS_OWNER, status=404)
             return self._show_setup(form.refused(refused), 422)
         return self._answer(login, LOGIN_FORM)
 

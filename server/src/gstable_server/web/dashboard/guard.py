@@ -41,6 +41,8 @@ from gstable_server.plumbing.db import Database, Tx
 from gstable_server.sessions.operations import Desk
 from gstable_server.web.base import PAGE_HEADERS, Pages
 from gstable_server.web.dashboard.forms import Form
+from gstable_server.web.dashboard.menu import menu_for
+from gstable_server.web.dashboard.speech import N_, speaking, spoken
 from gstable_server.web.dashboard.words import (
     DONE,
     ELSEWHERE,
@@ -146,7 +148,7 @@ class Guard:
 
         async def checked(request: Request) -> Response:
             if request.method == "POST" and not self._is_ours(request, FORM):
-                return self.notice("This did not work", ELSEWHERE, status=403)
+                return self.notice(N_("This did not work"), ELSEWHERE, status=403)
             return await handler(request)
 
         return self._in_words(checked)
@@ -167,7 +169,7 @@ class Guard:
 
         async def checked(request: Request) -> Response:
             if not self._is_ours(request, FORM):
-                return self.notice("This did not work", ELSEWHERE, status=403)
+                return self.notice(N_("This did not work"), ELSEWHERE, status=403)
             visit = await self._visit(request, action, await read_form(request))
             return await self._let_through(visit, handler)
 
@@ -179,7 +181,7 @@ class Guard:
 
         async def checked(request: Request) -> Response:
             if not self._is_ours(request, UPLOAD):
-                return self.notice("This did not work", ELSEWHERE, status=403)
+                return self.notice(N_("This did not work"), ELSEWHERE, status=403)
             # Whoever is not signed in sends nothing large.
             visit = await self._visit(request, action, {})
             if visit is not None and visit.may(action):
@@ -197,7 +199,7 @@ class Guard:
             return self._not_yours()
         given = visit.entries.get(FORM_TOKEN, "")
         if not hmac.compare_digest(given.encode(), visit.form_token.encode()):
-            return self.notice("This did not work", ELSEWHERE, status=403)
+            return self.notice(N_("This did not work"), ELSEWHERE, status=403)
         if visit.action in FRESH and not visit.presence.is_fresh(self.db.clock.now()):
             answer = await self._confirmed(visit)
             if answer is not None:
@@ -239,7 +241,7 @@ class Guard:
         )
 
     def _not_yours(self) -> Response:
-        return self.notice("Not for your role", NOT_YOURS, status=403)
+        return self.notice(N_("Not for your role"), NOT_YOURS, status=403)
 
     async def do(
         self,
@@ -268,16 +270,23 @@ class Guard:
 
         @wraps(handler)
         async def answer(request: Request) -> Response:
-            try:
-                return await handler(request)
-            except Refused as refused:
-                if refused.code in NOT_FOUND:
-                    return self.missing()
-                return self.notice("This did not work", in_words(refused), status=422)
-            except Passing:
-                return self.notice("Please try again", LATER, status=503)
+            words = self.pages.console_languages.of(request)
+            with speaking(words):
+                response = await self._answer(request, handler)
+            self.pages.console_languages.remember(request, response)
+            return response
 
         return answer
+
+    async def _answer(self, request: Request, handler: Handler) -> Response:
+        try:
+            return await handler(request)
+        except Refused as refused:
+            if refused.code in NOT_FOUND:
+                return self.missing()
+            return self.notice(N_("This did not work"), in_words(refused), status=422)
+        except Passing:
+            return self.notice(N_("Please try again"), LATER, status=503)
 
     # --- logins -----------------------------------------------------------------------------------
 
@@ -334,8 +343,11 @@ class Guard:
         return self.pages.page(
             f"{TEMPLATES}/{template}",
             status=status,
+            language=spoken(),
             visit=visit,
             section=section,
+            menu=menu_for(visit.may),
+            tongues=self.pages.console_languages.all,
             mode=visit.tenant.mode.value,
             has_networks=bool(networks),
             done=DONE.get(visit.request.query_params.get("done", ""), ""),
@@ -344,14 +356,15 @@ class Guard:
 
     def outside(self, template: str, *, status: int = 200, **context: Any) -> Response:
         """A page for people who have not signed in."""
-        return self.pages.page(f"{TEMPLATES}/{template}", status=status, **context)
+        path = f"{TEMPLATES}/{template}"
+        return self.pages.page(path, status=status, language=spoken(), **context)
 
     def notice(self, title: str, text: str, *, status: int) -> Response:
-        """A page that says why nothing was done."""
+        """A page that says why nothing was done; both texts are marked, or in words already."""
         return self.outside("notice.html", status=status, title=title, text=text)
 
     def missing(self) -> Response:
-        return self.notice("Nothing here", GONE, status=404)
+        return self.notice(N_("Nothing here"), GONE, status=404)
 
 
 def onward(visit: Visit, path: str) -> Response:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gstable_server.accounts.model import ApiKey
 from gstable_server.accounts.payouts.model import PayoutChange
 from gstable_server.chain.checksum import to_checksum
-from gstable_server.kernel.clock import wire_time
+from gstable_server.web.dashboard.speech import _, moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def change_row(change: PayoutChange) -> ChangeRow:
         name=change.name,
         address=to_checksum(change.address),
         asked_by=change.asked_by,
-        due_at=wire_time(change.due_at),
+        due_at=moment(change.due_at),
     )
 
 
@@ -76,7 +76,7 @@ def key_limits(key: ApiKey) -> tuple[str, ...]:
     if limits.scopes is not None:
         lines.append(", ".join(sorted(limits.scopes)))
     if limits.expires_at is not None:
-        lines.append(f"ends {wire_time(limits.expires_at)}")
+        lines.append(_("ends %(time)s", time=moment(limits.expires_at)))
     if limits.addresses:
-        lines.append(f"from {', '.join(map(str, limits.addresses))}")
+        lines.append(_("from %(addresses)s", addresses=", ".join(map(str, limits.addresses))))
     return tuple(lines)

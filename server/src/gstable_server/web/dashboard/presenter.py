@@ -10,7 +10,6 @@ from gstable_server.catalog.model import Product
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.networks import Networks, Token
 from gstable_server.chain.orders import transfer_call
-from gstable_server.kernel.clock import wire_time
 from gstable_server.kernel.money import (
     Asset,
     MicroUsd,
@@ -34,6 +33,7 @@ from gstable_server.sessions.model import (
 )
 from gstable_server.sessions.refunds.model import Refund, RefundState
 from gstable_server.web.dashboard.people_presenter import key_limits
+from gstable_server.web.dashboard.speech import N_, _, dollars, moment, ngettext, usd
 from gstable_server.web.dashboard.words import FLAGS, PAYMENT_STATES, REFUND_WORDS
 
 
@@ -46,21 +46,21 @@ class Badge:
 
 
 SESSION_BADGES = {
-    SessionState.INITIALIZED: Badge("Open", "busy"),
-    SessionState.PAID: Badge("Paid, not final", "busy"),
-    SessionState.SETTLING: Badge("Settling", "busy"),
-    SessionState.SETTLEMENT_PENDING: Badge("Settlement pending", "bad"),
-    SessionState.COMPLETED: Badge("Completed", "good"),
-    SessionState.EXPIRED: Badge("Expired", "quiet"),
-    SessionState.CANCELLED: Badge("Cancelled", "quiet"),
+    SessionState.INITIALIZED: Badge(N_("Open"), "busy"),
+    SessionState.PAID: Badge(N_("Paid, not final"), "busy"),
+    SessionState.SETTLING: Badge(N_("Settling"), "busy"),
+    SessionState.SETTLEMENT_PENDING: Badge(N_("Settlement pending"), "bad"),
+    SessionState.COMPLETED: Badge(N_("Completed"), "good"),
+    SessionState.EXPIRED: Badge(N_("Expired"), "quiet"),
+    SessionState.CANCELLED: Badge(N_("Cancelled"), "quiet"),
 }
 SOURCES = {
-    SessionType.CHECKOUT: "Checkout",
-    SessionType.PAYMENT_LINK: "Payment link",
-    SessionType.AI_CHECKOUT: "Payment link, by an agent",
+    SessionType.CHECKOUT: N_("Checkout"),
+    SessionType.PAYMENT_LINK: N_("Payment link"),
+    SessionType.AI_CHECKOUT: N_("Payment link, by an agent"),
 }
-_SWITCHES = {"active": Badge("Active", "good"), "inactive": Badge("Disabled", "quiet")}
-_ARCHIVED = Badge("Archived", "quiet")
+_SWITCHES = {"active": Badge(N_("Active"), "good"), "inactive": Badge(N_("Disabled"), "quiet")}
+_ARCHIVED = Badge(N_("Archived"), "quiet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def account_row(account: ReceivingAccount) -> AccountRow:
         account.account_id,
         account.name,
         to_checksum(account.address),
-        wire_time(account.created_at),
+        moment(account.created_at),
     )
 
 
@@ -97,10 +97,10 @@ def key_row(key: ApiKey) -> KeyRow:
         key_id=key.key_id,
         name=key.name,
         hint=key.hint,
-        kind="Secret key" if is_secret else "Restricted key",
+        kind=_("Secret key") if is_secret else _("Restricted key"),
         limits=key_limits(key),
-        created_at=wire_time(key.created_at),
-        revoked_at=wire_time(key.revoked_at) if key.revoked_at else "",
+        created_at=moment(key.created_at),
+        revoked_at=moment(key.revoked_at) if key.revoked_at else "",
     )
 
 
@@ -119,9 +119,9 @@ def product_row(product: Product) -> ProductRow:
         product_id=product.product_id,
         name=product.name,
         image=product.image_path or "",
-        prices=" · ".join(usd_text(MicroUsd(price)) for price in product.common_prices),
+        prices=" · ".join(usd(MicroUsd(price)) for price in product.common_prices),
         badge=_SWITCHES.get(product.status.value, _ARCHIVED),
-        created_at=wire_time(product.created_at),
+        created_at=moment(product.created_at),
     )
 
 
@@ -129,8 +129,14 @@ def _choice(link: PaymentLink) -> str:
     """How many of what the payer may choose; empty where the merchant decided all of it."""
     ranges = [item.adjustable for item in link.line_items if item.adjustable]
     if len(ranges) == 1:
-        return f"Quantity {ranges[0].minimum} to {ranges[0].maximum}"
-    return f"{len(ranges)} quantities chosen by the payer" if ranges else ""
+        return _("Quantity %(least)s to %(most)s", least=ranges[0].minimum, most=ranges[0].maximum)
+    if not ranges:
+        return ""
+    return ngettext(
+        "%(num)s quantity chosen by the payer",
+        "%(num)s quantities chosen by the payer",
+        len(ranges),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +157,12 @@ def link_row(view: LinkView) -> LinkRow:
     return LinkRow(
         link_id=link.link_id,
         name=link.name,
-        amount="Payer decides" if is_custom else f"{usd_text(link.amount)} USD",
+        amount=_("Payer decides") if is_custom else dollars(link.amount),
         choice=_choice(link),
         settles_in=link.settlement_token,
         account_name=view.account.name if view.account else "",
         badge=_SWITCHES.get(link.status.value, _ARCHIVED),
-        created_at=wire_time(link.created_at),
+        created_at=moment(link.created_at),
     )
 
 
@@ -180,20 +186,24 @@ def session_row(view: SessionView) -> SessionRow:
         session_id=session.session_id,
         what=_what(session),
         source=SOURCES[session.session_type],
-        amount=f"{usd_text(session.amount)} USD",
+        amount=dollars(session.amount),
         settles_in=session.settlement_token,
         badge=SESSION_BADGES[session.state],
         has_unusual=any(payment.flags for payment in view.payments),
-        created_at=wire_time(session.created_at),
+        created_at=moment(session.created_at),
     )
 
 
 def _what(session: Session) -> str:
     """The first line's name, and how many more there are."""
     first = session.line_items[0].product if session.line_items else None
-    name = first.name if first else "Product"
+    name = first.name if first else _("Product")
     more = len(session.line_items) - 1
-    return f"{name} and {more} more" if more > 0 else name
+    return (
+        ngettext("%(name)s and %(num)s more", "%(name)s and %(num)s more", more, name=name)
+        if more > 0
+        else name
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,14 +257,14 @@ def session_page(view: SessionView, networks: Networks) -> SessionPage:
         account_id=session.account_id,
         link_id=session.business_id if is_link else "",
         payer_email=session.payer_email or "",
-        expires_at=wire_time(session.expires_at),
-        paid_at=wire_time(session.paid_at) if session.paid_at else "",
-        completed_at=wire_time(session.completed_at) if session.completed_at else "",
+        expires_at=moment(session.expires_at),
+        paid_at=moment(session.paid_at) if session.paid_at else "",
+        completed_at=moment(session.completed_at) if session.completed_at else "",
         lines=tuple(
             LineRow(
-                name=item.product.name if item.product else "Product",
+                name=item.product.name if item.product else _("Product"),
                 quantity=item.quantity,
-                unit_price=f"{usd_text(MicroUsd(item.unit_price))} USD" if item.unit_price else "",
+                unit_price=dollars(MicroUsd(item.unit_price)) if item.unit_price else "",
             )
             for item in session.line_items
         ),
@@ -273,7 +283,9 @@ def payment_row(payment: Payment, networks: Networks, mode: Mode) -> PaymentRow:
 
     def amount(atomic: int, of: Token | None) -> str:
         """Exact; in atomic units where the configuration no longer knows the token."""
-        return token_text(Money(atomic, of.asset)) if of else f"{atomic} atomic units"
+        if of is None:
+            return _("%(amount)s atomic units", amount=atomic)
+        return token_text(Money(atomic, of.asset))
 
     return PaymentRow(
         payment_id=payment.payment_id,
@@ -288,7 +300,7 @@ def payment_row(payment: Payment, networks: Networks, mode: Mode) -> PaymentRow:
         token=token.symbol if token else payment.token_id,
         state=PAYMENT_STATES[payment.state],
         flags=tuple(FLAGS[flag] for flag in sorted(payment.flags)),
-        seen_at=wire_time(payment.seen_at),
+        seen_at=moment(payment.seen_at),
     )
 
 
@@ -317,7 +329,7 @@ def refundable_rows(
             rows.append(
                 RefundableRow(
                     payment_id=payment.payment_id,
-                    text=f"{shown}, paid {wire_time(payment.block_time)}",
+                    text=f"{shown}, paid {moment(payment.block_time)}",
                     left=shown,
                     left_usd=usd_text(micro_usd_rounded_down(money)),
                     payer=to_checksum(payment.payer),
@@ -327,11 +339,11 @@ def refundable_rows(
 
 
 REFUND_BADGES = {
-    RefundState.PREPARED: Badge("To be sent", "busy"),
-    RefundState.SEEN: Badge("Not final yet", "busy"),
-    RefundState.COMPLETED: Badge("Given back", "good"),
-    RefundState.EXPIRED: Badge("Expired", "quiet"),
-    RefundState.CANCELLED: Badge("Given up", "quiet"),
+    RefundState.PREPARED: Badge(N_("To be sent"), "busy"),
+    RefundState.SEEN: Badge(N_("Not final yet"), "busy"),
+    RefundState.COMPLETED: Badge(N_("Given back"), "good"),
+    RefundState.EXPIRED: Badge(N_("Expired"), "quiet"),
+    RefundState.CANCELLED: Badge(N_("Given up"), "quiet"),
 }
 
 
@@ -369,8 +381,8 @@ def refund_row(refund: Refund, networks: Networks, mode: Mode) -> RefundRow:
         receiver=to_checksum(terms.receiver),
         reason=refund.reason or "",
         badge=REFUND_BADGES[refund.state],
-        created_at=wire_time(refund.created_at),
-        expires_at=wire_time(refund.expires_at),
+        created_at=moment(refund.created_at),
+        expires_at=moment(refund.expires_at),
         transaction_hash=transaction_hash,
         transaction_url=f"{explorer}/tx/{transaction_hash}" if explorer and refund.claim else "",
     )
@@ -455,15 +467,15 @@ def hold_row(view: SessionView) -> HoldRow | None:
         return None
     asset = Asset(payment.token_id, payment.decimals)
 
-    def usd(atomic: int) -> str:
-        return f"{usd_text(micro_usd_rounded_down(Money(atomic, asset)))} USD"
+    def shown(atomic: int) -> str:
+        return dollars(micro_usd_rounded_down(Money(atomic, asset)))
 
     return HoldRow(
-        authorized=usd(payment.amount),
-        captured=usd(payment.hold.captured),
-        returned=usd(payment.hold.returned),
-        remaining=usd(payment.remaining),
-        capture_before=wire_time(payment.hold.capture_before),
+        authorized=shown(payment.amount),
+        captured=shown(payment.hold.captured),
+        returned=shown(payment.hold.returned),
+        remaining=shown(payment.remaining),
+        capture_before=moment(payment.hold.capture_before),
         is_open=payment.remaining > 0,
         can_capture=payment.pays,
     )

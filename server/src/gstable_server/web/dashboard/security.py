@@ -9,13 +9,13 @@ from gstable_server.accounts.members import factors, forgotten, team
 from gstable_server.accounts.members import operations as members
 from gstable_server.accounts.members.model import LoginRow
 from gstable_server.accounts.members.totp import secret_text, uri
-from gstable_server.kernel.clock import wire_time
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.ids import LoginId, id_or_none
 from gstable_server.web.base import PAGE_HEADERS
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import LOGIN, Guard, Visit, done, onward
 from gstable_server.web.dashboard.people_presenter import BrowserRow
+from gstable_server.web.dashboard.speech import moment
 from gstable_server.web.dashboard.words import PASSWORDS_DIFFER, WRONG_PASSWORD, wait_text
 
 BUSINESS_FORM = Form(("name",))
@@ -165,7 +165,7 @@ def _row(visit: Visit, one: LoginRow) -> BrowserRow:
         login_id=one.login_id,
         browser=one.browser,
         address=one.address,
-        opened_at=wire_time(one.created_at),
-        seen_at=wire_time(one.last_seen_at),
+        opened_at=moment(one.created_at),
+        seen_at=moment(one.last_seen_at),
         is_this=one.login_id == visit.presence.login_id,
     )

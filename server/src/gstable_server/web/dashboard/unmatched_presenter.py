@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.networks import Networks
-from gstable_server.kernel.clock import wire_time
 from gstable_server.sessions.unmatched.model import (
     Act,
     Decision,
@@ -19,41 +18,42 @@ from gstable_server.sessions.unmatched.model import (
 )
 from gstable_server.sessions.unmatched.wire import amount_text
 from gstable_server.web.dashboard.presenter import Badge
+from gstable_server.web.dashboard.speech import N_, _, moment, ngettext, said
 
 WHY = {
-    Why.UNDER: "Too little",
-    Why.OVER: "Too much",
-    Why.LATE: "Late",
-    Why.DUPLICATE: "Paid again",
-    Why.WRONG_TOKEN: "Other token",
-    Why.WRONG_CHAIN: "Other network",
-    Why.WRONG_RECIPIENT: "Other recipient",
-    Why.UNMATCHED: "No session",
-    Why.STRAY: "Sent to a contract",
-    Why.COIN: "Network's coin",
-    Why.UNKNOWN_TOKEN: "Unknown token",
-    Why.DUST: "Dust",
+    Why.UNDER: N_("Too little"),
+    Why.OVER: N_("Too much"),
+    Why.LATE: N_("Late"),
+    Why.DUPLICATE: N_("Paid again"),
+    Why.WRONG_TOKEN: N_("Other token"),
+    Why.WRONG_CHAIN: N_("Other network"),
+    Why.WRONG_RECIPIENT: N_("Other recipient"),
+    Why.UNMATCHED: N_("No session"),
+    Why.STRAY: N_("Sent to a contract"),
+    Why.COIN: N_("Network's coin"),
+    Why.UNKNOWN_TOKEN: N_("Unknown token"),
+    Why.DUST: N_("Dust"),
 }
 STATE_BADGES = {
-    State.OPEN: Badge("To be decided", "bad"),
-    State.RESOLVING: Badge("On its way", "busy"),
-    State.RESOLVED: Badge("Resolved", "good"),
-    State.DISMISSED: Badge("Dismissed", "quiet"),
-    State.EXPECTED: Badge("Waited for", "busy"),
-    State.GONE: Badge("Taken back by its chain", "quiet"),
+    State.OPEN: Badge(N_("To be decided"), "bad"),
+    State.RESOLVING: Badge(N_("On its way"), "busy"),
+    State.RESOLVED: Badge(N_("Resolved"), "good"),
+    State.DISMISSED: Badge(N_("Dismissed"), "quiet"),
+    State.EXPECTED: Badge(N_("Waited for"), "busy"),
+    State.GONE: Badge(N_("Taken back by its chain"), "quiet"),
 }
 LONG = 12
 """More digits of a number without known decimals tell people nothing."""
 HOW = {
-    How.COLLECTED: "Collected as payment",
-    How.ACCEPTED: "Accepted as payment",
-    How.REFUNDED: "Given back by your wallet",
-    How.RETURNED: "Went back",
+    How.COLLECTED: N_("Collected as payment"),
+    How.ACCEPTED: N_("Accepted as payment"),
+    How.REFUNDED: N_("Given back by your wallet"),
+    How.RETURNED: N_("Went back"),
 }
 PLACES = {
-    Source.PAYMENT: "In the merchant's wallet, or on its way there",
-    Source.TRANSFER: "At the address below",
-    Source.COIN: "At the address below",
+    Source.PAYMENT: N_("In the merchant's wallet, or on its way there"),
+    Source.TRANSFER: N_("At the address below"),
+    Source.COIN: N_("At the address below"),
 }
 
 
@@ -70,33 +70,41 @@ class ActWords:
 
 ACTS = {
     Act.ACCEPT: ActWords(
-        "Accept it",
-        "It counts as payment, and completes its session if that is open or expired.",
-        "Accept it as payment?",
-        "The money counts as the merchant's own. If its session is open or expired, it is "
-        "completed by it, and your shop is told so. This cannot be undone, but the money can be "
-        "given back.",
+        N_("Accept it"),
+        N_("It counts as payment, and completes its session if that is open or expired."),
+        N_("Accept it as payment?"),
+        N_(
+            "The money counts as the merchant's own. If its session is open or expired, it is "
+            "completed by it, and your shop is told so. This cannot be undone, but the money can "
+            "be given back."
+        ),
     ),
     Act.REFUND: ActWords(
-        "Give it back",
-        "Your wallet sends it back; you see the transfer before.",
-        "Give it back?",
-        "The money is in your wallet, so your wallet sends it back. The next page shows the one "
-        "transfer that it has to make.",
+        N_("Give it back"),
+        N_("Your wallet sends it back; you see the transfer before."),
+        N_("Give it back?"),
+        N_(
+            "The money is in your wallet, so your wallet sends it back. The next page shows the "
+            "one transfer that it has to make."
+        ),
     ),
     Act.SWEEP: ActWords(
-        "Send it back",
-        "From the deposit address to where the payer wanted it.",
-        "Send it back?",
-        "Everything of this token at the deposit address goes to the address that the payer named "
-        "for this; nobody can send it elsewhere. It costs this server the network's fee.",
+        N_("Send it back"),
+        N_("From the deposit address to where the payer wanted it."),
+        N_("Send it back?"),
+        N_(
+            "Everything of this token at the deposit address goes to the address that the payer "
+            "named for this; nobody can send it elsewhere. It costs this server the network's fee."
+        ),
     ),
     Act.DISMISS: ActWords(
-        "Dismiss it",
-        "Nothing is to be done about it.",
-        "Dismiss it?",
-        "It leaves the list of what waits for a decision. The money stays where it is, and what "
-        "was dismissed can still be found.",
+        N_("Dismiss it"),
+        N_("Nothing is to be done about it."),
+        N_("Dismiss it?"),
+        N_(
+            "It leaves the list of what waits for a decision. The money stays where it is, and "
+            "what was dismissed can still be found."
+        ),
         is_grave=True,
     ),
 }
@@ -128,7 +136,7 @@ def inflow_row(inflow: Inflow, networks: Networks) -> InflowRow:
         network=network.title if network else inflow.network,
         flags=tuple(WHY[flag] for flag in Why if flag in inflow.flags),
         badge=STATE_BADGES[inflow.state],
-        arrived_at=wire_time(inflow.arrived_at),
+        arrived_at=moment(inflow.arrived_at),
         session_id=inflow.session_id or "",
     )
 
@@ -140,7 +148,7 @@ def _amount(inflow: Inflow, amount: int, networks: Networks) -> str:
         return f"{amount_text(inflow, amount)} {token.symbol}"
     if inflow.source is Source.COIN and network is not None:
         return f"{amount_text(inflow, amount)} {network.native_symbol}"
-    return f"{amount_text(inflow, amount)} smallest units"
+    return _("%(amount)s smallest units", amount=amount_text(inflow, amount))
 
 
 def _short(inflow: Inflow, amount: int, networks: Networks) -> str:
@@ -148,7 +156,7 @@ def _short(inflow: Inflow, amount: int, networks: Networks) -> str:
     as long as it likes."""
     digits = str(amount)
     if inflow.decimals is None and len(digits) > LONG:
-        return f"{len(digits)} digits"
+        return ngettext("%(num)s digit", "%(num)s digits", len(digits))
     return _amount(inflow, amount, networks)
 
 
@@ -226,8 +234,8 @@ def inflow_page(view: InflowView, networks: Networks) -> InflowPage:
 def _decision(decision: Decision) -> DecisionRow:
     before, after = STATE_BADGES[decision.before].text, STATE_BADGES[decision.after].text
     return DecisionRow(
-        what=f"{before} → {after}",
+        what=f"{said(before)} → {said(after)}",
         actor=decision.actor,
         reason=decision.reason,
-        at=wire_time(decision.at),
+        at=moment(decision.at),
     )
