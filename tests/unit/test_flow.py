@@ -17,8 +17,6 @@ from tests.unit.sessions.world import desk
 
 pytestmark = pytest.mark.anyio
 
-NOT_TOLD_YET = {"payment.link.archived"}
-"""What can be subscribed to and has no verb behind it so far (docs/README.md)."""
 INTERNAL = ("chain.", "deposit.", "executor.", "settlement.")
 """What the server tells itself only."""
 _TOLD = re.compile(
@@ -27,7 +25,7 @@ _TOLD = re.compile(
 
 
 def test_every_event_that_merchants_can_subscribe_to_is_posted() -> None:
-    told = set(EVENT_TYPES) - NOT_TOLD_YET | set(AUDIENCES)
+    told = set(EVENT_TYPES) | set(AUDIENCES)
     assert {event for event in flow.NEXT if not event.startswith(INTERNAL)} == told
     assert all(flow.post_letter in flow.NEXT[event] for event in told)
 
@@ -41,7 +39,7 @@ def test_every_event_that_the_code_tells_has_its_handlers(repository: Path) -> N
         for name in _TOLD.findall(file.read_text())
     }
     assert told, "the pattern finds what the code tells"
-    assert told <= set(flow.NEXT) | NOT_TOLD_YET
+    assert told <= set(flow.NEXT)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import TypeVar
 import structlog
 
 from gstable_server import reconciling
+from gstable_server.accounts.limits import operations as limits
 from gstable_server.accounts.members import forgotten
 from gstable_server.accounts.members import operations as members
 from gstable_server.accounts.notices import operations as notices
@@ -243,6 +244,7 @@ NEXT: Mapping[str, tuple[Handler, ...]] = {
     "payment.link.updated": (post_letter,),
     "payment.link.disabled": (post_letter,),
     "payment.link.enabled": (post_letter,),
+    "payment.link.archived": (post_letter,),
     "session.created": (post_letter,),
     "session.paid": (post_letter,),
     "session.settling": (post_letter,),
@@ -337,9 +339,10 @@ async def _send_notices(tx: Tx, world: World) -> None:
             await QUEUE.enqueue(tx, SEND_NOTICE, notice_id, dedupe_key=key)
 
 
-async def _carry_out_payout_changes(tx: Tx, world: World) -> None:
+async def _carry_out_changes(tx: Tx, world: World) -> None:
     networks = world.desk.networks
     await payouts.carry_out(tx, networks, sends_mail=world.postman is not None)
+    await limits.carry_out(tx, sends_mail=world.postman is not None)
 
 
 async def _forget_logins(tx: Tx, world: World) -> None:
@@ -357,7 +360,7 @@ TIMETABLE = (
     Appointment("follow up unmatched money", 5, _follow_up_unmatched),
     Appointment("settle stranded letters", 5, _settle_stranded_letters),
     Appointment("send receipts", 5, _send_receipts),
-    Appointment("carry out payout changes", 10, _carry_out_payout_changes),
+    Appointment("carry out changes", 10, _carry_out_changes),
     Appointment("send notices", 5, _send_notices),
     Appointment("end stuck connections", 2, _end_stuck_connections),
     Appointment("end watches", 600, _end_watches),

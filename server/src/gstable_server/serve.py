@@ -82,6 +82,7 @@ from gstable_server.web.checkout import events as event_streams
 from gstable_server.web.checkout import routes as checkout_routes
 from gstable_server.web.checkout.live import Live, LiveLimits
 from gstable_server.web.checkout.notices import Notices
+from gstable_server.web.checkout.visits import Visits
 from gstable_server.web.dashboard import routes as dashboard_routes
 from gstable_server.web.receipts import routes as receipt_routes
 from gstable_server.web.receipts.letter import Composer
@@ -125,6 +126,7 @@ def desk_of(settings: Settings, networks: Networks, rails: tuple[Rail, ...]) -> 
         order_grace=timedelta(seconds=settings.order_grace_seconds),
         rails=rails,
         relays=settings.relayer_key is not None,
+        sends_mail=_sends_mail(settings),
     )
 
 
@@ -165,7 +167,11 @@ def merchant_routes(desk: Desk) -> list[list[Route]]:
 
 
 def api_of(
-    settings: Settings, world: flow.World, live: Live, request_log: RequestLog | None = None
+    settings: Settings,
+    world: flow.World,
+    live: Live,
+    request_log: RequestLog | None = None,
+    visits: Visits | None = None,
 ) -> Starlette:
     """Every door of the server, as one application."""
     db, desk = world.db, world.desk
@@ -190,7 +196,7 @@ def api_of(
         agent_host=settings.ai_host,
         extra_routes=[
             *x402_routes.routes(Till(db, desk, world.chains)),
-            *pages_of(settings, db, desk, live, pages, notices),
+            *pages_of(settings, db, desk, live, pages, notices, visits or Visits(db)),
         ],
         turn_away=notices.turn_away,
         request_log=request_log,
@@ -205,7 +211,13 @@ def agency_of(settings: Settings, world: flow.World) -> Agency:
 
 
 def pages_of(
-    settings: Settings, db: Database, desk: Desk, live: Live, pages: Pages, notices: Notices
+    settings: Settings,
+    db: Database,
+    desk: Desk,
+    live: Live,
+    pages: Pages,
+    notices: Notices,
+    visits: Visits,
 ) -> list[BaseRoute]:
     """The doors for people: checkout, console, pictures and the files that they need."""
     return [
@@ -213,7 +225,7 @@ def pages_of(
         *pictures.routes(db),
         *branding.routes(db),
         *event_streams.routes(live, pages),
-        *checkout_routes.routes(db, desk, pages, notices),
+        *checkout_routes.routes(db, desk, pages, notices, visits=visits),
         *receipt_routes.routes(db, desk, pages, Press(Fonts(settings.cjk_font))),
         *dashboard_routes.routes(
             db,
@@ -344,11 +356,11 @@ class _Server(uvicorn.Server):
 
 async def answer(settings: Settings, world: flow.World, stop: asyncio.Event) -> None:
     """The API and the pages, until ``stop``."""
-    request_log = RequestLog(world.db)
+    request_log, visits = RequestLog(world.db), Visits(world.db)
     limits = LiveLimits(per_address=settings.open_pages_per_address, in_all=settings.open_pages)
     live = Live(world.db, world.desk, limits)
     config = uvicorn.Config(
-        api_of(settings, world, live, request_log),
+        api_of(settings, world, live, request_log, visits),
         host=settings.host,
         port=settings.port,
         log_level="warning",
@@ -361,7 +373,7 @@ async def answer(settings: Settings, world: flow.World, stop: asyncio.Event) -> 
     )
     # What was made up to here stays for good; without this every full collection looks at it all.
     gc.freeze()
-    async with request_log.kept(), asyncio.TaskGroup() as group:
+    async with request_log.kept(), visits.kept(), asyncio.TaskGroup() as group:
         group.create_task(_close_pages(live, stop))
         await _serve(_Server(config), stop)
 

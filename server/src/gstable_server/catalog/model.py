@@ -84,6 +84,18 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which products somebody looks for: ``text`` is a part of the name, in any case, or the whole
+    identifier."""
+
+    text: str = ""
+    status: ProductStatus | None = None
+
+
+EVERYTHING = Wanted()
+
+
+@dataclass(frozen=True, slots=True)
 class ProductImage:
     """A re-hosted picture: ``content_type`` is what its first bytes prove, not what was claimed."""
 

@@ -12,12 +12,20 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gstable_server.catalog import picture, store, wire
-from gstable_server.catalog.model import Product, ProductImage, ProductStatus, ProductTerms
+from gstable_server.catalog.model import (
+    EVERYTHING,
+    Product,
+    ProductImage,
+    ProductStatus,
+    ProductTerms,
+    Wanted,
+)
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.ids import ImageId, ProductId, id_or_none
 from gstable_server.kernel.paging import Page
 from gstable_server.kernel.tenant import Tenant
 from gstable_server.kernel.urls import require_https
+from gstable_server.plumbing import drawing
 from gstable_server.plumbing.events import Event
 from gstable_server.plumbing.http_client import FetchFailed, HttpClient
 
@@ -66,6 +74,45 @@ def _with_picture(
     return terms, None
 
 
+async def show_picture(
+    tx: Tx, tenant: Tenant, public_url: str, product_id: ProductId, drawn: bytes | None
+) -> Product:
+    """Show a picture that was uploaded and drawn anew (``picture.redraw``), or none; tells
+    ``product.updated``. What shows the old one, as open sessions do, keeps it: each picture has an
+    address of its own for good. Refused: 100301, 100306.
+    """
+    product = await _lock(tx, tenant, product_id)
+    if drawn is None:
+        changed = await store.show_image(tx, product, None, None)
+    else:
+        image = ProductImage(tx.mint(ImageId), drawing.CONTENT_TYPE, drawn)
+        await store.insert_image(tx, image)
+        # Its source is its own address, so that callers can send back what they read.
+        source = f"{public_url}/images/{image.image_id}"
+        changed = await store.show_image(tx, product, image.image_id, source)
+    _tell(tx, "product.updated", changed, public_url)
+    return changed
+
+
+async def duplicate(
+    tx: Tx, tenant: Tenant, public_url: str, product_id: ProductId, name: str
+) -> Product:
+    """A further product like this one, with its picture, under another ``name``; tells
+    ``product.created``. Refused: 100301, 100306."""
+    product = await _lock(tx, tenant, product_id)
+    terms = ProductTerms(
+        name=name,
+        description=product.description,
+        image_source=product.image_source,
+        common_prices=product.common_prices,
+        attributes=product.attributes,
+    )
+    copy = await store.insert(tx, tenant, tx.mint(ProductId), terms)
+    copy = await store.show_image(tx, copy, product.image_id, product.image_source)
+    _tell(tx, "product.created", copy, public_url)
+    return copy
+
+
 async def archive(tx: Tx, tenant: Tenant, public_url: str, product_id: ProductId) -> None:
     """Take a product out of sale; tells ``product.archived`` unless it was so already.
 
@@ -100,9 +147,21 @@ async def remove(tx: Tx, tenant: Tenant, public_url: str, product_id: ProductId)
     _tell(tx, "product.removed", changed, public_url)
 
 
-async def list_products(tx: Tx, tenant: Tenant, page: Page) -> tuple[int, list[Product]]:
-    """The number of products that are not removed, and one page of them, newest first."""
-    return await store.page_of(tx, tenant, page)
+async def list_products(
+    tx: Tx, tenant: Tenant, page: Page, wanted: Wanted = EVERYTHING
+) -> tuple[int, list[Product]]:
+    """The number of products that are wanted and not removed, and one page of them, newest
+    first."""
+    return await store.page_of(tx, tenant, page, wanted)
+
+
+async def detail(tx: Tx, tenant: Tenant, product_id: ProductId, *, hold: bool = False) -> Product:
+    """The merchant's own product; ``hold`` locks it until the transaction ends. Refused: 100301,
+    100306."""
+    if hold:
+        return await _lock(tx, tenant, product_id)
+    found = await store.find(tx, tenant, [product_id])
+    return _there(found.get(product_id))
 
 
 async def list_by_ids(tx: Tx, tenant: Tenant, ids: Sequence[str]) -> list[Product]:
@@ -176,12 +235,15 @@ async def _show(tx: Tx, wanted: Product, content_type: str, content: bytes) -> b
     if product.image_id is None:
         image = ProductImage(tx.mint(ImageId), content_type, content)
         await store.insert_image(tx, image)
-        await store.show_image(tx, product, image.image_id)
+        await store.show_image(tx, product, image.image_id, product.image_source)
     return True
 
 
 async def _lock(tx: Tx, tenant: Tenant, product_id: ProductId) -> Product:
-    product = await store.lock(tx, tenant, product_id)
+    return _there(await store.lock(tx, tenant, product_id))
+
+
+def _there(product: Product | None) -> Product:
     if product is None:
         raise Refused(Code.PRODUCT_NOT_FOUND)
     if product.removed_at:

@@ -1,12 +1,18 @@
-"""A merchant's picture, fetched and judged by its first bytes (spec 3, ``imageUrl``)."""
+"""A merchant's picture: fetched and judged by its first bytes (spec 3, ``imageUrl``), or sent
+to the console and drawn anew."""
 
 from __future__ import annotations
 
+from gstable_server.kernel.errors import invalid_field
+from gstable_server.plumbing import drawing
 from gstable_server.plumbing.http_client import HttpClient
 
 BYTES_MAX = 5 * 1024 * 1024
 """5 MiB."""
 TIMEOUT_SECONDS = 15.0
+FIELD = "picture"
+SHOWN = (960, 960)
+"""At most so wide and so high: more than any page shows, for screens of any density."""
 
 
 class NoPicture(Exception):
@@ -50,3 +56,12 @@ async def download(http: HttpClient, url: str) -> tuple[str, bytes]:
     if content_type is None:
         raise NoPicture("neither PNG, JPEG, WebP nor GIF")
     return content_type, answer.body
+
+
+def redraw(content: bytes) -> bytes:
+    """A picture that somebody uploaded, as WebP of at most ``SHOWN``; as ``drawing.redraw`` says,
+    in a thread and one at a time. Raises ``Refused`` (400101) naming ``picture``."""
+    try:
+        return drawing.redraw(content, bytes_max=BYTES_MAX, shown=SHOWN)
+    except drawing.NotDrawable as refused:
+        raise invalid_field(FIELD, refused.problem) from None

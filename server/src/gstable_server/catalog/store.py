@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from gstable_server.catalog.model import Product, ProductImage, ProductStatus, ProductTerms
+from gstable_server.catalog.model import (
+    Product,
+    ProductImage,
+    ProductStatus,
+    ProductTerms,
+    Wanted,
+)
 from gstable_server.catalog.wire import attributes_from_json, attributes_to_json
 from gstable_server.kernel.ids import ImageId, MerchantId, ProductId
 from gstable_server.kernel.paging import Page
@@ -104,20 +110,21 @@ async def mark(
     return _product(row)
 
 
-async def page_of(tx: Tx, tenant: Tenant, page: Page) -> tuple[int, list[Product]]:
-    """How many products there are, and those of one page, newest first."""
-    total = await tx.fetchval(
-        """SELECT count(*) FROM products
-           WHERE merchant_id = $1 AND mode = $2 AND removed_at IS NULL""",
-        tenant.merchant_id,
-        tenant.mode.value,
-    )
+_LISTED = """
+FROM products
+WHERE merchant_id = $1 AND mode = $2 AND removed_at IS NULL
+    AND ($3 = '' OR status = $3)
+    AND ($4 = '' OR product_id = $4 OR position(lower($4) IN lower(name)) > 0)
+"""
+
+
+async def page_of(tx: Tx, tenant: Tenant, page: Page, wanted: Wanted) -> tuple[int, list[Product]]:
+    """How many products are wanted, and those of one page, newest first."""
+    given = (tenant.merchant_id, tenant.mode.value, wanted.status or "", wanted.text)
+    total = await tx.fetchval("SELECT count(*)" + _LISTED, *given)
     rows = await tx.fetch(
-        """SELECT * FROM products
-            WHERE merchant_id = $1 AND mode = $2 AND removed_at IS NULL
-            ORDER BY sequence DESC LIMIT $3 OFFSET $4""",
-        tenant.merchant_id,
-        tenant.mode.value,
+        "SELECT *" + _LISTED + "ORDER BY sequence DESC LIMIT $5 OFFSET $6",
+        *given,
         page.size,
         page.offset,
     )
@@ -174,15 +181,21 @@ async def insert_image(tx: Tx, image: ProductImage) -> None:
     )
 
 
-async def show_image(tx: Tx, product: Product, image_id: ImageId) -> None:
-    await tx.execute(
-        """UPDATE products SET image_id = $2
-           WHERE product_id = $1 AND merchant_id = $3 AND mode = $4""",
+async def show_image(
+    tx: Tx, product: Product, image_id: ImageId | None, image_source: str | None
+) -> Product:
+    """Write where the picture of the locked ``product`` came from, and our copy of it."""
+    row = await tx.fetchrow(
+        """UPDATE products SET image_id = $2, image_source = $5
+           WHERE product_id = $1 AND merchant_id = $3 AND mode = $4 RETURNING *""",
         product.product_id,
         image_id,
         product.tenant.merchant_id,
         product.tenant.mode.value,
+        image_source,
     )
+    assert row is not None, "the row is locked by the caller"
+    return _product(row)
 
 
 async def image(tx: Tx, image_id: ImageId) -> ProductImage | None:

@@ -93,6 +93,18 @@ class PaymentLink:
     updated_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which links somebody looks for: ``text`` is a part of the name, in any case, or the whole
+    identifier."""
+
+    text: str = ""
+    status: LinkStatus | None = None
+
+
+EVERYTHING = Wanted()
+
+
 def with_quantities(link: PaymentLink, chosen: Mapping[str, int]) -> PaymentLink:
     """The link as one payer wants it: ``chosen`` pieces by line item id, the merchant's number
     where nothing was chosen, and the amount that this comes to in Micro-USD.

@@ -6,8 +6,9 @@ of its changes, and two updates at once become one after the other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import TYPE_CHECKING
 
 from gstable_server.accounts import operations as accounts
@@ -28,13 +29,24 @@ from gstable_server.kernel.paging import Page
 from gstable_server.kernel.tenant import Tenant
 from gstable_server.kernel.urls import require_https
 from gstable_server.links import store, wire
-from gstable_server.links.model import LinkStatus, LinkTerms, LinkType, PaymentLink
+from gstable_server.links.model import (
+    EVERYTHING,
+    LinkStatus,
+    LinkTerms,
+    LinkType,
+    PaymentLink,
+    Wanted,
+)
 from gstable_server.links.wire import LinkView
 from gstable_server.plumbing.events import Event
 
 if TYPE_CHECKING:
     from gstable_server.accounts.model import ReceivingAccount
     from gstable_server.plumbing.db import Tx
+
+
+Take = Callable[["Tx", Tenant, Sequence[str]], Awaitable[dict[ProductId, Product]]]
+"""How a link takes its products: to be used from now on, or only looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,7 @@ async def create(tx: Tx, shop: Shop, tenant: Tenant, terms: LinkTerms) -> LinkVi
     1003xx for the products (``catalog.require_sellable``).
     """
     _require_shape(terms, tenant)
-    link = await _drafted(tx, shop, tenant, tx.mint(LinkId), terms)
+    link, _ = await _drafted(tx, shop, tenant, tx.mint(LinkId), terms)
     await store.insert(tx, link)
     view = await _view(tx, shop, link)
     _tell(tx, shop, "payment.link.created", view)
@@ -67,8 +79,8 @@ async def update(tx: Tx, shop: Shop, tenant: Tenant, link_id: LinkId, terms: Lin
     """
     _require_shape(terms, tenant)
     old = await _lock(tx, tenant, link_id)
-    draft = await _drafted(tx, shop, tenant, link_id, terms)
-    link = replace(draft, status=old.status, created_at=old.created_at)
+    wanted, _ = await _drafted(tx, shop, tenant, link_id, terms)
+    link = replace(wanted, status=old.status, created_at=old.created_at)
     await store.replace(tx, link)
     view = await _view(tx, shop, link)
     _tell(tx, shop, "payment.link.updated", view)
@@ -91,6 +103,24 @@ async def enable(tx: Tx, shop: Shop, tenant: Tenant, link_id: LinkId) -> None:
     await _switch(tx, shop, tenant, link_id, LinkStatus.ACTIVE, "payment.link.enabled")
 
 
+async def archive(tx: Tx, shop: Shop, tenant: Tenant, link_id: LinkId) -> None:
+    """Close the link for good; tells ``payment.link.archived``. Sessions that are open already can
+    still be paid.
+
+    Refused: 100101, 100102 when it was so already.
+    """
+    await _switch(tx, shop, tenant, link_id, LinkStatus.ARCHIVED, "payment.link.archived")
+
+
+async def draft(
+    tx: Tx, shop: Shop, tenant: Tenant, terms: LinkTerms
+) -> tuple[PaymentLink, dict[ProductId, Product]]:
+    """The link that ``create`` would make now, with its products; nothing is stored. Refused as
+    ``create``."""
+    _require_shape(terms, tenant)
+    return await _drafted(tx, shop, tenant, tx.mint(LinkId), terms, catalog.require_sellable)
+
+
 async def detail(tx: Tx, shop: Shop, tenant: Tenant, link_id: LinkId) -> LinkView:
     """The merchant's own link with its products as they are now. Refused: 100101."""
     link = await store.find(tx, tenant, link_id)
@@ -99,11 +129,39 @@ async def detail(tx: Tx, shop: Shop, tenant: Tenant, link_id: LinkId) -> LinkVie
     return await _view(tx, shop, await _with_products(tx, link))
 
 
-async def list_links(tx: Tx, shop: Shop, tenant: Tenant, page: Page) -> tuple[int, list[LinkView]]:
-    """The number of links and one page of them, newest first, without their products."""
-    count, links = await store.page_of(tx, tenant, page)
+async def list_links(
+    tx: Tx, shop: Shop, tenant: Tenant, page: Page, wanted: Wanted = EVERYTHING
+) -> tuple[int, list[LinkView]]:
+    """The number of links that are wanted and one page of them, newest first, without their
+    products."""
+    count, links = await store.page_of(tx, tenant, page, wanted)
+    return count, await _beside_all(tx, shop, tenant, links)
+
+
+async def list_using(
+    tx: Tx, shop: Shop, tenant: Tenant, product_id: ProductId, most: int
+) -> tuple[int, list[LinkView]]:
+    """How many links have the product in a line now, and the newest ``most`` of them."""
+    count, links = await store.using(tx, tenant, product_id, most)
+    return count, await _beside_all(tx, shop, tenant, links)
+
+
+async def _beside_all(
+    tx: Tx, shop: Shop, tenant: Tenant, links: Sequence[PaymentLink]
+) -> list[LinkView]:
     held = {account.account_id: account for account in await accounts.list_accounts(tx, tenant)}
-    return count, [_beside(shop, link, held.get(link.account_id)) for link in links]
+    return [_beside(shop, link, held.get(link.account_id)) for link in links]
+
+
+async def add_opened(tx: Tx, counts: Mapping[tuple[LinkId, date], int]) -> None:
+    """Count openings of links' pages, by link and day (UTC); the links are there."""
+    await store.add_opened(tx, counts)
+
+
+async def opened(tx: Tx, link_id: LinkId, since: date, until: date) -> dict[date, int]:
+    """How often a link's page was opened on each day (UTC, both included) that it was, by people
+    other than the merchant's own; whose tenant the caller has checked."""
+    return await store.opened(tx, link_id, since, until)
 
 
 async def view(tx: Tx, link_id: LinkId) -> PaymentLink:
@@ -138,14 +196,20 @@ def _require_shape(terms: LinkTerms, tenant: Tenant) -> None:
 
 
 async def _drafted(
-    tx: Tx, shop: Shop, tenant: Tenant, link_id: LinkId, terms: LinkTerms
-) -> PaymentLink:
-    """An active link of these terms under a new version, everything it points at checked."""
+    tx: Tx,
+    shop: Shop,
+    tenant: Tenant,
+    link_id: LinkId,
+    terms: LinkTerms,
+    take: Take = catalog.use_in_link,
+) -> tuple[PaymentLink, dict[ProductId, Product]]:
+    """An active link of these terms under a new version, everything it points at checked, with
+    its products."""
     account = await _require_account(tx, tenant, terms.account_id)
     token = shop.networks.require_token(terms.settlement_token, tenant.mode)
-    products = await catalog.use_in_link(tx, tenant, [line.product_id for line in terms.lines])
+    products = await take(tx, tenant, [line.product_id for line in terms.lines])
     items = _line_items(tx, terms, products)
-    return PaymentLink(
+    link = PaymentLink(
         link_id=link_id,
         tenant=tenant,
         link_type=terms.link_type,
@@ -164,6 +228,7 @@ async def _drafted(
         created_at=tx.now,
         updated_at=tx.now,
     )
+    return link, products
 
 
 def _line_items(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace as altered
+from datetime import date
 from typing import Any
 
 from gstable_server.catalog.wire import line_items_from_json, line_items_to_json
-from gstable_server.kernel.ids import AccountId, LinkId, MerchantId, VersionId
+from gstable_server.kernel.ids import AccountId, LinkId, MerchantId, ProductId, VersionId
 from gstable_server.kernel.money import MicroUsd
 from gstable_server.kernel.paging import Page
 from gstable_server.kernel.tenant import Mode, Tenant
-from gstable_server.links.model import LinkStatus, LinkType, PaymentLink
+from gstable_server.links.model import LinkStatus, LinkType, PaymentLink, Wanted
 from gstable_server.plumbing.db import Tx
 
 
@@ -125,19 +126,67 @@ async def find_any(tx: Tx, link_id: LinkId) -> PaymentLink | None:
     return _link(row) if row else None
 
 
-async def page_of(tx: Tx, tenant: Tenant, page: Page) -> tuple[int, list[PaymentLink]]:
-    """How many links there are, and those of one page, newest first."""
-    total = await tx.fetchval(
-        "SELECT count(*) FROM payment_links WHERE merchant_id = $1 AND mode = $2",
-        tenant.merchant_id,
-        tenant.mode.value,
-    )
+_LISTED = """
+FROM payment_links
+WHERE merchant_id = $1 AND mode = $2 AND ($3 = '' OR status = $3)
+    AND ($4 = '' OR link_id = $4 OR position(lower($4) IN lower(name)) > 0)
+"""
+
+
+async def page_of(
+    tx: Tx, tenant: Tenant, page: Page, wanted: Wanted
+) -> tuple[int, list[PaymentLink]]:
+    """How many links are wanted, and those of one page, newest first."""
+    given = (tenant.merchant_id, tenant.mode.value, wanted.status or "", wanted.text)
+    total = await tx.fetchval("SELECT count(*)" + _LISTED, *given)
     rows = await tx.fetch(
-        """SELECT * FROM payment_links WHERE merchant_id = $1 AND mode = $2
-           ORDER BY sequence DESC LIMIT $3 OFFSET $4""",
-        tenant.merchant_id,
-        tenant.mode.value,
+        "SELECT *" + _LISTED + "ORDER BY sequence DESC LIMIT $5 OFFSET $6",
+        *given,
         page.size,
         page.offset,
     )
     return total, [_link(row) for row in rows]
+
+
+_USING = """
+FROM payment_links
+WHERE line_items @> jsonb_build_array(jsonb_build_object('product_id', $3::text))
+    AND merchant_id = $1 AND mode = $2
+"""
+
+
+async def using(
+    tx: Tx, tenant: Tenant, product_id: ProductId, most: int
+) -> tuple[int, list[PaymentLink]]:
+    """How many links have a line of the product, and the newest ``most`` of them."""
+    given = (tenant.merchant_id, tenant.mode.value, product_id)
+    total = await tx.fetchval("SELECT count(*)" + _USING, *given)
+    rows = await tx.fetch("SELECT *" + _USING + "ORDER BY sequence DESC LIMIT $4", *given, most)
+    return total, [_link(row) for row in rows]
+
+
+_ADD_OPENED = """
+INSERT INTO link_days (link_id, day, opened)
+SELECT counted.link_id, counted.day, counted.opened
+FROM unnest($1::text[], $2::date[], $3::bigint[]) AS counted (link_id, day, opened)
+ORDER BY 1, 2
+ON CONFLICT (link_id, day) DO UPDATE SET opened = link_days.opened + excluded.opened
+"""
+
+
+async def add_opened(tx: Tx, counts: Mapping[tuple[LinkId, date], int]) -> None:
+    """Add to the links' days, in one order, so that two who add do not wait for each other in a
+    circle."""
+    names = [link_id for link_id, _ in counts]
+    days = [day for _, day in counts]
+    await tx.execute(_ADD_OPENED, names, days, list(counts.values()))
+
+
+async def opened(tx: Tx, link_id: LinkId, since: date, until: date) -> dict[date, int]:
+    rows = await tx.fetch(
+        "SELECT day, opened FROM link_days WHERE link_id = $1 AND day BETWEEN $2 AND $3",
+        link_id,
+        since,
+        until,
+    )
+    return {row["day"]: row["opened"] for row in rows}

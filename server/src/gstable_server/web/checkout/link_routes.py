@@ -38,6 +38,7 @@ from gstable_server.web.checkout.link_page import (
 from gstable_server.web.checkout.notices import Notices
 from gstable_server.web.checkout.noting import note_language
 from gstable_server.web.checkout.turns import Act, Turns
+from gstable_server.web.checkout.visits import Visits
 from gstable_server.web.language import Words, asked_language
 from gstable_server.web.requests import FORM, has_type, is_same_origin, read_form
 
@@ -64,6 +65,7 @@ class LinkDoor:
     pages: Pages
     notices: Notices
     turns: Turns
+    visits: Visits
 
     def routes(self, as_page: Callable[[Handler], Handler]) -> list[BaseRoute]:
         """``as_page`` makes a page of what a handler refuses."""
@@ -77,6 +79,7 @@ class LinkDoor:
     async def link(self, request: Request) -> Response:
         async with self.db.read() as tx:
             known = await self._known(tx, _link_id(request))
+        self.visits.count(request, known.link.link_id)
         return self._page(request, known, LinkForm(), NO_PROBLEMS, 200)
 
     async def choose(self, request: Request) -> Response:

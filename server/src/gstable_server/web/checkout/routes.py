@@ -56,6 +56,7 @@ from gstable_server.web.checkout.prepared import authorized_json, prepared_json,
 from gstable_server.web.checkout.presenter import PayPage, pay_page, settlement_view
 from gstable_server.web.checkout.status import Status
 from gstable_server.web.checkout.turns import Act, Turns
+from gstable_server.web.checkout.visits import Visits
 from gstable_server.web.checkout.wire import AuthorizeInput, DepositInput, PrepareInput
 from gstable_server.web.checkout.words import in_words
 from gstable_server.web.language import N_, PARAMETER, Words, asked_language
@@ -76,10 +77,12 @@ def routes(
     pages: Pages,
     notices: Notices | None = None,
     turns: Turns | None = None,
+    visits: Visits | None = None,
 ) -> list[BaseRoute]:
-    """Every address that a payer's browser asks for, except the static files."""
+    """Every address that a payer's browser asks for, except the static files. Who gives ``visits``
+    writes what they count."""
     checkout = _Checkout(db, desk, pages, notices or Notices(pages), turns or Turns())
-    door = LinkDoor(db, desk, pages, checkout.notices, checkout.turns)
+    door = LinkDoor(db, desk, pages, checkout.notices, checkout.turns, visits or Visits(db))
     return [
         *door.routes(checkout.as_page),
         Route("/pay/{session_id}", checkout.as_page(checkout.pay), methods=["GET"]),

@@ -1,0 +1,1 @@
+"""How many sessions there were, for the console."""

@@ -1,0 +1,33 @@
+"""Reading the counts of sessions."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from gstable_server.kernel.ids import LinkId, ProductId
+from gstable_server.kernel.tenant import Tenant
+from gstable_server.plumbing.db import Tx
+from gstable_server.sessions import operations as sessions
+from gstable_server.sessions.model import SessionView
+from gstable_server.sessions.statistics import store
+from gstable_server.sessions.statistics.model import StateCount
+
+
+async def by_day(tx: Tx, tenant: Tenant, since: date, until: date) -> list[StateCount]:
+    """How many sessions a merchant's customers and shop opened on each day (UTC, both included),
+    by the state that they are in now."""
+    return await store.by_day(tx, tenant, since, until)
+
+
+async def of_link(tx: Tx, link_id: LinkId, since: date, until: date) -> list[StateCount]:
+    """The same of one link, whose tenant the caller has checked."""
+    return await store.of_link(tx, link_id, since, until)
+
+
+async def latest_with(
+    tx: Tx, tenant: Tenant, product_id: ProductId, most: int
+) -> list[SessionView]:
+    """The newest ``most`` sessions that sell a product, newest first."""
+    names = await store.latest_with(tx, tenant, product_id, most)
+    found = await sessions.views(tx, names)
+    return [found[name] for name in names if name in found]
