@@ -24,12 +24,21 @@ from gstable_server.web.base import Pages
 from gstable_server.web.dashboard import routes as dashboard
 from gstable_server.web.dashboard.guard import Guard, form_token
 from gstable_server.web.dashboard.routes import Place, places
+from gstable_server.webhooks import operations as webhooks
+from gstable_server.webhooks.model import Target
 from tests.unit.web.console import Browser, browser_on, reader, registered
 from tests.unit.web.shop import Merchant, new_desk
 
 pytestmark = pytest.mark.anyio
 
 FORBIDDEN = "Your role in this team does not permit it."
+_WEBHOOK = {
+    "webhookName": "Mine",
+    "webhookUrl": "https://shop.example/mine",
+    "event-session.paid": "on",
+    "since": "2026-01-01T00:00",
+    "until": "2026-01-02T00:00",
+}
 WALLET = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 BEFORE_SIGNING_IN = {
     ("GET", "/dashboard"),
@@ -57,6 +66,8 @@ VALUES = {
     "key_id": f"key_{'a' * 16}",
     "member_id": f"mem_{'a' * 16}",
     "invitation_id": f"inv_{'a' * 16}",
+    "webhook_id": f"wkid_{'a' * 24}",
+    "event_id": f"evt_{'a' * 16}",
     "change_id": f"pch_{'a' * 16}",
     "login_id": f"lgn_{'a' * 16}",
 }
@@ -211,7 +222,7 @@ async def test_dsh_02_another_merchants_objects_are_not_found(
             for name in named:
                 path = path.replace(f"{{{name}}}", objects[name])
                 tried.add(name)
-            fields = {"role": "admin", "accountName": "Mine"}
+            fields = {"role": "admin", "accountName": "Mine", "grace": "0", **_WEBHOOK}
             answer = await (
                 browser.get(path) if place.method == "GET" else browser.post(path, **fields)
             )
@@ -226,6 +237,9 @@ async def _objects(tx: Tx, owner: By, desk: Desk) -> dict[str, str]:
     invitation, _ = await team.invite(tx, owner, "open@example.com", Role.VIEWER)
     account = await accounts.create_account(tx, tenant, desk.networks, "Main", WALLET)
     key, _ = await accounts.issue_key(tx, tenant, Access.READ, "Shop")
+    target = Target("Shop", "https://shop.example/hook", None, ("session.paid",))
+    endpoint = await webhooks.create(tx, tenant, target)
+    event_id = await webhooks.send_test(tx, tenant, endpoint.webhook_id)
     await members.open_login(tx, viewer, From())
     [login, *_] = await members.logins_of(tx, viewer.member_id)
     return {
@@ -233,6 +247,8 @@ async def _objects(tx: Tx, owner: By, desk: Desk) -> dict[str, str]:
         "invitation_id": invitation.invitation_id,
         "account_id": account.account_id,
         "key_id": key.key_id,
+        "webhook_id": endpoint.webhook_id,
+        "event_id": event_id,
         "login_id": login.login_id,
     }
 

@@ -117,7 +117,9 @@ FRESH = frozenset(
         Action.LIMITS_CHANGE,
         Action.REFUNDS_APPROVE,
         Action.SELF_SECURE,
+        Action.SETTINGS_CHANGE,
         Action.TEAM_CHANGE,
+        Action.WEBHOOKS_SECRET,
     }
 )
 """Acts that a stolen login must not do: they ask for the password again after some minutes."""
@@ -125,7 +127,7 @@ FRESH = frozenset(
 ROLE_WORDS: Mapping[Role, str] = {
     Role.OWNER: "Everything, also owners and further businesses",
     Role.ADMIN: "Everything but owners and further businesses",
-    Role.DEVELOPER: "API keys, logs, products and links; moves no money",
+    Role.DEVELOPER: "API keys, webhooks, logs, products and links; moves no money",
     Role.FINANCE: "Refunds, captures, unusual money, exports and bills by hand",
     Role.SUPPORT: "Sees payments and unusual money, changes nothing",
     Role.VIEWER: "Sees payments, changes nothing",

@@ -29,11 +29,11 @@ SELECT e.webhook_id, e.failures, e.failing_since, late.tries, late.successes, la
      AND a.status_code BETWEEN 200 AND 299 ORDER BY a.attempt_number DESC LIMIT 1) AS last_success,
     trouble.status_code, trouble.error,
     (SELECT count(*) FROM (SELECT FROM webhook_messages m WHERE m.webhook_id = e.webhook_id
-     AND m.next_attempt_at IS NOT NULL LIMIT $4) some) AS waiting,
+     AND m.next_attempt_at IS NOT NULL LIMIT $4) counted) AS waiting,
     (SELECT count(*) FROM (SELECT FROM webhook_messages m WHERE m.webhook_id = e.webhook_id
-     AND m.state = 'pending' AND m.next_attempt_at IS NULL LIMIT $4) some) AS held,
+     AND m.state = 'pending' AND m.next_attempt_at IS NULL LIMIT $4) counted) AS held,
     (SELECT count(*) FROM (SELECT FROM webhook_messages m WHERE m.webhook_id = e.webhook_id
-     AND m.state = 'exhausted' LIMIT $4) some) AS given_up
+     AND m.state = 'exhausted' LIMIT $4) counted) AS given_up
 FROM webhook_endpoints e
 CROSS JOIN LATERAL (
     SELECT count(*) AS tries, max(started_at) AS latest,

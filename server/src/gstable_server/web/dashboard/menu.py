@@ -42,11 +42,18 @@ MENU = (
     Group(N_("Catalog"), (Way("products", N_("Products"), Action.CATALOG_READ, "product", "g p"),)),
     Group(
         N_("Developers"),
-        (Way("keys", N_("API keys"), Action.KEYS_READ, "key", "g k"),),
+        (
+            Way("keys", N_("API keys"), Action.KEYS_READ, "key", "g k"),
+            Way("webhooks", N_("Webhooks"), Action.WEBHOOKS_READ, "webhook", "g w"),
+            Way("events", N_("Events"), Action.WEBHOOKS_READ, "event", "g e"),
+        ),
     ),
     Group(
         N_("Money"),
-        (Way("accounts", N_("Accounts"), Action.ACCOUNTS_READ, "account", "g a"),),
+        (
+            Way("accounts", N_("Accounts"), Action.ACCOUNTS_READ, "account", "g a"),
+            Way("limits", N_("Limits"), Action.LIMITS_READ, "team", "g m"),
+        ),
     ),
     Group(
         N_("Business"),

@@ -18,9 +18,11 @@ from gstable_server.kernel.roles import Action
 from gstable_server.plumbing.db import Database
 from gstable_server.sessions.operations import Desk
 from gstable_server.web.base import Pages
+from gstable_server.web.dashboard.approvals import Approvals
 from gstable_server.web.dashboard.audit import AuditLog
 from gstable_server.web.dashboard.branding import UPLOAD_BYTES_MAX, BrandingPage
 from gstable_server.web.dashboard.doors import SETUP, Doors
+from gstable_server.web.dashboard.events import Events
 from gstable_server.web.dashboard.guard import (
     CODE,
     HOME,
@@ -39,6 +41,7 @@ from gstable_server.web.dashboard.security import Security
 from gstable_server.web.dashboard.settings import Accounts, Keys
 from gstable_server.web.dashboard.team import Team
 from gstable_server.web.dashboard.unmatched import Unmatched
+from gstable_server.web.dashboard.webhooks import Webhooks
 
 IN_MODE = f"{HOME}/{{mode}}"
 
@@ -87,6 +90,7 @@ def places(guard: Guard) -> list[Place]:
         *_doors(guard),
         *_money(guard, look, act),
         *_settings(guard, look, act),
+        *_webhooks(guard, look, act),
         *_people(guard, look, act),
     ]
 
@@ -121,7 +125,7 @@ Row = Callable[[str, Action, VisitHandler], Place]
 
 def _money(guard: Guard, look: Row, act: Row) -> list[Place]:
     lists, sessions, unmatched = Lists(guard), Sessions(guard), Unmatched(guard)
-    holds = Holds(guard, sessions)
+    holds, approvals = Holds(guard, sessions), Approvals(guard)
     return [
         look("", Action.OVERVIEW_READ, lists.overview),
         look("/sessions", Action.SESSIONS_READ, lists.sessions),
@@ -131,6 +135,7 @@ def _money(guard: Guard, look: Row, act: Row) -> list[Place]:
         act("/sessions/{session_id}/void", Action.HOLDS_DECIDE, holds.void),
         look("/refunds/{refund_id}", Action.SESSIONS_READ, sessions.refund),
         look("/refunds/{refund_id}/status", Action.SESSIONS_READ, sessions.refund_status),
+        act("/refunds/{refund_id}/approve", Action.REFUNDS_APPROVE, approvals.approve),
         act("/refunds/{refund_id}/cancel", Action.REFUNDS_CANCEL, sessions.cancel_refund),
         look("/unusual", Action.UNMATCHED_READ, unmatched.list),
         look("/unusual/{inflow_id}", Action.UNMATCHED_READ, unmatched.show),
@@ -143,11 +148,18 @@ def _money(guard: Guard, look: Row, act: Row) -> list[Place]:
 
 def _settings(guard: Guard, look: Row, act: Row) -> list[Place]:
     accounts, keys, branding = Accounts(guard), Keys(guard), BrandingPage(guard)
+    limits = Approvals(guard)
     save = guard.upload(Action.BRANDING_CHANGE, branding.save, UPLOAD_BYTES_MAX)
     return [
         look("/accounts", Action.ACCOUNTS_READ, accounts.list),
         act("/accounts", Action.ACCOUNTS_CHANGE, accounts.create),
         act("/payouts/{change_id}/cancel", Action.PAYOUTS_CANCEL, accounts.cancel_change),
+        look("/limits", Action.LIMITS_READ, limits.show),
+        act("/limits", Action.LIMITS_CHANGE, limits.change),
+        act(
+            "/limits/{limit_change_id}/approve", Action.LIMITS_CHANGE, limits.approve_change
+        ),
+        act("/limits/{limit_change_id}/cancel", Action.LIMITS_CANCEL, limits.cancel_change),
         look("/accounts/{account_id}", Action.ACCOUNTS_READ, accounts.detail),
         act("/accounts/{account_id}", Action.ACCOUNTS_CHANGE, accounts.rename),
         look("/accounts/{account_id}/remove", Action.ACCOUNTS_CHANGE, accounts.confirm_removal),
@@ -158,6 +170,31 @@ def _settings(guard: Guard, look: Row, act: Row) -> list[Place]:
         look("/keys/{key_id}/revoke", Action.KEYS_CHANGE, keys.confirm_revocation),
         act("/keys/{key_id}/revoke", Action.KEYS_CHANGE, keys.revoke),
         Place("POST", f"{IN_MODE}/branding", Action.BRANDING_CHANGE, save),
+    ]
+
+
+def _webhooks(guard: Guard, look: Row, act: Row) -> list[Place]:
+    webhooks, events = Webhooks(guard), Events(guard)
+    one = "/webhooks/{webhook_id}"
+    return [
+        look("/webhooks", Action.WEBHOOKS_READ, webhooks.list),
+        act("/webhooks", Action.WEBHOOKS_CHANGE, webhooks.create),
+        look("/webhooks/new", Action.WEBHOOKS_CHANGE, webhooks.new),
+        look(one, Action.WEBHOOKS_READ, webhooks.show),
+        act(one, Action.WEBHOOKS_CHANGE, webhooks.save),
+        look(f"{one}/edit", Action.WEBHOOKS_CHANGE, webhooks.edit),
+        act(f"{one}/enable", Action.WEBHOOKS_CHANGE, webhooks.enable),
+        act(f"{one}/disable", Action.WEBHOOKS_CHANGE, webhooks.disable),
+        act(f"{one}/test", Action.WEBHOOKS_SEND, webhooks.test),
+        act(f"{one}/redeliver", Action.WEBHOOKS_SEND, webhooks.redeliver_range),
+        act(f"{one}/reveal", Action.WEBHOOKS_SECRET, webhooks.reveal),
+        look(f"{one}/rotate", Action.WEBHOOKS_SECRET, webhooks.confirm_rotation),
+        act(f"{one}/rotate", Action.WEBHOOKS_SECRET, webhooks.rotate),
+        look(f"{one}/remove", Action.WEBHOOKS_SECRET, webhooks.confirm_removal),
+        act(f"{one}/remove", Action.WEBHOOKS_SECRET, webhooks.remove),
+        look("/events", Action.WEBHOOKS_READ, events.list),
+        look("/events/{event_id}", Action.WEBHOOKS_READ, events.show),
+        act("/events/{event_id}/redeliver", Action.WEBHOOKS_SEND, events.redeliver),
     ]
 
 

@@ -51,6 +51,14 @@ DONE = {
     "unmatched-accepted": N_("It was accepted."),
     "unmatched-sweep": N_("It is on its way back. It counts once it is in a block."),
     "unmatched-dismissed": N_("It was dismissed."),
+    "refund-approved": N_("You approved it. The wallet of the account can send it now."),
+    "refund-approved-first": N_("You approved it. It needs one more person."),
+    "limit-changed": N_("The limit counts from now on, and your team is told."),
+    "limit-asked": N_(
+        "It is noted, and your team is told. The limit counts once somebody else approves it, or "
+        "once its time has come."
+    ),
+    "limit-cancelled": N_("It was cancelled. The limit stays as it is."),
     "refund-cancelled": N_("The refund was given up. Do not send its transfer any more."),
     "member-changed": N_("The role was changed."),
     "member-removed": N_("They are no longer in the team, and were signed out."),
@@ -79,6 +87,13 @@ DONE = {
 
 REASON = N_("Must have at most 500 characters, and none that cannot be shown.")
 REFUND_WORDS = {
+    RefundState.AWAITING: (
+        N_("Somebody else has to approve it"),
+        N_(
+            "It is more than one person alone may give back. Nothing is to be sent before it is "
+            "approved."
+        ),
+    ),
     RefundState.PREPARED: (
         N_("Your wallet has to send it"),
         N_(

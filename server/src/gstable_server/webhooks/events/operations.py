@@ -26,6 +26,12 @@ async def list_events(tx: Tx, tenant: Tenant, page: Page) -> tuple[int, list[Sto
     return await event_log.page_of(tx, tenant, page)
 
 
+async def latest(tx: Tx, tenant: Tenant, about: str, before: int, limit: int) -> list[StoredEvent]:
+    """Up to ``limit`` of the tenant's events numbered below ``before``, newest first: all, or those
+    of the object that ``about`` names."""
+    return await event_log.latest(tx, tenant, about, before, limit)
+
+
 async def detail(tx: Tx, tenant: Tenant, event_id: EventId) -> StoredEvent:
     """The event. Refused: 300201, also for another tenant's."""
     stored = await event_log.find(tx, tenant, event_id)
