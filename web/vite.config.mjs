@@ -13,6 +13,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const ENTRIES = {
   base: join(here, "src/styles/base.css"),
   checkout: join(here, "src/styles/checkout.css"),
+  console: join(here, "src/dashboard/console.ts"),
   dashboard: join(here, "src/styles/dashboard.css"),
   frame: join(here, "src/embed/frame.ts"),
   gstable: join(here, "src/embed/gstable.ts"),

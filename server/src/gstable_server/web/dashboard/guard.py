@@ -347,6 +347,7 @@ class Guard:
             visit=visit,
             section=section,
             menu=menu_for(visit.may),
+            searches=visit.may(Action.SESSIONS_READ),
             tongues=self.pages.console_languages.all,
             mode=visit.tenant.mode.value,
             has_networks=bool(networks),
