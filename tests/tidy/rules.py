@@ -247,6 +247,8 @@ _WIDER = {
     "limits": "accounts",
     "passkeys": "accounts",
     "key_uses": "accounts",
+    "ledger_days": "ledger",
+    "lists": "sessions",
     "approvals": "sessions",
     "executor": "chain",
     "refunds": "sessions",

@@ -22,12 +22,13 @@ BUG, SAME, NO = "impossible", "same", "refused"
 
 # One row a state, one column a fact, in the order of ``Fact``.
 EXPECTED: dict[S, tuple[object, ...]] = {
-    #             seen     final        reverted    time       cancel
-    S.PREPARED: (S.SEEN, BUG, BUG, S.EXPIRED, S.CANCELLED),
-    S.SEEN: (BUG, S.COMPLETED, S.PREPARED, SAME, NO),
-    S.COMPLETED: (BUG, SAME, BUG, SAME, NO),
-    S.EXPIRED: (S.SEEN, BUG, BUG, SAME, NO),
-    S.CANCELLED: (S.SEEN, BUG, BUG, SAME, NO),
+    #             seen     final        reverted    time       cancel  approved  unapproved reverted
+    S.AWAITING: (S.SEEN, BUG, BUG, S.EXPIRED, S.CANCELLED, S.PREPARED, BUG),
+    S.PREPARED: (S.SEEN, BUG, BUG, S.EXPIRED, S.CANCELLED, NO, BUG),
+    S.SEEN: (BUG, S.COMPLETED, S.PREPARED, SAME, NO, NO, S.AWAITING),
+    S.COMPLETED: (BUG, SAME, BUG, SAME, NO, NO, BUG),
+    S.EXPIRED: (S.SEEN, BUG, BUG, SAME, NO, NO, BUG),
+    S.CANCELLED: (S.SEEN, BUG, BUG, SAME, NO, NO, BUG),
 }
 
 

@@ -16,6 +16,8 @@ from gstable_server.accounts.members import operations as members
 from gstable_server.accounts.members import team
 from gstable_server.accounts.members.model import Browser as From
 from gstable_server.accounts.members.model import By, Login, Member
+from gstable_server.catalog import operations as catalog
+from gstable_server.catalog.model import ProductTerms
 from gstable_server.kernel.roles import FRESH, PERMITTED, ROLE_WORDS, Action, Role, may, may_assign
 from gstable_server.kernel.tenant import Access, Mode, Tenant
 from gstable_server.plumbing.db import Database, Tx
@@ -56,7 +58,11 @@ BEFORE_SIGNING_IN = {
     ("GET", "/dashboard/join/{token}"),
     ("POST", "/dashboard/join/{token}"),
 }
+UPLOADS = ("/branding", "/picture")
+"""Forms that may carry files."""
 VALUES = {
+    "product_id": f"prd_{'a' * 24}",
+    "link_id": f"lnk_{'a' * 32}",
     "mode": "test",
     "act": "dismiss",
     "session_id": f"sess_{'a' * 32}",
@@ -69,6 +75,7 @@ VALUES = {
     "webhook_id": f"wkid_{'a' * 24}",
     "event_id": f"evt_{'a' * 16}",
     "change_id": f"pch_{'a' * 16}",
+    "limit_change_id": f"lch_{'a' * 16}",
     "login_id": f"lgn_{'a' * 16}",
 }
 
@@ -111,6 +118,18 @@ def _let_in(browser: Browser, login: Login, merchant_id: str) -> None:
     browser.form_token = form_token(login.token, merchant_id)
 
 
+async def _ask(browser: Browser, place: Place, address: str, **fields: str) -> Response:
+    if place.method == "GET":
+        return await browser.get(address)
+    if not address.endswith(UPLOADS):
+        return await browser.post(address, **fields)
+    return await browser.client.post(
+        address,
+        files={"formToken": (None, browser.form_token)},
+        headers={"sec-fetch-site": "same-origin"},
+    )
+
+
 async def _asked(
     browser: Browser, database: Database, member: Member, place: Place, table: list[Place]
 ) -> str:
@@ -118,16 +137,7 @@ async def _asked(
     login = await database.run(members.open_login, member, From())
     _let_in(browser, login, member.merchant_id)
     address = _address(place.path)
-    if place.method == "GET":
-        answer = await browser.get(address)
-    elif address.endswith("/branding"):
-        answer = await browser.client.post(
-            address,
-            files={"formToken": (None, browser.form_token)},
-            headers={"sec-fetch-site": "same-origin"},
-        )
-    else:
-        answer = await browser.post(address)
+    answer = await _ask(browser, place, address)
     assert answer.status_code < 500, (place.method, address, answer.text)
     if FORBIDDEN in answer.text:
         assert answer.status_code == 403
@@ -194,7 +204,7 @@ async def test_dsh_02_nobody_is_let_in_without_a_login(
 ) -> None:
     browser.client.cookies.clear()
     for place in _places(database):
-        if place.action is not None and not place.path.endswith("/branding"):
+        if place.action is not None and not place.path.endswith(UPLOADS):
             address = _address(place.path)
             ask = browser.get if place.method == "GET" else browser.post
             answer = await ask(address)
@@ -223,9 +233,7 @@ async def test_dsh_02_another_merchants_objects_are_not_found(
                 path = path.replace(f"{{{name}}}", objects[name])
                 tried.add(name)
             fields = {"role": "admin", "accountName": "Mine", "grace": "0", **_WEBHOOK}
-            answer = await (
-                browser.get(path) if place.method == "GET" else browser.post(path, **fields)
-            )
+            answer = await _ask(browser, place, path, **fields)
             assert answer.status_code == 404, (place.method, path, answer.text)
     assert tried == set(objects)
 
@@ -236,6 +244,8 @@ async def _objects(tx: Tx, owner: By, desk: Desk) -> dict[str, str]:
     viewer = await _join(tx, owner, Role.VIEWER, "somebody")
     invitation, _ = await team.invite(tx, owner, "open@example.com", Role.VIEWER)
     account = await accounts.create_account(tx, tenant, desk.networks, "Main", WALLET)
+    terms = ProductTerms("Map", None, None, (1_000_000,), ())
+    product = await catalog.create(tx, tenant, desk.public_url, terms)
     key, _ = await accounts.issue_key(tx, tenant, Access.READ, "Shop")
     target = Target("Shop", "https://shop.example/hook", None, ("session.paid",))
     endpoint = await webhooks.create(tx, tenant, target)
@@ -246,6 +256,7 @@ async def _objects(tx: Tx, owner: By, desk: Desk) -> dict[str, str]:
         "member_id": viewer.member_id,
         "invitation_id": invitation.invitation_id,
         "account_id": account.account_id,
+        "product_id": product.product_id,
         "key_id": key.key_id,
         "webhook_id": endpoint.webhook_id,
         "event_id": event_id,

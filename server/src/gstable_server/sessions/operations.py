@@ -82,7 +82,8 @@ class Desk:
     """What selling needs beside the database: networks, rates, the order signer, our address.
 
     ``rails`` in the order of preference; ``relays`` says whether this server sends payments that
-    a payer only signed, which takes an account of ours with money for the network's fee.
+    a payer only signed, which takes an account of ours with money for the network's fee, and
+    ``sends_mail`` whether letters to members are sent.
     """
 
     networks: Networks
@@ -94,6 +95,7 @@ class Desk:
     order_grace: timedelta
     rails: tuple[Rail, ...] = ()
     relays: bool = False
+    sends_mail: bool = False
 
     @property
     def market(self) -> Market:
@@ -244,9 +246,13 @@ def _made(tx: Tx, desk: Desk, draft: Draft, announced: Announced | None) -> Sess
     held = draft.capture_method is CaptureMethod.MANUAL
     if held and not desk.relays:
         raise invalid_field("captureMethod", "cannot be manual: this server sends no captures")
-    routing.require_payable(
+    found = routing.require_payable(
         desk.market, settlement, draft.amount, draft.fee_model, tx.now, held=held
     )
+    accepted = draft.account.accepted_networks
+    if accepted is not None and not any(one.network.name in accepted for one in found):
+        detail = "none of the networks that the merchant accepts can pay that"
+        raise Refused(Code.CHANNEL_UNSUPPORTED, detail)
     session_id = announced.session_id if announced else tx.mint(SessionId)
     if announced is not None:
         draft = replace(draft, lifetime=announced.expires_at - tx.now)

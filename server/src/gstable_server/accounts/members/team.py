@@ -28,7 +28,7 @@ from gstable_server.accounts.members.operations import open_login
 from gstable_server.accounts.model import Merchant
 from gstable_server.kernel.errors import Code, Refused, invalid_field
 from gstable_server.kernel.ids import InvitationId, LoginId, MemberId, MerchantId
-from gstable_server.kernel.roles import Action, Role, may_assign
+from gstable_server.kernel.roles import Action, Role, may, may_assign
 from gstable_server.plumbing import passwords
 from gstable_server.plumbing.db import Tx
 
@@ -38,6 +38,15 @@ INVITATION_TOKEN_LENGTH = 43
 async def members_of(tx: Tx, merchant_id: MerchantId) -> list[Member]:
     """Everybody of a team, the oldest first."""
     return await store.team_of(tx, merchant_id)
+
+
+async def members_able(
+    tx: Tx, merchant_id: MerchantId, action: Action, *, lock: bool = False
+) -> dict[MemberId, str]:
+    """The members whose role permits ``action`` now, with their e-mail addresses. Locked, nobody
+    of the team is removed or given another role until the transaction ends."""
+    members = await store.team_of(tx, merchant_id, lock=lock)
+    return {one.member_id: one.email for one in members if may(one.role, action)}
 
 
 async def invitations_of(tx: Tx, merchant_id: MerchantId) -> list[Invitation]:

@@ -20,6 +20,8 @@ class Fact(Enum):
     TRANSFER_REVERTED = "that block is no longer part of the chain"
     TIME_PASSED = "its time is over"
     CANCEL_REQUESTED = "the merchant asked to cancel it"
+    APPROVED = "two people of the team stand behind it"
+    UNAPPROVED_REVERTED = "that block is no longer part of the chain, and nobody had approved it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,24 @@ STAY = Stay()
 IMPOSSIBLE = Impossible()
 
 TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
+    S.AWAITING: {
+        # The wallet is the merchant's own: whoever holds it can send without asking us.
+        Fact.TRANSFER_SEEN: Move(S.SEEN),
+        Fact.TRANSFER_FINAL: IMPOSSIBLE,
+        Fact.TRANSFER_REVERTED: IMPOSSIBLE,
+        Fact.TIME_PASSED: Move(S.EXPIRED),
+        Fact.CANCEL_REQUESTED: Move(S.CANCELLED),
+        Fact.APPROVED: Move(S.PREPARED),
+        Fact.UNAPPROVED_REVERTED: IMPOSSIBLE,
+    },
     S.PREPARED: {
         Fact.TRANSFER_SEEN: Move(S.SEEN),
         Fact.TRANSFER_FINAL: IMPOSSIBLE,
         Fact.TRANSFER_REVERTED: IMPOSSIBLE,
         Fact.TIME_PASSED: Move(S.EXPIRED),
         Fact.CANCEL_REQUESTED: Move(S.CANCELLED),
+        Fact.APPROVED: Refuse("names a refund that waits for nobody's approval"),
+        Fact.UNAPPROVED_REVERTED: IMPOSSIBLE,
     },
     S.SEEN: {
         # One transfer proves one refund: a second one is never given to it.
@@ -70,6 +84,8 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         Fact.TRANSFER_REVERTED: Move(S.PREPARED),
         Fact.TIME_PASSED: STAY,
         Fact.CANCEL_REQUESTED: Refuse("names a refund whose transfer is on the chain"),
+        Fact.APPROVED: Refuse("names a refund whose transfer is on the chain"),
+        Fact.UNAPPROVED_REVERTED: Move(S.AWAITING),
     },
     S.COMPLETED: {
         Fact.TRANSFER_SEEN: IMPOSSIBLE,
@@ -78,6 +94,8 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         Fact.TRANSFER_REVERTED: IMPOSSIBLE,
         Fact.TIME_PASSED: STAY,
         Fact.CANCEL_REQUESTED: Refuse("names a refund that is completed"),
+        Fact.APPROVED: Refuse("names a refund that is completed"),
+        Fact.UNAPPROVED_REVERTED: IMPOSSIBLE,
     },
     S.EXPIRED: {
         Fact.TRANSFER_SEEN: Move(S.SEEN),
@@ -85,6 +103,8 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         Fact.TRANSFER_REVERTED: IMPOSSIBLE,
         Fact.TIME_PASSED: STAY,
         Fact.CANCEL_REQUESTED: Refuse("names a refund that is expired"),
+        Fact.APPROVED: Refuse("names a refund that is expired"),
+        Fact.UNAPPROVED_REVERTED: IMPOSSIBLE,
     },
     S.CANCELLED: {
         Fact.TRANSFER_SEEN: Move(S.SEEN),
@@ -92,6 +112,8 @@ TABLE: dict[S, dict[Fact, Move | Stay | Refuse | Impossible]] = {
         Fact.TRANSFER_REVERTED: IMPOSSIBLE,
         Fact.TIME_PASSED: STAY,
         Fact.CANCEL_REQUESTED: Refuse("names a refund that is cancelled"),
+        Fact.APPROVED: Refuse("names a refund that is cancelled"),
+        Fact.UNAPPROVED_REVERTED: IMPOSSIBLE,
     },
 }
 

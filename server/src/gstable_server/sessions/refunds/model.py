@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from gstable_server.kernel.address import Address
-from gstable_server.kernel.ids import PaymentId, RefundId, SessionId
+from gstable_server.kernel.ids import MemberId, PaymentId, RefundId, SessionId
 from gstable_server.kernel.money import MicroUsd
 from gstable_server.sessions.model import Flag, Payment, PaymentState
 
@@ -27,6 +27,7 @@ because a block's time is its proposer's and may be before what is in it was sen
 class RefundState(StrEnum):
     """As they are written on the wire."""
 
+    AWAITING = "awaiting_approval"
     PREPARED = "prepared"
     SEEN = "seen"
     COMPLETED = "completed"
@@ -34,8 +35,18 @@ class RefundState(StrEnum):
     CANCELLED = "cancelled"
 
 
-COUNTED = frozenset({RefundState.PREPARED, RefundState.SEEN, RefundState.COMPLETED})
+COUNTED = frozenset(
+    {RefundState.AWAITING, RefundState.PREPARED, RefundState.SEEN, RefundState.COMPLETED}
+)
 """The states of a refund whose part of the payment is not free for another one."""
+
+
+class Approval(StrEnum):
+    """Whether a second person has to stand behind a refund, and does."""
+
+    NOT_NEEDED = "not_needed"
+    AWAITED = "awaited"
+    GIVEN = "given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +74,8 @@ class Terms:
 @dataclass(frozen=True, slots=True)
 class Refund:
     """``amount`` is in Micro-USD, rounded down; ``terms.amount`` is exact. ``watched_until`` is
-    None once its transfer is no longer looked for."""
+    None once its transfer is no longer looked for. ``prepared_by`` is None where no person of the
+    team did it: an API key, or the operator of the server."""
 
     refund_id: RefundId
     session_id: SessionId
@@ -77,6 +89,8 @@ class Refund:
     created_at: datetime
     claim: Claim | None = None
     completed_at: datetime | None = None
+    prepared_by: MemberId | None = None
+    approval: Approval = Approval.NOT_NEEDED
 
 
 def remaining(payment: Payment, refunds: Iterable[Refund]) -> int:

@@ -12,6 +12,8 @@ from datetime import datetime
 
 import structlog
 
+from gstable_server.accounts.limits import operations as limits
+from gstable_server.accounts.members.model import By
 from gstable_server.chain import operations as chain
 from gstable_server.chain.checksum import address_from_text
 from gstable_server.chain.facts import Fact, FactWhat, TransferLog
@@ -38,10 +40,11 @@ from gstable_server.sessions import store as session_store
 from gstable_server.sessions import store_payments
 from gstable_server.sessions.model import Flag, Payment, Session, SessionView
 from gstable_server.sessions.operations import Desk
-from gstable_server.sessions.refunds import machine, store
+from gstable_server.sessions.refunds import approval, letters, machine, store
 from gstable_server.sessions.refunds.model import (
     LIFETIME,
     WATCHED_AFTER,
+    Approval,
     Claim,
     Refund,
     RefundState,
@@ -60,8 +63,11 @@ TRANSFER_FACTS = ("chain.transfer_seen", "chain.transfer_final", "chain.transfer
 # --- what merchants ask ---------------------------------------------------------------------------
 
 
-async def prepare(tx: Tx, desk: Desk, tenant: Tenant, request: PrepareRefund) -> Refund:
-    """Set a part of a payment aside to be given back, for 24 hours.
+async def prepare(
+    tx: Tx, desk: Desk, tenant: Tenant, request: PrepareRefund, by: By | None = None
+) -> Refund:
+    """Set a part of a payment aside to be given back, for 24 hours. Above the merchant's limit it
+    waits for those who have to approve it first; ``by`` is the member who prepares it, if one does.
 
     The session is locked, so that refunds prepared at once share what remains. Its transfer is
     watched for before anybody knows the terms: both are committed together. Raises ``Refused``:
@@ -95,11 +101,16 @@ async def prepare(tx: Tx, desk: Desk, tenant: Tenant, request: PrepareRefund) ->
         expires_at=tx.now + LIFETIME,
         watched_until=tx.now + LIFETIME + WATCHED_AFTER,
         created_at=tx.now,
+        prepared_by=by.member.member_id if by else None,
     )
     in_usd = micro_usd_rounded_down(Money(refund.terms.amount, token.asset))
     refund = replace(refund, amount=in_usd)
+    if approval.is_needed(await limits.current(tx, tenant), known, in_usd):
+        refund = replace(refund, state=RefundState.AWAITING, approval=Approval.AWAITED)
     await store.insert(tx, refund)
     await chain.watch_transfer(tx, network.name, payment.merchant)
+    if refund.state is RefundState.AWAITING:
+        await letters.tell_of_waiting(tx, desk, tenant, refund, by)
     return refund
 
 
@@ -300,7 +311,9 @@ async def _claim(tx: Tx, transfer: TransferLog) -> None:
             continue
         answer = machine.decide(refund.state, machine.Fact.TRANSFER_SEEN)
         assert isinstance(answer, machine.Move)
-        if refund.state is not RefundState.PREPARED:
+        if refund.state is RefundState.AWAITING:
+            log.warning("a refund was sent before it was approved", refund=refund_id)
+        elif refund.state is not RefundState.PREPARED:
             log.warning("a refund was sent after it was given up", refund=refund_id)
         claim = Claim(transfer.tx_hash, transfer.log_position)
         await store.move(tx, refund, replace(refund, state=answer.state, claim=claim))
@@ -309,7 +322,9 @@ async def _claim(tx: Tx, transfer: TransferLog) -> None:
 
 async def _reopen(tx: Tx, refund_id: RefundId) -> None:
     refund = await _hold(tx, refund_id)
-    answer = machine.decide(refund.state, machine.Fact.TRANSFER_REVERTED)
+    is_approved = refund.approval is not Approval.AWAITED
+    reverted = machine.Fact.TRANSFER_REVERTED if is_approved else machine.Fact.UNAPPROVED_REVERTED
+    answer = machine.decide(refund.state, reverted)
     assert isinstance(answer, machine.Move)
     # The transaction may be mined again at any time, so it is looked for as long as a new one.
     again = replace(
@@ -360,9 +375,9 @@ async def _book(tx: Tx, view: SessionView, refund: Refund) -> None:
 
 
 async def reschedule(tx: Tx, session_id: SessionId, moved: Callable[[datetime], datetime]) -> None:
-    """Change until when the prepared refunds of a session, whose lock is held, may be sent."""
+    """Change until when the refunds of a session, whose lock is held, may be approved or sent."""
     for refund in await _hold_all(tx, session_id):
-        if refund.state is RefundState.PREPARED:
+        if refund.state in {RefundState.AWAITING, RefundState.PREPARED}:
             await store.reschedule(tx, replace(refund, expires_at=moved(refund.expires_at)))
 
 

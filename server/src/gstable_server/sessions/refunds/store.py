@@ -9,12 +9,14 @@ import asyncpg
 
 from gstable_server.chain.facts import TransferLog
 from gstable_server.kernel.address import Address
-from gstable_server.kernel.ids import PaymentId, RefundId, SessionId
+from gstable_server.kernel.ids import MemberId, PaymentId, RefundId, SessionId
 from gstable_server.kernel.money import MicroUsd
 from gstable_server.plumbing.db import Tx
 from gstable_server.sessions.model import Payment
+from gstable_server.sessions.refunds.approval import Vote
 from gstable_server.sessions.refunds.model import (
     CLOCK_TOLERANCE,
+    Approval,
     Claim,
     Refund,
     RefundState,
@@ -46,6 +48,8 @@ def _refund(row: asyncpg.Record) -> Refund:
         created_at=row["created_at"],
         claim=claim,
         completed_at=row["completed_at"],
+        prepared_by=MemberId(row["prepared_by"]) if row["prepared_by"] else None,
+        approval=Approval(row["approval"]),
     )
 
 
@@ -54,8 +58,9 @@ async def insert(tx: Tx, refund: Refund) -> None:
     await tx.execute(
         "INSERT INTO refunds (refund_id, session_id, payment_id, network, chain_id, token_id, "
         "token, decimals, sender, receiver, token_amount, amount, reason, state, expires_at, "
-        "watched_until, created_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+        "watched_until, created_at, prepared_by, approval) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, "
+        "$18, $19)",
         refund.refund_id,
         refund.session_id,
         refund.payment_id,
@@ -73,7 +78,33 @@ async def insert(tx: Tx, refund: Refund) -> None:
         refund.expires_at,
         refund.watched_until,
         refund.created_at,
+        refund.prepared_by,
+        refund.approval,
     )
+
+
+async def insert_vote(tx: Tx, refund_id: RefundId, vote: Vote) -> None:
+    """One member's approval; another one of theirs for the same refund takes its place."""
+    await tx.execute(
+        "INSERT INTO refund_approvals (refund_id, member_id, terms_digest, approved_at) "
+        "VALUES ($1, $2, $3, $4) "
+        "ON CONFLICT (refund_id, member_id) DO UPDATE SET terms_digest = $3, approved_at = $4",
+        refund_id,
+        vote.member_id,
+        vote.digest,
+        vote.at,
+    )
+
+
+async def votes_on(tx: Tx, refund_id: RefundId) -> list[Vote]:
+    """Who approved it, the first at the top."""
+    rows = await tx.fetch(
+        "SELECT * FROM refund_approvals WHERE refund_id = $1 ORDER BY approved_at, member_id",
+        refund_id,
+    )
+    return [
+        Vote(MemberId(row["member_id"]), row["terms_digest"], row["approved_at"]) for row in rows
+    ]
 
 
 async def find(tx: Tx, refund_id: RefundId) -> Refund | None:
@@ -154,7 +185,8 @@ async def move(tx: Tx, old: Refund, new: Refund) -> None:
     """Write what may change of a refund, if it still is in the state that was decided on."""
     done = await tx.execute(
         "UPDATE refunds SET state = $3, tx_hash = $4, log_position = $5, watched_until = $6, "
-        "completed_at = $7 WHERE refund_id = $1 AND state = $2",
+        "completed_at = $7, expires_at = $8, approval = $9 "
+        "WHERE refund_id = $1 AND state = $2",
         old.refund_id,
         old.state,
         new.state,
@@ -162,6 +194,8 @@ async def move(tx: Tx, old: Refund, new: Refund) -> None:
         new.claim.log_position if new.claim else None,
         new.watched_until,
         new.completed_at,
+        new.expires_at,
+        new.approval,
     )
     assert done == "UPDATE 1", f"{old.refund_id} moved under its lock"
 
@@ -176,9 +210,11 @@ async def reschedule(tx: Tx, refund: Refund) -> None:
 
 
 async def lock_due(tx: Tx, limit: int) -> list[Refund]:
-    """Prepared refunds whose time is over; those that another worker holds are left to it."""
+    """Refunds to be approved or sent whose time is over; those that another worker holds are left
+    to it."""
     rows = await tx.fetch(
-        "SELECT * FROM refunds WHERE state = 'prepared' AND expires_at <= $1 "
+        "SELECT * FROM refunds WHERE state IN ('awaiting_approval', 'prepared') "
+        "AND expires_at <= $1 "
         "ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED",
         tx.now,
         limit,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from gstable_server.accounts.members.model import By
 from gstable_server.chain.deposits import recover_call
 from gstable_server.chain.executor import operations as executor
 from gstable_server.chain.executor.model import State as SendingState
@@ -270,9 +271,11 @@ async def refund(
     tenant: Tenant | None,
     amount: int | None = None,
     to: str | None = None,
+    by: By | None = None,
 ) -> Inflow:
     """Prepare the transfer by which the merchant's wallet gives the money back: all that is left,
-    or ``amount`` Micro-USD, to the payer or ``to``. Refuses as ``_take`` and ``refunds.prepare``.
+    or ``amount`` Micro-USD, to the payer or ``to``; ``by`` is the member who does it, if one does.
+    Refuses as ``_take`` and ``refunds.prepare``.
     """
     known = await _take(tx, inflow_id, tenant, Act.REFUND, reason)
     assert known.session is not None, "that was asked before"
@@ -288,7 +291,7 @@ async def refund(
             "reason": reason,
         }
     )
-    prepared = await refunds.prepare(tx, desk, known.session.tenant, request)
+    prepared = await refunds.prepare(tx, desk, known.session.tenant, request, by)
     after = replace(moved(tx, known.inflow, State.RESOLVING, None), refund_id=prepared.refund_id)
     return await _decided(tx, desk, known.inflow, after, Act.REFUND, actor, reason)
 

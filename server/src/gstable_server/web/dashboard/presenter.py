@@ -339,6 +339,7 @@ def refundable_rows(
 
 
 REFUND_BADGES = {
+    RefundState.AWAITING: Badge(N_("To be approved"), "bad"),
     RefundState.PREPARED: Badge(N_("To be sent"), "busy"),
     RefundState.SEEN: Badge(N_("Not final yet"), "busy"),
     RefundState.COMPLETED: Badge(N_("Given back"), "good"),

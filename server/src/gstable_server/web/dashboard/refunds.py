@@ -17,6 +17,7 @@ from gstable_server.sessions.refunds.model import Refund
 from gstable_server.sessions.refunds.wire import PrepareRefund
 from gstable_server.web.base import PAGE_HEADERS
 from gstable_server.web.checkout.amounts import AmountError, parse_usd
+from gstable_server.web.dashboard.approvals import approval_panel
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done, onward
 from gstable_server.web.dashboard.presenter import (
@@ -86,7 +87,7 @@ class Sessions:
         try:
             request = _request(visit, form)
             refund = await self.guard.do(
-                visit, _prepared, refunds.prepare, self.guard.desk, visit.tenant, request
+                visit, _prepared, refunds.prepare, self.guard.desk, visit.tenant, request, visit.by
             )
         except AmountError as problem:
             return await self._show(visit, form.marked("amount", str(problem)), 422)
@@ -99,9 +100,11 @@ class Sessions:
         return onward(visit, f"/refunds/{refund.refund_id}")
 
     async def refund(self, visit: Visit) -> Response:
-        found = await self.db.run(_own_refund, visit)
+        async with self.db.read() as tx:
+            found = await _own_refund(tx, visit)
+            approval = await approval_panel(tx, visit, found)
         page = refund_page(found, self.networks, visit.tenant.mode)
-        return self.guard.show(visit, "refund.html", "sessions", page=page)
+        return self.guard.show(visit, "refund.html", "sessions", page=page, approval=approval)
 
     async def refund_status(self, visit: Visit) -> Response:
         """What the refund's page renews by itself."""

@@ -21,6 +21,7 @@ from gstable_server.web.base import Pages
 from gstable_server.web.dashboard.approvals import Approvals
 from gstable_server.web.dashboard.audit import AuditLog
 from gstable_server.web.dashboard.branding import UPLOAD_BYTES_MAX, BrandingPage
+from gstable_server.web.dashboard.catalog_places import catalog_places
 from gstable_server.web.dashboard.doors import SETUP, Doors
 from gstable_server.web.dashboard.events import Events
 from gstable_server.web.dashboard.guard import (
@@ -86,8 +87,12 @@ def places(guard: Guard) -> list[Place]:
     def act(path: str, action: Action, handler: VisitHandler) -> Place:
         return Place("POST", IN_MODE + path, action, guard.act(action, handler))
 
+    def upload(path: str, action: Action, handler: VisitHandler, bytes_max: int) -> Place:
+        return Place("POST", IN_MODE + path, action, guard.upload(action, handler, bytes_max))
+
     return [
         *_doors(guard),
+        *catalog_places(guard, look, act, upload),
         *_money(guard, look, act),
         *_settings(guard, look, act),
         *_webhooks(guard, look, act),
@@ -142,7 +147,6 @@ def _money(guard: Guard, look: Row, act: Row) -> list[Place]:
         look("/unusual/{inflow_id}/{act}", Action.UNMATCHED_DECIDE, unmatched.confirm),
         act("/unusual/{inflow_id}/{act}", Action.UNMATCHED_DECIDE, unmatched.act),
         look("/links", Action.CATALOG_READ, lists.links),
-        look("/products", Action.CATALOG_READ, lists.products),
     ]
 
 

@@ -118,6 +118,7 @@ class Unmatched:
                 actor=actor,
                 reason=reason,
                 tenant=visit.tenant,
+                by=visit.by,
             )
         verbs = {
             Act.ACCEPT: operations.accept,

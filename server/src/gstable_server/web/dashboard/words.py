@@ -11,6 +11,9 @@ NOT_FOUND = frozenset(
     {
         Code.ACCOUNT_NOT_FOUND,
         Code.ACCOUNT_REMOVED,
+        Code.LINK_NOT_FOUND,
+        Code.PRODUCT_NOT_FOUND,
+        Code.PRODUCT_REMOVED,
         Code.SESSION_NOT_FOUND,
         Code.REFUND_NOT_FOUND,
         Code.INFLOW_NOT_FOUND,
@@ -39,6 +42,20 @@ _WORDS = {
 }
 
 DONE = {
+    "product-created": N_("The product was made. Give it a picture, or make a payment link for it."),
+    "product-changed": N_("The product was saved."),
+    "picture-saved": N_("The picture was saved. Payers see it from now on."),
+    "product-archived": N_("The product is archived. Nobody can buy it any more."),
+    "product-unarchived": N_("The product is on sale again."),
+    "product-duplicated": N_("This is the copy. Change what is different about it."),
+    "product-is-used": N_("A payment link names this product, so it stays. Archive it instead."),
+    "product-removed": N_("The product was removed."),
+    "link-created": N_("The payment link is ready. Share its address or its QR code."),
+    "link-changed": N_("The payment link was saved. Payers see it from now on."),
+    "link-disabled": N_("The link is off. Payers read that it is not available at the moment."),
+    "link-enabled": N_("The link is on again."),
+    "link-archived": N_("The link is closed for good."),
+    "session-created": N_("The payment page is ready. Send its address to your payer."),
     "account-created": N_("The account was created."),
     "payout-asked": N_(
         "It is noted, and your team is told. The account can be used once its time is over."

@@ -1,0 +1,1 @@
+"""How much one person alone may give back, and how that is changed."""

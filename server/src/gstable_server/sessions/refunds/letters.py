@@ -1,0 +1,43 @@
+"""What the team is told of a refund that waits for its approval."""
+
+from __future__ import annotations
+
+from gstable_server.accounts import operations as accounts
+from gstable_server.accounts.members import team
+from gstable_server.accounts.members.model import By
+from gstable_server.accounts.notices import operations as notices
+from gstable_server.chain.checksum import to_checksum
+from gstable_server.kernel.money import usd_text
+from gstable_server.kernel.roles import Action
+from gstable_server.kernel.tenant import Tenant
+from gstable_server.plumbing.db import Tx
+from gstable_server.sessions.operations import Desk
+from gstable_server.sessions.refunds.model import Refund
+
+BY_KEY = "An API key of the shop's server"
+WAITING = """{who} wants to give {amount} USD of {merchant} back to
+
+{receiver}
+
+That is more than one person alone may give back. Look at it, and approve it if it is right:
+{link}
+"""
+
+
+async def tell_of_waiting(
+    tx: Tx, desk: Desk, tenant: Tenant, refund: Refund, by: By | None
+) -> None:
+    """A letter to everybody who could approve it."""
+    if not desk.sends_mail:
+        return
+    merchant = await accounts.merchant(tx, tenant.merchant_id)
+    members = await team.members_able(tx, tenant.merchant_id, Action.REFUNDS_APPROVE)
+    body = WAITING.format(
+        who=by.member.email if by else BY_KEY,
+        amount=usd_text(refund.amount),
+        merchant=merchant.name,
+        receiver=to_checksum(refund.terms.receiver),
+        link=f"{desk.public_url}/dashboard/{tenant.mode}/refunds/{refund.refund_id}",
+    )
+    emails = [email for one, email in members.items() if one != refund.prepared_by]
+    await notices.write(tx, emails, f"{merchant.name}: A refund waits for approval", body)
