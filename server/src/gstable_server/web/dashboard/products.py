@@ -72,7 +72,7 @@ class Products:
             products=[product_row(product) for product in found],
             pager=pager(page.number, page.size, len(found), count),
             text=text,
-            status=status,
+            chosen=status,
         )
 
     async def new(self, visit: Visit) -> Response:

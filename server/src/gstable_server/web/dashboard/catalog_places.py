@@ -1,0 +1,38 @@
+"""The addresses of the overview, the products, the payment links and the sessions made by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gstable_server.kernel.roles import Action
+from gstable_server.web.dashboard.guard import Guard, VisitHandler
+from gstable_server.web.dashboard.products import UPLOAD_BYTES_MAX, Products
+
+if TYPE_CHECKING:
+    from gstable_server.web.dashboard.routes import Place
+
+    Row = Callable[[str, Action, VisitHandler], Place]
+    Upload = Callable[[str, Action, VisitHandler, int], Place]
+
+
+def catalog_places(guard: Guard, look: Row, act: Row, upload: Upload) -> list[Place]:
+    """Rows of the table of places (``routes``)."""
+    return [*_products(guard, look, act, upload)]
+
+
+def _products(guard: Guard, look: Row, act: Row, upload: Upload) -> list[Place]:
+    products, change = Products(guard), Action.CATALOG_CHANGE
+    one = "/products/{product_id}"
+    return [
+        look("/products", Action.CATALOG_READ, products.list),
+        act("/products", change, products.create),
+        look("/products/new", change, products.new),
+        look(one, Action.CATALOG_READ, products.show),
+        act(one, change, products.change),
+        upload(f"{one}/picture", change, products.show_picture, UPLOAD_BYTES_MAX),
+        act(f"{one}/archive", change, products.archive),
+        act(f"{one}/unarchive", change, products.unarchive),
+        act(f"{one}/duplicate", change, products.duplicate),
+        act(f"{one}/remove", change, products.remove),
+    ]
