@@ -104,6 +104,7 @@ CLAIMED = {
     "CON-20": "events tell what was received",
     "DSH-01": "what merchants and payers typed is inert",
     "DSH-02": "every role at every place of the dashboard",
+    "DSH-05": "lists and searches read as much as a page, however many sessions there are",
     "DSH-04": "a stolen login, and wallets that are added; large refunds by two are not there yet",
     "OPS-01": "processes killed between pay and webhook",
     "OPS-02": "a database that is lost, read-only, full, deadlocked, or without a free connection",

@@ -47,7 +47,9 @@ PLANTED = [
     ("sdk-users", "gstable_server/links/operations.py", "import gstable"),
     *((f"own-{name}", "gstable_server/api/planted.py", f"import gstable_server.{name}.store")
       for name in SLICES
-      if name not in {"executor", "refunds", "deposits", "holds", "unmatched", "x402"}),
+      if name not in {"executor", "refunds", "deposits", "holds", "unmatched", "x402", "lists"}),
+    ("own-lists", "gstable_server/sessions/planted.py",
+     "import gstable_server.sessions.lists.store"),
     ("own-unmatched", "gstable_server/sessions/planted.py",
      "import gstable_server.sessions.unmatched.store"),
     ("own-x402", "gstable_server/agents/planted.py", "import gstable_server.agents.x402.store"),

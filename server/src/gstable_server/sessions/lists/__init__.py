@@ -1,0 +1,1 @@
+"""Lists of sessions: filtered, paged by key, and found by whatever somebody has of one."""
