@@ -233,6 +233,7 @@ def pages_of(
             pages,
             sends_mail=_sends_mail(settings),
             payout_delay=timedelta(hours=settings.payout_delay_hours),
+            news=live.news,
         ),
     ]
 

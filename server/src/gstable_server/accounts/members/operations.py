@@ -7,7 +7,7 @@ import hashlib
 from gstable_server.accounts import operations as accounts
 from gstable_server.accounts.audit import operations as audit
 from gstable_server.accounts.audit.model import Note
-from gstable_server.accounts.members import factors, store
+from gstable_server.accounts.members import factors, passkeys, store
 from gstable_server.accounts.members.guessing import guarded
 from gstable_server.accounts.members.model import (
     BROWSER_LENGTH_MAX,
@@ -32,6 +32,7 @@ from gstable_server.kernel.ids import LoginId, MemberId
 from gstable_server.kernel.roles import Action, Role
 from gstable_server.plumbing import passwords
 from gstable_server.plumbing.db import Tx
+from gstable_server.plumbing.sealing import Sealer
 
 LOGIN_TOKEN_LENGTH = 43
 
@@ -96,19 +97,59 @@ async def _await_code(tx: Tx, member: Member, browser: Browser) -> Login:
     return Login(member, token, expires_at, awaits_code=True)
 
 
-async def type_code(tx: Tx, token: str, code: str, browser: Browser) -> Login | LoginRefused | None:
+async def half_presence_of(tx: Tx, token: str) -> Presence | None:
+    """Who typed the right password in the browser of ``token``, and still has to prove more."""
+    since = tx.now - CODE_AWAITED
+    return await store.touch_login(tx, _token_hash(token), since, awaits_code=True)
+
+
+async def type_code(
+    tx: Tx, token: str, code: str, browser: Browser, sealer: Sealer | None
+) -> Login | LoginRefused | None:
     """Go on from a right password to a login, by the code of the second factor. None when the
     password has to be typed again first."""
-    presence = await store.touch_login(
-        tx, _token_hash(token), tx.now - CODE_AWAITED, awaits_code=True
-    )
+    presence = await half_presence_of(tx, token)
     if presence is None:
         return None
-    refused = await factors.prove(tx, presence.member.member_id, code)
+    refused = await factors.prove(tx, presence.member.member_id, code, sealer)
     if refused is not None:
         return refused
     await logout(tx, token)
     return await open_login(tx, presence.member, browser)
+
+
+async def show_passkey(
+    tx: Tx, party: passkeys.Party, token: str, credential: str, browser: Browser
+) -> Login | LoginRefused | None:
+    """The same by a passkey of that person."""
+    presence = await half_presence_of(tx, token)
+    if presence is None:
+        return None
+    proven = await passkeys.prove(tx, party, token, passkeys.Purpose.PROVE, credential)
+    if proven != presence.member.member_id:
+        return LoginRefused(0)
+    await logout(tx, token)
+    return await open_login(tx, presence.member, browser)
+
+
+async def login_by_passkey(
+    tx: Tx,
+    party: passkeys.Party,
+    *,
+    token: str,
+    credential: str,
+    browser: Browser,
+    previous_token: str = "",
+) -> Login | LoginRefused:
+    """Sign in by a passkey alone: the device has verified its person. ``token`` is what the
+    browser was given with the question; ``previous_token`` as in ``login``."""
+    proven = await passkeys.prove(tx, party, token, passkeys.Purpose.SIGN_IN, credential)
+    teams = await store.memberships_of(tx, proven) if proven is not None else []
+    if not teams:
+        return LoginRefused(0)
+    if previous_token:
+        await logout(tx, previous_token)
+    return await open_login(tx, teams[0], browser)
 
 
 async def open_login(tx: Tx, member: Member, browser: Browser) -> Login:
@@ -124,14 +165,26 @@ async def open_login(tx: Tx, member: Member, browser: Browser) -> Login:
     return Login(member, token, expires_at)
 
 
+async def confirm_by_passkey(
+    tx: Tx, party: passkeys.Party, by: By, login_id: LoginId, token: str, credential: str
+) -> LoginRefused | None:
+    """As ``confirm``, by a passkey in place of password and code; ``token`` is the login's."""
+    proven = await passkeys.prove(tx, party, token, passkeys.Purpose.PROVE, credential)
+    if proven != by.member.member_id:
+        return LoginRefused(0)
+    await store.confirm_login(tx, login_id)
+    await audit.record(tx, by.actor, Action.SELF, Note("login.confirmed", login_id))
+    return None
+
+
 async def confirm(
-    tx: Tx, by: By, login_id: LoginId, password: str, code: str
+    tx: Tx, by: By, login_id: LoginId, password: str, code: str, sealer: Sealer | None
 ) -> LoginRefused | None:
     """Have the member of a login type the password again, and the code if there is a second
     factor: None if all is right. Guesses are counted like those at the door."""
     refused = await prove_password(tx, by.member.email, password, by.address)
     if refused is None and await factors.is_on(tx, by.member.member_id):
-        refused = await factors.prove(tx, by.member.member_id, code)
+        refused = await factors.prove(tx, by.member.member_id, code, sealer)
     if refused is None:
         await store.confirm_login(tx, login_id)
         await audit.record(tx, by.actor, Action.SELF, Note("login.confirmed", login_id))
@@ -171,6 +224,11 @@ async def presence_of(tx: Tx, token: str) -> Presence | None:
     return await store.touch_login(tx, _token_hash(token), tx.now - LOGIN_IDLE, awaits_code=False)
 
 
+async def member_behind(tx: Tx, token: str) -> Member | None:
+    """Who is signed in with ``token`` now, without counting as a visit of theirs."""
+    return await store.peek_login(tx, _token_hash(token), tx.now - LOGIN_IDLE)
+
+
 async def logins_of(tx: Tx, member_id: MemberId) -> list[LoginRow]:
     """Where a person is signed in, the latest visit first."""
     return await store.logins_of(tx, member_id, tx.now - LOGIN_IDLE)
@@ -199,6 +257,7 @@ async def logout(tx: Tx, token: str) -> None:
 async def purge(tx: Tx) -> None:
     """Forget logins that are over and failures that no longer count; for the timetable."""
     await store.purge(tx, tx.now - FAILURES_REMEMBERED, tx.now - LOGIN_IDLE)
+    await passkeys.purge(tx)
 
 
 def _token_hash(token: str) -> bytes:

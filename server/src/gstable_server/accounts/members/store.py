@@ -153,6 +153,21 @@ async def touch_login(
     return Presence(member_from(row), LoginId(row["login_id"]), row["confirmed_at"])
 
 
+async def peek_login(tx: Tx, token_hash: bytes, idle_since: datetime) -> Member | None:
+    """Whose open login it is. Counts as no visit: a page that only stands open keeps nobody in."""
+    row = await tx.fetchrow(
+        "SELECT m.member_id, m.email, s.merchant_id, s.role, s.joined_at FROM login_sessions l"
+        " JOIN members m USING (member_id)"
+        " JOIN memberships s ON s.member_id = l.member_id AND s.merchant_id = l.merchant_id"
+        " WHERE l.token_hash = $1 AND l.expires_at > $2 AND l.last_seen_at > $3"
+        " AND NOT l.awaits_code",
+        token_hash,
+        tx.now,
+        idle_since,
+    )
+    return None if row is None else member_from(row)
+
+
 async def confirm_login(tx: Tx, login_id: LoginId) -> None:
     await tx.execute(
         "UPDATE login_sessions SET confirmed_at = $2 WHERE login_id = $1", login_id, tx.now

@@ -120,5 +120,7 @@ class Doors:
         return self.guard.outside("login.html", status=status, form=form)
 
     async def logout(self, visit: Visit) -> Response:
-        await self.db.run(members.logout, self.guard.token_of(visit.request))
+        token = self.guard.token_of(visit.request)
+        await self.db.run(members.logout, token)
+        self.guard.news.end_login(token)
         return self.guard.farewell()

@@ -54,6 +54,7 @@ from gstable_server.web.dashboard.words import (
     in_words,
     wait_text,
 )
+from gstable_server.web.news import News
 from gstable_server.web.requests import (
     FORM,
     UPLOAD,
@@ -126,12 +127,14 @@ class Guard:
         *,
         sends_mail: bool = False,
         payout_delay: timedelta = PAYOUT_DELAY,
+        news: News | None = None,
     ) -> None:
         self.payouts = Policy(payout_delay, sends_mail, desk.public_url)
         self.db = db
         self.sends_mail = sends_mail
         self.desk = desk
         self.pages = pages
+        self.news = news or News(db)
         self._is_secure = desk.public_url.startswith("https://")
         # With this prefix, browsers take the cookie from this very host and over TLS only.
         self._cookie = "__Host-gstable" if self._is_secure else "gstable"

@@ -36,6 +36,7 @@ from gstable_server.web.dashboard.guard import (
 from gstable_server.web.dashboard.holds import Holds
 from gstable_server.web.dashboard.joining import JOIN, Joining
 from gstable_server.web.dashboard.lists import Lists
+from gstable_server.web.dashboard.live import LivePages
 from gstable_server.web.dashboard.refunds import Sessions
 from gstable_server.web.dashboard.second_doors import FORGOTTEN, RESET, SecondDoors
 from gstable_server.web.dashboard.security import Security
@@ -43,6 +44,7 @@ from gstable_server.web.dashboard.settings import Accounts, Keys
 from gstable_server.web.dashboard.team import Team
 from gstable_server.web.dashboard.unmatched import Unmatched
 from gstable_server.web.dashboard.webhooks import Webhooks
+from gstable_server.web.news import News
 
 IN_MODE = f"{HOME}/{{mode}}"
 
@@ -65,9 +67,10 @@ def routes(
     *,
     sends_mail: bool = False,
     payout_delay: timedelta = PAYOUT_DELAY,
+    news: News | None = None,
 ) -> list[BaseRoute]:
     """What answers below ``/dashboard``."""
-    guard = Guard(db, desk, pages, sends_mail=sends_mail, payout_delay=payout_delay)
+    guard = Guard(db, desk, pages, sends_mail=sends_mail, payout_delay=payout_delay, news=news)
 
     async def missing(_request: Request) -> Response:
         return guard.missing()
@@ -133,6 +136,7 @@ def _money(guard: Guard, look: Row, act: Row) -> list[Place]:
     holds, approvals = Holds(guard, sessions), Approvals(guard)
     return [
         look("", Action.OVERVIEW_READ, lists.overview),
+        look("/live", Action.SESSIONS_READ, LivePages(guard).stream),
         look("/sessions", Action.SESSIONS_READ, lists.sessions),
         look("/sessions/{session_id}", Action.SESSIONS_READ, sessions.show),
         act("/sessions/{session_id}/refunds", Action.REFUNDS_PREPARE, sessions.prepare_refund),
