@@ -80,7 +80,8 @@ async def test_signing_out_ends_the_pages_of_that_browser_wherever_it_was_done(
     await database.run(members.logout, token)
     while not there.is_ended:
         await there.next(WAIT_SECONDS)
-    assert here.is_ended and not here.may_ask_again
+    assert here.is_ended
+    assert not here.may_ask_again
     news.leave(here)
     news.leave(there)
 

@@ -83,11 +83,11 @@ class Doors:
 
     # --- signing in and out -----------------------------------------------------------------------
 
-    async def login_page(self, _request: Request) -> Response:
+    async def login_page(self, request: Request) -> Response:
         async with self.db.read() as tx:
             if await members.owner_is_wanted(tx):
                 return RedirectResponse(SETUP, 303, headers=PAGE_HEADERS)
-        return self._show_login(LOGIN_FORM)
+        return self._show_login(LOGIN_FORM, is_kept=self.guard.keeping.of(request) is not None)
 
     async def login(self, request: Request) -> Response:
         entries = await read_form(request)
@@ -116,8 +116,17 @@ class Doors:
         response.headers["retry-after"] = str(login.retry_after)
         return response
 
-    def _show_login(self, form: Form, status: int = 200) -> Response:
-        return self.guard.outside("login.html", status=status, form=form)
+    def _show_login(self, form: Form, status: int = 200, *, is_kept: bool = False) -> Response:
+        return self.guard.outside("login.html", status=status, form=form, is_kept=is_kept)
+
+    async def typed(self, visit: Visit) -> Response:
+        """What was typed when the login before this one ended, with a button that sends it."""
+        kept = self.guard.keeping.of(visit.request)
+        if kept is None or "drop" in visit.request.query_params:
+            response: Response = RedirectResponse(visit.base, 303, headers=PAGE_HEADERS)
+            self.guard.keeping.forget(visit.request, response)
+            return response
+        return self.guard.show(visit, "typed.html", "", kept=kept)
 
     async def logout(self, visit: Visit) -> Response:
         token = self.guard.token_of(visit.request)

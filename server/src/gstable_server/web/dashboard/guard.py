@@ -41,6 +41,7 @@ from gstable_server.plumbing.db import Database, Tx
 from gstable_server.sessions.operations import Desk
 from gstable_server.web.base import PAGE_HEADERS, Pages
 from gstable_server.web.dashboard.forms import Form
+from gstable_server.web.dashboard.keeping import TEXT_BYTES_MAX, Keeping
 from gstable_server.web.dashboard.menu import menu_for
 from gstable_server.web.dashboard.speech import N_, speaking, spoken
 from gstable_server.web.dashboard.words import (
@@ -68,6 +69,8 @@ HOME = "/dashboard"
 LOGIN = f"{HOME}/login"
 FORM_TOKEN = "formToken"  # noqa: S105
 CODE = f"{HOME}/code"
+TYPED = "/typed"
+"""Where what was typed is shown after signing in again."""
 PAYOUT_DELAY = timedelta(hours=24)
 CONFIRM = "confirmPassword"
 CONFIRM_CODE = "confirmCode"
@@ -136,6 +139,7 @@ class Guard:
         self.pages = pages
         self.news = news or News(db)
         self._is_secure = desk.public_url.startswith("https://")
+        self.keeping = Keeping(self._is_secure)
         # With this prefix, browsers take the cookie from this very host and over TLS only.
         self._cookie = "__Host-gstable" if self._is_secure else "gstable"
 
@@ -163,6 +167,8 @@ class Guard:
             visit = await self._visit(request, action, {})
             if visit is None:
                 return _to(LOGIN)
+            if request.url.path == visit.base and self.keeping.of(request):
+                return _to(f"{visit.base}{TYPED}")
             return await handler(visit) if visit.may(action) else self._not_yours()
 
         return self._in_words(checked)
@@ -173,7 +179,10 @@ class Guard:
         async def checked(request: Request) -> Response:
             if not self._is_ours(request, FORM):
                 return self.notice(N_("This did not work"), ELSEWHERE, status=403)
-            visit = await self._visit(request, action, await read_form(request))
+            entries = await read_form(request)
+            visit = await self._visit(request, action, entries)
+            if visit is None:
+                return self._signed_out(request, entries, is_upload=False)
             return await self._let_through(visit, handler)
 
         return self._in_words(checked)
@@ -187,17 +196,28 @@ class Guard:
                 return self.notice(N_("This did not work"), ELSEWHERE, status=403)
             # Whoever is not signed in sends nothing large.
             visit = await self._visit(request, action, {})
-            if visit is not None and visit.may(action):
+            if visit is None:
+                length = request.headers.get("content-length", "")
+                is_small = length.isdigit() and int(length) <= TEXT_BYTES_MAX
+                entries = (await read_upload(request, TEXT_BYTES_MAX))[0] if is_small else {}
+                return self._signed_out(request, entries, is_upload=True)
+            if visit.may(action):
                 entries, files = await read_upload(request, bytes_max)
                 visit = replace(visit, entries=entries, files=files)
             return await self._let_through(visit, handler)
 
         return self._in_words(checked)
 
-    async def _let_through(self, visit: Visit | None, handler: VisitHandler) -> Response:
+    def _signed_out(
+        self, request: Request, entries: Mapping[str, str], *, is_upload: bool
+    ) -> Response:
+        """To the login, and afterwards what was typed is there."""
+        response = _to(LOGIN)
+        self.keeping.keep(request, response, entries, is_upload=is_upload)
+        return response
+
+    async def _let_through(self, visit: Visit, handler: VisitHandler) -> Response:
         """If the form is of a page of this very login."""
-        if visit is None:
-            return _to(LOGIN)
         if not visit.may(visit.action):
             return self._not_yours()
         given = visit.entries.get(FORM_TOKEN, "")
@@ -207,7 +227,9 @@ class Guard:
             answer = await self._confirmed(visit)
             if answer is not None:
                 return answer
-        return await handler(visit)
+        response = await handler(visit)
+        self.keeping.forget(visit.request, response)
+        return response
 
     async def _confirmed(self, visit: Visit) -> Response | None:
         """None if the password came with the form and is right; else the page that asks for it.

@@ -22,6 +22,8 @@ from gstable_server.web.dashboard.approvals import Approvals
 from gstable_server.web.dashboard.audit import AuditLog
 from gstable_server.web.dashboard.branding import UPLOAD_BYTES_MAX, BrandingPage
 from gstable_server.web.dashboard.catalog_places import catalog_places
+from gstable_server.web.dashboard.browsing import Browsing
+from gstable_server.web.dashboard.business import Business
 from gstable_server.web.dashboard.doors import SETUP, Doors
 from gstable_server.web.dashboard.events import Events
 from gstable_server.web.dashboard.guard import (
@@ -29,6 +31,7 @@ from gstable_server.web.dashboard.guard import (
     HOME,
     LOGIN,
     PAYOUT_DELAY,
+    TYPED,
     Guard,
     Handler,
     VisitHandler,
@@ -99,6 +102,7 @@ def places(guard: Guard) -> list[Place]:
         *_money(guard, look, act),
         *_settings(guard, look, act),
         *_webhooks(guard, look, act),
+        *_operating(guard, look, act),
         *_people(guard, look, act),
     ]
 
@@ -124,6 +128,7 @@ def _doors(guard: Guard) -> list[Place]:
         door("POST", f"{RESET}/{{token}}", second.reset),
         door("GET", f"{JOIN}/{{token}}", joining.show),
         door("POST", f"{JOIN}/{{token}}", joining.join),
+        Place("GET", IN_MODE + TYPED, Action.SELF, guard.look(Action.SELF, doors.typed)),
         Place("POST", f"{HOME}/logout", Action.SELF, guard.act(Action.SELF, doors.logout)),
     ]
 
@@ -134,10 +139,12 @@ Row = Callable[[str, Action, VisitHandler], Place]
 def _money(guard: Guard, look: Row, act: Row) -> list[Place]:
     lists, sessions, unmatched = Lists(guard), Sessions(guard), Unmatched(guard)
     holds, approvals = Holds(guard, sessions), Approvals(guard)
+    browsing = Browsing(guard)
     return [
         look("", Action.OVERVIEW_READ, lists.overview),
         look("/live", Action.SESSIONS_READ, LivePages(guard).stream),
-        look("/sessions", Action.SESSIONS_READ, lists.sessions),
+        look("/sessions", Action.SESSIONS_READ, browsing.sessions),
+        look("/search", Action.SESSIONS_READ, browsing.search),
         look("/sessions/{session_id}", Action.SESSIONS_READ, sessions.show),
         act("/sessions/{session_id}/refunds", Action.REFUNDS_PREPARE, sessions.prepare_refund),
         act("/sessions/{session_id}/capture", Action.HOLDS_DECIDE, holds.capture),
@@ -150,7 +157,6 @@ def _money(guard: Guard, look: Row, act: Row) -> list[Place]:
         look("/unusual/{inflow_id}", Action.UNMATCHED_READ, unmatched.show),
         look("/unusual/{inflow_id}/{act}", Action.UNMATCHED_DECIDE, unmatched.confirm),
         act("/unusual/{inflow_id}/{act}", Action.UNMATCHED_DECIDE, unmatched.act),
-        look("/links", Action.CATALOG_READ, lists.links),
     ]
 
 
@@ -203,6 +209,16 @@ def _webhooks(guard: Guard, look: Row, act: Row) -> list[Place]:
         look("/events", Action.WEBHOOKS_READ, events.list),
         look("/events/{event_id}", Action.WEBHOOKS_READ, events.show),
         act("/events/{event_id}/redeliver", Action.WEBHOOKS_SEND, events.redeliver),
+    ]
+
+
+def _operating(guard: Guard, look: Row, act: Row) -> list[Place]:
+    business = Business(guard)
+    return [
+        look("/settings", Action.SETTINGS_READ, business.show),
+        act("/settings", Action.SETTINGS_CHANGE, business.save),
+        act("/settings/general", Action.SETTINGS_CHANGE, business.rename),
+        act("/settings/letter", Action.SETTINGS_CHANGE, business.send_letter),
     ]
 
 
