@@ -40,8 +40,8 @@ from gstable_server.sessions.holds import hearing as hold_hearing
 from gstable_server.sessions.holds import operations as holds
 from gstable_server.sessions.operations import Desk
 from gstable_server.sessions.refunds import operations as refunds
+from gstable_server.sessions.unmatched import following as unmatched
 from gstable_server.sessions.unmatched import judging as unmatched_judging
-from gstable_server.sessions.unmatched import operations as unmatched
 from gstable_server.settlement import operations as settlement
 from gstable_server.settlement.operations import Settler
 from gstable_server.webhooks import dispatch

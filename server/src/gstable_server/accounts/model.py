@@ -43,6 +43,9 @@ class ReceivingAccount:
     created_at: datetime
     updated_at: datetime
     removed_at: datetime | None
+    accepted_networks: frozenset[str] | None = None
+    """Where its merchant lets payers pay, None for everywhere; known of one that was asked for by
+    its id, to open a session with."""
 
 
 @dataclass(frozen=True, slots=True)

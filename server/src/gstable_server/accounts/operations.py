@@ -47,6 +47,18 @@ async def merchant(tx: Tx, merchant_id: MerchantId) -> Merchant:
     return found
 
 
+async def rename_merchant(
+    tx: Tx, merchant_id: MerchantId, name: str
+) -> tuple[Merchant, Merchant]:
+    """Call the merchant otherwise; before and after. Raises ``Refused`` (400101) naming
+    ``name``."""
+    renamed = Merchant(merchant_id, name_from_text("name", name))
+    await store.lock_merchant(tx, merchant_id)
+    before = await merchant(tx, merchant_id)
+    await store.rename_merchant(tx, renamed)
+    return before, renamed
+
+
 async def create_account(
     tx: Tx, tenant: Tenant, networks: Networks, name: str, address_text: str
 ) -> ReceivingAccount:

@@ -29,6 +29,12 @@ async def find_merchant(tx: Tx, merchant_id: MerchantId) -> Merchant | None:
     return Merchant(MerchantId(row["merchant_id"]), row["name"]) if row else None
 
 
+async def rename_merchant(tx: Tx, merchant: Merchant) -> None:
+    await tx.execute(
+        "UPDATE merchants SET name = $2 WHERE merchant_id = $1", merchant.merchant_id, merchant.name
+    )
+
+
 async def lock_merchant(tx: Tx, merchant_id: MerchantId) -> None:
     """Make changes that count rows of one merchant take turns; plain inserts do not wait."""
     await tx.fetchval(
@@ -37,6 +43,7 @@ async def lock_merchant(tx: Tx, merchant_id: MerchantId) -> None:
 
 
 def _account(row: asyncpg.Record) -> ReceivingAccount:
+    networks = row.get("accepted_networks")
     return ReceivingAccount(
         account_id=AccountId(row["account_id"]),
         tenant=Tenant(MerchantId(row["merchant_id"]), Mode(row["mode"])),
@@ -46,6 +53,7 @@ def _account(row: asyncpg.Record) -> ReceivingAccount:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         removed_at=row["removed_at"],
+        accepted_networks=frozenset(networks) if networks is not None else None,
     )
 
 
@@ -65,7 +73,9 @@ async def insert_account(tx: Tx, account: ReceivingAccount) -> None:
 
 
 _FIND_ACCOUNT = """
-SELECT * FROM receiving_accounts WHERE account_id = $1 AND merchant_id = $2 AND mode = $3
+SELECT a.*, p.networks AS accepted_networks FROM receiving_accounts a
+LEFT JOIN preferences p USING (merchant_id, mode)
+WHERE a.account_id = $1 AND a.merchant_id = $2 AND a.mode = $3
 """
 _LOCK_ACCOUNT = """
 SELECT * FROM receiving_accounts WHERE account_id = $1 AND merchant_id = $2 AND mode = $3

@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from gstable_server.accounts.preferences import operations as preferences
 from gstable_server.agents import store
 from gstable_server.agents.model import Authorization, CreateSession, Prepare, Proven
 from gstable_server.agents.pricing import (
@@ -88,10 +89,20 @@ async def view_link(tx: Tx, agency: Agency, link_id: str) -> LinkOffer:
     with 400201 a link whose settlement token has left the configuration."""
     link = await links.require_open(tx, _link_id(link_id))
     settlement, fee_model = _settlement(agency.desk, link), FeeModel(link.fee_model)
+    accepts = (await preferences.preferences(tx, link.tenant)).accepts
     if link.link_type is LinkType.FIXED:
-        options = routing.options(agency.desk.market, settlement, link.amount, fee_model, tx.now)
+        options = [
+            one
+            for one in routing.options(
+                agency.desk.market, settlement, link.amount, fee_model, tx.now
+            )
+            if accepts(one.network.name)
+        ]
         return LinkOffer(link, tuple(fixed_offer(one, link.amount) for one in options), None)
-    routes = routing.routes_to(agency.desk.market, settlement)
+    found = routing.routes_to(agency.desk.market, settlement)
+    routes = [one for one in found if accepts(one.network.name)]
+    if not routes:
+        raise Refused(Code.CAPABILITIES_NOT_FOUND)
     presets = await _presets(tx, link)
     prices = CustomPrices(
         MicroUsd(min(route.minimum for route in routes)),

@@ -19,6 +19,7 @@ from hashlib import sha256
 
 import structlog
 
+from gstable_server.accounts.preferences import operations as preferences
 from gstable_server.kernel.ids import SessionId
 from gstable_server.plumbing import metrics
 from gstable_server.plumbing.db import Database, Tx
@@ -62,11 +63,12 @@ class Mailing:
 
 async def queue(tx: Tx, batch: Sequence[StoredEvent]) -> list[SessionId]:
     """The sessions whose letter is to be sent now: those that ``batch`` says are completed, whose
-    payer gave an address, and for the first time."""
+    payer gave an address and whose merchant has receipts sent, and for the first time."""
+    given = [stored for stored in batch if stored.event.payload["sessionData"]["payerEmail"]]
+    tenants = {stored.event.tenant for stored in given if stored.event.tenant is not None}
+    off = await preferences.without_receipts(tx, tenants) if tenants else frozenset()
     wanted = [
-        SessionId(stored.event.object_id)
-        for stored in batch
-        if stored.event.payload["sessionData"]["payerEmail"]
+        SessionId(stored.event.object_id) for stored in given if stored.event.tenant not in off
     ]
     return await store.queue(tx, wanted) if wanted else []
 

@@ -100,6 +100,8 @@ class Session:
     metadata: dict[str, Any] | None = None
     capture_method: CaptureMethod = CaptureMethod.AUTOMATIC
     preset: Preset | None = None
+    networks: frozenset[str] | None = None
+    """Where it may be paid, None for everywhere: as its merchant had decided when it began."""
     state: SessionState = SessionState.INITIALIZED
     signed_once: bool = False
     receipt_id: ReceiptId | None = None
@@ -153,6 +155,7 @@ def opened(
         metadata=draft.metadata,
         capture_method=draft.capture_method,
         preset=draft.preset,
+        networks=draft.account.accepted_networks,
         expires_at=now + draft.lifetime,
         created_at=now,
     )

@@ -73,6 +73,9 @@ def options(desk: Desk, session: Session, now: datetime) -> tuple[RouteOption, .
     found = routing.options(
         desk.market, settlement, session.amount, session.fee_model, now, held=held
     )
+    accepted = session.networks
+    if accepted is not None:
+        found = tuple(option for option in found if option.network.name in accepted)
     preset = session.preset
     if preset is None:
         return found

@@ -36,9 +36,9 @@ _INSERT = """
 INSERT INTO sessions (session_id, session_key, merchant_id, mode, session_type, business_type,
     business_id, client_code, account_id, recipient, settlement_token, fee_model, amount,
     line_items, payer_email_required, payer_email, success_url, metadata, capture_method,
-    expires_at, state, created_at, preset_payer, preset_token)
+    expires_at, state, created_at, preset_payer, preset_token, networks)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-    $20, $21, $22, $23, $24)
+    $20, $21, $22, $23, $24, $25)
 """
 
 
@@ -69,6 +69,7 @@ async def insert(tx: Tx, session: Session) -> None:
         session.created_at,
         session.preset.payer if session.preset else None,
         session.preset.token_id if session.preset else None,
+        sorted(session.networks) if session.networks is not None else None,
     )
 
 
@@ -93,6 +94,7 @@ def _session(row: asyncpg.Record) -> Session:
         metadata=row["metadata"],
         capture_method=CaptureMethod(row["capture_method"]),
         preset=_preset(row),
+        networks=frozenset(row["networks"]) if row["networks"] is not None else None,
         expires_at=row["expires_at"],
         state=SessionState(row["state"]),
         signed_once=row["signed_once"],

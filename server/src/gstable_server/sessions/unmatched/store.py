@@ -175,6 +175,34 @@ async def lock_resolving(tx: Tx, limit: int) -> list[Inflow]:
     return [_inflow(row) for row in sorted(rows, key=lambda row: row["sequence"])]
 
 
+_UNJUDGED = """
+SELECT inflow_id, session_id FROM inflows
+WHERE state = 'open' AND final AND NOT judged AND source = 'payment' AND session_id IS NOT NULL
+ORDER BY sequence LIMIT $1
+"""
+
+
+async def lock_unjudged(tx: Tx, limit: int) -> list[InflowId]:
+    """Final payments that pay nothing as asked and that no policy was asked about yet; their
+    sessions are locked, in one order for all."""
+    rows = await tx.fetch(_UNJUDGED, limit)
+    await tx.fetch(
+        "SELECT 1 FROM sessions WHERE session_id = ANY($1) ORDER BY session_id FOR UPDATE",
+        [row["session_id"] for row in rows],
+    )
+    # Another worker may have judged them while these locks were waited for.
+    still = await tx.fetch(
+        "SELECT inflow_id FROM inflows WHERE inflow_id = ANY($1) AND state = 'open'"
+        " AND final AND NOT judged ORDER BY sequence",
+        [row["inflow_id"] for row in rows],
+    )
+    return [InflowId(row["inflow_id"]) for row in still]
+
+
+async def set_judged(tx: Tx, inflow_id: InflowId) -> None:
+    await tx.execute("UPDATE inflows SET judged = true WHERE inflow_id = $1", inflow_id)
+
+
 _PAGE = """
 SELECT * FROM inflows WHERE {}
 AND ($1::text IS NULL OR $1 = ANY(flags)) AND ($2::text IS NULL OR mode = $2)

@@ -58,6 +58,7 @@ MENU = (
     Group(
         N_("Business"),
         (
+            Way("settings", N_("Settings"), Action.SETTINGS_READ, "settings", "g c"),
             Way("branding", N_("Branding"), Action.BRANDING_READ, "brand", "g b"),
             Way("team", N_("Team"), Action.TEAM_READ, "team", "g t"),
             Way("audit", N_("Audit log"), Action.AUDIT_READ, "audit", "g j"),
