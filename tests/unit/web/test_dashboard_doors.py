@@ -271,11 +271,16 @@ async def test_a_login_ends_when_nobody_comes_for_two_hours(
     assert (await browser.get("/dashboard/test")).headers["location"] == "/dashboard/login"
 
 
-async def test_pages_are_never_kept_and_run_no_script(browser: Browser) -> None:
+async def test_pages_are_never_kept_and_run_no_script_but_the_consoles_own(
+    browser: Browser,
+) -> None:
     await browser.register()
     for path in ("/dashboard/login", "/dashboard/test", "/dashboard/test/keys"):
         answer = await browser.get(path)
         assert answer.headers["cache-control"] == "no-store"
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         tags = reader(answer).tags
-        assert not [at for tag, at in tags if tag in {"script", "style"} or "style" in at], path
+        assert not [at for tag, at in tags if tag == "style" or "style" in at], path
+        scripts = [at for tag, at in tags if tag == "script"]
+        assert len(scripts) == (path != "/dashboard/login"), path
+        assert all(at["src"].startswith("/static/console-") and at["integrity"] for at in scripts)

@@ -21,7 +21,7 @@ from starlette.responses import RedirectResponse, Response
 from gstable_server.accounts import operations as accounts
 from gstable_server.accounts.audit import operations as audit
 from gstable_server.accounts.audit.model import Note
-from gstable_server.accounts.members import factors
+from gstable_server.accounts.members import factors, passkeys
 from gstable_server.accounts.members import operations as members
 from gstable_server.accounts.members.model import (
     LOGIN_LIFETIME,
@@ -32,12 +32,15 @@ from gstable_server.accounts.members.model import (
     Member,
     Presence,
 )
+from gstable_server.accounts.members.passkeys import Party
 from gstable_server.accounts.model import Merchant
 from gstable_server.accounts.payouts.operations import Policy
 from gstable_server.kernel.errors import Code, Passing, Refused
+from gstable_server.kernel.ids import MemberId
 from gstable_server.kernel.roles import FRESH, Action, may
 from gstable_server.kernel.tenant import Mode, Tenant
 from gstable_server.plumbing.db import Database, Tx
+from gstable_server.plumbing.sealing import Sealer
 from gstable_server.sessions.operations import Desk
 from gstable_server.web.base import PAGE_HEADERS, Pages
 from gstable_server.web.dashboard.forms import Form
@@ -51,6 +54,7 @@ from gstable_server.web.dashboard.words import (
     LATER,
     NOT_FOUND,
     NOT_YOURS,
+    UNDO,
     WRONG_PASSWORD,
     in_words,
     wait_text,
@@ -74,6 +78,7 @@ TYPED = "/typed"
 PAYOUT_DELAY = timedelta(hours=24)
 CONFIRM = "confirmPassword"
 CONFIRM_CODE = "confirmCode"
+CONFIRM_PASSKEY = "confirmPasskey"
 CONFIRM_FORM = Form((CONFIRM, CONFIRM_CODE))
 TEMPLATES = "dashboard/templates"
 
@@ -119,6 +124,14 @@ Handler = Callable[[Request], Awaitable[Response]]
 VisitHandler = Callable[[Visit], Awaitable[Response]]
 
 
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """What proving who somebody is takes, as this server was set up: ``sealer`` opens the secrets
+    of authenticator apps."""
+
+    sealer: Sealer | None = None
+
+
 class Guard:
     """Lets requests through to the dashboard's handlers, and renders what those show."""
 
@@ -131,7 +144,10 @@ class Guard:
         sends_mail: bool = False,
         payout_delay: timedelta = PAYOUT_DELAY,
         news: News | None = None,
+        sign_in: SignIn = SignIn(),
     ) -> None:
+        self.sealer = sign_in.sealer
+        self.party = Party.of(desk.public_url)
         self.payouts = Policy(payout_delay, sends_mail, desk.public_url)
         self.db = db
         self.sends_mail = sends_mail
@@ -234,24 +250,34 @@ class Guard:
     async def _confirmed(self, visit: Visit) -> Response | None:
         """None if the password came with the form and is right; else the page that asks for it.
         The form's own fields come back with it, so nothing that was typed is lost."""
-        if CONFIRM not in visit.entries:
+        login_id = visit.presence.login_id
+        if CONFIRM not in visit.entries and CONFIRM_PASSKEY not in visit.entries:
             return await self._ask(visit, CONFIRM_FORM, 403)
-        password, code = visit.entries[CONFIRM], visit.entries.get(CONFIRM_CODE, "")
-        refused = await self.db.run(
-            members.confirm, visit.by, visit.presence.login_id, password, code
-        )
+        if self.party is not None and visit.entries.get(CONFIRM_PASSKEY):
+            token, credential = self.token_of(visit.request), visit.entries[CONFIRM_PASSKEY]
+            refused = await self.db.run(
+                members.confirm_by_passkey, self.party, visit.by, login_id, token, credential
+            )
+        else:
+            password, code = visit.entries.get(CONFIRM, ""), visit.entries.get(CONFIRM_CODE, "")
+            refused = await self.db.run(
+                members.confirm, visit.by, login_id, password, code, self.sealer
+            )
         if refused is None:
             return None
         text = wait_text(refused.retry_after) if refused.retry_after else WRONG_PASSWORD
         return await self._ask(visit, CONFIRM_FORM.marked(CONFIRM, text), _status_of(refused))
 
     async def _ask(self, visit: Visit, form: Form, status: int) -> Response:
-        async with self.db.read() as tx:
-            has_factor = await factors.is_on(tx, visit.member.member_id)
+        member_id, token = visit.member.member_id, self.token_of(visit.request)
+        async with self.db.begin() as tx:
+            has_factor = await factors.is_on(tx, member_id)
+            passkey = await self.passkey_question(tx, token, member_id)
+        own = {FORM_TOKEN, CONFIRM, CONFIRM_CODE, CONFIRM_PASSKEY}
         kept = [
             (name, text)
             for name, text in visit.entries.items()
-            if name not in {FORM_TOKEN, CONFIRM, CONFIRM_CODE} and not name.startswith("password")
+            if name not in own and not name.startswith("password")
         ]
         path = visit.request.url.path
         return self.show(
@@ -263,7 +289,15 @@ class Guard:
             kept=kept,
             path=path,
             has_factor=has_factor,
+            passkey=passkey,
         )
+
+    async def passkey_question(self, tx: Tx, token: str, member_id: MemberId) -> str:
+        """What the browser of ``token`` asks a passkey of that person, "" if there is none."""
+        if self.party is None or not await passkeys.of_member(tx, member_id):
+            return ""
+        purpose = passkeys.Purpose.PROVE
+        return await passkeys.begin_proof(tx, self.party, token, purpose, member_id)
 
     def _not_yours(self) -> Response:
         return self.notice(N_("Not for your role"), NOT_YOURS, status=403)
@@ -335,6 +369,23 @@ class Guard:
         token = form_token(token, merchant.merchant_id)
         return Visit(request, action, presence, merchant, tenant, token, entries)
 
+    def keep(self, response: Response, name: str, value: str, seconds: int) -> None:
+        """Have the browser hold a value that no script sees, "" to let go of it."""
+        name = f"__Host-{name}" if self._is_secure else name
+        response.set_cookie(
+            name,
+            value,
+            max_age=seconds if value else 0,
+            path="/",
+            secure=self._is_secure,
+            httponly=True,
+            samesite="lax",
+        )
+
+    def kept(self, request: Request, name: str) -> str:
+        """What the browser holds under that name, "" if nothing."""
+        return request.cookies.get(f"__Host-{name}" if self._is_secure else name, "")
+
     def welcome(self, login: Login) -> Response:
         """Hand a fresh login to the browser and go to the first page, or to where the code of the
         second factor is typed."""
@@ -377,6 +428,7 @@ class Guard:
             mode=visit.tenant.mode.value,
             has_networks=bool(networks),
             done=DONE.get(visit.request.query_params.get("done", ""), ""),
+            undo=_undo(visit),
             **context,
         )
 
@@ -401,6 +453,12 @@ def onward(visit: Visit, path: str) -> Response:
 def done(visit: Visit, path: str, word: str) -> Response:
     """After a form: go to ``path`` below the mode's pages, which says what was done."""
     return _to(f"{visit.base}{path}?done={word}")
+
+
+def _undo(visit: Visit) -> str:
+    """Where a form takes back what was just done to the object of this page; "" if nowhere."""
+    verb, action = UNDO.get(visit.request.query_params.get("done", ""), ("", Action.SELF))
+    return f"{visit.request.url.path}/{verb}" if verb and visit.may(action) else ""
 
 
 def form_token(login_token: str, merchant_id: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gstable_server.kernel.errors import Code, Refused
+from gstable_server.kernel.roles import Action
 from gstable_server.sessions.model import Flag, PaymentState
 from gstable_server.sessions.refunds.model import RefundState
 from gstable_server.web.dashboard.speech import N_, _, ngettext, said
@@ -34,6 +35,11 @@ NOT_YOURS = N_(
 )
 WRONG_PASSWORD = N_("This is not right.")
 WRONG_CODE = N_("This code is wrong, or was used before. Wait for the next one.")
+WRONG_PASSKEY = N_("This passkey was not accepted. Try again, or use another way.")
+KEY_LOST = N_(
+    "This server cannot check codes of apps now, because it was started without the key of their "
+    "secrets. Use a recovery code, and tell who runs the server."
+)
 WRONG_LOGIN = N_("The e-mail address or the password is wrong.")
 PASSWORDS_DIFFER = N_("The two passwords are not the same.")
 
@@ -42,7 +48,9 @@ _WORDS = {
 }
 
 DONE = {
-    "product-created": N_("The product was made. Give it a picture, or make a payment link for it."),
+    "product-created": N_(
+        "The product was made. Give it a picture, or make a payment link for it."
+    ),
     "product-changed": N_("The product was saved."),
     "picture-saved": N_("The picture was saved. Payers see it from now on."),
     "product-archived": N_("The product is archived. Nobody can buy it any more."),
@@ -84,6 +92,9 @@ DONE = {
     "merchant-created": N_("The business was created. You are looking at it now."),
     "switched": N_("You are looking at this business now."),
     "password-changed": N_("Your password was changed. Your other browsers were signed out."),
+    "passkey-added": N_("The passkey was added. You can sign in with it from now on."),
+    "passkey-renamed": N_("The passkey has its new name."),
+    "passkey-removed": N_("The passkey was removed. It opens nothing any more."),
     "factor-off": N_("No code is asked for any more. Your recovery codes do not work any more."),
     "login-ended": N_("That browser was signed out."),
     "logins-ended": N_("Every other browser was signed out."),
@@ -101,6 +112,16 @@ DONE = {
     "key-revoked": N_("The key was revoked. It does not work any more."),
 }
 """What a page says after the form before it was done, by the word in its address."""
+
+UNDO = {
+    "product-archived": ("unarchive", Action.CATALOG_CHANGE),
+    "product-unarchived": ("archive", Action.CATALOG_CHANGE),
+    "link-disabled": ("enable", Action.CATALOG_CHANGE),
+    "link-enabled": ("disable", Action.CATALOG_CHANGE),
+    "webhook-disabled": ("enable", Action.WEBHOOKS_CHANGE),
+    "webhook-enabled": ("disable", Action.WEBHOOKS_CHANGE),
+}
+"""What takes it back, below the page of the same object, where that is possible."""
 
 REASON = N_("Must have at most 500 characters, and none that cannot be shown.")
 REFUND_WORDS = {
