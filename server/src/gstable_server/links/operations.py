@@ -95,6 +95,25 @@ async def disable(tx: Tx, shop: Shop, tenant: Tenant, link_id: LinkId) -> None:
     await _switch(tx, shop, tenant, link_id, LinkStatus.INACTIVE, "payment.link.disabled")
 
 
+async def disable_saying(
+    tx: Tx, shop: Shop, tenant: Tenant, link_id: LinkId, text: str | None
+) -> None:
+    """The same, and show payers ``text`` meanwhile, the platform's own words for None; tells
+    ``payment.link.updated`` first where the text is another. Also of a link that is off already.
+
+    Refused: 100101, 100102.
+    """
+    old = await _lock(tx, tenant, link_id)
+    if text != old.custom_disabled_text:
+        link = replace(
+            old, custom_disabled_text=text, version=tx.mint(VersionId), updated_at=tx.now
+        )
+        await store.replace(tx, link)
+        shown = await _view(tx, shop, await _with_products(tx, link))
+        _tell(tx, shop, "payment.link.updated", shown)
+    await disable(tx, shop, tenant, link_id)
+
+
 async def enable(tx: Tx, shop: Shop, tenant: Tenant, link_id: LinkId) -> None:
     """Open sessions again; tells ``payment.link.enabled`` if it was disabled.
 
@@ -127,6 +146,11 @@ async def detail(tx: Tx, shop: Shop, tenant: Tenant, link_id: LinkId) -> LinkVie
     if link is None:
         raise Refused(Code.LINK_NOT_FOUND)
     return await _view(tx, shop, await _with_products(tx, link))
+
+
+async def locked(tx: Tx, tenant: Tenant, link_id: LinkId) -> PaymentLink:
+    """The merchant's own link, held until the transaction ends. Refused: 100101, 100102."""
+    return await _lock(tx, tenant, link_id)
 
 
 async def list_links(

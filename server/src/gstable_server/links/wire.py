@@ -123,6 +123,12 @@ class LinkFields(Body):
         )
 
 
+class LinkOffInput(Body):
+    """What payers read while a link is off; empty for the platform's own words."""
+
+    custom_disabled_text: OptionalText = None
+
+
 class LinkCreateInput(LinkFields):
     """Body of POST /payment/link/create."""
 

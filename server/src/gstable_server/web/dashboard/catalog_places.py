@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gstable_server.kernel.roles import Action
 from gstable_server.web.dashboard.guard import Guard, VisitHandler
+from gstable_server.web.dashboard.link_pages import Links
 from gstable_server.web.dashboard.products import UPLOAD_BYTES_MAX, Products
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def catalog_places(guard: Guard, look: Row, act: Row, upload: Upload) -> list[Place]:
     """Rows of the table of places (``routes``)."""
-    return [*_products(guard, look, act, upload)]
+    return [*_products(guard, look, act, upload), *_links(guard, look, act)]
 
 
 def _products(guard: Guard, look: Row, act: Row, upload: Upload) -> list[Place]:
@@ -35,4 +36,24 @@ def _products(guard: Guard, look: Row, act: Row, upload: Upload) -> list[Place]:
         act(f"{one}/unarchive", change, products.unarchive),
         act(f"{one}/duplicate", change, products.duplicate),
         act(f"{one}/remove", change, products.remove),
+    ]
+
+
+def _links(guard: Guard, look: Row, act: Row) -> list[Place]:
+    links, change = Links(guard), Action.CATALOG_CHANGE
+    one = "/links/{link_id}"
+    return [
+        look("/links", Action.CATALOG_READ, links.list),
+        act("/links", change, links.create),
+        look("/links/new", change, links.new),
+        act("/links/preview", change, links.preview),
+        look(one, Action.CATALOG_READ, links.show),
+        act(one, change, links.change),
+        look(f"{one}/edit", change, links.edit),
+        look(f"{one}/qr.png", Action.CATALOG_READ, links.qr_png),
+        look(f"{one}/qr.svg", Action.CATALOG_READ, links.qr_svg),
+        act(f"{one}/disable", change, links.disable),
+        act(f"{one}/enable", change, links.enable),
+        look(f"{one}/archive", change, links.confirm_archive),
+        act(f"{one}/archive", change, links.archive),
     ]
