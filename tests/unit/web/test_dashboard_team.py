@@ -55,7 +55,7 @@ async def test_an_invited_person_joins_and_sees_what_the_role_permits(
     owner: Browser, guest: Browser, database: Database
 ) -> None:
     path = await invited(owner)
-    assert "new@example.com is invited as viewer" in reader(await guest.get(path)).text
+    assert "new@example.com is invited with the role Viewer" in reader(await guest.get(path)).text
     wrong = await guest.post(path, password=PASSWORD, passwordAgain="other")
     assert (wrong.status_code, "not the same" in wrong.text) == (422, True)
     short = await guest.post(path, password="short", passwordAgain="short")
@@ -148,9 +148,9 @@ async def test_browsers_are_listed_and_signed_out(
             await third.login()
             page = reader(await owner.get(SECURITY))
             [*_, other] = [
-                at["action"]
+                at.get("action", "")
                 for tag, at in page.tags
-                if tag == "form" and "/logins/" in at["action"]
+                if tag == "form" and "/logins/" in at.get("action", "")
             ]
             answer = await owner.post(other)
             assert answer.headers["location"] == f"{SECURITY}?done=login-ended"
@@ -268,7 +268,7 @@ async def test_dsh_04_a_thief_adds_a_wallet_and_is_stopped(
     page = reader(await guest.get(accounts))
     assert thiefs in page.text
     [cancel] = [
-        at["action"] for tag, at in page.tags if tag == "form" and "payouts" in at["action"]
+        at.get("action", "") for tag, at in page.tags if tag == "form" and "payouts" in at["action"]
     ]
     answer = await guest.post(cancel)
     assert answer.headers["location"] == f"{accounts}?done=payout-cancelled"
@@ -294,5 +294,5 @@ async def test_a_limited_key_is_made_by_choosing_and_a_wrong_choice_says_so(
     assert "sk_test_" in made.text
     page = reader(await owner.get(keys)).text
     assert "event:read, session:write" in page
-    assert "ends 2026-01-31" in page
+    assert "ends 31 Jan 2026" in page
     assert "from 203.0.113.0/24" in page
