@@ -14,7 +14,7 @@ from gstable_server.kernel.tenant import Mode, Tenant
 from gstable_server.plumbing.db import Database
 from gstable_server.sessions import operations as sessions
 from gstable_server.web import news as live
-from gstable_server.web.news import News, Watch
+from gstable_server.web.news import MerchantNews, Watch
 from tests.unit.web.shop import Merchant, new_desk
 
 pytestmark = pytest.mark.anyio
@@ -23,11 +23,11 @@ WAIT_SECONDS = 60.0
 
 
 @pytest.fixture
-async def news(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[News]:
+async def news(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MerchantNews]:
     monkeypatch.setattr(live, "POLL_SECONDS", 0.05)
     monkeypatch.setattr(live, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(live, "CHECK_SECONDS", 0.0)
-    made = News(database)
+    made = MerchantNews(database)
     yield made
     await made.close()
 
@@ -52,7 +52,7 @@ async def told(watch: Watch) -> list[str]:
 
 
 async def test_a_page_hears_of_new_and_changed_sessions_of_its_own_merchant_only(
-    database: Database, news: News, merchant: Merchant
+    database: Database, news: MerchantNews, merchant: Merchant
 ) -> None:
     token = await signed_in(database, merchant)
     watch = await news.open(token, merchant.tenant)
@@ -70,7 +70,7 @@ async def test_a_page_hears_of_new_and_changed_sessions_of_its_own_merchant_only
 
 
 async def test_signing_out_ends_the_pages_of_that_browser_wherever_it_was_done(
-    database: Database, news: News, merchant: Merchant
+    database: Database, news: MerchantNews, merchant: Merchant
 ) -> None:
     token = await signed_in(database, merchant)
     here, there = await news.open(token, merchant.tenant), await news.open(token, merchant.tenant)
@@ -87,7 +87,7 @@ async def test_signing_out_ends_the_pages_of_that_browser_wherever_it_was_done(
 
 
 async def test_a_login_has_so_many_pages_and_a_process_that_ends_has_none(
-    database: Database, news: News, merchant: Merchant
+    database: Database, news: MerchantNews, merchant: Merchant
 ) -> None:
     token = await signed_in(database, merchant)
     watches = [await news.open(token, merchant.tenant) for _ in range(live.PER_LOGIN)]

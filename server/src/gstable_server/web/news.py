@@ -71,7 +71,7 @@ class Watch:
         return sorted(changed)
 
 
-class News:
+class MerchantNews:
     """Every open page of the console in this process."""
 
     def __init__(self, db: Database) -> None:

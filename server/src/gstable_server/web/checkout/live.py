@@ -29,7 +29,7 @@ from gstable_server.sessions.operations import Desk
 from gstable_server.web.checkout.gathering import Known, gather, heights, networks_of, status_of
 from gstable_server.web.checkout.prepared import relay_json
 from gstable_server.web.language import Words
-from gstable_server.web.news import News
+from gstable_server.web.news import MerchantNews
 
 log = structlog.get_logger(__name__)
 
@@ -127,7 +127,7 @@ class Live:
         self._poll_at = 0.0
         self._tick_at = 0.0
         self._heights: dict[str, int] = {}
-        self.news = News(db)
+        self.news = MerchantNews(db)
         self._relayed: dict[tuple[SessionId, str], str | None] = {}
 
     @property

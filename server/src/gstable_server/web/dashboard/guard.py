@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import wraps
+from types import MappingProxyType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from starlette.requests import Request
@@ -35,6 +36,7 @@ from gstable_server.accounts.members.model import (
 from gstable_server.accounts.members.passkeys import Party
 from gstable_server.accounts.model import Merchant
 from gstable_server.accounts.payouts.operations import Policy
+from gstable_server.chain.rpc import Rpc
 from gstable_server.kernel.errors import Code, Passing, Refused
 from gstable_server.kernel.ids import MemberId
 from gstable_server.kernel.roles import FRESH, Action, may
@@ -59,7 +61,7 @@ from gstable_server.web.dashboard.words import (
     in_words,
     wait_text,
 )
-from gstable_server.web.news import News
+from gstable_server.web.news import MerchantNews
 from gstable_server.web.requests import (
     FORM,
     UPLOAD,
@@ -132,6 +134,12 @@ class SignIn:
     sealer: Sealer | None = None
 
 
+NO_CHAINS: Mapping[str, Rpc] = MappingProxyType({})
+"""Where no node is asked, contract wallets prove nothing and are warned of by nobody."""
+PLAIN = SignIn()
+"""By password and passkey only."""
+
+
 class Guard:
     """Lets requests through to the dashboard's handlers, and renders what those show."""
 
@@ -143,9 +151,11 @@ class Guard:
         *,
         sends_mail: bool = False,
         payout_delay: timedelta = PAYOUT_DELAY,
-        news: News | None = None,
+        news: MerchantNews | None = None,
         sign_in: SignIn = SignIn(),
+        chains: Mapping[str, Rpc] = NO_CHAINS,
     ) -> None:
+        self.chains = chains
         self.sealer = sign_in.sealer
         self.party = Party.of(desk.public_url)
         self.payouts = Policy(payout_delay, sends_mail, desk.public_url)
@@ -153,7 +163,7 @@ class Guard:
         self.sends_mail = sends_mail
         self.desk = desk
         self.pages = pages
-        self.news = news or News(db)
+        self.news = news or MerchantNews(db)
         self._is_secure = desk.public_url.startswith("https://")
         self.keeping = Keeping(self._is_secure)
         # With this prefix, browsers take the cookie from this very host and over TLS only.

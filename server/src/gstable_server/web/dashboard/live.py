@@ -16,7 +16,7 @@ from gstable_server.web.base import PAGE_HEADERS
 from gstable_server.web.checkout.events import AGE_SECONDS, COMMENT_SECONDS, SEND_SECONDS
 from gstable_server.web.checkout.events import STREAM_HEADERS as HEADERS
 from gstable_server.web.dashboard.guard import Guard, Visit
-from gstable_server.web.news import News, Watch
+from gstable_server.web.news import MerchantNews, Watch
 
 RETRY_MILLISECONDS = 5000
 
@@ -42,7 +42,7 @@ class LivePages:
 class _Stream(Response):
     """The answer that goes on until the login is over, the browser is gone, or it is old."""
 
-    def __init__(self, news: News, watch: Watch) -> None:
+    def __init__(self, news: MerchantNews, watch: Watch) -> None:
         self.status_code = 200
         self.background = None
         self.body = b""

@@ -6,7 +6,7 @@ live mode, whatever another tab shows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from gstable_server.chain.rpc import Rpc
 from gstable_server.kernel.roles import Action
 from gstable_server.plumbing.db import Database
 from gstable_server.sessions.operations import Desk
@@ -21,25 +22,30 @@ from gstable_server.web.base import Pages
 from gstable_server.web.dashboard.approvals import Approvals
 from gstable_server.web.dashboard.audit import AuditLog
 from gstable_server.web.dashboard.branding import UPLOAD_BYTES_MAX, BrandingPage
-from gstable_server.web.dashboard.catalog_places import catalog_places
-from gstable_server.web.dashboard.browsing import Browsing
 from gstable_server.web.dashboard.business import Business
+from gstable_server.web.dashboard.catalog_places import catalog_places
 from gstable_server.web.dashboard.doors import SETUP, Doors
 from gstable_server.web.dashboard.events import Events
 from gstable_server.web.dashboard.guard import (
     CODE,
     HOME,
     LOGIN,
+    NO_CHAINS,
     PAYOUT_DELAY,
+    PLAIN,
     TYPED,
     Guard,
     Handler,
+    SignIn,
     VisitHandler,
 )
+from gstable_server.web.dashboard.health import HealthPage
 from gstable_server.web.dashboard.holds import Holds
 from gstable_server.web.dashboard.joining import JOIN, Joining
 from gstable_server.web.dashboard.lists import Lists
 from gstable_server.web.dashboard.live import LivePages
+from gstable_server.web.dashboard.passkeys import PASSKEY, Passkeys
+from gstable_server.web.dashboard.reads_places import reads_places
 from gstable_server.web.dashboard.refunds import Sessions
 from gstable_server.web.dashboard.second_doors import FORGOTTEN, RESET, SecondDoors
 from gstable_server.web.dashboard.security import Security
@@ -47,7 +53,7 @@ from gstable_server.web.dashboard.settings import Accounts, Keys
 from gstable_server.web.dashboard.team import Team
 from gstable_server.web.dashboard.unmatched import Unmatched
 from gstable_server.web.dashboard.webhooks import Webhooks
-from gstable_server.web.news import News
+from gstable_server.web.news import MerchantNews
 
 IN_MODE = f"{HOME}/{{mode}}"
 
@@ -70,10 +76,21 @@ def routes(
     *,
     sends_mail: bool = False,
     payout_delay: timedelta = PAYOUT_DELAY,
-    news: News | None = None,
+    news: MerchantNews | None = None,
+    sign_in: SignIn = PLAIN,
+    chains: Mapping[str, Rpc] = NO_CHAINS,
 ) -> list[BaseRoute]:
     """What answers below ``/dashboard``."""
-    guard = Guard(db, desk, pages, sends_mail=sends_mail, payout_delay=payout_delay, news=news)
+    guard = Guard(
+        db,
+        desk,
+        pages,
+        sends_mail=sends_mail,
+        payout_delay=payout_delay,
+        news=news,
+        sign_in=sign_in,
+        chains=chains,
+    )
 
     async def missing(_request: Request) -> Response:
         return guard.missing()
@@ -99,6 +116,7 @@ def places(guard: Guard) -> list[Place]:
     return [
         *_doors(guard),
         *catalog_places(guard, look, act, upload),
+        *reads_places(guard, look, act),
         *_money(guard, look, act),
         *_settings(guard, look, act),
         *_webhooks(guard, look, act),
@@ -109,6 +127,7 @@ def places(guard: Guard) -> list[Place]:
 
 def _doors(guard: Guard) -> list[Place]:
     doors, second, joining = Doors(guard), SecondDoors(guard), Joining(guard)
+    passkeys = Passkeys(guard)
 
     def door(method: str, path: str, handler: Handler) -> Place:
         return Place(method, path, None, guard.door(handler))
@@ -122,6 +141,9 @@ def _doors(guard: Guard) -> list[Place]:
         door("POST", LOGIN, doors.login),
         door("GET", CODE, second.code_page),
         door("POST", CODE, second.type_code),
+        door("POST", f"{CODE}/passkey", second.show_passkey),
+        door("GET", PASSKEY, passkeys.sign_in_page),
+        door("POST", PASSKEY, passkeys.sign_in),
         door("GET", FORGOTTEN, second.forgotten_page),
         door("POST", FORGOTTEN, second.ask),
         door("GET", f"{RESET}/{{token}}", second.reset_page),
@@ -139,12 +161,9 @@ Row = Callable[[str, Action, VisitHandler], Place]
 def _money(guard: Guard, look: Row, act: Row) -> list[Place]:
     lists, sessions, unmatched = Lists(guard), Sessions(guard), Unmatched(guard)
     holds, approvals = Holds(guard, sessions), Approvals(guard)
-    browsing = Browsing(guard)
     return [
         look("", Action.OVERVIEW_READ, lists.overview),
         look("/live", Action.SESSIONS_READ, LivePages(guard).stream),
-        look("/sessions", Action.SESSIONS_READ, browsing.sessions),
-        look("/search", Action.SESSIONS_READ, browsing.search),
         look("/sessions/{session_id}", Action.SESSIONS_READ, sessions.show),
         act("/sessions/{session_id}/refunds", Action.REFUNDS_PREPARE, sessions.prepare_refund),
         act("/sessions/{session_id}/capture", Action.HOLDS_DECIDE, holds.capture),
@@ -170,9 +189,7 @@ def _settings(guard: Guard, look: Row, act: Row) -> list[Place]:
         act("/payouts/{change_id}/cancel", Action.PAYOUTS_CANCEL, accounts.cancel_change),
         look("/limits", Action.LIMITS_READ, limits.show),
         act("/limits", Action.LIMITS_CHANGE, limits.change),
-        act(
-            "/limits/{limit_change_id}/approve", Action.LIMITS_CHANGE, limits.approve_change
-        ),
+        act("/limits/{limit_change_id}/approve", Action.LIMITS_CHANGE, limits.approve_change),
         act("/limits/{limit_change_id}/cancel", Action.LIMITS_CANCEL, limits.cancel_change),
         look("/accounts/{account_id}", Action.ACCOUNTS_READ, accounts.detail),
         act("/accounts/{account_id}", Action.ACCOUNTS_CHANGE, accounts.rename),
@@ -213,8 +230,9 @@ def _webhooks(guard: Guard, look: Row, act: Row) -> list[Place]:
 
 
 def _operating(guard: Guard, look: Row, act: Row) -> list[Place]:
-    business = Business(guard)
+    business, health = Business(guard), HealthPage(guard)
     return [
+        look("/health", Action.HEALTH_READ, health.show),
         look("/settings", Action.SETTINGS_READ, business.show),
         act("/settings", Action.SETTINGS_CHANGE, business.save),
         act("/settings/general", Action.SETTINGS_CHANGE, business.rename),
@@ -224,6 +242,7 @@ def _operating(guard: Guard, look: Row, act: Row) -> list[Place]:
 
 def _people(guard: Guard, look: Row, act: Row) -> list[Place]:
     team, security, log = Team(guard), Security(guard), AuditLog(guard)
+    passkeys = Passkeys(guard)
     return [
         look("/team", Action.TEAM_READ, team.list),
         act("/team", Action.TEAM_CHANGE, team.invite),
@@ -240,6 +259,11 @@ def _people(guard: Guard, look: Row, act: Row) -> list[Place]:
         look("/security/factor", Action.SELF_SECURE, security.show_factor),
         act("/security/factor", Action.SELF_SECURE, security.turn_factor_on),
         act("/security/factor/off", Action.SELF_SECURE, security.turn_factor_off),
+        act("/security/passkeys/begin", Action.SELF_SECURE, passkeys.begin),
+        look("/security/passkeys/new", Action.SELF_SECURE, passkeys.new),
+        act("/security/passkeys", Action.SELF_SECURE, passkeys.add),
+        act("/security/passkeys/{passkey_id}", Action.SELF_SECURE, passkeys.rename),
+        act("/security/passkeys/{passkey_id}/remove", Action.SELF_SECURE, passkeys.remove),
         act("/security/leave", Action.SELF, security.leave),
         act("/security/switch", Action.SELF, security.switch),
         act("/security/businesses", Action.MERCHANTS_CREATE, security.create_merchant),
