@@ -67,6 +67,7 @@ from gstable_server.plumbing.http_client import GuardedClient, HttpClient
 from gstable_server.plumbing.mail import FileMail, Mail, SmtpMail
 from gstable_server.plumbing.request_log import RequestLog
 from gstable_server.plumbing.route import Route
+from gstable_server.plumbing.sealing import Sealer
 from gstable_server.plumbing.system import SharedClock, SystemIdMint
 from gstable_server.receipts.mailing import Mailing
 from gstable_server.routing import operations as routing
@@ -84,6 +85,7 @@ from gstable_server.web.checkout.live import Live, LiveLimits
 from gstable_server.web.checkout.notices import Notices
 from gstable_server.web.checkout.visits import Visits
 from gstable_server.web.dashboard import routes as dashboard_routes
+from gstable_server.web.dashboard.guard import SignIn
 from gstable_server.web.receipts import routes as receipt_routes
 from gstable_server.web.receipts.letter import Composer
 from gstable_server.web.receipts.pdf import Fonts
@@ -196,7 +198,14 @@ def api_of(
         agent_host=settings.ai_host,
         extra_routes=[
             *x402_routes.routes(Till(db, desk, world.chains)),
-            *pages_of(settings, db, desk, live, pages, notices, visits or Visits(db)),
+            *pages_of(
+                settings,
+                world,
+                live=live,
+                pages=pages,
+                notices=notices,
+                visits=visits or Visits(db),
+            ),
         ],
         turn_away=notices.turn_away,
         request_log=request_log,
@@ -212,14 +221,15 @@ def agency_of(settings: Settings, world: flow.World) -> Agency:
 
 def pages_of(
     settings: Settings,
-    db: Database,
-    desk: Desk,
+    world: flow.World,
+    *,
     live: Live,
     pages: Pages,
     notices: Notices,
     visits: Visits,
 ) -> list[BaseRoute]:
     """The doors for people: checkout, console, pictures and the files that they need."""
+    db, desk = world.db, world.desk
     return [
         *pages.routes(),
         *pictures.routes(db),
@@ -233,9 +243,21 @@ def pages_of(
             pages,
             sends_mail=_sends_mail(settings),
             payout_delay=timedelta(hours=settings.payout_delay_hours),
+            sign_in=SignIn(sealer=sealer_of(settings)),
             news=live.news,
+            chains=world.chains,
         ),
     ]
+
+
+def sealer_of(settings: Settings) -> Sealer | None:
+    """What seals secrets in the database, None without a key. Raises ``SettingsInvalid``."""
+    if settings.secrets_key is None:
+        return None
+    try:
+        return Sealer.from_text(settings.secrets_key.get_secret_value())
+    except ValueError as problem:
+        raise SettingsInvalid(f"GSTABLE_SECRETS_KEY: {problem}") from None
 
 
 def _sends_mail(settings: Settings) -> bool:

@@ -47,6 +47,11 @@ async def merchant(tx: Tx, merchant_id: MerchantId) -> Merchant:
     return found
 
 
+async def is_first_merchant(tx: Tx, merchant_id: MerchantId) -> bool:
+    """Whether it is the one that was made at the first run: whoever runs the installation."""
+    return await store.first_merchant(tx) == merchant_id
+
+
 async def rename_merchant(
     tx: Tx, merchant_id: MerchantId, name: str
 ) -> tuple[Merchant, Merchant]:

@@ -29,6 +29,14 @@ async def find_merchant(tx: Tx, merchant_id: MerchantId) -> Merchant | None:
     return Merchant(MerchantId(row["merchant_id"]), row["name"]) if row else None
 
 
+async def first_merchant(tx: Tx) -> str | None:
+    """The one that was made before all others."""
+    found: str | None = await tx.fetchval(
+        "SELECT merchant_id FROM merchants ORDER BY created_at, merchant_id LIMIT 1"
+    )
+    return found
+
+
 async def rename_merchant(tx: Tx, merchant: Merchant) -> None:
     await tx.execute(
         "UPDATE merchants SET name = $2 WHERE merchant_id = $1", merchant.merchant_id, merchant.name

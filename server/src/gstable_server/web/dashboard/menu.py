@@ -52,6 +52,7 @@ MENU = (
         N_("Money"),
         (
             Way("accounts", N_("Accounts"), Action.ACCOUNTS_READ, "account", "g a"),
+            Way("exports", N_("Exports"), Action.EXPORTS_READ, "export", "g x"),
             Way("limits", N_("Limits"), Action.LIMITS_READ, "team", "g m"),
         ),
     ),
@@ -59,6 +60,7 @@ MENU = (
         N_("Business"),
         (
             Way("settings", N_("Settings"), Action.SETTINGS_READ, "settings", "g c"),
+            Way("health", N_("Health"), Action.HEALTH_READ, "health", "g h"),
             Way("branding", N_("Branding"), Action.BRANDING_READ, "brand", "g b"),
             Way("team", N_("Team"), Action.TEAM_READ, "team", "g t"),
             Way("audit", N_("Audit log"), Action.AUDIT_READ, "audit", "g j"),
