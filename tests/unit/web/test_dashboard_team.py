@@ -268,7 +268,9 @@ async def test_dsh_04_a_thief_adds_a_wallet_and_is_stopped(
     page = reader(await guest.get(accounts))
     assert thiefs in page.text
     [cancel] = [
-        at.get("action", "") for tag, at in page.tags if tag == "form" and "payouts" in at["action"]
+        at.get("action", "")
+        for tag, at in page.tags
+        if tag == "form" and "payouts" in at.get("action", "")
     ]
     answer = await guest.post(cancel)
     assert answer.headers["location"] == f"{accounts}?done=payout-cancelled"
