@@ -17,9 +17,12 @@ from gstable_server.accounts.members import team
 from gstable_server.accounts.members.model import Browser as From
 from gstable_server.accounts.members.model import By, Login, Member
 from gstable_server.catalog import operations as catalog
-from gstable_server.catalog.model import ProductTerms
+from gstable_server.catalog.model import ItemType, ProductTerms
 from gstable_server.kernel.roles import FRESH, PERMITTED, ROLE_WORDS, Action, Role, may, may_assign
 from gstable_server.kernel.tenant import Access, Mode, Tenant
+from gstable_server.links import operations as links
+from gstable_server.links.model import LineTerms, LinkTerms, LinkType
+from gstable_server.links.operations import Shop
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.sessions.operations import Desk
 from gstable_server.web.base import Pages
@@ -51,6 +54,9 @@ BEFORE_SIGNING_IN = {
     ("POST", "/dashboard/login"),
     ("GET", "/dashboard/code"),
     ("POST", "/dashboard/code"),
+    ("POST", "/dashboard/code/passkey"),
+    ("GET", "/dashboard/passkey"),
+    ("POST", "/dashboard/passkey"),
     ("GET", "/dashboard/forgotten"),
     ("POST", "/dashboard/forgotten"),
     ("GET", "/dashboard/reset/{token}"),
@@ -76,6 +82,7 @@ VALUES = {
     "event_id": f"evt_{'a' * 16}",
     "change_id": f"pch_{'a' * 16}",
     "limit_change_id": f"lch_{'a' * 16}",
+    "passkey_id": f"pky_{'a' * 16}",
     "login_id": f"lgn_{'a' * 16}",
 }
 
@@ -246,6 +253,24 @@ async def _objects(tx: Tx, owner: By, desk: Desk) -> dict[str, str]:
     account = await accounts.create_account(tx, tenant, desk.networks, "Main", WALLET)
     terms = ProductTerms("Map", None, None, (1_000_000,), ())
     product = await catalog.create(tx, tenant, desk.public_url, terms)
+    line = LineTerms(ItemType.PRODUCT, product.product_id, 1, 1_000_000)
+    link = await links.create(
+        tx,
+        Shop(desk.networks, desk.public_url),
+        tenant,
+        LinkTerms(
+            link_type=LinkType.FIXED,
+            name="Maps",
+            account_id=account.account_id,
+            settlement_token="polygon::usdc",
+            fee_model=1,
+            lines=(line,),
+            payer_email_required=False,
+            success_url=None,
+            custom_success_text=None,
+            custom_disabled_text=None,
+        ),
+    )
     key, _ = await accounts.issue_key(tx, tenant, Access.READ, "Shop")
     target = Target("Shop", "https://shop.example/hook", None, ("session.paid",))
     endpoint = await webhooks.create(tx, tenant, target)
@@ -257,6 +282,7 @@ async def _objects(tx: Tx, owner: By, desk: Desk) -> dict[str, str]:
         "invitation_id": invitation.invitation_id,
         "account_id": account.account_id,
         "product_id": product.product_id,
+        "link_id": link.link.link_id,
         "key_id": key.key_id,
         "webhook_id": endpoint.webhook_id,
         "event_id": event_id,

@@ -32,7 +32,7 @@ from gstable_server.web.dashboard import link_forms
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit
 from gstable_server.web.dashboard.speech import _, dollars, said
-from gstable_server.web.dashboard.wire_forms import name_of, typed_usd
+from gstable_server.web.dashboard.wire_forms import Row, name_of, typed_usd
 
 OURS = ("'self'",)
 BUILDER_POLICY = f"{CONTENT_SECURITY_POLICY}; frame-src 'self'"
@@ -40,7 +40,7 @@ NAMELESS = "…"
 
 
 @dataclass(frozen=True, slots=True)
-class _Choices:
+class Choices:
     """What the form can be filled from: (value, words) each."""
 
     accounts: tuple[tuple[str, str], ...]
@@ -70,7 +70,7 @@ class Building:
     ) -> Response:
         """The builder, for a new link or for a change of ``link``. ``more``: with a free line."""
         async with self.db.read() as tx:
-            choices = await self._choices(tx, visit, form)
+            choices = await self.choices(tx, visit, link_forms.lines_of(form))
         filled = len(link_forms.lines_of(form))
         shown = min(max(filled + more, 1), link_forms.LINES_MAX)
         response = self.guard.show(
@@ -89,26 +89,27 @@ class Building:
         response.headers["content-security-policy"] = BUILDER_POLICY
         return response
 
-    async def _choices(self, tx: Tx, visit: Visit, form: Form) -> _Choices:
+    async def choices(self, tx: Tx, visit: Visit, rows: Sequence[Row]) -> Choices:
+        """What a form with these lines can be filled from."""
         held = await accounts.list_accounts(tx, visit.tenant)
         tokens = [
             (token.token_id, _("%(token)s on %(network)s", token=token.symbol, network=one.title))
             for one in self.desk.networks.of(visit.tenant.mode)
             for token in one.tokens
         ]
-        products = await self._products(tx, visit, form)
-        return _Choices(
+        products = await self._products(tx, visit, rows)
+        return Choices(
             accounts=tuple((str(one.account_id), one.name) for one in held),
             tokens=tuple(tokens),
             products=tuple((str(one.product_id), _product_text(one)) for one in products),
         )
 
-    async def _products(self, tx: Tx, visit: Visit, form: Form) -> Sequence[Product]:
+    async def _products(self, tx: Tx, visit: Visit, rows: Sequence[Row]) -> Sequence[Product]:
         """Those on sale, the newest first, and those that the form names anyway."""
         wanted = WantedProducts(status=ProductStatus.ACTIVE)
         _count, offered = await catalog.list_products(tx, visit.tenant, Page(1, SIZE_MAX), wanted)
         known = {str(one.product_id) for one in offered}
-        named = [row["productId"] for row in link_forms.lines_of(form)]
+        named = [row["productId"] for row in rows]
         missing = [one for one in named if one not in known]
         return [*await catalog.list_by_ids(tx, visit.tenant, missing), *offered]
 

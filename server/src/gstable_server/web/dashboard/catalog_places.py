@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gstable_server.kernel.roles import Action
+from gstable_server.web.dashboard.checkouts import Checkouts
 from gstable_server.web.dashboard.guard import Guard, VisitHandler
 from gstable_server.web.dashboard.link_pages import Links
 from gstable_server.web.dashboard.products import UPLOAD_BYTES_MAX, Products
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 
 def catalog_places(guard: Guard, look: Row, act: Row, upload: Upload) -> list[Place]:
     """Rows of the table of places (``routes``)."""
-    return [*_products(guard, look, act, upload), *_links(guard, look, act)]
+    return [
+        *_products(guard, look, act, upload),
+        *_links(guard, look, act),
+        *_checkouts(guard, look, act),
+    ]
 
 
 def _products(guard: Guard, look: Row, act: Row, upload: Upload) -> list[Place]:
@@ -56,4 +61,15 @@ def _links(guard: Guard, look: Row, act: Row) -> list[Place]:
         act(f"{one}/enable", change, links.enable),
         look(f"{one}/archive", change, links.confirm_archive),
         act(f"{one}/archive", change, links.archive),
+    ]
+
+
+def _checkouts(guard: Guard, look: Row, act: Row) -> list[Place]:
+    """Before the sessions' own pages: new is no session's name."""
+    checkouts = Checkouts(guard)
+    return [
+        look("/sessions/new", Action.SESSIONS_CREATE, checkouts.new),
+        act("/sessions/new", Action.SESSIONS_CREATE, checkouts.create),
+        look("/sessions/{session_id}/page", Action.SESSIONS_READ, checkouts.page),
+        look("/sessions/{session_id}/qr.png", Action.SESSIONS_READ, checkouts.qr_png),
     ]
