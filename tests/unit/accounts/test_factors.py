@@ -18,6 +18,7 @@ from gstable_server.accounts.members.totp import (
 )
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.plumbing.db import Database
+from gstable_server.plumbing.sealing import Sealer
 from gstable_server.plumbing.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.anyio
 EMAIL = "owner@example.com"
 PASSWORD = "correct horse battery"
 HERE = Browser("192.0.2.1", "Test")
+SEALER = Sealer([bytes(range(32))])
 RFC_SECRET = b"12345678901234567890"
 LINK = "https://pay.example.com/dashboard/reset"
 
@@ -37,8 +39,8 @@ async def owner(database: Database) -> By:
 
 
 async def _on(db: Database, by: By, clock: FakeClock) -> tuple[bytes, list[str]]:
-    secret = await db.run(factors.begin, by)
-    return secret, await db.run(factors.turn_on, by, code_at(secret, step_of(clock.now())))
+    secret = await db.run(factors.begin, by, SEALER)
+    return secret, await db.run(factors.turn_on, by, code_at(secret, step_of(clock.now())), SEALER)
 
 
 async def _half(db: Database) -> Login:
@@ -49,7 +51,7 @@ async def _half(db: Database) -> Login:
 
 
 async def _type(db: Database, token: str, code: str) -> Login | LoginRefused | None:
-    return await db.run(members.type_code, token, code, HERE)
+    return await db.run(members.type_code, token, code, HERE, SEALER)
 
 
 @pytest.mark.parametrize(
@@ -169,19 +171,19 @@ async def test_the_code_is_awaited_for_ten_minutes(
 async def test_an_app_counts_from_its_first_code_on_and_is_turned_off(
     database: Database, owner: By, clock: FakeClock
 ) -> None:
-    first = await database.run(factors.begin, owner)
-    second = await database.run(factors.begin, owner)
+    first = await database.run(factors.begin, owner, SEALER)
+    second = await database.run(factors.begin, owner, SEALER)
     assert first != second
     assert not await database.run(factors.is_on, owner.member.member_id)
     now = step_of(clock.now())
     for wrong in ("", "000000", code_at(first, now)):
         with pytest.raises(Refused, match="code is not the one"):
-            await database.run(factors.turn_on, owner, wrong)
-    await database.run(factors.turn_on, owner, code_at(second, now))
+            await database.run(factors.turn_on, owner, wrong, SEALER)
+    await database.run(factors.turn_on, owner, code_at(second, now), SEALER)
     with pytest.raises(Refused, match="turn it off first"):
-        await database.run(factors.begin, owner)
+        await database.run(factors.begin, owner, SEALER)
     with pytest.raises(Refused, match="begin again"):
-        await database.run(factors.turn_on, owner, code_at(second, now + 1))
+        await database.run(factors.turn_on, owner, code_at(second, now + 1), SEALER)
     await database.run(factors.turn_off, owner)
     login = await database.run(members.login, email=EMAIL, password=PASSWORD, browser=HERE)
     assert isinstance(login, Login)
@@ -197,12 +199,16 @@ async def test_a_confirmation_takes_the_code_too(
     presence = await database.run(members.presence_of, login.token)
     assert presence is not None
     for code in ("", codes[0]):
-        refused = await database.run(members.confirm, owner, presence.login_id, PASSWORD, code)
+        refused = await database.run(
+            members.confirm, owner, presence.login_id, PASSWORD, code, SEALER
+        )
         assert refused == LoginRefused(0)
-    refused = await database.run(members.confirm, owner, presence.login_id, "wrong", codes[1])
+    refused = await database.run(
+        members.confirm, owner, presence.login_id, "wrong", codes[1], SEALER
+    )
     assert refused == LoginRefused(0)
     assert await database.run(
-        members.confirm, owner, presence.login_id, PASSWORD, codes[1]
+        members.confirm, owner, presence.login_id, PASSWORD, codes[1], SEALER
     ) is None  # fmt: skip
 
 
@@ -279,3 +285,37 @@ async def test_a_reset_leaves_the_second_factor(
     assert isinstance(login, Login)
     assert login.awaits_code
     assert isinstance(await _type(database, login.token, codes[0]), Login)
+
+
+async def test_secrets_are_sealed_and_a_lost_key_is_said_and_does_not_lock_out(
+    database: Database, owner: By, clock: FakeClock
+) -> None:
+    secret, codes = await _on(database, owner, clock)
+    async with database.read() as tx:
+        assert secret not in await tx.fetchval("SELECT secret FROM authenticators")
+    clock.advance(30)
+    member_id, code = owner.member.member_id, code_at(secret, step_of(clock.now()))
+    other = Sealer([bytes(range(1, 33))])
+    for sealer in (other, None):
+        refused = await database.run(factors.prove, member_id, code, sealer)
+        assert refused == LoginRefused(0, is_key_lost=True)
+    assert await database.run(factors.prove, member_id, codes[0], None) is None
+    assert await database.run(factors.prove, member_id, code, SEALER) is None
+
+
+async def test_a_new_key_seals_everything_anew(
+    database: Database, owner: By, clock: FakeClock
+) -> None:
+    secret, _ = await _on(database, owner, clock)
+    old, new = bytes(range(32)), bytes(range(1, 33))
+    assert await database.run(factors.reseal, Sealer([new])) == (0, 1)
+    assert await database.run(factors.reseal, Sealer([new, old])) == (1, 0)
+    assert await database.run(factors.reseal, Sealer([new, old])) == (0, 0)
+    clock.advance(30)
+    code = code_at(secret, step_of(clock.now()))
+    assert await database.run(factors.prove, owner.member.member_id, code, Sealer([new])) is None
+
+
+async def test_without_a_key_no_app_is_set_up(database: Database, owner: By) -> None:
+    with pytest.raises(Refused, match="GSTABLE_SECRETS_KEY"):
+        await database.run(factors.begin, owner, None)

@@ -12,14 +12,17 @@ from starlette.applications import Starlette
 
 from gstable_server.kernel.tenant import Mode, Tenant
 from gstable_server.plumbing.db import Database
+from gstable_server.plumbing.sealing import Sealer
 from gstable_server.sessions.operations import Desk
 from gstable_server.web.base import Pages
 from gstable_server.web.dashboard import routes as dashboard
+from gstable_server.web.dashboard.guard import SignIn
 from tests.unit.web.shop import PUBLIC_URL, Merchant
 
 EMAIL = "owner@example.com"
 PASSWORD = "correct horse battery"
 OWNER = {"name": "Blue Door Books", "email": EMAIL, "password": PASSWORD}
+SEALER = Sealer([bytes(range(32))])
 FROM_OUR_PAGE = {"sec-fetch-site": "same-origin"}
 
 
@@ -87,7 +90,9 @@ async def browser_on(
 ) -> AsyncIterator[Browser]:
     """A fresh browser in front of the dashboard alone."""
     pages = Pages.load()
-    routes = dashboard.routes(db, desk, pages, sends_mail=sends_mail)
+    routes = dashboard.routes(
+        db, desk, pages, sends_mail=sends_mail, sign_in=SignIn(sealer=SEALER)
+    )
     app = Starlette(routes=[*routes, *pages.routes()])
     async with AsyncClient(transport=ASGITransport(app=app), base_url=url) as client:
         yield Browser(client)

@@ -29,6 +29,8 @@ ledger = typer.Typer(no_args_is_help=True, help="Look at the book as it stands i
 app.add_typer(ledger, name="ledger")
 audit = typer.Typer(no_args_is_help=True, help="Look at the log of what people did.")
 app.add_typer(audit, name="audit")
+secrets = typer.Typer(no_args_is_help=True, help="Look after what is sealed in the database.")
+app.add_typer(secrets, name="secrets")
 app.add_typer(unmatched.app, name="unmatched")
 verbs.mount(app)
 
@@ -200,6 +202,18 @@ def verify(
     url = _database_url()
     with _at_database():
         is_whole = _run(command.verify(url, kept, as_json=json))
+    if not is_whole:
+        raise typer.Exit(1)
+
+
+@secrets.command("reseal")
+def reseal_secrets() -> None:
+    """Seal what stands in the database with the newest key of GSTABLE_SECRETS_KEY; exit code 1 when
+    something cannot be opened with any of them."""
+    from gstable_server.cli import secrets as command
+
+    with _at_database():
+        is_whole = _run(command.reseal())
     if not is_whole:
         raise typer.Exit(1)
 

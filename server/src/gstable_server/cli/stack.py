@@ -66,6 +66,7 @@ class Keys:
     attestor_key: str
     cctp_attester_key: str
     robot_key: str
+    secrets_key: str
 
     @classmethod
     def new(cls) -> Keys:
@@ -79,6 +80,7 @@ class Keys:
             attestor_key=secrets.token_hex(32),
             cctp_attester_key=secrets.token_hex(32),
             robot_key=secrets.token_hex(32),
+            secrets_key=secrets.token_hex(32),
         )
 
     @classmethod
@@ -365,6 +367,7 @@ def _environment(
         "GSTABLE_RELAYER_KEY": keys.relayer_key,
         "GSTABLE_SOLVER_KEY": keys.solver_key,
         "GSTABLE_ATTESTOR_KEY": keys.attestor_key,
+        "GSTABLE_SECRETS_KEY": keys.secrets_key,
         "GSTABLE_WEBHOOK_ALLOW_LOOPBACK": "true",
         "GSTABLE_MAIL_FROM": "receipts@gstable.localhost",
         "GSTABLE_MAIL_DIRECTORY": str(networks_file.parent / "mail"),

@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     cjk_font: Path | None = None
     """A font file with Chinese, Japanese and Korean letters for receipts as PDF, for example that
     of Debian's ``fonts-noto-cjk``. Without it such receipts are printed from their page."""
+    secrets_key: SecretStr | None = None
+    """What the secrets of authenticator apps are sealed with in the database: 32 bytes as
+    hexadecimal, older keys behind it after commas. Without it nobody can set up such an app."""
     payout_delay_hours: int = Field(default=24, ge=0)
     """How long a live receiving account beside the first waits before it can be used, while the
     team is told of it and can cancel it."""

@@ -50,11 +50,12 @@ def _open_doors(settings: Settings) -> list[str]:
 def _weak_keys(settings: Settings) -> list[str]:
     problems: list[str] = []
     holders: dict[bytes, str] = {}
-    for name in ("order_signing_key", "relayer_key", "solver_key", "attestor_key"):
+    for name in ("order_signing_key", "relayer_key", "solver_key", "attestor_key", "secrets_key"):
         secret, variable = getattr(settings, name), f"GSTABLE_{name.upper()}"
         if secret is None:
             continue
-        key = _bytes_of(secret.get_secret_value())
+        # Only the newest of several is used for anything new.
+        key = _bytes_of(secret.get_secret_value().partition(",")[0].strip())
         problem = "must be 32 bytes in hexadecimal" if key is None else _weakness(key)
         if key is not None and problem is None and key in holders:
             problem = f"must not be the key of {holders[key]}"

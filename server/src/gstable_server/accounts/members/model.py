@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from gstable_server.accounts.audit.model import Actor
 from gstable_server.kernel.errors import invalid_field
-from gstable_server.kernel.ids import InvitationId, LoginId, MemberId, MerchantId
+from gstable_server.kernel.ids import InvitationId, LoginId, MemberId, MerchantId, PasskeyId
 from gstable_server.kernel.roles import Role
 
 EMAIL_LENGTH_MAX = 254
@@ -115,9 +115,27 @@ class Login:
 @dataclass(frozen=True, slots=True)
 class LoginRefused:
     """A sign-in that failed. ``retry_after`` in seconds: 0 for wrong credentials, else how long
-    to wait before trying again means anything."""
+    to wait before trying again means anything. ``is_key_lost``: this server cannot check codes of
+    apps, because it lacks the key that their secrets are sealed with."""
 
     retry_after: int
+    is_key_lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Passkey:
+    """A key in a device of a person's own. ``public_key`` is COSE, ``sign_count`` how often the
+    device says that it was used, 0 where it does not count."""
+
+    passkey_id: PasskeyId
+    member_id: MemberId
+    credential_id: bytes
+    public_key: bytes
+    sign_count: int
+    transports: tuple[str, ...]
+    name: str
+    created_at: datetime
+    last_used_at: datetime | None = None
 
 
 def email_from_text(text: str, field: str = "email") -> str:

@@ -11,7 +11,7 @@ from gstable_server.plumbing.db import Tx
 
 @dataclass(frozen=True, slots=True)
 class Authenticator:
-    """A person's app; it does not count before its first code was typed."""
+    """A person's app; it does not count before its first code was typed. ``secret`` is sealed."""
 
     secret: bytes
     is_confirmed: bool
@@ -54,6 +54,21 @@ async def use_step(tx: Tx, member_id: MemberId, step: int) -> None:
 
 async def delete(tx: Tx, member_id: MemberId) -> None:
     await tx.execute("DELETE FROM authenticators WHERE member_id = $1", member_id)
+
+
+async def lock_secrets(tx: Tx) -> list[tuple[MemberId, bytes]]:
+    """Every app's secret as it is sealed."""
+    rows = await tx.fetch("SELECT member_id, secret FROM authenticators FOR UPDATE")
+    return [(MemberId(row["member_id"]), row["secret"]) for row in rows]
+
+
+async def reseal(tx: Tx, member_id: MemberId, secret: bytes) -> None:
+    await tx.execute(
+        "UPDATE authenticators SET secret = $2 WHERE member_id = $1", member_id, secret
+    )
+
+
+async def delete_codes(tx: Tx, member_id: MemberId) -> None:
     await tx.execute("DELETE FROM recovery_codes WHERE member_id = $1", member_id)
 
 

@@ -117,7 +117,10 @@ class Doors:
         return response
 
     def _show_login(self, form: Form, status: int = 200, *, is_kept: bool = False) -> Response:
-        return self.guard.outside("login.html", status=status, form=form, is_kept=is_kept)
+        has_party = self.guard.party is not None
+        return self.guard.outside(
+            "login.html", status=status, form=form, is_kept=is_kept, has_party=has_party
+        )
 
     async def typed(self, visit: Visit) -> Response:
         """What was typed when the login before this one ended, with a button that sends it."""

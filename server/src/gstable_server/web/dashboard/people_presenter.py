@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gstable_server.accounts.members.model import Passkey
 from gstable_server.accounts.model import ApiKey
 from gstable_server.accounts.payouts.model import PayoutChange
 from gstable_server.chain.checksum import to_checksum
@@ -32,6 +33,25 @@ class BrowserRow:
     opened_at: str
     seen_at: str
     is_this: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyRow:
+    """A passkey of the reader's."""
+
+    passkey_id: str
+    name: str
+    added_at: str
+    used_at: str
+
+
+def passkey_row(one: Passkey) -> PasskeyRow:
+    return PasskeyRow(
+        passkey_id=one.passkey_id,
+        name=one.name,
+        added_at=moment(one.created_at),
+        used_at=moment(one.last_used_at) if one.last_used_at else "",
+    )
 
 
 @dataclass(frozen=True, slots=True)

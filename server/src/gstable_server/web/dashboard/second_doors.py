@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gstable_server.accounts.members import forgotten
+from gstable_server.accounts.members import factors, forgotten
 from gstable_server.accounts.members import operations as members
 from gstable_server.accounts.members.model import LoginRefused
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.web.base import PAGE_HEADERS
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import HOME, LOGIN, Guard, browser_of, client_address
-from gstable_server.web.dashboard.words import PASSWORDS_DIFFER, WRONG_CODE, wait_text
+from gstable_server.web.dashboard.words import (
+    KEY_LOST,
+    PASSWORDS_DIFFER,
+    WRONG_CODE,
+    WRONG_PASSKEY,
+    wait_text,
+)
 from gstable_server.web.requests import read_form
 
 FORGOTTEN = f"{HOME}/forgotten"
@@ -29,25 +37,57 @@ class SecondDoors:
         self.guard = guard
         self.db = guard.db
 
-    async def code_page(self, _request: Request) -> Response:
-        return self._show_code(CODE_FORM)
+    async def code_page(self, request: Request) -> Response:
+        return await self._show_code(request, CODE_FORM)
 
-    def _show_code(self, form: Form, status: int = 200) -> Response:
-        return self.guard.outside("code.html", status=status, form=form)
+    async def _show_code(self, request: Request, form: Form, status: int = 200) -> Response:
+        token = self.guard.token_of(request)
+        async with self.db.begin() as tx:
+            presence = await members.half_presence_of(tx, token) if token else None
+            passkey, has_app = "", True
+            if presence is not None:
+                member_id = presence.member.member_id
+                passkey = await self.guard.passkey_question(tx, token, member_id)
+                has_app = await factors.has_app(tx, member_id)
+        return self.guard.outside(
+            "code.html", status=status, form=form, passkey=passkey, has_app=has_app
+        )
+
+    async def show_passkey(self, request: Request) -> Response:
+        """The passkey in place of the code, behind the password."""
+        entries, party = await read_form(request), self.guard.party
+        if party is None:
+            raise Refused(Code.ROUTE_UNKNOWN)
+        token, credential = self.guard.token_of(request), entries.get("credential", "")
+        login = await self.db.run(
+            members.show_passkey, party, token, credential, browser_of(request)
+        )
+        if login is None:
+            return RedirectResponse(LOGIN, 303, headers=PAGE_HEADERS)
+        if isinstance(login, LoginRefused):
+            form = replace(CODE_FORM, problem=WRONG_PASSKEY)
+            return await self._show_code(request, form, 422)
+        return self.guard.welcome(login)
 
     async def type_code(self, request: Request) -> Response:
         entries = await read_form(request)
         token = self.guard.token_of(request)
         login = await self.db.run(
-            members.type_code, token, entries.get("code", ""), browser_of(request)
+            members.type_code,
+            token,
+            entries.get("code", ""),
+            browser_of(request),
+            self.guard.sealer,
         )
         if login is None:
             return RedirectResponse(LOGIN, 303, headers=PAGE_HEADERS)
         if not isinstance(login, LoginRefused):
             return self.guard.welcome(login)
         if not login.retry_after:
-            return self._show_code(CODE_FORM.marked("code", WRONG_CODE), 422)
-        response = self._show_code(CODE_FORM.marked("code", wait_text(login.retry_after)), 429)
+            text = KEY_LOST if login.is_key_lost else WRONG_CODE
+            return await self._show_code(request, CODE_FORM.marked("code", text), 422)
+        form = CODE_FORM.marked("code", wait_text(login.retry_after))
+        response = await self._show_code(request, form, 429)
         response.headers["retry-after"] = str(login.retry_after)
         return response
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import segno
 from starlette.responses import RedirectResponse, Response
 
-from gstable_server.accounts.members import factors, forgotten, team
+from gstable_server.accounts.members import factors, forgotten, passkeys, team
 from gstable_server.accounts.members import operations as members
 from gstable_server.accounts.members.model import LoginRow
 from gstable_server.accounts.members.totp import secret_text, uri
@@ -14,7 +14,7 @@ from gstable_server.kernel.ids import LoginId, id_or_none
 from gstable_server.web.base import PAGE_HEADERS
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import LOGIN, Guard, Visit, done, onward
-from gstable_server.web.dashboard.people_presenter import BrowserRow
+from gstable_server.web.dashboard.people_presenter import BrowserRow, passkey_row
 from gstable_server.web.dashboard.speech import moment
 from gstable_server.web.dashboard.words import PASSWORDS_DIFFER, WRONG_PASSWORD, wait_text
 
@@ -46,7 +46,8 @@ class Security:
         async with self.db.read() as tx:
             logins = await members.logins_of(tx, visit.member.member_id)
             teams = await team.teams_of(tx, visit.member.member_id)
-            has_factor = await factors.is_on(tx, visit.member.member_id)
+            has_factor = await factors.has_app(tx, visit.member.member_id)
+            own_keys = await passkeys.of_member(tx, visit.member.member_id)
             codes_left = await factors.codes_left(tx, visit.member.member_id)
         return self.guard.show(
             visit,
@@ -58,6 +59,9 @@ class Security:
             password_form=password_form,
             has_factor=has_factor,
             codes_left=codes_left,
+            has_sealer=self.guard.sealer is not None,
+            has_party=self.guard.party is not None,
+            passkeys=[passkey_row(one) for one in own_keys],
             logins=[_row(visit, one) for one in logins],
             teams=[
                 (merchant.merchant_id, merchant.name, member.role.value)
@@ -101,7 +105,7 @@ class Security:
     # --- the second factor ------------------------------------------------------------------------
 
     async def begin_factor(self, visit: Visit) -> Response:
-        await self.db.run(factors.begin, visit.by)
+        await self.db.run(factors.begin, visit.by, self.guard.sealer)
         return onward(visit, "/security/factor")
 
     async def show_factor(self, visit: Visit) -> Response:
@@ -109,7 +113,7 @@ class Security:
 
     async def _factor_page(self, visit: Visit, form: Form, status: int = 200) -> Response:
         async with self.db.read() as tx:
-            secret = await factors.pending(tx, visit.by)
+            secret = await factors.pending(tx, visit.by, self.guard.sealer)
         if secret is None:
             return onward(visit, "/security")
         picture = segno.make(uri(secret, ISSUER, visit.member.email), error="m")
@@ -126,7 +130,8 @@ class Security:
     async def turn_factor_on(self, visit: Visit) -> Response:
         """The recovery codes are in this very answer and nowhere again."""
         try:
-            codes = await self.db.run(factors.turn_on, visit.by, visit.entries.get("code", ""))
+            code = visit.entries.get("code", "")
+            codes = await self.db.run(factors.turn_on, visit.by, code, self.guard.sealer)
         except Refused as refused:
             return await self._factor_page(visit, FACTOR_FORM.refused(refused), 422)
         return self.guard.show(visit, "factor_on.html", "security", codes=codes)

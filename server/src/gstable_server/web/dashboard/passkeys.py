@@ -1,0 +1,128 @@
+"""Signing in by a passkey, and keeping one's own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gstable_server.accounts.members import operations as members
+from gstable_server.accounts.members import passkeys
+from gstable_server.accounts.members.model import LoginRefused
+from gstable_server.accounts.members.passkeys import ANSWERED_WITHIN, TOKEN_LENGTH, Party, Purpose
+from gstable_server.kernel.errors import Code, Refused
+from gstable_server.kernel.ids import PasskeyId, id_or_none
+from gstable_server.plumbing.db import Tx
+from gstable_server.web.dashboard.forms import Form
+from gstable_server.web.dashboard.guard import HOME, Guard, Visit, browser_of, done, onward
+from gstable_server.web.dashboard.words import WRONG_PASSKEY
+from gstable_server.web.requests import read_form
+
+PASSKEY = f"{HOME}/passkey"
+COOKIE = "gstable-passkey"
+SIGN_IN_FORM = Form(("credential",))
+ADD_FORM = Form(("name", "credential"))
+
+
+class Passkeys:
+    """The handlers of the door, and of the pages below one's own sign-ins."""
+
+    def __init__(self, guard: Guard) -> None:
+        self.guard = guard
+        self.db = guard.db
+
+    def _party(self) -> Party:
+        """Raises ``Refused`` (404) where browsers make no passkeys for this server's address."""
+        if self.guard.party is None:
+            raise Refused(Code.ROUTE_UNKNOWN)
+        return self.guard.party
+
+    # --- the door ---------------------------------------------------------------------------------
+
+    async def sign_in_page(self, _request: Request) -> Response:
+        return await self._ask(SIGN_IN_FORM)
+
+    async def _ask(self, form: Form, status: int = 200) -> Response:
+        """The page with a new question, which only this browser can answer."""
+        token, options = await self.db.run(self._question, self._party())
+        response = self.guard.outside("passkey.html", status=status, form=form, options=options)
+        self.guard.keep(response, COOKIE, token, int(ANSWERED_WITHIN.total_seconds()))
+        return response
+
+    async def _question(self, tx: Tx, party: Party) -> tuple[str, str]:
+        token = tx.ids.token(TOKEN_LENGTH)
+        return token, await passkeys.begin_proof(tx, party, token, Purpose.SIGN_IN)
+
+    async def sign_in(self, request: Request) -> Response:
+        entries = await read_form(request)
+        login = await self.db.run(
+            members.login_by_passkey,
+            self._party(),
+            token=self.guard.kept(request, COOKIE),
+            credential=entries.get("credential", ""),
+            browser=browser_of(request),
+            previous_token=self.guard.token_of(request),
+        )
+        if isinstance(login, LoginRefused):
+            return await self._ask(replace(SIGN_IN_FORM, problem=WRONG_PASSKEY), 422)
+        response = self.guard.welcome(login)
+        self.guard.keep(response, COOKIE, "", 0)
+        return response
+
+    # --- one's own --------------------------------------------------------------------------------
+
+    async def begin(self, visit: Visit) -> Response:
+        self._party()
+        await self.db.run(passkeys.begin_registration, self.guard.token_of(visit.request))
+        return onward(visit, "/security/passkeys/new")
+
+    async def new(self, visit: Visit) -> Response:
+        return await self._page(visit, ADD_FORM)
+
+    async def _page(self, visit: Visit, form: Form, status: int = 200) -> Response:
+        token = self.guard.token_of(visit.request)
+        async with self.db.read() as tx:
+            options = await passkeys.registration_options(tx, self._party(), visit.by, token)
+        if options is None:
+            return onward(visit, "/security")
+        return self.guard.show(
+            visit, "passkey_new.html", "security", status=status, form=form, options=options
+        )
+
+    async def add(self, visit: Visit) -> Response:
+        """Recovery codes, where there were none, are in this very answer and nowhere again."""
+        form, token = ADD_FORM.filled(visit.entries), self.guard.token_of(visit.request)
+        made = await self.db.run(
+            passkeys.register,
+            self._party(),
+            visit.by,
+            token,
+            visit.entries.get("credential", ""),
+            form.value("name"),
+        )
+        if isinstance(made, Refused):
+            # What was asked is used up, and the page asks anew.
+            await self.db.run(passkeys.begin_registration, token)
+            name, _, _ = made.detail.partition(" ")
+            shown = form if name == "name" else Form(("name",), form.values)
+            return await self._page(visit, shown.refused(made), 422)
+        if made:
+            return self.guard.show(visit, "factor_on.html", "security", codes=made)
+        return done(visit, "/security", "passkey-added")
+
+    async def rename(self, visit: Visit) -> Response:
+        name = visit.entries.get("name", "")
+        await self.db.run(passkeys.rename, visit.by, _passkey_id(visit), name)
+        return done(visit, "/security", "passkey-renamed")
+
+    async def remove(self, visit: Visit) -> Response:
+        await self.db.run(passkeys.remove, visit.by, _passkey_id(visit))
+        return done(visit, "/security", "passkey-removed")
+
+
+def _passkey_id(visit: Visit) -> PasskeyId:
+    passkey_id = id_or_none(PasskeyId, visit.request.path_params["passkey_id"])
+    if passkey_id is None:
+        raise Refused(Code.ROUTE_UNKNOWN)
+    return passkey_id
