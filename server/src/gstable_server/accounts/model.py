@@ -16,6 +16,7 @@ from gstable_server.kernel.tenant import Access, Mode, Tenant
 ACCOUNTS_MAX = 20
 """Receiving accounts of one merchant in one mode (spec 4)."""
 
+ARCHIVED_SHOWN = 20
 KEY_RANDOM_LENGTH = 40
 NAME_LENGTH_MAX = 100
 
@@ -59,6 +60,14 @@ class KeyLimits:
 
 
 UNLIMITED = KeyLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """The last use of a key that is known of, and the client address."""
+
+    used_at: datetime
+    address: str
 
 
 @dataclass(frozen=True, slots=True)

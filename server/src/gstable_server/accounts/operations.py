@@ -6,15 +6,18 @@ Accounts are changed in the dashboard only; the merchant API reads them (spec 4)
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 
 from gstable_server.accounts import store, wire
 from gstable_server.accounts.model import (
     ACCOUNTS_MAX,
+    ARCHIVED_SHOWN,
     KEY_RANDOM_LENGTH,
     UNLIMITED,
     ApiKey,
     KeyLimits,
+    KeyUse,
     Merchant,
     ReceivingAccount,
     is_key_form,
@@ -31,6 +34,19 @@ from gstable_server.kernel.scopes import is_scope
 from gstable_server.kernel.tenant import Access, Caller, Mode, Tenant
 from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.events import Event
+
+BUILT_IN_MAX = 0xFFFF
+"""Addresses up to here are, or may become, functions that are built into the networks."""
+NOBODYS = frozenset(
+    Address(bytes.fromhex(text))
+    for text in (
+        "000000000000000000000000000000000000dead",
+        "dead000000000000000042069420694206942069",
+        "ff" * 20,
+        "ee" * 20,
+    )
+)
+"""Where coins are sent to be lost, and what stands for a network's own coin in many programs."""
 
 
 async def create_merchant(tx: Tx, name: str) -> Merchant:
@@ -52,9 +68,7 @@ async def is_first_merchant(tx: Tx, merchant_id: MerchantId) -> bool:
     return await store.first_merchant(tx) == merchant_id
 
 
-async def rename_merchant(
-    tx: Tx, merchant_id: MerchantId, name: str
-) -> tuple[Merchant, Merchant]:
+async def rename_merchant(tx: Tx, merchant_id: MerchantId, name: str) -> tuple[Merchant, Merchant]:
     """Call the merchant otherwise; before and after. Raises ``Refused`` (400101) naming
     ``name``."""
     renamed = Merchant(merchant_id, name_from_text("name", name))
@@ -108,14 +122,23 @@ def _payable_address(networks: Networks, text: str) -> Address:
         address = address_from_text(text.strip())
     except ValueError as problem:
         raise invalid_field("accountAddress", str(problem)) from None
-    contracts = {network.router for network in networks.all} | {
-        token.address for network in networks.all for token in network.tokens
-    }
     if address == ZERO_ADDRESS:
         raise invalid_field("accountAddress", "must not be the zero address")
-    if address in contracts:
+    if address in _contracts(networks):
         raise invalid_field("accountAddress", "must not be a token's or the router's contract")
+    if int.from_bytes(address) <= BUILT_IN_MAX or address in NOBODYS:
+        raise invalid_field("accountAddress", "must not be an address that nobody holds")
     return address
+
+
+def _contracts(networks: Networks) -> set[Address]:
+    """Everything that the configuration names beside wallets."""
+    found: set[Address] = set()
+    for network in networks.all:
+        found |= {network.router, *(token.address for token in network.tokens)}
+        found |= {one.address for one in network.contracts.configured.values()}
+        found |= {one for one in (network.permit2, network.x402.permit2_proxy) if one is not None}
+    return found
 
 
 def _tell(tx: Tx, event_type: str, account: ReceivingAccount, networks: Networks) -> None:
@@ -133,6 +156,12 @@ def _tell(tx: Tx, event_type: str, account: ReceivingAccount, networks: Networks
 async def list_accounts(tx: Tx, tenant: Tenant) -> list[ReceivingAccount]:
     """The accounts that were not removed, newest first."""
     return await store.list_accounts(tx, tenant)
+
+
+async def archived(tx: Tx, tenant: Tenant) -> list[ReceivingAccount]:
+    """Accounts that were taken out of use, without those whose wallet is in use by another account
+    by now; the one that was taken out last first."""
+    return await store.list_archived(tx, tenant, ARCHIVED_SHOWN)
 
 
 async def owners_of(tx: Tx, address: Address, mode: Mode) -> list[MerchantId]:
@@ -212,6 +241,16 @@ async def list_keys(tx: Tx, tenant: Tenant) -> list[ApiKey]:
 async def revoke_key(tx: Tx, tenant: Tenant, key_id: ApiKeyId) -> bool:
     """End a key for good. False if there is no such key or it was revoked before."""
     return await store.revoke_key(tx, tenant, key_id)
+
+
+async def note_key_uses(tx: Tx, uses: Mapping[ApiKeyId, str]) -> None:
+    """Keys were used just now, each from that address."""
+    await store.write_key_uses(tx, uses)
+
+
+async def last_uses(tx: Tx, tenant: Tenant) -> dict[ApiKeyId, KeyUse]:
+    """When and from where each key was used last, of those that were; a minute may be missing."""
+    return await store.key_uses(tx, tenant)
 
 
 async def authenticate(tx: Tx, secret: str) -> Caller:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import ip_network
 
 import asyncpg
 
-from gstable_server.accounts.model import ApiKey, KeyLimits, Merchant, ReceivingAccount
+from gstable_server.accounts.model import ApiKey, KeyLimits, KeyUse, Merchant, ReceivingAccount
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.ids import AccountId, ApiKeyId, MerchantId, VersionId
 from gstable_server.kernel.tenant import Access, Mode, Tenant
@@ -111,6 +112,20 @@ async def owners_of(tx: Tx, address: Address, mode: Mode) -> list[MerchantId]:
         mode,
     )
     return [MerchantId(row["merchant_id"]) for row in rows]
+
+
+async def list_archived(tx: Tx, tenant: Tenant, limit: int) -> list[ReceivingAccount]:
+    rows = await tx.fetch(
+        "SELECT * FROM (SELECT DISTINCT ON (address) * FROM receiving_accounts a"
+        " WHERE merchant_id = $1 AND mode = $2 AND removed_at IS NOT NULL AND NOT EXISTS ("
+        "SELECT FROM receiving_accounts b WHERE b.merchant_id = $1 AND b.mode = $2"
+        " AND b.address = a.address AND b.removed_at IS NULL)"
+        " ORDER BY address, removed_at DESC) latest ORDER BY removed_at DESC LIMIT $3",
+        tenant.merchant_id,
+        tenant.mode,
+        limit,
+    )
+    return [_account(row) for row in rows]
 
 
 async def list_accounts(tx: Tx, tenant: Tenant) -> list[ReceivingAccount]:
@@ -218,3 +233,29 @@ async def revoke_key(tx: Tx, tenant: Tenant, key_id: ApiKeyId) -> bool:
         tx.now,
     )
     return status == "UPDATE 1"
+
+
+async def write_key_uses(tx: Tx, uses: Mapping[ApiKeyId, str]) -> None:
+    """Those of other processes may be newer; all take the same order, so that none waits for
+    another that waits for it."""
+    names = sorted(uses)
+    await tx.execute(
+        "INSERT INTO api_key_uses (key_id, used_at, address)"
+        " SELECT key_id, $2, used.address FROM unnest($1::text[], $3::text[])"
+        " AS used (key_id, address) JOIN api_keys USING (key_id) ORDER BY key_id"
+        " ON CONFLICT (key_id) DO UPDATE SET used_at = $2, address = EXCLUDED.address"
+        " WHERE api_key_uses.used_at < $2",
+        names,
+        tx.now,
+        [uses[name] for name in names],
+    )
+
+
+async def key_uses(tx: Tx, tenant: Tenant) -> dict[ApiKeyId, KeyUse]:
+    rows = await tx.fetch(
+        "SELECT u.* FROM api_key_uses u JOIN api_keys k USING (key_id)"
+        " WHERE k.merchant_id = $1 AND k.mode = $2",
+        tenant.merchant_id,
+        tenant.mode,
+    )
+    return {ApiKeyId(row["key_id"]): KeyUse(row["used_at"], row["address"]) for row in rows}

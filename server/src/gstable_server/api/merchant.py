@@ -27,6 +27,7 @@ from gstable_server.api.exchange import (
     respond,
     wire_path,
 )
+from gstable_server.api.key_uses import KeyUses
 from gstable_server.api.request_log import is_polled, shown_path
 from gstable_server.api.strict_json import parse_object
 from gstable_server.kernel.errors import Code, Refused, invalid_field
@@ -119,12 +120,14 @@ class MerchantApi:
         routes: Iterable[Route],
         *,
         keys: KeyRing,
+        uses: KeyUses,
         key_limiter: RateLimiter,
         body_bytes_max: int,
     ) -> None:
         self._db = db
         self._table = RouteTable(routes)
         self._keys = keys
+        self._uses = uses
         self._key_limiter = key_limiter
         self._body_bytes_max = body_bytes_max
 
@@ -172,6 +175,7 @@ class MerchantApi:
                 raise Refused(Code.KEY_LACKS_PERMISSION, f"needs {resource}:{route.access}")
         if not comes_from(client_address(scope), caller.addresses):
             raise Refused(Code.KEY_LACKS_PERMISSION, "not from this address")
+        self._uses.note(caller.key_id, client_address(scope))
         return caller
 
     async def _operated(self, request: _Request, keys: list[bytes]) -> Answer:

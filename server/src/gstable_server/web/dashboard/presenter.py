@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gstable_server.accounts.model import ApiKey, ReceivingAccount, key_prefix
+from gstable_server.accounts.model import ApiKey, KeyUse, ReceivingAccount, key_prefix
 from gstable_server.catalog.model import Product
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.networks import Networks, Token
@@ -89,9 +89,11 @@ class KeyRow:
     limits: tuple[str, ...]
     created_at: str
     revoked_at: str
+    used_at: str
+    used_from: str
 
 
-def key_row(key: ApiKey) -> KeyRow:
+def key_row(key: ApiKey, use: KeyUse | None = None) -> KeyRow:
     is_secret = key_prefix(key.tenant.mode, key.access).startswith("sk_")
     return KeyRow(
         key_id=key.key_id,
@@ -101,6 +103,8 @@ def key_row(key: ApiKey) -> KeyRow:
         limits=key_limits(key),
         created_at=moment(key.created_at),
         revoked_at=moment(key.revoked_at) if key.revoked_at else "",
+        used_at=moment(use.used_at) if use else "",
+        used_from=use.address if use else "",
     )
 
 

@@ -10,21 +10,31 @@ from starlette.responses import Response
 from gstable_server.accounts import operations as accounts
 from gstable_server.accounts.audit.model import Fields, Note
 from gstable_server.accounts.model import ACCOUNTS_MAX, ApiKey, KeyLimits, ReceivingAccount
+from gstable_server.accounts.ownership import operations as ownership
+from gstable_server.accounts.ownership.operations import whereabouts
 from gstable_server.accounts.payouts import operations as payouts
 from gstable_server.accounts.payouts.model import PayoutChange
 from gstable_server.chain.checksum import to_checksum
+from gstable_server.chain.networks import Network
 from gstable_server.kernel.clock import wire_time
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.ids import AccountId, ApiKeyId, PayoutChangeId, id_or_none
 from gstable_server.kernel.scopes import RESOURCES, networks_from_text
 from gstable_server.kernel.tenant import Access, Mode, Tenant
+from gstable_server.links import operations as links
 from gstable_server.plumbing.db import Tx
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
+from gstable_server.web.dashboard.ownership_presenter import (
+    WhereaboutsRow,
+    proof_row,
+    whereabouts_row,
+)
 from gstable_server.web.dashboard.people_presenter import change_row
 from gstable_server.web.dashboard.presenter import account_row, key_row
 
-ACCOUNT_FORM = Form(("accountName", "accountAddress"))
+ACCOUNT_FORM = Form(("accountName", "accountAddress", "acknowledged"))
+LINKS_SHOWN = 10
 LIMITED = "limited"
 RENAME_FORM = Form(("accountName",))
 LIFETIMES = {"": None, "30": 30, "90": 90, "365": 365}
@@ -45,10 +55,20 @@ class Accounts:
     async def list(self, visit: Visit) -> Response:
         return await self._show_list(visit, ACCOUNT_FORM)
 
-    async def _show_list(self, visit: Visit, form: Form, status: int = 200) -> Response:
+    def _networks(self, visit: Visit) -> tuple[Network, ...]:
+        return self.networks.of(visit.tenant.mode)
+
+    async def _show_list(
+        self,
+        visit: Visit,
+        form: Form,
+        status: int = 200,
+        warning: WhereaboutsRow | None = None,
+    ) -> Response:
         async with self.db.read() as tx:
             held = await accounts.list_accounts(tx, visit.tenant)
             waiting = await payouts.waiting(tx, visit.tenant)
+            archived = await accounts.archived(tx, visit.tenant)
         return self.guard.show(
             visit,
             "accounts.html",
@@ -57,13 +77,37 @@ class Accounts:
             form=form,
             accounts=[account_row(account) for account in held],
             waiting=[change_row(change) for change in waiting],
+            archived=[account_row(account) for account in archived],
+            warning=warning,
             most=ACCOUNTS_MAX,
         )
 
     async def create(self, visit: Visit) -> Response:
-        name = visit.entries.get("accountName", "")
-        address = visit.entries.get("accountAddress", "")
+        return await self._add(
+            visit, visit.entries.get("accountName", ""), visit.entries.get("accountAddress", "")
+        )
+
+    async def restore(self, visit: Visit) -> Response:
+        """Pay an archived account's wallet again: as if it were added, with all that guards
+        that, because whoever archived it may have had a reason."""
+        wanted = _account_id(visit)
+        async with self.db.read() as tx:
+            found = await accounts.archived(tx, visit.tenant)
+        for account in found:
+            if account.account_id == wanted:
+                return await self._add(visit, account.name, to_checksum(account.address))
+        raise Refused(Code.ACCOUNT_NOT_FOUND)
+
+    async def _add(self, visit: Visit, name: str, address: str) -> Response:
+        form = ACCOUNT_FORM.filled(
+            {**visit.entries, "accountName": name, "accountAddress": address}
+        )
         try:
+            _name, wallet = accounts.parse_account(self.networks, name, address)
+            known = await whereabouts(wallet, self._networks(visit), self.guard.chains)
+            if known.missing_on and not visit.entries.get("acknowledged"):
+                warning = whereabouts_row(known, self.networks)
+                return await self._show_list(visit, form, 422, warning)
             made = await self.db.run(
                 payouts.add_account,
                 visit.by,
@@ -74,8 +118,7 @@ class Accounts:
                 address,
             )
         except Refused as refused:
-            form = ACCOUNT_FORM.filled(visit.entries).refused(refused)
-            return await self._show_list(visit, form, 422)
+            return await self._show_list(visit, form.refused(refused), 422)
         if isinstance(made, PayoutChange):
             return done(visit, "/accounts", "payout-asked")
         return done(visit, f"/accounts/{made.account_id}", "account-created")
@@ -94,10 +137,22 @@ class Accounts:
     async def _show(self, visit: Visit, template: str, form: Form, status: int = 200) -> Response:
         async with self.db.read() as tx:
             account = await accounts.require_account(tx, visit.tenant, _account_id(visit))
+            count, paying = await links.paid_to(tx, visit.tenant, account.account_id, LINKS_SHOWN)
+            proven = await ownership.proofs(tx, visit.tenant, account.account_id)
+        known = await whereabouts(account.address, self._networks(visit), self.guard.chains)
         if not form.values:
             form = replace(form, values={"accountName": account.name})
         return self.guard.show(
-            visit, template, "accounts", status=status, form=form, account=account_row(account)
+            visit,
+            template,
+            "accounts",
+            status=status,
+            form=form,
+            account=account_row(account),
+            links=[(link.link_id, link.name) for link in paying],
+            link_count=count,
+            proofs=[proof_row(one, self.networks) for one in proven],
+            where=whereabouts_row(known, self.networks),
         )
 
     async def rename(self, visit: Visit) -> Response:
@@ -132,7 +187,7 @@ class Accounts:
             self.networks,
             account_id,
         )
-        return done(visit, "/accounts", "account-removed")
+        return done(visit, "/accounts", "account-archived")
 
 
 def _account_id(visit: Visit) -> AccountId:
@@ -177,13 +232,14 @@ class Keys:
     ) -> Response:
         async with self.db.read() as tx:
             keys = await accounts.list_keys(tx, visit.tenant)
+            uses = await accounts.last_uses(tx, visit.tenant)
         return self.guard.show(
             visit,
             "keys.html",
             "keys",
             status=status,
             form=form,
-            keys=[key_row(key) for key in keys],
+            keys=[key_row(key, uses.get(key.key_id)) for key in keys],
             issued=key_row(issued) if issued else None,
             secret=secret,
             resources=RESOURCES,
