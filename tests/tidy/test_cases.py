@@ -52,6 +52,7 @@ CLAIMED = {
     "AUT-11": "the first owner",
     "AUT-12": "an account's address never changes, and sessions keep the one they began with",
     "AUT-14": "only listed paths exist",
+    "AUT-15": "a wallet shows whose it is: nobody signs in with one, but accounts are proven so",
     "AUT-16": "tokens of another make",
     "CHK-01": "names, texts, pictures and a wallet's own icon are inert",
     "CHK-02": "frames of sites that the merchant did not list, and scripts of theirs",
@@ -106,6 +107,7 @@ CLAIMED = {
     "DSH-02": "every role at every place of the dashboard",
     "DSH-05": "lists and searches read as much as a page, however many sessions there are",
     "DSH-04": "a stolen login, and wallets that are added; large refunds by two are not there yet",
+    "DSH-06": "two people who change one webhook, one product or the settings",
     "OPS-01": "processes killed between pay and webhook",
     "OPS-02": "a database that is lost, read-only, full, deadlocked, or without a free connection",
     "OPS-04": "forged log lines, and a log without room",
@@ -143,7 +145,6 @@ NOT_YET = {
     "CON-19": "there is no call that pays several orders",
     "OPS-16": "no price is fed in: a stablecoin counts as its dollar, a swap by its own pool",
     "OPS-17": "there is no list of blocked payers; what is paid is in the merchant's wallet",
-    "AUT-15": "nobody signs in with a wallet yet",
 }
 
 

@@ -101,7 +101,7 @@ async def test_a_wrong_account_is_refused_beside_its_field(
 
 async def test_at_most_20_accounts(browser: Browser, owner: Merchant) -> None:
     for number in range(20):
-        await add(browser, f"Wallet {number}", f"0x{number + 1:040x}")
+        await add(browser, f"Wallet {number}", f"0x{number + 0x10000:040x}")
     page = await browser.get(ACCOUNTS)
     assert "20 accounts are the most there can be." in page.text
     assert 'name="accountAddress"' not in page.text
@@ -123,7 +123,7 @@ async def test_an_account_is_renamed_and_removed_after_a_question(
     question = await browser.get(f"{place}/remove")
     assert "Savings" in reader(question).text
     gone = await browser.post(f"{place}/remove")
-    assert gone.headers["location"] == f"{ACCOUNTS}?done=account-removed"
+    assert gone.headers["location"] == f"{ACCOUNTS}?done=account-archived"
     assert (await browser.get(place)).status_code == 404
     assert (await browser.post(f"{place}/remove")).status_code == 404
     assert "No accounts yet" in (await browser.get(ACCOUNTS)).text
@@ -203,9 +203,9 @@ async def test_a_key_is_revoked_after_a_question(browser: Browser, owner: Mercha
 
 async def test_empty_lists_say_how_they_fill(browser: Browser, owner: Merchant) -> None:
     for path, text in (
-        ("", "Add a receiving account"),
+        ("", "Add an account"),
         ("/sessions", "No sessions yet"),
-        ("/sessions?state=paid", "No sessions in this state"),
+        ("/sessions?state=paid", "No session is like that"),
         ("/links", "No payment links yet"),
         ("/products", "No products yet"),
         ("/unusual", "Nothing unusual"),
@@ -213,37 +213,6 @@ async def test_empty_lists_say_how_they_fill(browser: Browser, owner: Merchant) 
     ):
         assert text in (await browser.get(f"/dashboard/test{path}")).text, path
     assert "No live network is configured" in (await browser.get("/dashboard/live")).text
-
-
-async def test_the_overview_counts_sessions_by_state(browser: Browser, owner: Merchant) -> None:
-    seller = await stocked(owner)
-    made = [await seller.session() for _ in range(4)]
-    await set_state(owner.db, made[0], SessionState.COMPLETED)
-    await set_state(owner.db, made[1], SessionState.COMPLETED)
-    page = await browser.get("/dashboard/test")
-    words = reader(page).text.split()
-    assert words[words.index("state") + 1 :][:2] == ["2", "Open"]
-    assert "2 Completed" in " ".join(words)
-    assert "0 Expired" in " ".join(words)
-    # Nothing of it is in the other mode, nor of the other merchant.
-    assert "No sessions yet" in (await browser.get("/dashboard/live")).text
-
-
-async def test_sessions_are_paged_newest_first(browser: Browser, owner: Merchant) -> None:
-    seller = await stocked(owner)
-    made = [(await seller.session()).session_id for _ in range(27)]
-    first = reader(await browser.get("/dashboard/test/sessions"))
-    second = reader(await browser.get("/dashboard/test/sessions?page=2"))
-    assert [id_ for id_ in reversed(made) if id_ in first.text] == made[:1:-1]
-    assert first.text.index(made[26]) < first.text.index(made[25])
-    assert [id_ for id_ in made if id_ in second.text] == made[:2]
-    assert "1–25 of 27" in first.text
-    assert "26–27 of 27" in second.text
-    past = await browser.get("/dashboard/test/sessions?page=9")
-    assert "Nothing on this page" in past.text
-    assert "/dashboard/test/sessions?page=2" in reader(past).links()
-    for odd in ("0", "-1", "x", "9" * 30, ""):
-        assert made[26] in (await browser.get(f"/dashboard/test/sessions?page={odd}")).text
 
 
 async def test_sessions_are_listed_by_state(browser: Browser, owner: Merchant) -> None:
@@ -311,7 +280,9 @@ async def test_products_and_links_lead_to_the_payers_page(
     products = reader(await browser.get("/dashboard/test/products"))
     assert "5.00 · 12.50" in products.text
     page = reader(await browser.get("/dashboard/test/links"))
-    assert f"/link/{fixed.link_id}" in page.links()
+    assert f"/dashboard/test/links/{fixed.link_id}" in page.links()
+    one = reader(await browser.get(f"/dashboard/test/links/{fixed.link_id}"))
+    assert f"/link/{fixed.link_id}" in one.links()
     assert "Quantity 1 to 5" in page.text
     assert "50.00 USD" in page.text
     assert "Payer decides" in page.text
@@ -340,7 +311,11 @@ async def test_dsh_01_what_merchants_and_payers_write_stays_text(
         "/sessions",
         f"/sessions/{session.session_id}",
         "/links",
+        f"/links/{link.link_id}",
+        f"/links/{link.link_id}/edit",
+        f"/links/{link.link_id}/archive",
         "/products",
+        f"/products/{seller.product.product_id}",
         "/accounts",
         f"/accounts/{seller.account.account_id}",
         f"/accounts/{seller.account.account_id}/remove",
@@ -359,7 +334,18 @@ async def test_dsh_01_what_merchants_and_payers_write_stays_text(
 
 
 def _is_inert(page: Reader, what: str) -> None:
+    """Nothing but what our own templates put there: scripts and pictures of this very server, and
+    the drawings of charts."""
     for tag, attributes in page.tags:
-        assert tag not in {"script", "img", "iframe", "svg", "object"}, what
+        assert tag not in {"object", "embed"}, what
+        if tag == "script":
+            assert attributes["src"].startswith("/static/"), what
+            assert attributes["integrity"], what
+        if tag == "img":
+            assert attributes["src"].startswith(("/images/", "data:image/svg+xml")), what
+        if tag == "svg":
+            assert attributes["class"] in {"drawing", "swatch"}, what
+        if tag == "iframe":
+            assert attributes["sandbox"] == "allow-same-origin", what
         assert not [name for name in attributes if name.startswith("on")], what
         assert not attributes.get("href", "").startswith(("javascript:", "data:text")), what

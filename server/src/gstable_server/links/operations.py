@@ -162,6 +162,13 @@ async def list_links(
     return count, await _beside_all(tx, shop, tenant, links)
 
 
+async def paid_to(
+    tx: Tx, tenant: Tenant, account_id: AccountId, most: int
+) -> tuple[int, list[PaymentLink]]:
+    """How many links that are not archived pay the account, and the newest of them."""
+    return await store.paid_to(tx, tenant, account_id, most)
+
+
 async def list_using(
     tx: Tx, shop: Shop, tenant: Tenant, product_id: ProductId, most: int
 ) -> tuple[int, list[LinkView]]:

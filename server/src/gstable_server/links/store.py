@@ -165,6 +165,25 @@ async def using(
     return total, [_link(row) for row in rows]
 
 
+async def paid_to(
+    tx: Tx, tenant: Tenant, account_id: AccountId, most: int
+) -> tuple[int, list[PaymentLink]]:
+    """How many links that are not archived pay the account, and the newest of them."""
+    given = tenant.merchant_id, tenant.mode, account_id
+    total: int = await tx.fetchval(
+        "SELECT count(*) FROM payment_links WHERE merchant_id = $1 AND mode = $2"
+        " AND account_id = $3 AND status <> 'archived'",
+        *given,
+    )
+    rows = await tx.fetch(
+        "SELECT * FROM payment_links WHERE merchant_id = $1 AND mode = $2 AND account_id = $3"
+        " AND status <> 'archived' ORDER BY sequence DESC LIMIT $4",
+        *given,
+        most,
+    )
+    return total, [_link(row) for row in rows]
+
+
 _ADD_OPENED = """
 INSERT INTO link_days (link_id, day, opened)
 SELECT counted.link_id, counted.day, counted.opened

@@ -84,9 +84,14 @@ async def login(
         return LoginRefused(0)
     if previous_token:
         await logout(tx, previous_token)
-    if await factors.is_on(tx, found[0]):
-        return await _await_code(tx, teams[0], browser)
-    return await open_login(tx, teams[0], browser)
+    return await open_or_await(tx, teams[0], browser)
+
+
+async def open_or_await(tx: Tx, member: Member, browser: Browser) -> Login:
+    """Let a browser in, or only to where the second factor is asked for, if there is one."""
+    if await factors.is_on(tx, member.member_id):
+        return await _await_code(tx, member, browser)
+    return await open_login(tx, member, browser)
 
 
 async def _await_code(tx: Tx, member: Member, browser: Browser) -> Login:

@@ -60,6 +60,18 @@ async def find_open(tx: Tx, token_hash: bytes) -> Invitation | None:
     return _invitation(row) if row else None
 
 
+async def newest_open_for(tx: Tx, email: str) -> Invitation | None:
+    """One that can still be accepted by that address; nobody else accepts it meanwhile."""
+    row = await tx.fetchrow(
+        "SELECT * FROM invitations WHERE email = $1 AND accepted_at IS NULL"
+        " AND withdrawn_at IS NULL AND expires_at > $2"
+        " ORDER BY created_at DESC, invitation_id LIMIT 1 FOR UPDATE",
+        email,
+        tx.now,
+    )
+    return _invitation(row) if row else None
+
+
 async def withdraw(tx: Tx, merchant_id: MerchantId, invitation_id: InvitationId) -> str | None:
     """Whom it was for; None if there is no such open invitation of that merchant."""
     email: str | None = await tx.fetchval(

@@ -138,6 +138,18 @@ async def join_anew(tx: Tx, token: str, password: str, browser: Browser) -> Logi
     return await open_login(tx, member, browser)
 
 
+async def join_by_email(tx: Tx, email: str, address: str) -> Member | None:
+    """Accept the newest open invitation for an address that is proven to be the visitor's, as
+    somebody new without a password. None if there is no invitation."""
+    found = await invitations.newest_open_for(tx, email)
+    if found is None:
+        return None
+    member_id = tx.mint(MemberId)
+    nobody_knows = await passwords.hash_password(tx.ids.token(INVITATION_TOKEN_LENGTH))
+    await store.insert_person(tx, member_id, email, nobody_knows)
+    return await _enter(tx, found, member_id, address)
+
+
 async def join(tx: Tx, token: str, by: By, login_id: LoginId) -> Member:
     """Accept an invitation as who is signed in. Raises ``Refused`` (404) as ``invitation_of``, and
     if it is for somebody else."""

@@ -42,8 +42,9 @@ from gstable_server.web.dashboard.guard import (
 from gstable_server.web.dashboard.health import HealthPage
 from gstable_server.web.dashboard.holds import Holds
 from gstable_server.web.dashboard.joining import JOIN, Joining
-from gstable_server.web.dashboard.lists import Lists
 from gstable_server.web.dashboard.live import LivePages
+from gstable_server.web.dashboard.openid import OPENID, OtherServer
+from gstable_server.web.dashboard.ownership import Ownership
 from gstable_server.web.dashboard.passkeys import PASSKEY, Passkeys
 from gstable_server.web.dashboard.reads_places import reads_places
 from gstable_server.web.dashboard.refunds import Sessions
@@ -127,7 +128,7 @@ def places(guard: Guard) -> list[Place]:
 
 def _doors(guard: Guard) -> list[Place]:
     doors, second, joining = Doors(guard), SecondDoors(guard), Joining(guard)
-    passkeys = Passkeys(guard)
+    passkeys, other = Passkeys(guard), OtherServer(guard)
 
     def door(method: str, path: str, handler: Handler) -> Place:
         return Place(method, path, None, guard.door(handler))
@@ -144,6 +145,8 @@ def _doors(guard: Guard) -> list[Place]:
         door("POST", f"{CODE}/passkey", second.show_passkey),
         door("GET", PASSKEY, passkeys.sign_in_page),
         door("POST", PASSKEY, passkeys.sign_in),
+        door("GET", OPENID, other.go),
+        door("GET", f"{OPENID}/return", other.come_back),
         door("GET", FORGOTTEN, second.forgotten_page),
         door("POST", FORGOTTEN, second.ask),
         door("GET", f"{RESET}/{{token}}", second.reset_page),
@@ -159,10 +162,9 @@ Row = Callable[[str, Action, VisitHandler], Place]
 
 
 def _money(guard: Guard, look: Row, act: Row) -> list[Place]:
-    lists, sessions, unmatched = Lists(guard), Sessions(guard), Unmatched(guard)
+    sessions, unmatched = Sessions(guard), Unmatched(guard)
     holds, approvals = Holds(guard, sessions), Approvals(guard)
     return [
-        look("", Action.OVERVIEW_READ, lists.overview),
         look("/live", Action.SESSIONS_READ, LivePages(guard).stream),
         look("/sessions/{session_id}", Action.SESSIONS_READ, sessions.show),
         act("/sessions/{session_id}/refunds", Action.REFUNDS_PREPARE, sessions.prepare_refund),
@@ -181,6 +183,7 @@ def _money(guard: Guard, look: Row, act: Row) -> list[Place]:
 
 def _settings(guard: Guard, look: Row, act: Row) -> list[Place]:
     accounts, keys, branding = Accounts(guard), Keys(guard), BrandingPage(guard)
+    ownership = Ownership(guard)
     limits = Approvals(guard)
     save = guard.upload(Action.BRANDING_CHANGE, branding.save, UPLOAD_BYTES_MAX)
     return [
@@ -193,6 +196,10 @@ def _settings(guard: Guard, look: Row, act: Row) -> list[Place]:
         act("/limits/{limit_change_id}/cancel", Action.LIMITS_CANCEL, limits.cancel_change),
         look("/accounts/{account_id}", Action.ACCOUNTS_READ, accounts.detail),
         act("/accounts/{account_id}", Action.ACCOUNTS_CHANGE, accounts.rename),
+        act("/accounts/{account_id}/restore", Action.ACCOUNTS_CHANGE, accounts.restore),
+        look("/accounts/{account_id}/proof", Action.ACCOUNTS_CHANGE, ownership.choose),
+        act("/accounts/{account_id}/proof/begin", Action.ACCOUNTS_CHANGE, ownership.begin),
+        act("/accounts/{account_id}/proof", Action.ACCOUNTS_CHANGE, ownership.answer),
         look("/accounts/{account_id}/remove", Action.ACCOUNTS_CHANGE, accounts.confirm_removal),
         act("/accounts/{account_id}/remove", Action.ACCOUNTS_CHANGE, accounts.remove),
         look("/branding", Action.BRANDING_READ, branding.show),

@@ -70,7 +70,6 @@ DONE = {
     ),
     "payout-cancelled": N_("It was cancelled. Nothing will be paid to that wallet."),
     "account-renamed": N_("The account has its new name."),
-    "account-removed": N_("The account was removed. Open sessions still pay its address."),
     "capture-asked": N_("The capture is on its way. It counts once it is in a block."),
     "void-asked": N_("The payer gets back what was still held. It counts once it is in a block."),
     "unmatched-accepted": N_("It was accepted."),
@@ -108,7 +107,7 @@ DONE = {
     "settings-saved": N_("It was saved."),
     "test-letter-sent": N_("The letter is on its way. Look into your mailbox."),
     "account-archived": N_("The account is archived. Open sessions still pay its address."),
-    "account-unarchived": N_("The account can be used again."),
+    "account-proven": N_("The wallet signed: it is yours."),
     "key-revoked": N_("The key was revoked. It does not work any more."),
 }
 """What a page says after the form before it was done, by the word in its address."""

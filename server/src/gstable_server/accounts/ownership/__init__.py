@@ -1,0 +1,1 @@
+"""Proofs that a receiving account is the merchant's own wallet."""
