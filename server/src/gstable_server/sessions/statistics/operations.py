@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
-from gstable_server.kernel.ids import LinkId, ProductId
+from gstable_server.kernel.ids import LinkId, ProductId, SessionId
 from gstable_server.kernel.tenant import Tenant
 from gstable_server.plumbing.db import Tx
 from gstable_server.sessions import operations as sessions
@@ -28,6 +29,14 @@ async def latest_with(
     tx: Tx, tenant: Tenant, product_id: ProductId, most: int
 ) -> list[SessionView]:
     """The newest ``most`` sessions that sell a product, newest first."""
-    names = await store.latest_with(tx, tenant, product_id, most)
+    return await _views(tx, await store.latest_with(tx, tenant, product_id, most))
+
+
+async def latest(tx: Tx, tenant: Tenant, most: int) -> list[SessionView]:
+    """A merchant's newest ``most`` sessions, newest first, without counting the others."""
+    return await _views(tx, await store.latest(tx, tenant, most))
+
+
+async def _views(tx: Tx, names: Sequence[SessionId]) -> list[SessionView]:
     found = await sessions.views(tx, names)
     return [found[name] for name in names if name in found]

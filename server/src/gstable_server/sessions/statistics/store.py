@@ -51,6 +51,18 @@ async def latest_with(tx: Tx, tenant: Tenant, product_id: ProductId, most: int) 
     return [SessionId(row["session_id"]) for row in await tx.fetch(_LATEST_WITH, *given)]
 
 
+async def latest(tx: Tx, tenant: Tenant, most: int) -> list[SessionId]:
+    """The newest sessions, without counting them all."""
+    rows = await tx.fetch(
+        "SELECT session_id FROM sessions WHERE merchant_id = $1 AND mode = $2"
+        " ORDER BY sequence DESC LIMIT $3",
+        tenant.merchant_id,
+        tenant.mode,
+        most,
+    )
+    return [SessionId(row["session_id"]) for row in rows]
+
+
 def _bounds(since: date, until: date) -> tuple[datetime, datetime]:
     begin = datetime.combine(since, time(), UTC)
     return begin, datetime.combine(until + timedelta(days=1), time(), UTC)

@@ -9,6 +9,7 @@ from gstable_server.kernel.roles import Action
 from gstable_server.web.dashboard.checkouts import Checkouts
 from gstable_server.web.dashboard.guard import Guard, VisitHandler
 from gstable_server.web.dashboard.link_pages import Links
+from gstable_server.web.dashboard.overview import Overview
 from gstable_server.web.dashboard.products import UPLOAD_BYTES_MAX, Products
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 def catalog_places(guard: Guard, look: Row, act: Row, upload: Upload) -> list[Place]:
     """Rows of the table of places (``routes``)."""
     return [
+        look("", Action.OVERVIEW_READ, Overview(guard).show),
         *_products(guard, look, act, upload),
         *_links(guard, look, act),
         *_checkouts(guard, look, act),
