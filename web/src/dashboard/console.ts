@@ -1,6 +1,7 @@
 /** What every page of the console does beside being shown. Without this script all pages work; it
  * only makes some ways shorter. Texts come with the page, in its language. */
 
+import { followBuilder, shareButtons } from "./builder";
 import { copyButtons } from "./copy";
 import { listen } from "./fresh";
 import { keys } from "./keys";
@@ -8,6 +9,8 @@ import { palette } from "./palette";
 import { guardForms } from "./typed";
 
 copyButtons();
+shareButtons();
+followBuilder();
 guardForms();
 keys(palette());
 listen();
