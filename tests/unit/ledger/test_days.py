@@ -57,12 +57,13 @@ async def pockets_by_hand(db: Database, tenant: Tenant) -> dict[tuple[str, str],
     return {(row["token_id"], row["account"]): int(row["amount"]) for row in rows}
 
 
-async def test_totals_are_the_book_whether_it_is_sealed_or_not(
+async def test_dsh_07_totals_are_the_book_to_the_unit_whether_it_is_sealed_or_not(
     database: Database, clock: FakeClock
 ) -> None:
     async def check(settled: int, refunded: int, pending: int) -> None:
         async with database.snapshot() as tx:
             total = by_token(await ledger.totals(tx, TENANT))[USDC]
+            assert await ledger.holdings(tx, TENANT) == {USDC: total}
         assert total == TokenTotal(USDC, settled, refunded, pending, 0, 0, total.fees_pending)
         by_hand = await pockets_by_hand(database, TENANT)
         assert total.kept == by_hand.get((USDC, SETTLED), 0)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from datetime import date, datetime
+from typing import Any
 
 from gstable_server.kernel.ids import TransferId
 from gstable_server.kernel.tenant import Tenant
-from gstable_server.ledger import store, store_days, store_seals
-from gstable_server.ledger.days import DayTotal, pockets, summed
+from gstable_server.ledger import store, store_days, store_exports, store_seals
+from gstable_server.ledger.days import (
+    DayTotal,
+    Pocket,
+    TokenTotal,
+    by_token,
+    pockets,
+    summed,
+)
 from gstable_server.ledger.model import Kind, Standing, Transfer
 from gstable_server.ledger.seals import Seal, TransferRow, next_seal
 from gstable_server.ledger.verification import verify as verify
@@ -88,24 +96,45 @@ async def totals(
     tx: Tx, tenant: Tenant, since: date = FIRST_DAY, until: date = LAST_DAY
 ) -> list[DayTotal]:
     """What a merchant's pockets gained from ``since`` to ``until`` (days in UTC, both included), by
-    day, token and kind, as the whole book says at this moment: sealed or not. Without days, what is
-    in the pockets now (``days.by_token``).
+    day, token and kind, as the whole book says at this moment: sealed or not.
 
     Read in one ``Database.snapshot`` with whatever is to agree with it to the unit.
     """
     names = pockets(tenant.merchant_id)
     rows = await store_days.totals(tx, tenant, since, until, list(names))
-    return [
-        DayTotal(
-            day=row["day"],
-            token_id=row["token_id"],
-            pocket=names[row["account"]],
-            kind=Kind(row["kind"]),
-            amount=int(row["amount"]),
-            entries=int(row["entries"]),
-        )
-        for row in rows
-    ]
+    return [_day_total(row, names) for row in rows]
+
+
+async def holdings(tx: Tx, tenant: Tenant) -> dict[str, TokenTotal]:
+    """What is in a merchant's pockets now, by token id; of the same kind as ``totals``."""
+    names = pockets(tenant.merchant_id)
+    rows = await store_days.totals(tx, tenant, FIRST_DAY, LAST_DAY, list(names), by_day=False)
+    return by_token(_day_total(row, names) for row in rows)
+
+
+def _day_total(row: Mapping[str, Any], names: Mapping[str, Pocket]) -> DayTotal:
+    return DayTotal(
+        day=row["day"],
+        token_id=row["token_id"],
+        pocket=names[row["account"]],
+        kind=Kind(row["kind"]),
+        amount=int(row["amount"]),
+        entries=int(row["entries"]),
+    )
+
+
+async def export(
+    tx: Tx,
+    tenant: Tenant,
+    *,
+    account: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> AsyncGenerator[Mapping[str, Any], None]:
+    """The entries of a merchant's transfers booked in that time, of ``account`` or of all,
+    in their order, as they are in the transaction's one snapshot."""
+    async for row in store_exports.entries(tx, tenant, account, since, until):
+        yield row
 
 
 async def balances(tx: Tx) -> dict[tuple[str, str], int]:

@@ -20,7 +20,7 @@ SET amount = ledger_days.amount + excluded.amount, entries = ledger_days.entries
 
 # One statement, which sees one state of the book: what is sealed, and what waits for it.
 _TOTALS = """
-SELECT day, token_id, account, kind, sum(amount) AS amount, sum(entries) AS entries FROM (
+SELECT {} AS day, token_id, account, kind, sum(amount) AS amount, sum(entries) AS entries FROM (
     SELECT day, token_id, account, kind, amount, entries FROM ledger_days
     WHERE merchant_id = $1 AND mode = $2 AND day BETWEEN $3 AND $4
     UNION ALL
@@ -49,7 +49,9 @@ async def add(tx: Tx, sums: Mapping[DayKey, tuple[int, int]]) -> None:
 
 
 async def totals(
-    tx: Tx, tenant: Tenant, since: date, until: date, accounts: list[str]
+    tx: Tx, tenant: Tenant, since: date, until: date, accounts: list[str], *, by_day: bool = True
 ) -> list[Any]:
-    """The sums of those accounts by day, token id, account and kind, both days included."""
-    return await tx.fetch(_TOTALS, tenant.merchant_id, tenant.mode, since, until, accounts)
+    """The sums of those accounts by day, token id, account and kind, both days included; or all
+    days in one, which is the last of them."""
+    statement = _TOTALS.format("day" if by_day else "$4::date")
+    return await tx.fetch(statement, tenant.merchant_id, tenant.mode, since, until, accounts)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import AsyncGenerator, Sequence
+from datetime import datetime, timedelta
 
 from gstable_server.chain.networks import Networks
 from gstable_server.kernel.ids import PaymentId, SessionId, id_or_none
 from gstable_server.kernel.tenant import Tenant
 from gstable_server.plumbing.db import Tx
 from gstable_server.sessions import operations as sessions
-from gstable_server.sessions.lists import store
+from gstable_server.sessions.lists import store, store_exports
 from gstable_server.sessions.lists.model import Asked, Filter, Found, Kind, Place, Way
 from gstable_server.sessions.lists.store import Bounds, Row
+from gstable_server.sessions.lists.store_exports import Exported
 from gstable_server.sessions.model import SessionView
 
 DISORDER = timedelta(minutes=1)
@@ -95,6 +96,25 @@ async def _among(
     return [session_id] if session_id else []
 
 
+async def export(
+    tx: Tx, networks: Networks, tenant: Tenant, wanted: Filter
+) -> AsyncGenerator[Exported, None]:
+    """Every session that passes, newest first, as they are in the transaction's one snapshot. Rows
+    are fetched as they are taken: a slow reader makes the database wait, not this process grow."""
+    among = await _among(tx, networks, tenant, wanted.asked)
+    bounds = await _bounds(tx, tenant, wanted)
+    async for row in store_exports.sessions(tx, tenant, wanted, among, bounds):
+        yield row
+
+
+async def export_refunds(
+    tx: Tx, tenant: Tenant, since: datetime | None, until: datetime | None
+) -> AsyncGenerator[Exported, None]:
+    """Every refund that was prepared in that time, in the order of their preparation."""
+    async for row in store_exports.refunds(tx, tenant, since, until):
+        yield row
+
+
 async def session_of_payment(tx: Tx, tenant: Tenant, text: str) -> SessionId | None:
     """The tenant's session that a payment belongs to."""
     payment_id = id_or_none(PaymentId, text)
@@ -104,6 +124,9 @@ async def session_of_payment(tx: Tx, tenant: Tenant, text: str) -> SessionId | N
     return found
 
 
-async def is_own(tx: Tx, tenant: Tenant, session_id: SessionId) -> bool:
-    """Whether there is such a session of the tenant's."""
-    return await store.sequence_of(tx, tenant, session_id) is not None
+async def own_session(tx: Tx, tenant: Tenant, text: str) -> SessionId | None:
+    """The identifier in ``text`` if there is such a session of the tenant's."""
+    session_id = id_or_none(SessionId, text)
+    if session_id is None or await store.sequence_of(tx, tenant, session_id) is None:
+        return None
+    return session_id

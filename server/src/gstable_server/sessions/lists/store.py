@@ -40,7 +40,7 @@ class Row:
     created_at: datetime
 
 
-class _Statement:
+class Statement:
     """Conditions with their values, numbered as they come."""
 
     def __init__(self) -> None:
@@ -62,12 +62,13 @@ async def page(
 ) -> tuple[list[Row], Row | None]:
     """At most ``size`` sessions that pass, from ``bounds`` on in the direction of ``way``, those
     ``among`` these only. And where the look ended, if that was before the end of the list."""
-    statement = _Statement()
-    candidates, window = _candidates(statement, tenant, wanted, among, bounds, way)
-    passing = _passing(statement, tenant, wanted)
+    statement = Statement()
+    window = window_of(wanted)
+    chosen = candidates(statement, tenant, wanted, among, bounds, way)
+    passing = conditions(statement, tenant, wanted)
     order = "DESC" if way is Way.OLDER else "ASC"
     rows = await tx.fetch(
-        f"SELECT session_id, created_at FROM ({candidates}) c WHERE {passing}"  # noqa: S608
+        f"SELECT session_id, created_at FROM ({chosen} LIMIT {window}) c WHERE {passing}"  # noqa: S608
         f" ORDER BY sequence {order} LIMIT {size}",
         *statement.values,
     )
@@ -87,12 +88,12 @@ async def _last(
     window: int,
 ) -> Row | None:
     """The last session that was looked at, None where the list itself ends."""
-    statement = _Statement()
-    candidates, _ = _candidates(statement, tenant, wanted, among, bounds, way)
+    statement = Statement()
+    chosen = candidates(statement, tenant, wanted, among, bounds, way)
     back = "ASC" if way is Way.OLDER else "DESC"
     row = await tx.fetchrow(
-        f"SELECT session_id, created_at, count(*) OVER () AS many FROM ({candidates}) c"  # noqa: S608
-        f" ORDER BY sequence {back} LIMIT 1",
+        "SELECT session_id, created_at, count(*) OVER () AS many"  # noqa: S608
+        f" FROM ({chosen} LIMIT {window}) c ORDER BY sequence {back} LIMIT 1",
         *statement.values,
     )
     if row is None or row["many"] < window:
@@ -100,18 +101,21 @@ async def _last(
     return Row(SessionId(row["session_id"]), row["created_at"])
 
 
-def _candidates(
-    to: _Statement,
+def window_of(wanted: Filter) -> int:
+    """How many sessions a page looks through."""
+    return WINDOW if wanted.network is None else WINDOW_OF_PAYMENTS
+
+
+def candidates(
+    to: Statement,
     tenant: Tenant,
     wanted: Filter,
     among: Sequence[SessionId] | None,
     bounds: Bounds,
     way: Way,
-) -> tuple[str, int]:
-    """The rows of the one index that leaves the fewest, in the list's order; and how many at most.
-    Limits are numbers of the text: a kept plan must know that they are small."""
-    about_payments = wanted.network is not None
-    window = WINDOW_OF_PAYMENTS if about_payments else WINDOW
+) -> str:
+    """The rows of the one index that leaves the fewest, in the list's order. Whoever limits them
+    writes the number into the text: a kept plan must know that it is small."""
     order = "DESC" if way is Way.OLDER else "ASC"
     table, row = "sessions s", "s"
     if among is not None:
@@ -138,39 +142,38 @@ def _candidates(
             where += f" AND s.state = {to.value(wanted.state)}"
     above, below = to.value(bounds.above), to.value(bounds.below)
     where += f" AND {row}.sequence > {above} AND {row}.sequence < {below}"
-    statement = f"SELECT {_COLUMNS} FROM {table} WHERE {where} ORDER BY {row}.sequence {order}"  # noqa: S608
-    return f"{statement} LIMIT {window}", window
+    return f"SELECT {_COLUMNS} FROM {table} WHERE {where} ORDER BY {row}.sequence {order}"  # noqa: S608
 
 
-def _passing(to: _Statement, tenant: Tenant, wanted: Filter) -> str:
-    """What each candidate is asked."""
-    conditions = []
+def conditions(to: Statement, tenant: Tenant, wanted: Filter, of: str = "") -> str:
+    """What each candidate is asked; ``of`` stands before its columns."""
+    asked = []
     if (wanted.product_id or wanted.link_id or wanted.asked) is not None:
         # Their indexes know no tenant.
         merchant, mode = to.value(tenant.merchant_id), to.value(tenant.mode)
-        conditions.append(f"merchant_id = {merchant} AND mode = {mode}")
+        asked.append(f"{of}merchant_id = {merchant} AND {of}mode = {mode}")
         if wanted.state is not None:
-            conditions.append(f"state = {to.value(wanted.state)}")
+            asked.append(f"{of}state = {to.value(wanted.state)}")
     if wanted.token_id is not None:
-        conditions.append(f"settlement_token = {to.value(wanted.token_id)}")
+        asked.append(f"{of}settlement_token = {to.value(wanted.token_id)}")
     if wanted.amount_min is not None:
-        conditions.append(f"amount >= {to.value(wanted.amount_min)}")
+        asked.append(f"{of}amount >= {to.value(wanted.amount_min)}")
     if wanted.amount_max is not None:
-        conditions.append(f"amount <= {to.value(wanted.amount_max)}")
+        asked.append(f"{of}amount <= {to.value(wanted.amount_max)}")
     if wanted.since is not None:
-        conditions.append(f"created_at >= {to.value(wanted.since)}")
+        asked.append(f"{of}created_at >= {to.value(wanted.since)}")
     if wanted.until is not None:
-        conditions.append(f"created_at < {to.value(wanted.until)}")
+        asked.append(f"{of}created_at < {to.value(wanted.until)}")
     # As the value of a subquery: joined, all payments would be read.
     of_session = "(SELECT true FROM payments p WHERE p.session_id = c.session_id AND {} LIMIT 1)"
     if wanted.network is not None:
-        conditions.append(of_session.format(f"p.network = {to.value(wanted.network)}"))
+        asked.append(of_session.format(f"p.network = {to.value(wanted.network)}"))
     if wanted.flag is not None:
         flag = to.value(wanted.flag)
-        conditions.append(of_session.format(f"p.flags <> '{{}}' AND {flag} = ANY(p.flags)"))
+        asked.append(of_session.format(f"p.flags <> '{{}}' AND {flag} = ANY(p.flags)"))
     elif wanted.is_unusual:
-        conditions.append(of_session.format("p.flags <> '{}'"))
-    return " AND ".join(conditions) or "true"
+        asked.append(of_session.format("p.flags <> '{}'"))
+    return " AND ".join(asked) or "true"
 
 
 async def sequence_of(tx: Tx, tenant: Tenant, session_id: SessionId) -> int | None:

@@ -1,0 +1,25 @@
+"""The places of what is looked for, exported and logged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from gstable_server.kernel.roles import Action
+from gstable_server.web.dashboard.browsing import Browsing
+from gstable_server.web.dashboard.exports import Exports
+from gstable_server.web.dashboard.guard import Guard, VisitHandler
+
+T = TypeVar("T")
+Row = Callable[[str, Action, VisitHandler], T]
+
+
+def reads_places(guard: Guard, look: Row[T], act: Row[T]) -> list[T]:
+    """Rows of the table of routes."""
+    browsing, exports = Browsing(guard), Exports(guard)
+    return [
+        look("/sessions", Action.SESSIONS_READ, browsing.sessions),
+        look("/search", Action.SESSIONS_READ, browsing.search),
+        look("/exports", Action.EXPORTS_READ, exports.show),
+        act("/exports/{what}", Action.EXPORTS_READ, exports.make),
+    ]

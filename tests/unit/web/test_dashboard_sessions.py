@@ -1,0 +1,118 @@
+"""The list of sessions as somebody who is signed in uses it: pages, filters, and the search box."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from gstable_server.accounts import operations as accounts
+from gstable_server.plumbing.db import Database
+from gstable_server.sessions.model import SessionState
+from tests.unit.web.console import Browser, browser_on, reader, registered
+from tests.unit.web.shop import WALLET, Merchant, add_payment, new_desk, set_state
+
+pytestmark = pytest.mark.anyio
+
+LIST = "/dashboard/test/sessions"
+
+
+@pytest.fixture
+async def browser(database: Database) -> AsyncIterator[Browser]:
+    async with browser_on(database, new_desk()) as browser:
+        yield browser
+
+
+@pytest.fixture
+async def seller(database: Database, browser: Browser) -> Merchant:
+    owner = await registered(database, new_desk(), browser)
+    async with owner.db.begin() as tx:
+        account = await accounts.create_account(
+            tx, owner.tenant, owner.desk.networks, "Main", WALLET
+        )
+    return replace(owner, account=account)
+
+
+async def test_pages_go_on_where_the_last_one_ended(browser: Browser, seller: Merchant) -> None:
+    made = [(await seller.session()).session_id for _ in range(28)]
+    first = await browser.get(LIST)
+    [older] = [link for link in reader(first).links() if "older=" in link]
+    await seller.session()
+    second = await browser.get(older)
+    shown = [one for one in made if one in second.text]
+    assert shown == made[:3], "what is opened meanwhile moves no page"
+    [newer] = [link for link in reader(second).links() if "newer=" in link]
+    back = await browser.get(newer)
+    assert [one for one in made if one in back.text] == made[3:]
+    for odd in ("older=x", "older=sess_strange", "newer=", "older=' OR 1=1", "page=9"):
+        assert made[27] in (await browser.get(f"{LIST}?{odd}")).text
+
+
+async def test_filters_stay_as_they_were_typed(browser: Browser, seller: Merchant) -> None:
+    kept, other = await seller.session(), await seller.session()
+    await set_state(seller.db, kept, SessionState.EXPIRED)
+    query = "state=expired&min=99.5&max=100&token=polygon%3A%3Ausdc&from=2025-12-31"
+    page = await browser.get(f"{LIST}?{query}")
+    assert kept.session_id in page.text
+    assert other.session_id not in page.text
+    assert reader(page).field("min")["value"] == "99.5"
+    assert "selected>Expired" in page.text
+    wrong = await browser.get(f"{LIST}?min=a+lot&to=tomorrow&link=lnk&q=%00")
+    assert reader(wrong).field("min")["value"] == "a lot"
+    assert "Write a day like 2026-01-31." in wrong.text
+    assert "Write the amount in figures" in wrong.text
+    assert other.session_id in wrong.text, "what cannot be a filter filters nothing"
+    empty = await browser.get(f"{LIST}?state=settling")
+    assert "No session is like that" in empty.text
+    assert "?older=" not in empty.text
+
+
+async def test_dsh_09_unfinal_money_stands_in_its_own_column_and_is_never_summed(
+    browser: Browser, seller: Merchant
+) -> None:
+    paid, completed = await seller.session(), await seller.session()
+    await add_payment(seller.db, paid, given=(99_800_000, 200_000))
+    await add_payment(seller.db, completed, given=(11_700_000, 300_000), tx_hash=b"\xcd" * 32)
+    await set_state(seller.db, paid, SessionState.PAID)
+    await set_state(seller.db, completed, SessionState.COMPLETED)
+    page = (await browser.get(LIST)).text
+    for session, received, unfinal in (
+        (paid, "–", "99.80 USDC"),
+        (completed, "11.70 USDC", "–"),
+    ):
+        row = page[page.index(session.session_id) :].partition("</tr>")[0]
+        cells = [part.partition(">")[2].partition("<")[0] for part in row.split("<td")[1:]]
+        assert cells[-2:] == [received, unfinal]
+    assert "111.50" not in page
+    money = (await browser.get("/dashboard/test/exports")).text
+    assert "111.50" not in money
+
+
+async def test_one_box_finds_whatever_somebody_has(browser: Browser, seller: Merchant) -> None:
+    session = await seller.session(metadata={"orderId": "ORD-77"})
+    await add_payment(seller.db, session)
+    async with seller.db.read() as tx:
+        event_id = await tx.fetchval(
+            "SELECT event_id FROM events WHERE object_id = $1", session.session_id
+        )
+        payment_id = await tx.fetchval("SELECT payment_id FROM payments")
+
+    async def goes(text: str) -> str:
+        answer = await browser.client.get("/dashboard/test/search", params={"q": text})
+        assert answer.status_code == 303
+        return answer.headers["location"].removeprefix("/dashboard/test")
+
+    here = f"/sessions/{session.session_id}"
+    assert await goes(session.session_id) == here
+    assert await goes(f"http://shop.test/pay/{session.session_id}") == here
+    assert await goes(payment_id) == here
+    assert (await goes(event_id)).startswith(here)
+    assert await goes("lnk_abc") == "/links/lnk_abc"
+    assert await goes("req_abc") == "/requests?q=req_abc"
+    assert await goes(" ") == "/sessions"
+    for text in ("0x" + "55" * 20, "ab" * 32, "ORD-77"):
+        listed = await browser.get("/dashboard/test" + await goes(text))
+        assert session.session_id in listed.text, text
+    nothing = await browser.get("/dashboard/test" + await goes("sess_unknown"))
+    assert "No session is like that" in nothing.text
