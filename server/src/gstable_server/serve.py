@@ -65,6 +65,7 @@ from gstable_server.plumbing.fitness import problems_in_live_mode
 from gstable_server.plumbing.health import Health
 from gstable_server.plumbing.http_client import GuardedClient, HttpClient
 from gstable_server.plumbing.mail import FileMail, Mail, SmtpMail
+from gstable_server.plumbing.openid import Client, OpenId
 from gstable_server.plumbing.request_log import RequestLog
 from gstable_server.plumbing.route import Route
 from gstable_server.plumbing.sealing import Sealer
@@ -86,6 +87,7 @@ from gstable_server.web.checkout.notices import Notices
 from gstable_server.web.checkout.visits import Visits
 from gstable_server.web.dashboard import routes as dashboard_routes
 from gstable_server.web.dashboard.guard import SignIn
+from gstable_server.web.dashboard.openid import OPENID
 from gstable_server.web.receipts import routes as receipt_routes
 from gstable_server.web.receipts.letter import Composer
 from gstable_server.web.receipts.pdf import Fonts
@@ -243,11 +245,37 @@ def pages_of(
             pages,
             sends_mail=_sends_mail(settings),
             payout_delay=timedelta(hours=settings.payout_delay_hours),
-            sign_in=SignIn(sealer=sealer_of(settings)),
+            sign_in=SignIn(sealer=sealer_of(settings), openid=openid_of(settings)),
             news=live.news,
             chains=world.chains,
         ),
     ]
+
+
+def openid_of(settings: Settings) -> OpenId | None:
+    """The other server that people may sign in with, if one is set. Raises ``SettingsInvalid``."""
+    if settings.oidc_issuer is None:
+        return None
+    if not settings.oidc_client_id or settings.oidc_secret_file is None:
+        wanted = "GSTABLE_OIDC_CLIENT_ID and GSTABLE_OIDC_SECRET_FILE"
+        raise SettingsInvalid(f"GSTABLE_OIDC_ISSUER: needs {wanted} too")
+    try:
+        secret = settings.oidc_secret_file.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as problem:
+        raise SettingsInvalid(f"GSTABLE_OIDC_SECRET_FILE: cannot be read: {problem}") from None
+    redirect_uri = f"{settings.public_url}{OPENID}/return"
+    try:
+        return OpenId(
+            Client(
+                settings.oidc_issuer,
+                settings.oidc_client_id,
+                secret,
+                redirect_uri,
+                settings.oidc_name,
+            )
+        )
+    except ValueError as problem:
+        raise SettingsInvalid(f"GSTABLE_OIDC_ISSUER: {problem}") from None
 
 
 def sealer_of(settings: Settings) -> Sealer | None:

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from gstable_server.kernel.tenant import Mode, Tenant
 from gstable_server.plumbing.db import Database
+from gstable_server.plumbing.openid import OpenId
 from gstable_server.plumbing.sealing import Sealer
 from gstable_server.sessions.operations import Desk
 from gstable_server.web.base import Pages
@@ -86,12 +87,17 @@ class Browser:
 
 @asynccontextmanager
 async def browser_on(
-    db: Database, desk: Desk, url: str = PUBLIC_URL, *, sends_mail: bool = False
+    db: Database,
+    desk: Desk,
+    url: str = PUBLIC_URL,
+    *,
+    sends_mail: bool = False,
+    openid: OpenId | None = None,
 ) -> AsyncIterator[Browser]:
     """A fresh browser in front of the dashboard alone."""
     pages = Pages.load()
     routes = dashboard.routes(
-        db, desk, pages, sends_mail=sends_mail, sign_in=SignIn(sealer=SEALER)
+        db, desk, pages, sends_mail=sends_mail, sign_in=SignIn(sealer=SEALER, openid=openid)
     )
     app = Starlette(routes=[*routes, *pages.routes()])
     async with AsyncClient(transport=ASGITransport(app=app), base_url=url) as client:

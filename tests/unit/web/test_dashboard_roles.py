@@ -57,6 +57,8 @@ BEFORE_SIGNING_IN = {
     ("POST", "/dashboard/code/passkey"),
     ("GET", "/dashboard/passkey"),
     ("POST", "/dashboard/passkey"),
+    ("GET", "/dashboard/openid"),
+    ("GET", "/dashboard/openid/return"),
     ("GET", "/dashboard/forgotten"),
     ("POST", "/dashboard/forgotten"),
     ("GET", "/dashboard/reset/{token}"),

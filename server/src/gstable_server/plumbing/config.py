@@ -81,6 +81,14 @@ class Settings(BaseSettings):
     cjk_font: Path | None = None
     """A font file with Chinese, Japanese and Korean letters for receipts as PDF, for example that
     of Debian's ``fonts-noto-cjk``. Without it such receipts are printed from their page."""
+    oidc_issuer: str | None = None
+    """Another server that people of the console may sign in with (OpenID Connect), an https://
+    address; with it the two below are needed."""
+    oidc_client_id: str | None = None
+    oidc_secret_file: Path | None = None
+    """A file that holds the client's secret, and nothing else."""
+    oidc_name: str = "OpenID"
+    """What the button calls that server, for example the name of the company."""
     secrets_key: SecretStr | None = None
     """What the secrets of authenticator apps are sealed with in the database: 32 bytes as
     hexadecimal, older keys behind it after commas. Without it nobody can set up such an app."""

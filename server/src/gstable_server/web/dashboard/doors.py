@@ -118,8 +118,14 @@ class Doors:
 
     def _show_login(self, form: Form, status: int = 200, *, is_kept: bool = False) -> Response:
         has_party = self.guard.party is not None
+        openid = self.guard.openid.client.name if self.guard.openid else ""
         return self.guard.outside(
-            "login.html", status=status, form=form, is_kept=is_kept, has_party=has_party
+            "login.html",
+            status=status,
+            form=form,
+            is_kept=is_kept,
+            has_party=has_party,
+            openid=openid,
         )
 
     async def typed(self, visit: Visit) -> Response:

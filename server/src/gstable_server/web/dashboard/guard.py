@@ -42,6 +42,7 @@ from gstable_server.kernel.ids import MemberId
 from gstable_server.kernel.roles import FRESH, Action, may
 from gstable_server.kernel.tenant import Mode, Tenant
 from gstable_server.plumbing.db import Database, Tx
+from gstable_server.plumbing.openid import OpenId
 from gstable_server.plumbing.sealing import Sealer
 from gstable_server.sessions.operations import Desk
 from gstable_server.web.base import PAGE_HEADERS, Pages
@@ -129,9 +130,10 @@ VisitHandler = Callable[[Visit], Awaitable[Response]]
 @dataclass(frozen=True, slots=True)
 class SignIn:
     """What proving who somebody is takes, as this server was set up: ``sealer`` opens the secrets
-    of authenticator apps."""
+    of authenticator apps, ``openid`` is another server that people may sign in with."""
 
     sealer: Sealer | None = None
+    openid: OpenId | None = None
 
 
 NO_CHAINS: Mapping[str, Rpc] = MappingProxyType({})
@@ -156,7 +158,7 @@ class Guard:
         chains: Mapping[str, Rpc] = NO_CHAINS,
     ) -> None:
         self.chains = chains
-        self.sealer = sign_in.sealer
+        self.sealer, self.openid = sign_in.sealer, sign_in.openid
         self.party = Party.of(desk.public_url)
         self.payouts = Policy(payout_delay, sends_mail, desk.public_url)
         self.db = db

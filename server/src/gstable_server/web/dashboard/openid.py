@@ -1,0 +1,75 @@
+"""Signing in with another server, if one is set up: the way there and the way back."""
+
+from __future__ import annotations
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from gstable_server.accounts.members import identities
+from gstable_server.accounts.members.identities import ANSWERED_WITHIN
+from gstable_server.accounts.members.model import LoginRefused
+from gstable_server.kernel.errors import Code, Refused
+from gstable_server.plumbing.openid import OpenId, OpenIdRefused
+from gstable_server.web.base import PAGE_HEADERS
+from gstable_server.web.dashboard.guard import HOME, Guard, browser_of
+from gstable_server.web.dashboard.speech import N_
+
+log = structlog.get_logger(__name__)
+
+OPENID = f"{HOME}/openid"
+COOKIE = "gstable-openid"
+FAILED = N_("Signing in there did not work")
+NOT_BELIEVED = N_("What came back could not be checked. Begin again from the sign-in page.")
+NOBODY = N_(
+    "Nobody of this dashboard has your e-mail address there, or it is not verified there. Ask an "
+    "owner or admin of your team to invite that very address."
+)
+
+
+class OtherServer:
+    """The two doors. Both are links and not forms, because a form may lead to no other site."""
+
+    def __init__(self, guard: Guard) -> None:
+        self.guard = guard
+        self.db = guard.db
+
+    def _openid(self) -> OpenId:
+        """Raises ``Refused`` (404) where no other server is set up."""
+        if self.guard.openid is None:
+            raise Refused(Code.ROUTE_UNKNOWN)
+        return self.guard.openid
+
+    async def go(self, _request: Request) -> Response:
+        openid = self._openid()
+        token = await self.db.run(identities.begin)
+        try:
+            place = await openid.question(token)
+        except OpenIdRefused as problem:
+            return self._refused(problem)
+        response = RedirectResponse(place, 303, headers=PAGE_HEADERS)
+        self.guard.keep(response, COOKIE, token, int(ANSWERED_WITHIN.total_seconds()))
+        return response
+
+    async def come_back(self, request: Request) -> Response:
+        """The question is used up first, so that an answer counts once whatever it says."""
+        openid, token = self._openid(), self.guard.kept(request, COOKIE)
+        is_asked = bool(token) and await self.db.run(identities.take, token)
+        try:
+            if not is_asked:
+                raise OpenIdRefused("this browser was asked nothing, or answered already")
+            answer = dict(request.query_params)
+            identity = await openid.identity(token, answer, self.db.clock.now())
+        except OpenIdRefused as problem:
+            return self._refused(problem)
+        previous = self.guard.token_of(request)
+        login = await self.db.run(identities.login, identity, browser_of(request), previous)
+        if isinstance(login, LoginRefused):
+            return self.guard.notice(FAILED, NOBODY, status=403)
+        response = self.guard.welcome(login)
+        self.guard.keep(response, COOKIE, "", 0)
+        return response
+
+    def _refused(self, problem: OpenIdRefused) -> Response:
+        log.warning("signing in with another server was refused", why=str(problem))
+        return self.guard.notice(FAILED, NOT_BELIEVED, status=403)
