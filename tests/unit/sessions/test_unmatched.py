@@ -435,7 +435,9 @@ async def test_the_list_and_its_sum(sorter: Sorter) -> None:
         assert [one.amount for one in by_flag] == [10**30]
         dismissed = await operations.list_inflows(tx, states=[State.DISMISSED])
         assert [one.amount for one in dismissed] == [1_000_000]
-        assert len(await operations.list_inflows(tx, limit=2, offset=1)) == 2
+        [newest] = await operations.list_inflows(tx, limit=1)
+        behind = await operations.list_inflows(tx, limit=2, before=newest.inflow_id)
+        assert (len(behind), newest in behind) == (2, False)
 
 
 async def test_nobody_sees_or_resolves_what_is_another_tenants(sorter: Sorter) -> None:

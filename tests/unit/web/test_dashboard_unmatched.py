@@ -156,3 +156,24 @@ def test_every_word_is_there() -> None:
     assert set(STATE_BADGES) == set(State)
     assert set(ACTS) == set(Act)
     assert set(DONE_WORDS.values()) <= set(DONE)
+
+
+async def test_a_long_list_is_read_page_by_page(browser: Browser, owner: Merchant) -> None:
+    await late(owner)
+    async with owner.db.begin() as tx:
+        await tx.execute(
+            "INSERT INTO inflows OVERRIDING SYSTEM VALUE SELECT (jsonb_populate_record(one,"
+            " jsonb_build_object('inflow_id', 'inf_' || lpad(n::text, 24, '0'), 'log_position', n,"
+            " 'sequence', one.sequence + n, 'payment_id', NULL, 'source', 'transfer'))).*"
+            " FROM inflows one, generate_series(1, 60) n"
+        )
+    first = reader(await browser.get(f"{HERE}?flag=late"))
+    [older] = [link for link in first.links() if "before=" in link]
+    assert "flag=late" in older
+    second = reader(await browser.get(older))
+    named = [
+        {link for link in page.links() if link.startswith(f"{HERE}/inf_")}
+        for page in (first, second)
+    ]
+    assert (len(named[0]), len(named[1])) == (50, 11)
+    assert not named[0] & named[1]

@@ -95,11 +95,11 @@ async def list_inflows(
     flag: Why | None = None,
     tenant: Tenant | None = None,
     limit: int = 100,
-    offset: int = 0,
+    before: InflowId | None = None,
 ) -> list[Inflow]:
-    """Newest first; ``states`` None for any. ``tenant``: only what is theirs in that mode and what
+    """Newest first, of what came before ``before``; ``states`` None for any. ``tenant``: only what is theirs in that mode and what
     is nobody's."""
-    return await store.page(tx, states=states, flag=flag, tenant=tenant, limit=limit, offset=offset)
+    return await store.page(tx, states=states, flag=flag, tenant=tenant, limit=limit, before=before)
 
 
 async def summary(tx: Tx) -> list[Total]:

@@ -207,7 +207,8 @@ _PAGE = """
 SELECT * FROM inflows WHERE {}
 AND ($1::text IS NULL OR $1 = ANY(flags)) AND ($2::text IS NULL OR mode = $2)
 AND ($3::text IS NULL OR merchant_id IS NULL OR merchant_id = $3)
-ORDER BY sequence DESC LIMIT $4 OFFSET $5
+AND ($5::text IS NULL OR sequence < (SELECT sequence FROM inflows WHERE inflow_id = $5))
+ORDER BY sequence DESC LIMIT $4
 """
 
 
@@ -218,9 +219,10 @@ async def page(
     flag: Why | None,
     tenant: Tenant | None,
     limit: int,
-    offset: int,
+    before: InflowId | None,
 ) -> list[Inflow]:
-    """One page, newest first. ``tenant``: only theirs and what is nobody's."""
+    """One page, newest first, of what came before ``before``. ``tenant``: only theirs and what is
+    nobody's."""
     # By name, because a kept plan finds what waits in its index only if it says what that is.
     names = ", ".join(f"'{state.value}'" for state in states or State)
     rows = await tx.fetch(
@@ -229,7 +231,7 @@ async def page(
         tenant.mode if tenant else None,
         tenant.merchant_id if tenant else None,
         limit,
-        offset,
+        before,
     )
     return [_inflow(row) for row in rows]
 

@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from gstable_server.accounts.audit.model import Note
 from gstable_server.kernel.errors import Code, Refused
+from gstable_server.kernel.ids import InflowId, id_or_none
 from gstable_server.plumbing.db import Tx
 from gstable_server.sessions.unmatched import operations
 from gstable_server.sessions.unmatched.model import WAITING, Act, Inflow, InflowView, State, Why
@@ -21,7 +22,7 @@ from gstable_server.web.dashboard.unmatched_presenter import (
     inflow_row,
 )
 
-SHOWN_MAX = 100
+SHOWN_MAX = 50
 FORM = Form(("reason", "amount", "to"))
 _TOLD = frozenset({Code.FIELD_INVALID, Code.RESOLUTION_IMPOSSIBLE, Code.REFUND_IMPOSSIBLE})
 
@@ -36,24 +37,27 @@ class Unmatched:
 
     async def list(self, visit: Visit) -> Response:
         flag, state = _flag(visit), _state(visit)
+        before = id_or_none(InflowId, visit.request.query_params.get("before", ""))
         async with self.db.read() as tx:
             found = await operations.list_inflows(
                 tx,
                 states=[state] if state else WAITING,
                 flag=flag,
                 tenant=visit.tenant,
-                limit=SHOWN_MAX,
+                limit=SHOWN_MAX + 1,
+                before=before,
             )
         return self.guard.show(
             visit,
             "unmatched.html",
             "unusual",
-            inflows=[inflow_row(one, self.desk.networks) for one in found],
+            inflows=[inflow_row(one, self.desk.networks) for one in found[:SHOWN_MAX]],
             flags=list(WHY.items()),
             flag=flag.value if flag else "",
             states=[(one.value, badge.text) for one, badge in STATE_BADGES.items()],
             state=state.value if state else "",
-            most=SHOWN_MAX if len(found) == SHOWN_MAX else 0,
+            older=found[SHOWN_MAX - 1].inflow_id if len(found) > SHOWN_MAX else "",
+            is_first=before is None,
         )
 
     async def show(self, visit: Visit) -> Response:
