@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from bench import hooks, indexer, latency, lighthouse, mix, pages, sdk, sessions
+from bench import hooks, indexer, latency, lighthouse, mix, pages, reads, sdk, sessions
 from bench.hooks import run as hooks_run
 from bench.indexer import run as indexer_run
 from bench.latency import run as latency_run
 from bench.lighthouse import run as lighthouse_run
 from bench.mix import run as mix_run
 from bench.pages import run as pages_run
+from bench.reads import run as reads_run
 from bench.sdk import run as sdk_run
 from bench.sessions import run as sessions_run
 
@@ -20,6 +21,7 @@ BENCHES = {
     "sdk": (sdk.__doc__, sdk_run.main),
     "hooks": (hooks.__doc__, hooks_run.main),
     "mix": (mix.__doc__, mix_run.main),
+    "reads": (reads.__doc__, reads_run.main),
     "pages": (pages.__doc__, pages_run.main),
     "lighthouse": (lighthouse.__doc__, lighthouse_run.main),
     "indexer": (indexer.__doc__, indexer_run.main),
