@@ -18,6 +18,7 @@ const ENTRIES = {
   frame: join(here, "src/embed/frame.ts"),
   gstable: join(here, "src/embed/gstable.ts"),
   link: join(here, "src/checkout/link.ts"),
+  ownership: join(here, "src/dashboard/ownership.ts"),
   passkey: join(here, "src/dashboard/passkey.ts"),
   pay: join(here, "src/checkout/pay.ts"),
   receipt: join(here, "src/styles/receipt.css"),
