@@ -91,7 +91,7 @@ async def test_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(
 
 
 async def test_a_line_more_opens_nothing(browser: Browser, merchant: Merchant) -> None:
-    page = reader(await browser.post(NEW, **_bill(merchant, act="more")))
+    page = reader(await browser.post(f"{NEW}/more", **_bill(merchant)))
     assert page.field("lineItems[0].unitPrice")["value"] == "120"
     assert page.field("lineItems[1].unitPrice")["value"] == ""
     async with merchant.db.read() as tx:

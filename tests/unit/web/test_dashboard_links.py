@@ -164,7 +164,7 @@ async def test_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(
 async def test_a_line_more_keeps_what_was_typed_and_saves_nothing(
     browser: Browser, merchant: Merchant
 ) -> None:
-    answer = await browser.post(NEW, **_fields(merchant, act="more", linkName="Half"))
+    answer = await browser.post(f"{NEW}/more", **_fields(merchant, linkName="Half"))
     page = reader(answer)
     assert page.field("linkName")["value"] == "Half"
     assert page.field("lineItems[1].quantity")["value"] == ""

@@ -73,6 +73,7 @@ class Building:
             choices = await self.choices(tx, visit, link_forms.lines_of(form))
         filled = len(link_forms.lines_of(form))
         shown = min(max(filled + more, 1), link_forms.LINES_MAX)
+        seen = await self.preview(visit, form)
         response = self.guard.show(
             visit,
             "link_builder.html",
@@ -85,6 +86,7 @@ class Building:
             choices=choices,
             lines=range(shown),
             can_have_more=shown < link_forms.LINES_MAX,
+            preview=bytes(seen.body).decode(),
         )
         response.headers["content-security-policy"] = BUILDER_POLICY
         return response

@@ -54,9 +54,11 @@ def _links(guard: Guard, look: Row, act: Row) -> list[Place]:
         act("/links", change, links.create),
         look("/links/new", change, links.new),
         act("/links/preview", change, links.preview),
+        act("/links/more", change, links.more),
         look(one, Action.CATALOG_READ, links.show),
         act(one, change, links.change),
         look(f"{one}/edit", change, links.edit),
+        act(f"{one}/more", change, links.more_of),
         look(f"{one}/qr.png", Action.CATALOG_READ, links.qr_png),
         look(f"{one}/qr.svg", Action.CATALOG_READ, links.qr_svg),
         act(f"{one}/disable", change, links.disable),
@@ -72,6 +74,7 @@ def _checkouts(guard: Guard, look: Row, act: Row) -> list[Place]:
     return [
         look("/sessions/new", Action.SESSIONS_CREATE, checkouts.new),
         act("/sessions/new", Action.SESSIONS_CREATE, checkouts.create),
+        act("/sessions/new/more", Action.SESSIONS_CREATE, checkouts.more),
         look("/sessions/{session_id}/page", Action.SESSIONS_READ, checkouts.page),
         look("/sessions/{session_id}/qr.png", Action.SESSIONS_READ, checkouts.qr_png),
     ]

@@ -58,10 +58,12 @@ class Checkouts:
             can_have_more=shown < checkout_forms.LINES_MAX,
         )
 
+    async def more(self, visit: Visit) -> Response:
+        """The form with a line more; nothing is stored."""
+        return await self._show(visit, checkout_forms.sent(visit.entries), more=True)
+
     async def create(self, visit: Visit) -> Response:
         form = checkout_forms.sent(visit.entries)
-        if visit.entries.get("act") == "more":
-            return await self._show(visit, form, more=True)
         try:
             made = await self.guard.do(visit, _created, self._create, visit, form)
         except Refused as refused:

@@ -83,8 +83,6 @@ class Links:
 
     async def create(self, visit: Visit) -> Response:
         form = link_forms.sent(visit.entries)
-        if visit.entries.get("act") == "more":
-            return await self.building.show(visit, form, "/links", more=True)
         try:
             terms = await self.building.terms(visit, form)
             made = await self.guard.do(
@@ -93,6 +91,18 @@ class Links:
         except Refused as refused:
             return await self.building.show(visit, form.refused(refused), "/links", status=422)
         return done(visit, f"/links/{made.link.link_id}", "link-created")
+
+    async def more(self, visit: Visit) -> Response:
+        """The form of a new link with a line more; nothing is stored."""
+        form = link_forms.sent(visit.entries)
+        return await self.building.show(visit, form, "/links", more=True)
+
+    async def more_of(self, visit: Visit) -> Response:
+        """The same of a link that is changed."""
+        link = await self._link(visit)
+        path, form = f"/links/{link.link_id}", link_forms.sent(visit.entries)
+        version = visit.entries.get(VERSION, "")
+        return await self.building.show(visit, form, path, link=link, version=version, more=True)
 
     async def edit(self, visit: Visit) -> Response:
         link = await self._link(visit)
@@ -111,10 +121,6 @@ class Links:
         _refuse_archived(link)
         path, form = f"/links/{link.link_id}", link_forms.sent(visit.entries)
         version = visit.entries.get(VERSION, "")
-        if visit.entries.get("act") == "more":
-            return await self.building.show(
-                visit, form, path, link=link, version=version, more=True
-            )
         try:
             await self.guard.do(visit, _changed, self._change, visit, link.link_id, form)
         except ChangedMeanwhile as changed:

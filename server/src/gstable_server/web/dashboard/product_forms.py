@@ -22,6 +22,7 @@ from gstable_server.web.dashboard.wire_forms import (
 
 PRICES, PRICES_MAX = "commonPrices", 5
 ATTRIBUTES, ATTRIBUTES_MAX = "attributes", 10
+ATTRIBUTES_FREE = 3
 ATTRIBUTE_FIELDS = ("name", "value")
 _PRICE_NAMES = tuple(name_of(PRICES, at) for at in range(PRICES_MAX))
 _ATTRIBUTE_NAMES = tuple(
@@ -83,3 +84,9 @@ def terms(form: Form, image_source: str | None = None) -> ProductTerms:
         body["commonPrices"] = [micro_usd(name_of(PRICES, 0), "")]
     found = checked(ProductCreateInput, body).terms()
     return found.with_image_source(image_source)
+
+
+def attributes_shown(form: Form) -> int:
+    """How many of the properties have fields: those that are there, and some more."""
+    rows = rows_of(form.values, ATTRIBUTES, ATTRIBUTE_FIELDS, ATTRIBUTES_MAX)
+    return min(len(rows) + ATTRIBUTES_FREE, ATTRIBUTES_MAX)

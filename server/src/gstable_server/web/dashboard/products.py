@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 
 from starlette.responses import Response
 
@@ -23,7 +24,7 @@ from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
 from gstable_server.web.dashboard.paging import page_of
 from gstable_server.web.dashboard.presenter import link_row, pager, product_row, session_row
-from gstable_server.web.dashboard.speech import _
+from gstable_server.web.dashboard.speech import N_, _
 from gstable_server.web.dashboard.versions import (
     VERSION,
     ChangedMeanwhile,
@@ -35,6 +36,7 @@ from gstable_server.web.dashboard.versions import (
 SECTION = "products"
 UPLOAD_BYTES_MAX = picture.BYTES_MAX + 64 * 1024
 PICTURE_FORM = Form((picture.FIELD,))
+IS_USED = N_("A payment link names this product, so it stays. Archive it instead.")
 QUERY_LENGTH_MAX = 100
 USED_IN = 10
 """Links and sessions that a product's page shows at most."""
@@ -79,7 +81,14 @@ class Products:
         return self._new(visit, product_forms.FORM)
 
     def _new(self, visit: Visit, form: Form, status: int = 200) -> Response:
-        return self.guard.show(visit, "product_new.html", SECTION, status=status, form=form)
+        return self.guard.show(
+            visit,
+            "product_new.html",
+            SECTION,
+            status=status,
+            form=form,
+            attributes=product_forms.attributes_shown(form),
+        )
 
     async def create(self, visit: Visit) -> Response:
         form = product_forms.sent(visit.entries)
@@ -106,6 +115,7 @@ class Products:
         *,
         version: str = "",
         picture_form: Form = PICTURE_FORM,
+        problem: str = "",
         status: int = 200,
     ) -> Response:
         """The product with its form: as it is stored, or with what was typed and refused."""
@@ -115,13 +125,15 @@ class Products:
                 tx, self.shop, visit.tenant, product.product_id, USED_IN
             )
             sold = await statistics.latest_with(tx, visit.tenant, product.product_id, USED_IN)
+        form = form or replace(product_forms.of(product), problem=problem)
         return self.guard.show(
             visit,
             "product.html",
             SECTION,
             status=status,
             product=product_page(product),
-            form=form or product_forms.of(product),
+            form=form,
+            attributes=product_forms.attributes_shown(form),
             version=version or version_of(product_forms.stored(product)),
             picture_form=picture_form,
             picture_megabytes=picture.BYTES_MAX // 1024**2,
@@ -223,7 +235,7 @@ class Products:
         except Refused as refused:
             if refused.code is not Code.PRODUCT_USED:
                 raise
-            return done(visit, f"/products/{product_id}", "product-is-used")
+            return await self._show(visit, problem=IS_USED, status=422)
         return done(visit, "/products", "product-removed")
 
 

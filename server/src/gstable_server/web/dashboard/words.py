@@ -43,11 +43,15 @@ KEY_LOST = N_(
 WRONG_LOGIN = N_("The e-mail address or the password is wrong.")
 PASSWORDS_DIFFER = N_("The two passwords are not the same.")
 
+OWNERS_ONLY = N_("The role of an owner is given and taken by owners only.")
+LAST_OWNER = N_("The role of the last owner stays: make somebody else owner first.")
+
 _WORDS = {
     Code.BODY_TOO_LARGE: N_("This was too much to send. Shorten it and try again."),
 }
 
 DONE = {
+    "session-cancelled": N_("The session was cancelled. Nobody can pay it any more."),
     "product-created": N_(
         "The product was made. Give it a picture, or make a payment link for it."
     ),
@@ -56,7 +60,6 @@ DONE = {
     "product-archived": N_("The product is archived. Nobody can buy it any more."),
     "product-unarchived": N_("The product is on sale again."),
     "product-duplicated": N_("This is the copy. Change what is different about it."),
-    "product-is-used": N_("A payment link names this product, so it stays. Archive it instead."),
     "product-removed": N_("The product was removed."),
     "link-created": N_("The payment link is ready. Share its address or its QR code."),
     "link-changed": N_("The payment link was saved. Payers see it from now on."),
@@ -191,6 +194,13 @@ def in_words(refused: Refused) -> str:
     if refused.code in NOT_FOUND:
         return said(GONE)
     return said(_WORDS.get(refused.code, sentence(refused.message)))
+
+
+def of_role(refused: Refused) -> str:
+    """What is wrong with a role, above the page. Raises any other refusal."""
+    if refused.code is not Code.FIELD_INVALID:
+        raise refused
+    return LAST_OWNER if "last owner" in refused.detail else OWNERS_ONLY
 
 
 def wait_text(seconds: int) -> str:
