@@ -17,6 +17,7 @@ from babel.messages import Catalog
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
+from gstable_server.kernel.roles import ROLE_WORDS
 from gstable_server.web.language import CONSOLE_LANGUAGES, ENGLISH, LANGUAGES, LOCALES
 
 REPOSITORY = Path(__file__).parent.parent
@@ -72,6 +73,10 @@ def extracted(domain: str) -> Catalog:
         found = extract_from_file(method, path, KEYWORDS, (), options)
         for _, message, _, context in found:
             catalog.add(message, None, [(path.name, 0)], context=context)
+    if domain == "console":
+        # What each role may is said beside the roles themselves.
+        for text in ROLE_WORDS.values():
+            catalog.add(text, None, [("roles.py", 0)])
     return catalog
 
 

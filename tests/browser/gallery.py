@@ -396,6 +396,7 @@ def _settings(database_url: str, public_url: str) -> Settings:
             "DATABASE_URL": database_url,
             "public_url": public_url,
             "order_signing_key": (bytes(31) + b"\x01").hex(),
+            "secrets_key": "22" * 32,
             "fee_receiver": "0x" + "44" * 20,
             # Everything comes from one address here.
             "address_rate_per_second": 100_000,
@@ -406,13 +407,14 @@ def _settings(database_url: str, public_url: str) -> Settings:
 
 
 @contextmanager
-def opened(database_url: str) -> Iterator[Gallery]:
-    """Serve a gallery over an empty, migrated database, on a free port of this machine."""
+def opened(database_url: str, host: str = "127.0.0.1") -> Iterator[Gallery]:
+    """Serve a gallery over an empty, migrated database, on a free port of this machine. Browsers
+    make passkeys for a name, and for no address in figures."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     listening = socket.create_server(("127.0.0.1", 0))
-    base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    base_url = f"http://{host}:{listening.getsockname()[1]}"
     gallery = Gallery(base_url, FakeClock(START), loop)
     try:
         with gallery.serving(database_url, listening):

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from playwright.sync_api import BrowserContext
 
@@ -18,19 +19,21 @@ from gstable_server.accounts.members import forgotten, team
 from gstable_server.accounts.members import operations as members
 from gstable_server.accounts.members.model import Browser as From
 from gstable_server.accounts.members.model import By, Member
-from gstable_server.kernel.roles import Action, Role, may
+from gstable_server.kernel.roles import Action, Role
 from gstable_server.kernel.tenant import Access
 from gstable_server.plumbing.db import Tx
 from gstable_server.sessions import operations as sessions
 from gstable_server.sessions.refunds import operations as refunds
 from gstable_server.sessions.refunds.wire import PrepareRefund
 from gstable_server.web.base import Pages
-from gstable_server.web.dashboard.guard import Guard
+from gstable_server.web.dashboard.guard import TYPED, Guard
 from gstable_server.web.dashboard.routes import IN_MODE, places
+from gstable_server.web.dashboard.second_doors import RESET
 from gstable_server.webhooks import operations as webhooks
 from gstable_server.webhooks.wire import CreateWebhook
 from tests.browser.gallery import Gallery
 from tests.browser.studio import MEMBER, Studio
+from tests.unit.web.shop import new_desk
 
 PASSWORD = "correct horse battery"
 TEAM = {
@@ -45,8 +48,14 @@ NO_PAGES = ("/status", "/live")
 """What ends so is asked by scripts."""
 
 SETUP = "/dashboard/setup"
-OUTSIDE = ("/dashboard", "/dashboard/", SETUP)
-"""Places that lead to others once there is an owner."""
+OUTSIDE = ("/dashboard", "/dashboard/", SETUP, f"{IN_MODE}{TYPED}")
+"""Places that lead to others once there is an owner and nothing was typed in vain."""
+
+QUERIES = {"search": "?q=nobody@nowhere.example"}
+"""What a page is asked for, where it leads elsewhere without."""
+
+BEGUN_BY = {"security-factor": "Set it up", "security-passkeys-new": "Add a passkey"}
+"""Pages that show a secret which a button of the page before makes."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +102,18 @@ class Office:
         gallery.run(office._fill())
         return office
 
-    def guard(self) -> Guard:
-        return Guard(self.studio.db, self.studio.merchant.desk, Pages.load())
+    @staticmethod
+    def nobodys_guard() -> Guard:
+        """For a look at the table of places: it answers nothing."""
+        nothing: Any = object()
+        return Guard(nothing, new_desk(), Pages.load())
 
     def pages(self) -> Iterator[Shown]:
         """Every page with the address of something that there is."""
-        for path, action in shown_places(self.guard()):
-            address = re.sub(r"\{(\w+)\}", lambda match: self.values[match[1]], path)
-            yield Shown(name_of(path), address, action)
+        for path, action in shown_places(self.nobodys_guard()):
+            named = path.replace("{token}", "{reset}") if path.startswith(RESET) else path
+            address = re.sub(r"\{(\w+)\}", lambda match: self.values[match[1]], named)
+            yield Shown(name_of(path), address + QUERIES.get(name_of(path), ""), action)
 
     def sign_in(self, context: BrowserContext, role: Role = Role.OWNER) -> None:
         """Let a browser in, as if somebody of that role had signed in there."""
@@ -109,6 +122,17 @@ class Office:
         context.add_cookies(
             [{"name": "gstable", "value": login.token, "url": self.gallery.base_url}]
         )
+
+    def let_in(self, context: BrowserContext, page: Shown, role: Role = Role.OWNER) -> None:
+        """The same where ``page`` is for people who are signed in."""
+        if page.action is None:
+            return
+        self.sign_in(context, role)
+        if page.name in BEGUN_BY:
+            begin = context.new_page()
+            begin.goto(f"{self.gallery.base_url}/dashboard/test/security")
+            begin.get_by_role("button", name=BEGUN_BY[page.name]).click()
+            begin.close()
 
     # --- what stands in it ------------------------------------------------------------------------
 
@@ -206,16 +230,18 @@ class Office:
             await sessions.cancel(tx, merchant.desk, merchant.tenant, cancelled.session_id)
             by = By(self.members[Role.OWNER], BROWSER.address)
             _, self.values["token"] = await team.invite(tx, by, "hana@else.example", Role.VIEWER)
+            await forgotten.ask(tx, TEAM[Role.VIEWER], BROWSER.address, "https://pay.example")
+            letter = await tx.fetchval("SELECT body FROM notices WHERE body LIKE '%pay.example/%'")
+            self.values["reset"] = letter.partition("pay.example/")[2].split()[0]
 
     async def _look_around(self, tx: Tx) -> None:
         """Identifiers that only the database knows."""
-        for name, table in (
-            ("refund_id", "refunds"),
-            ("inflow_id", "inflows"),
-            ("event_id", "events"),
+        for name, query in (
+            ("refund_id", "SELECT refund_id FROM refunds ORDER BY created_at LIMIT 1"),
+            ("inflow_id", "SELECT inflow_id FROM inflows ORDER BY inflow_id LIMIT 1"),
+            ("event_id", "SELECT event_id FROM events WHERE type = 'session.completed' LIMIT 1"),
         ):
-            found = await tx.fetchval(f"SELECT {name} FROM {table} ORDER BY {name} LIMIT 1")
-            self.values[name] = str(found)
+            self.values[name] = str(await tx.fetchval(query))
 
 
-__all__ = ["PASSWORD", "Office", "Shown", "forgotten", "may", "name_of", "shown_places"]
+__all__ = ["PASSWORD", "SETUP", "TEAM", "Office", "Shown", "name_of", "shown_places"]

@@ -1,4 +1,5 @@
-"""The command ``./run shots``: pictures of every state of the payer's pages, for the guide.
+"""The command ``./run shots``: pictures of every state of the payer's pages, for the guide, and of
+every page of the merchant's console (``console_shots``).
 
 Each on a phone and on a desktop, light and dark, and one from right to left; then the page that
 shows them all.
@@ -24,6 +25,7 @@ from playwright.sync_api import Browser, BrowserContext, expect
 from gstable_server.plumbing.embedded_postgres import temporary_postgres
 from tests.browser.conftest import launched
 from tests.browser.gallery import STATES, Gallery, State, opened
+from tests.browser.office import Office, shown_places
 from tests.browser.paper import installed
 from tests.conftest import Databases
 
@@ -142,15 +144,41 @@ def shoot(gallery: Gallery, folder: Path, wanted: list[Wanted]) -> list[int]:
     return sizes
 
 
+def _shoot_console(chosen: argparse.Namespace) -> None:
+    """The pages of the merchant's console, which have their own folder."""
+    from tests.browser import console_shots as console
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    folder = console.FOLDER if chosen.to == FOLDER else chosen.to / "console"
+    widths = [chosen.width] if chosen.width else list(WIDTHS)
+    schemes = [chosen.scheme] if chosen.scheme else list(SCHEMES)
+    with (
+        temporary_postgres() as server,
+        closing(Databases(server.url)) as databases,
+        opened(databases.take(), "localhost") as gallery,
+        launched() as browser,
+    ):
+        sizes = console.shoot(browser, gallery, folder, set(chosen.states), widths, schemes)
+        names = console.names([path for path, _ in shown_places(Office.nobodys_guard())])
+    if folder == console.FOLDER:
+        (folder / "README.md").write_text(console.index(names))
+    print(f"{len(sizes)} pictures, {sum(sizes) / 1e6:.2f} MB: {folder}", flush=True)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./run shots", description=__doc__)
     parser.add_argument("states", nargs="*", help="their names; all without")
+    parser.add_argument("--console", action="store_true", help="the console's pages only")
     parser.add_argument("--width", type=int, choices=WIDTHS, help="that one only")
     parser.add_argument("--scheme", choices=SCHEMES, help="that one only")
     parser.add_argument(
         "--to", type=Path, default=FOLDER, help="the folder, by default the guide's"
     )
     chosen = parser.parse_args()
+    if chosen.console or not chosen.states:
+        _shoot_console(chosen)
+    if chosen.console:
+        return 0
     known = {state.name: state for state in STATES}
     if unknown := [name for name in chosen.states if name not in known]:
         parser.error(f"no state {', '.join(unknown)}: one of {', '.join(known)}")

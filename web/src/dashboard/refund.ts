@@ -7,6 +7,7 @@ import type { Target } from "../checkout/chosen";
 import { element, pause, Problem, say, setText, show } from "../checkout/page";
 import type { Call } from "../checkout/server";
 import { connect, discover, offer, type Wallet } from "../checkout/wallet";
+import { gettext } from "../checkout/words";
 
 interface Shown {
   state: string;
@@ -19,7 +20,6 @@ const TRANSFER = "0xa9059cbb";
 const OFTEN = 1500;
 const SELDOM = 6000;
 const OVER = new Set(["completed", "expired", "cancelled"]);
-const UNEXPECTED = "Something went wrong on this page. Look in your wallet, then reload and see.";
 
 const page = element("refund");
 const about = page.dataset;
@@ -53,7 +53,7 @@ async function once(step: () => Promise<void>): Promise<void> {
   try {
     await step();
   } catch (error) {
-    say(error instanceof Problem ? error.message : UNEXPECTED);
+    say(error instanceof Problem ? error.message : unexpected());
     if (!(error instanceof Problem)) throw error;
   } finally {
     busy = false;
@@ -62,31 +62,41 @@ async function once(step: () => Promise<void>): Promise<void> {
   }
 }
 
+function unexpected(): string {
+  return gettext("Something went wrong on this page. Look in your wallet, then reload and see.");
+}
+
 function working(text: string): void {
   setText("working", text);
   show("working", text !== "");
 }
 
 async function giveBack({ provider }: Wallet): Promise<void> {
-  const sender = about["sender"] ?? "";
-  working("Open your wallet to connect it.");
+  const [sender, amount] = [about["sender"] ?? "", about["amountText"] ?? ""];
+  working(gettext("Open your wallet to connect it."));
   const account = await connect(provider);
   if (account.toLowerCase() !== sender.toLowerCase()) {
     throw new Problem(
-      `The money is in ${sender}, and your wallet shows another account. ` +
-        "Choose that account in your wallet and try again.",
+      gettext(
+        "The money is in %(sender)s, and your wallet shows another account. Choose that account in your wallet and try again.",
+        { sender },
+      ),
     );
   }
-  working(`Your wallet may ask to switch to ${target.networkName}.`);
+  working(
+    gettext("Your wallet may ask to switch to %(network)s.", { network: target.networkName }),
+  );
   await enterNetwork(provider, target);
   const call = shownCall();
   if (!(await wouldWork(provider, call, account))) {
     throw new Problem(
-      `The network says this transfer would fail, so nothing was sent. Look whether the account ` +
-        `has ${about["amountText"] ?? ""} on ${target.networkName}.`,
+      gettext(
+        "The network says this transfer would fail, so nothing was sent. Look whether the account has %(amount)s on %(network)s.",
+        { amount, network: target.networkName },
+      ),
     );
   }
-  working(`Confirm in your wallet: give ${about["amountText"] ?? ""} back.`);
+  working(gettext("Confirm in your wallet: give %(amount)s back.", { amount }));
   const hash = await send(provider, target, call, account);
   sessionStorage.setItem(sentKey, hash);
   showSent();
@@ -113,7 +123,9 @@ async function watch(provider: Wallet["provider"], hash: string): Promise<void> 
       if (outcome === "mined") return;
       if (outcome === "failed") {
         startAgain();
-        say("The network turned the transfer down. Nothing was given back; try again.");
+        say(
+          gettext("The network turned the transfer down. Nothing was given back; try again."),
+        );
         return;
       }
     } catch (error) {

@@ -37,6 +37,7 @@ SETTINGS = {
     "defaultLanguage": N_("Language"),
     "frameOrigins": N_("Sites with a frame"),
 }
+CHOOSE_AGAIN = N_("Choose the picture again: it was not saved yet.")
 NOTHING = "–"
 UPLOAD_BYTES_MAX = logo.BYTES_MAX + 64 * 1024
 
@@ -130,7 +131,7 @@ class BrandingPage:
         async with self.db.read() as tx:
             held = await brandings.branding(tx, visit.tenant.merchant_id)
         if visit.files and not form.error(logo.FIELD):
-            form = form.marked(logo.FIELD, "Choose the picture again: it was not saved yet.")
+            form = form.marked(logo.FIELD, CHOOSE_AGAIN)
         shown = replace(wanted, logo_id=held.logo_id) if wanted else held
         return await self._page(visit, shown, form, status)
 

@@ -22,7 +22,7 @@ from gstable_server.plumbing.db import Tx
 from gstable_server.web.checkout.amounts import AmountError, ZeroAmountError, parse_usd
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
-from gstable_server.web.dashboard.speech import N_, _, number
+from gstable_server.web.dashboard.speech import N_, _, number, said
 from gstable_server.web.dashboard.versions import (
     VERSION,
     ChangedMeanwhile,
@@ -43,7 +43,7 @@ LABELS = {
     "surplus": N_("Surplus"),
     "receipts": N_("Receipts by e-mail"),
 }
-LETTER = "This letter shows that e-mail of GStable reaches you.\n"
+LETTER = N_("This letter shows that e-mail of GStable reaches you.")
 MINUTES_MAX = 10_080
 
 
@@ -157,7 +157,7 @@ class Business:
             notices.write,
             [visit.member.email],
             f"{visit.merchant.name}: a test",
-            LETTER,
+            f"{said(LETTER)}\n",
         )
         return done(visit, "/settings", "test-letter-sent")
 

@@ -13,8 +13,9 @@ from gstable_server.web.checkout.amounts import AmountError, parse_usd
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
 from gstable_server.web.dashboard.refunds import HOLD_FORM, Sessions
+from gstable_server.web.dashboard.speech import N_
 
-AMOUNT = "Must be more than 0."
+AMOUNT = N_("Must be more than 0.")
 HOLD_CODES = {
     Code.CAPTURE_IMPOSSIBLE,
     Code.VOID_IMPOSSIBLE,

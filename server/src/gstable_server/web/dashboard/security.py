@@ -16,7 +16,12 @@ from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import LOGIN, Guard, Visit, done, onward
 from gstable_server.web.dashboard.people_presenter import BrowserRow, passkey_row
 from gstable_server.web.dashboard.speech import moment
-from gstable_server.web.dashboard.words import PASSWORDS_DIFFER, WRONG_PASSWORD, wait_text
+from gstable_server.web.dashboard.words import (
+    PASSWORDS_DIFFER,
+    WRONG_PASSWORD,
+    of_role,
+    wait_text,
+)
 
 BUSINESS_FORM = Form(("name",))
 PASSWORD_FORM = Form(("passwordNow", "password", "passwordAgain"))
@@ -144,10 +149,7 @@ class Security:
         try:
             await self.db.run(team.leave, visit.by)
         except Refused as refused:
-            if refused.code is not Code.FIELD_INVALID:
-                raise
-            _, _, what = refused.detail.partition(" ")
-            return await self._page(visit, BUSINESS_FORM, 422, problem=f"The role {what}.")
+            return await self._page(visit, BUSINESS_FORM, 422, problem=of_role(refused))
         return RedirectResponse(LOGIN, 303, headers=PAGE_HEADERS)
 
     async def switch(self, visit: Visit) -> Response:

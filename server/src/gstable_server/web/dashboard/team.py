@@ -16,6 +16,8 @@ from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
 from gstable_server.web.dashboard.joining import JOIN
 from gstable_server.web.dashboard.people_presenter import MemberRow
+from gstable_server.web.dashboard.speech import _
+from gstable_server.web.dashboard.words import of_role
 
 INVITE_FORM = Form(("email", "role"), {"role": Role.VIEWER.value})
 ROLE_FORM = Form(("role",))
@@ -79,7 +81,7 @@ class Team:
                 days=INVITED_FOR.days,
                 link=self._link(token),
             )
-            subject = f"You are invited to the team of {visit.merchant.name}"
+            subject = _("You are invited to the team of %(name)s", name=visit.merchant.name)
             await notices.write(tx, [invitation.email], subject, body)
         return invitation, token
 
@@ -117,11 +119,8 @@ class Team:
         return done(visit, "/team", "member-removed")
 
     async def _refused(self, visit: Visit, refused: Refused) -> Response:
-        if refused.code is not Code.FIELD_INVALID:
-            raise refused
         # Beside no field of the page's form, which is for somebody new.
-        _, _, what = refused.detail.partition(" ")
-        form = Form(INVITE_FORM.names, INVITE_FORM.values, problem=f"The role {what}.")
+        form = Form(INVITE_FORM.names, INVITE_FORM.values, problem=of_role(refused))
         return await self._page(visit, form, 422)
 
 
