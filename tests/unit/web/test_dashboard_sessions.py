@@ -116,3 +116,62 @@ async def test_one_box_finds_whatever_somebody_has(browser: Browser, seller: Mer
         assert session.session_id in listed.text, text
     nothing = await browser.get("/dashboard/test" + await goes("sess_unknown"))
     assert "No session is like that" in nothing.text
+
+
+async def test_a_session_tells_its_whole_story(browser: Browser, seller: Merchant) -> None:
+    session = await seller.session()
+    here = f"{LIST}/{session.session_id}"
+    page = (await browser.get(here)).text
+    assert "Through the API" in page
+    assert "It waits for the payer" in page
+    await add_payment(seller.db, session)
+    await set_state(seller.db, session, SessionState.PAID)
+    async with seller.db.begin() as tx:
+        await tx.execute(
+            "INSERT INTO webhook_endpoints (webhook_id, merchant_id, mode, name, url, events, key,"
+            " status, created_at, updated_at) VALUES ('wkid_a', $1, 'test', 'Shop',"
+            " 'https://shop.example', '{session.created}', 'k', 'active', $2, $2)",
+            seller.tenant.merchant_id,
+            tx.now,
+        )
+        await tx.execute(
+            "INSERT INTO webhook_messages (webhook_id, event_id, state, attempts, next_attempt_at,"
+            " created_at) SELECT 'wkid_a', event_id, 'pending', 1, $1, $1 FROM events"
+            " WHERE object_id = $2",
+            tx.now,
+            session.session_id,
+        )
+        await tx.execute(
+            "INSERT INTO webhook_attempts (message_number, webhook_id, started_at, duration_ms,"
+            " status_code) SELECT message_number, webhook_id, $1, 40, 503 FROM webhook_messages",
+            tx.now,
+        )
+    page = (await browser.get(here)).text
+    for text in (
+        "In a block of the chain",
+        "100.00 USDC on Polygon (local)",
+        "Seen by this server; not final yet",
+        "Your server did not take the news: session.created",
+        "Try 1, answer 503, 40 ms",
+        "Your server has not taken all the news yet",
+    ):
+        assert text in page, text
+
+
+async def test_a_session_that_nobody_pays_is_cancelled_once(
+    browser: Browser, seller: Merchant
+) -> None:
+    session = await seller.session()
+    here = f"{LIST}/{session.session_id}"
+    assert f'action="{here}/cancel"' in (await browser.get(here)).text
+    answer = await browser.post(f"{here}/cancel")
+    assert answer.headers["location"] == f"{here}?done=session-cancelled"
+    page = (await browser.get(answer.headers["location"])).text
+    assert "Nobody can pay it any more." in page
+    assert f'action="{here}/cancel"' not in page
+    assert (await browser.post(f"{here}/cancel")).status_code == 422
+    async with seller.db.read() as tx:
+        noted = await tx.fetch(
+            "SELECT what, about FROM audit_entries WHERE action = $1", "sessions.cancel"
+        )
+    assert [tuple(row) for row in noted] == [("session.cancelled", session.session_id)]

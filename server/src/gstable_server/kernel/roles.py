@@ -39,6 +39,7 @@ class Action(StrEnum):
     CATALOG_READ = "catalog.read"
     CATALOG_CHANGE = "catalog.change"
     SESSIONS_CREATE = "sessions.create"
+    SESSIONS_CANCEL = "sessions.cancel"
     ACCOUNTS_READ = "accounts.read"
     ACCOUNTS_CHANGE = "accounts.change"
     PAYOUTS_CANCEL = "payouts.cancel"
@@ -88,6 +89,7 @@ PERMITTED: Mapping[Action, frozenset[Role]] = {
     Action.CATALOG_READ: _EVERYBODY,
     Action.CATALOG_CHANGE: _TECHNICAL,
     Action.SESSIONS_CREATE: _MONEY | {Role.DEVELOPER},
+    Action.SESSIONS_CANCEL: _MONEY | {Role.DEVELOPER},
     Action.ACCOUNTS_READ: _MONEY | {Role.DEVELOPER},
     Action.ACCOUNTS_CHANGE: _LEADERS,
     Action.PAYOUTS_CANCEL: _MONEY | {Role.DEVELOPER},

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from gstable_server.kernel.address import Address
 from gstable_server.kernel.ids import (
     AccountId,
     EventId,
@@ -151,3 +152,38 @@ class Found:
     newer: Place | None = None
     older: Place | None = None
     looked_back_to: datetime | None = None
+
+
+class StepKind(StrEnum):
+    """What happened around a session besides its payments and events."""
+
+    SIGNED = "signed"
+    """An order was signed: the payer's wallet asked for it."""
+    RELAYED = "relayed"
+    ADDRESS = "address"
+    BALANCE = "balance"
+    COLLECTING = "collecting"
+    RETURNING = "returning"
+    INSTRUCTED = "instructed"
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What was asked for, and how: the token and way of an order, the kind and state of what was
+    instructed."""
+
+    what: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """``wallet`` is the payer's, the deposit address or the token's; ``amount`` in the token's
+    atomic units."""
+
+    kind: StepKind
+    at: datetime
+    network: str
+    asking: Asking
+    wallet: Address | None
+    amount: int | None

@@ -10,8 +10,8 @@ from gstable_server.kernel.ids import PaymentId, SessionId, id_or_none
 from gstable_server.kernel.tenant import Tenant
 from gstable_server.plumbing.db import Tx
 from gstable_server.sessions import operations as sessions
-from gstable_server.sessions.lists import store, store_exports
-from gstable_server.sessions.lists.model import Asked, Filter, Found, Kind, Place, Way
+from gstable_server.sessions.lists import store, store_exports, store_facts
+from gstable_server.sessions.lists.model import Asked, Filter, Found, Kind, Place, Step, Way
 from gstable_server.sessions.lists.store import Bounds, Row
 from gstable_server.sessions.lists.store_exports import Exported
 from gstable_server.sessions.model import SessionView
@@ -130,3 +130,8 @@ async def own_session(tx: Tx, tenant: Tenant, text: str) -> SessionId | None:
     if session_id is None or await store.sequence_of(tx, tenant, session_id) is None:
         return None
     return session_id
+
+
+async def steps(tx: Tx, session_id: SessionId) -> list[Step]:
+    """What happened around a session besides its payments, refunds and events, oldest first."""
+    return await store_facts.steps(tx, session_id)

@@ -18,7 +18,7 @@ from gstable_server.chain.executor.model import State as SendingState
 from gstable_server.chain.orders import ContractCall
 from gstable_server.kernel.errors import Code, Refused, invalid_field
 from gstable_server.kernel.fields import TOTAL_MAX
-from gstable_server.kernel.ids import InflowId, ReceiptId, id_or_none
+from gstable_server.kernel.ids import InflowId, ReceiptId, SessionId, id_or_none
 from gstable_server.kernel.tenant import Tenant
 from gstable_server.ledger import model as book
 from gstable_server.plumbing.db import Tx
@@ -100,6 +100,11 @@ async def list_inflows(
     """Newest first, of what came before ``before``; ``states`` None for any. ``tenant``: only what is theirs in that mode and what
     is nobody's."""
     return await store.page(tx, states=states, flag=flag, tenant=tenant, limit=limit, before=before)
+
+
+async def of_session(tx: Tx, session_id: SessionId) -> list[Inflow]:
+    """Unusual money that came in for a session, oldest first."""
+    return await store.of_session(tx, session_id)
 
 
 async def summary(tx: Tx) -> list[Total]:

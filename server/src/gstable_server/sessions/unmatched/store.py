@@ -125,6 +125,14 @@ async def find(tx: Tx, inflow_id: InflowId) -> Inflow | None:
     return _inflow(row) if row else None
 
 
+async def of_session(tx: Tx, session_id: SessionId) -> list[Inflow]:
+    """What came for a session, oldest first."""
+    rows = await tx.fetch(
+        "SELECT * FROM inflows WHERE session_id = $1 ORDER BY sequence", session_id
+    )
+    return [_inflow(row) for row in rows]
+
+
 async def lock(tx: Tx, inflow_id: InflowId) -> Inflow:
     """The inflow, held until the transaction ends; for ids that were read from the table."""
     row = await tx.fetchrow("SELECT * FROM inflows WHERE inflow_id = $1 FOR UPDATE", inflow_id)

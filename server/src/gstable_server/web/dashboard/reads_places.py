@@ -9,6 +9,7 @@ from gstable_server.kernel.roles import Action
 from gstable_server.web.dashboard.browsing import Browsing
 from gstable_server.web.dashboard.exports import Exports
 from gstable_server.web.dashboard.guard import Guard, VisitHandler
+from gstable_server.web.dashboard.refunds import Sessions
 
 T = TypeVar("T")
 Row = Callable[[str, Action, VisitHandler], T]
@@ -16,10 +17,11 @@ Row = Callable[[str, Action, VisitHandler], T]
 
 def reads_places(guard: Guard, look: Row[T], act: Row[T]) -> list[T]:
     """Rows of the table of routes."""
-    browsing, exports = Browsing(guard), Exports(guard)
+    browsing, exports, sessions = Browsing(guard), Exports(guard), Sessions(guard)
     return [
         look("/sessions", Action.SESSIONS_READ, browsing.sessions),
         look("/search", Action.SESSIONS_READ, browsing.search),
+        act("/sessions/{session_id}/cancel", Action.SESSIONS_CANCEL, sessions.cancel),
         look("/exports", Action.EXPORTS_READ, exports.show),
         act("/exports/{what}", Action.EXPORTS_READ, exports.make),
     ]

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response
 
 from gstable_server.accounts.audit.model import Note
 from gstable_server.kernel.errors import Code, Refused
+from gstable_server.plumbing import event_log
 from gstable_server.plumbing.db import Tx
 from gstable_server.sessions import operations as sessions
-from gstable_server.sessions.model import SessionView
+from gstable_server.sessions.lists import operations as lists
+from gstable_server.sessions.model import SessionState, SessionView
 from gstable_server.sessions.refunds import operations as refunds
 from gstable_server.sessions.refunds.model import Refund
 from gstable_server.sessions.refunds.wire import PrepareRefund
+from gstable_server.sessions.unmatched import operations as unmatched
+from gstable_server.sessions.unmatched.model import WAITING
 from gstable_server.web.base import PAGE_HEADERS
 from gstable_server.web.checkout.amounts import AmountError, parse_usd
 from gstable_server.web.dashboard.approvals import approval_panel
@@ -27,10 +32,15 @@ from gstable_server.web.dashboard.presenter import (
     refundable_rows,
     session_page,
 )
+from gstable_server.web.dashboard.timeline import Timeline, next_step
+from gstable_server.web.dashboard.unmatched_presenter import inflow_row
 from gstable_server.web.dashboard.words import REASON, REFUND_WORDS
+from gstable_server.webhooks import operations as webhooks
 
 FORM = Form(("paymentId", "amount", "to", "reason"))
 HOLD_FORM = Form(("captureAmount",))
+NEWEST = 2**62
+EVENTS_SHOWN = 50
 
 
 class Sessions:
@@ -55,7 +65,40 @@ class Sessions:
         async with self.db.read() as tx:
             view = await sessions.detail(tx, visit.tenant, session_id)
             given_back = await refunds.of_view(tx, view)
-        return self._page(visit, view, given_back, form, hold_form, status)
+            story = await self._story(tx, visit, view, given_back)
+        return self._page(visit, view, given_back, form, hold_form, status, story)
+
+    async def _story(
+        self, tx: Tx, visit: Visit, view: SessionView, given_back: Sequence[Refund]
+    ) -> dict[str, Any]:
+        """What happened, what happens next, and unusual money that waits for somebody."""
+        session_id = view.session.session_id
+        steps = await lists.steps(tx, session_id)
+        events = await event_log.latest(tx, visit.tenant, session_id, NEWEST, EVENTS_SHOWN)
+        shows_letters = visit.may("webhooks.read")
+        told = {
+            one.event_id: await webhooks.attempts_of(tx, visit.tenant, one.event_id)
+            for one in events
+            if shows_letters
+        }
+        inflows = await unmatched.of_session(tx, session_id)
+        timeline = Timeline(self.networks, view, visit.base, shows_letters)
+        return {
+            "facts": timeline.facts(steps, given_back, reversed(events), told),
+            "next_step": next_step(view, given_back, told),
+            "inflows": [inflow_row(one, self.networks) for one in inflows if one.state in WAITING],
+            "can_cancel": view.session.state is SessionState.INITIALIZED
+            and not view.session.signed_once,
+        }
+
+    async def cancel(self, visit: Visit) -> Response:
+        """The merchant withdraws a session that nobody has started to pay."""
+        session_id = sessions.session_id_of(visit.request.path_params["session_id"])
+        note = Note("session.cancelled", session_id)
+        await self.guard.do(
+            visit, lambda _: note, sessions.cancel, self.guard.desk, visit.tenant, session_id
+        )
+        return done(visit, f"/sessions/{session_id}", "session-cancelled")
 
     def _page(
         self,
@@ -65,6 +108,7 @@ class Sessions:
         form: Form,
         hold_form: Form,
         status: int,
+        story: dict[str, Any],
     ) -> Response:
         mode = visit.tenant.mode
         left = refunds.refundable(view, given_back)
@@ -79,6 +123,7 @@ class Sessions:
             form=form,
             hold=hold_row(view),
             hold_form=hold_form,
+            **story,
         )
 
     async def prepare_refund(self, visit: Visit) -> Response:
