@@ -39,8 +39,8 @@ async def owner(database: Database, browser: Browser) -> Merchant:
     # The test's clock stands still: who came first would be left to the ids.
     async with database.begin() as tx:
         await tx.execute(
-            "UPDATE merchants SET created_at = created_at + interval '1 second'"
-            " WHERE merchant_id <> $1",
+            "UPDATE merchants SET created_at = created_at - interval '1 second'"
+            " WHERE merchant_id = $1",
             first.tenant.merchant_id,
         )
     return first
