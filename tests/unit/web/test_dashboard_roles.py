@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,17 @@ from httpx2 import Response
 from starlette.routing import Route
 
 from gstable_server.accounts import operations as accounts
+from gstable_server.accounts.limits import operations as limits
 from gstable_server.accounts.members import operations as members
 from gstable_server.accounts.members import team
 from gstable_server.accounts.members.model import Browser as From
 from gstable_server.accounts.members.model import By, Login, Member
+from gstable_server.accounts.payouts import operations as payouts
+from gstable_server.accounts.payouts.model import PayoutChange
+from gstable_server.accounts.payouts.operations import Policy
 from gstable_server.catalog import operations as catalog
 from gstable_server.catalog.model import ItemType, ProductTerms
+from gstable_server.kernel.ids import PasskeyId
 from gstable_server.kernel.roles import FRESH, PERMITTED, ROLE_WORDS, Action, Role, may, may_assign
 from gstable_server.kernel.tenant import Access, Mode, Tenant
 from gstable_server.links import operations as links
@@ -25,6 +32,8 @@ from gstable_server.links.model import LineTerms, LinkTerms, LinkType
 from gstable_server.links.operations import Shop
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.sessions.operations import Desk
+from gstable_server.sessions.refunds import operations as refunds
+from gstable_server.sessions.refunds.wire import PrepareRefund
 from gstable_server.web.base import Pages
 from gstable_server.web.dashboard import routes as dashboard
 from gstable_server.web.dashboard.guard import Guard, form_token
@@ -33,6 +42,7 @@ from gstable_server.webhooks import operations as webhooks
 from gstable_server.webhooks.model import Target
 from tests.unit.web.console import Browser, browser_on, reader, registered
 from tests.unit.web.shop import Merchant, new_desk
+from tests.unit.web.test_dashboard_unmatched import late
 
 pytestmark = pytest.mark.anyio
 
@@ -66,6 +76,10 @@ BEFORE_SIGNING_IN = {
     ("GET", "/dashboard/join/{token}"),
     ("POST", "/dashboard/join/{token}"),
 }
+NO_OBJECTS = {"mode", "act", "what", "token"}
+"""What stands in addresses and is nobody's: choices, and links that are their own proof."""
+IN_LIVE_MODE = {"change_id", "limit_change_id"}
+OTHER_WALLET = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"
 UPLOADS = ("/branding", "/picture")
 """Forms that may carry files."""
 VALUES = {
@@ -84,6 +98,8 @@ VALUES = {
     "event_id": f"evt_{'a' * 16}",
     "change_id": f"pch_{'a' * 16}",
     "limit_change_id": f"lch_{'a' * 16}",
+    "what": "sessions",
+    "request_id": f"req_{'a' * 24}",
     "passkey_id": f"pky_{'a' * 16}",
     "login_id": f"lgn_{'a' * 16}",
 }
@@ -208,6 +224,17 @@ async def test_dsh_02_what_answers_is_what_the_table_of_places_has(database: Dat
     assert {(one.method, one.path) for one in table if one.action is None} == BEFORE_SIGNING_IN
 
 
+async def test_every_act_is_audited_or_named_with_its_reason(database: Database) -> None:
+    """That an act writes exactly one entry is asked at each act, by ``guard.audited``."""
+    acts = {
+        one.path.removeprefix("/dashboard/{mode}")
+        for one in _places(database)
+        if one.method == "POST" and one.action is not None
+    }
+    assert set(dashboard.UNAUDITED) <= acts
+    assert all(len(reason.split()) >= 3 for reason in dashboard.UNAUDITED.values())
+
+
 async def test_dsh_02_nobody_is_let_in_without_a_login(
     browser: Browser, database: Database, merchant: Merchant
 ) -> None:
@@ -227,24 +254,90 @@ async def test_dsh_02_another_merchants_objects_are_not_found(
     owner = await _owner(database)
     desk = new_desk()
     objects = await database.run(_objects, owner, desk)
+    objects |= await _money(merchant, owner, objects["member_id"])
     async with database.begin() as tx:
         login = await members.open_login(tx, owner.member, From())
         presence = await members.presence_of(tx, login.token)
         assert presence is not None
         other = await team.create_merchant(tx, owner, presence.login_id, "Elsewhere")
-    _let_in(browser, login, other.merchant_id)
     tried = set()
+    await _owner_finds(browser, database, login, owner, objects)
+    _let_in(browser, login, other.merchant_id)
     for place in _places(database):
         named = set(re.findall(r"\{(\w+)\}", place.path)) & set(objects)
         if place.action is not None and named:
-            path = place.path.replace("{mode}", "test").replace("{act}", "dismiss")
+            mode = "live" if named & IN_LIVE_MODE else "test"
+            path = place.path.replace("{mode}", mode).replace("{act}", "dismiss")
             for name in named:
                 path = path.replace(f"{{{name}}}", objects[name])
                 tried.add(name)
-            fields = {"role": "admin", "accountName": "Mine", "grace": "0", **_WEBHOOK}
+            fields = {"role": "admin", "accountName": "Mine", "grace": "0", "network": "polygon"}
+            fields |= {"name": "Mine", "reason": "None", **_WEBHOOK}
             answer = await _ask(browser, place, path, **fields)
             assert answer.status_code == 404, (place.method, path, answer.text)
-    assert tried == set(objects)
+    named = {name for place in _places(database) for name in re.findall(r"{(\w+)}", place.path)}
+    assert tried == set(objects) == named - NO_OBJECTS
+
+
+async def _owner_finds(
+    browser: Browser, database: Database, login: Login, owner: By, objects: dict[str, str]
+) -> None:
+    """The pages of the very same objects are there for whose they are."""
+    async with database.begin() as tx:
+        presence = await members.presence_of(tx, login.token)
+        assert presence is not None
+        there = presence.member.merchant_id
+        await team.switch(tx, owner, presence.login_id, owner.member.merchant_id)
+    _let_in(browser, login, owner.member.merchant_id)
+    for place in _places(database):
+        named = set(re.findall(r"\{(\w+)\}", place.path)) & set(objects)
+        if place.action is not None and place.method == "GET" and named:
+            path = place.path.replace("{mode}", "test").replace("{act}", "dismiss")
+            for name in named:
+                path = path.replace(f"{{{name}}}", objects[name])
+            answer = await browser.get(path)
+            assert answer.status_code in {200, 303}, (path, answer.text)
+    async with database.begin() as tx:
+        await team.switch(tx, owner, presence.login_id, there)
+
+
+async def _money(merchant: Merchant, owner: By, viewer_id: str) -> dict[str, str]:
+    """The same of payments, of what waits, and of another person of the team."""
+    db, tenant, live = merchant.db, merchant.tenant, replace(merchant.tenant, mode=Mode.LIVE)
+    networks, policy = merchant.desk.networks, Policy(timedelta(hours=24), False, "")
+    async with db.begin() as tx:
+        account = await accounts.create_account(tx, tenant, networks, "Money", WALLET)
+    owned = replace(merchant, account=account)
+    session, inflow_page = await late(owned)
+    request = PrepareRefund.model_validate(
+        {"sessionId": session.session_id, "amount": 1_000_000, "to": OTHER_WALLET}
+    )
+    async with db.begin() as tx:
+        refund = await refunds.prepare(tx, merchant.desk, tenant, request, owner)
+        for _ in range(2):
+            change = await payouts.add_account(tx, owner, live, networks, policy, "New", WALLET)
+        assert isinstance(change, PayoutChange)
+        for amount in (0, None):
+            await limits.change(tx, owner, live, policy, amount)
+        limit = await limits.waiting(tx, live)
+        assert limit is not None
+        passkey_id = tx.mint(PasskeyId)
+        await tx.execute(
+            "INSERT INTO passkeys (passkey_id, member_id, credential_id, public_key, sign_count,"
+            " transports, name, created_at) VALUES ($1, $2, $3, $3, 0, '{}', 'Theirs', $4)",
+            passkey_id,
+            viewer_id,
+            b"1",
+            tx.now,
+        )
+    return {
+        "session_id": session.session_id,
+        "refund_id": refund.refund_id,
+        "inflow_id": inflow_page.rpartition("/")[2],
+        "change_id": change.change_id,
+        "limit_change_id": limit.change_id,
+        "passkey_id": passkey_id,
+    }
 
 
 async def _objects(tx: Tx, owner: By, desk: Desk) -> dict[str, str]:

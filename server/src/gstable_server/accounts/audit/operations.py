@@ -7,6 +7,9 @@ was kept elsewhere.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from gstable_server.accounts.audit import store
@@ -29,11 +32,28 @@ SHOWN = 50
 NUMBER_MAX = 2**62
 
 
+_WRITTEN: ContextVar[list[Note] | None] = ContextVar("audit_entries_of_an_act", default=None)
+
+
+@contextmanager
+def counted() -> Iterator[list[Note]]:
+    """What is written down until the end, by whoever begins this."""
+    written: list[Note] = []
+    token = _WRITTEN.set(written)
+    try:
+        yield written
+    finally:
+        _WRITTEN.reset(token)
+
+
 async def record(tx: Tx, actor: Actor, action: Action, note: Note, mode: str = "") -> None:
     """Write one act down, in the transaction that does it: both are kept, or neither."""
     await store.take_turn(tx)
     act = Act(actor, action, mode, shortened(note), tx.now)
     await store.insert(tx, Entry(next_head(await store.newest(tx), act), act))
+    written = _WRITTEN.get()
+    if written is not None:
+        written.append(note)
 
 
 @dataclass(frozen=True, slots=True)

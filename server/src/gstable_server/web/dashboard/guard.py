@@ -7,7 +7,6 @@ first run and signing in, have no login to be bound to: there the browser's word
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -26,7 +25,6 @@ from gstable_server.accounts.members import factors, passkeys
 from gstable_server.accounts.members import operations as members
 from gstable_server.accounts.members.model import (
     LOGIN_LIFETIME,
-    Browser,
     By,
     Login,
     LoginRefused,
@@ -49,6 +47,10 @@ from gstable_server.web.base import PAGE_HEADERS, Pages
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.keeping import TEXT_BYTES_MAX, Keeping
 from gstable_server.web.dashboard.menu import menu_for
+from gstable_server.web.dashboard.requests import audited
+from gstable_server.web.dashboard.requests import browser_of as browser_of
+from gstable_server.web.dashboard.requests import client_address as client_address
+from gstable_server.web.dashboard.requests import form_token as form_token
 from gstable_server.web.dashboard.speech import N_, speaking, spoken
 from gstable_server.web.dashboard.words import (
     DONE,
@@ -201,7 +203,7 @@ class Guard:
 
         return self._in_words(checked)
 
-    def act(self, action: Action, handler: VisitHandler) -> Handler:
+    def act(self, action: Action, handler: VisitHandler, *, is_audited: bool = True) -> Handler:
         """For members whose role permits ``action``, to change something."""
 
         async def checked(request: Request) -> Response:
@@ -211,7 +213,7 @@ class Guard:
             visit = await self._visit(request, action, entries)
             if visit is None:
                 return self._signed_out(request, entries, is_upload=False)
-            return await self._let_through(visit, handler)
+            return await self._let_through(visit, audited(handler) if is_audited else handler)
 
         return self._in_words(checked)
 
@@ -232,7 +234,7 @@ class Guard:
             if visit.may(action):
                 entries, files = await read_upload(request, bytes_max)
                 visit = replace(visit, entries=entries, files=files)
-            return await self._let_through(visit, handler)
+            return await self._let_through(visit, audited(handler))
 
         return self._in_words(checked)
 
@@ -471,24 +473,6 @@ def _undo(visit: Visit) -> str:
     """Where a form takes back what was just done to the object of this page; "" if nowhere."""
     verb, action = UNDO.get(visit.request.query_params.get("done", ""), ("", Action.SELF))
     return f"{visit.request.url.path}/{verb}" if verb and visit.may(action) else ""
-
-
-def form_token(login_token: str, merchant_id: str) -> str:
-    """What the forms of this login carry. It follows from the cookie, which no other site can
-    read, and does not reveal it; and from the merchant, so that a form that was opened for one
-    cannot act for another that the browser was switched to meanwhile."""
-    said = f"dashboard form {merchant_id}"
-    return hmac.new(login_token.encode(), said.encode(), hashlib.sha256).hexdigest()
-
-
-def client_address(request: Request) -> str:
-    """Where a request comes from, as sign-ins are counted."""
-    return request.client.host if request.client else ""
-
-
-def browser_of(request: Request) -> Browser:
-    """Where somebody signs in from."""
-    return Browser(client_address(request), request.headers.get("user-agent", ""))
 
 
 def _status_of(refused: LoginRefused) -> int:

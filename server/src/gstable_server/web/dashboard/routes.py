@@ -57,6 +57,20 @@ from gstable_server.web.dashboard.webhooks import Webhooks
 from gstable_server.web.news import MerchantNews
 
 IN_MODE = f"{HOME}/{{mode}}"
+LOGOUT = f"{HOME}/logout"
+UNAUDITED = {
+    LOGOUT: "it ends what its own entry says was opened",
+    "/security/switch": "it shows another of one's teams, and changes nothing in either",
+    "/security/factor/begin": "nothing counts before the first code was typed",
+    "/security/passkeys/begin": "it only asks the browser",
+    "/links/preview": "it only shows",
+    "/links/more": "it only shows a line more of the form",
+    "/links/{link_id}/more": "it only shows a line more of the form",
+    "/sessions/new/more": "it only shows a line more of the form",
+    "/accounts/{account_id}/proof/begin": "it only asks the wallet",
+}
+"""Forms that change nothing that anybody could be asked about later, and why; all others write one
+entry each, or fail (``guard.audited``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +123,9 @@ def places(guard: Guard) -> list[Place]:
         return Place("GET", IN_MODE + path, action, guard.look(action, handler))
 
     def act(path: str, action: Action, handler: VisitHandler) -> Place:
-        return Place("POST", IN_MODE + path, action, guard.act(action, handler))
+        is_audited = path not in UNAUDITED
+        acted = guard.act(action, handler, is_audited=is_audited)
+        return Place("POST", IN_MODE + path, action, acted)
 
     def upload(path: str, action: Action, handler: VisitHandler, bytes_max: int) -> Place:
         return Place("POST", IN_MODE + path, action, guard.upload(action, handler, bytes_max))
@@ -133,6 +149,7 @@ def _doors(guard: Guard) -> list[Place]:
     def door(method: str, path: str, handler: Handler) -> Place:
         return Place(method, path, None, guard.door(handler))
 
+    log_out = guard.act(Action.SELF, doors.logout, is_audited=LOGOUT not in UNAUDITED)
     return [
         door("GET", HOME, doors.home),
         door("GET", f"{HOME}/", doors.home),
@@ -154,7 +171,7 @@ def _doors(guard: Guard) -> list[Place]:
         door("GET", f"{JOIN}/{{token}}", joining.show),
         door("POST", f"{JOIN}/{{token}}", joining.join),
         Place("GET", IN_MODE + TYPED, Action.SELF, guard.look(Action.SELF, doors.typed)),
-        Place("POST", f"{HOME}/logout", Action.SELF, guard.act(Action.SELF, doors.logout)),
+        Place("POST", LOGOUT, Action.SELF, log_out),
     ]
 
 
