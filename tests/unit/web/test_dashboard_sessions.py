@@ -175,3 +175,37 @@ async def test_a_session_that_nobody_pays_is_cancelled_once(
             "SELECT what, about FROM audit_entries WHERE action = $1", "sessions.cancel"
         )
     assert [tuple(row) for row in noted] == [("session.cancelled", session.session_id)]
+
+
+async def test_requests_are_found_by_status_key_path_and_identifier(
+    browser: Browser, seller: Merchant
+) -> None:
+    session = await seller.session()
+    async with seller.db.begin() as tx:
+        await tx.execute(
+            "INSERT INTO request_log (merchant_id, mode, key_id, request_id, at, method, path,"
+            " status, code, duration_ms) SELECT $1, 'test', 'key_' || n % 2, 'req_n' || n, $2,"
+            " 'GET', CASE n WHEN 7 THEN '/session/' || $3 ELSE '/product/1' END,"
+            " CASE n WHEN 9 THEN 404 ELSE 200 END, 0, 3 FROM generate_series(1, 70) n",
+            seller.tenant.merchant_id,
+            tx.now,
+            session.session_id,
+        )
+    base = "/dashboard/test/requests"
+    first = await browser.get(base)
+    assert "req_n70<" in first.text
+    assert "req_n20<" not in first.text
+    [older] = [link for link in reader(first).links() if "before=" in link]
+    assert "req_n20<" in (await browser.get(older)).text
+    refused = (await browser.get(f"{base}?status=4")).text
+    assert "req_n9<" in refused
+    assert "req_n8<" not in refused
+    assert "req_n8<" not in (await browser.get(f"{base}?key=key_1")).text
+    about = (await browser.get(f"{base}?q={session.session_id}")).text
+    assert "req_n7<" in about
+    assert "req_n6<" not in about
+    to = (await browser.client.get(f"{base}?q=req_n7")).headers["location"]
+    one = await browser.get(to)
+    assert f"/dashboard/test/sessions/{session.session_id}" in reader(one).links()
+    assert (await browser.get(f"{base}/req_none")).status_code == 404
+    assert (await browser.get(f"{base}?before=x&status=9&path=%00")).status_code == 200

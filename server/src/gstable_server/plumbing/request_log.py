@@ -166,6 +166,62 @@ async def newest(tx: Tx, tenant: Tenant, size: int) -> list[Numbered]:
     return [_numbered(tenant, row) for row in reversed(found)]
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which requests; what is None lets all pass. ``status`` from and to, both included; ``path``
+    is a part of it."""
+
+    status: tuple[int, int] | None = None
+    key_id: str | None = None
+    path: str | None = None
+
+
+WINDOW = 5_000
+"""Requests that a page looks through at most."""
+_PAGE = f"""
+SELECT * FROM (
+    SELECT * FROM request_log WHERE merchant_id = $1 AND mode = $2 AND sequence < $3
+    ORDER BY sequence DESC LIMIT {WINDOW}) candidates
+WHERE ($4::integer IS NULL OR status BETWEEN $4 AND $5)
+    AND ($6::text IS NULL OR key_id = $6) AND ($7::text IS NULL OR strpos(path, $7) > 0)
+ORDER BY sequence DESC LIMIT {{}}
+"""  # noqa: S608 - a number
+_WINDOW_END = f"""
+SELECT sequence, count(*) OVER () AS many FROM (
+    SELECT sequence FROM request_log WHERE merchant_id = $1 AND mode = $2 AND sequence < $3
+    ORDER BY sequence DESC LIMIT {WINDOW}) candidates
+ORDER BY sequence LIMIT 1
+"""  # noqa: S608 - a number
+
+
+async def page(
+    tx: Tx, tenant: Tenant, wanted: Wanted, before: int, size: int
+) -> tuple[list[Numbered], int | None]:
+    """At most ``size`` requests that pass, newest first, of those numbered below ``before``; and
+    below which number to look on, None where there are no more."""
+    low, high = wanted.status or (None, None)
+    owner = tenant.merchant_id, tenant.mode
+    values = (*owner, before, low, high, wanted.key_id, wanted.path)
+    rows = await tx.fetch(_PAGE.format(size + 1), *values)
+    found = [_numbered(tenant, row) for row in rows[:size]]
+    if len(rows) > size:
+        return found, found[-1][0]
+    end = await tx.fetchrow(_WINDOW_END, *owner, before)
+    return found, end["sequence"] if end is not None and end["many"] == WINDOW else None
+
+
+async def find(tx: Tx, tenant: Tenant, request_id: str) -> LoggedRequest | None:
+    """The tenant's request of that identifier, as long as it is kept."""
+    row = await tx.fetchrow(
+        "SELECT * FROM request_log WHERE request_id = $1 AND merchant_id = $2 AND mode = $3"
+        " LIMIT 1",
+        request_id,
+        tenant.merchant_id,
+        tenant.mode,
+    )
+    return _numbered(tenant, row)[1] if row else None
+
+
 async def last_sequence(tx: Tx, tenant: Tenant) -> int:
     """The number of a tenant's newest row, 0 without one."""
     found: int = await tx.fetchval(_LAST, tenant.merchant_id, tenant.mode)

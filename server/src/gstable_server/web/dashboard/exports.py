@@ -69,6 +69,9 @@ class Exports:
         self._making: set[asyncio.Task[None]] = set()
 
     async def show(self, visit: Visit) -> Response:
+        return await self._show(visit, 200)
+
+    async def _show(self, visit: Visit, status: int) -> Response:
         """What can be exported, with the filters of the list that it was asked from, beside what
         the book says at this moment."""
         asked = typed(visit, self.networks)
@@ -78,6 +81,7 @@ class Exports:
             visit,
             "exports.html",
             "exports",
+            status=status,
             form=asked.form,
             filters=[(name, asked.form.value(name)) for name in NAMES if asked.form.value(name)],
             kinds=[(what.value, TITLES[what], ABOUT[what]) for what in What],
@@ -97,7 +101,7 @@ class Exports:
         form = Format(chosen) if chosen in set(Format) else Format.CSV
         if asked.form.errors:
             # Else a filter that was mistyped would export more than was asked for.
-            return await self.show(visit)
+            return await self._show(visit, 422)
         if self._turns.locked():
             raise Passing("as many exports as may be are under way", retry_after=10)
         note = _note(what, form, asked)

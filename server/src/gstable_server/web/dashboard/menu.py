@@ -44,6 +44,7 @@ MENU = (
         N_("Developers"),
         (
             Way("keys", N_("API keys"), Action.KEYS_READ, "key", "g k"),
+            Way("requests", N_("Requests"), Action.LOGS_READ, "log", "g r"),
             Way("webhooks", N_("Webhooks"), Action.WEBHOOKS_READ, "webhook", "g w"),
             Way("events", N_("Events"), Action.WEBHOOKS_READ, "event", "g e"),
         ),
