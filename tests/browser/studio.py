@@ -41,6 +41,7 @@ from gstable_server.plumbing.outbox import relay_once
 from gstable_server.plumbing.testing import FakeAnswer, FakeClock, FakeHttp
 from gstable_server.routing.model import Way
 from gstable_server.sessions import hearing, paying
+from gstable_server.sessions import operations as sessions
 from gstable_server.sessions.deposits import operations as deposits
 from gstable_server.sessions.model import Session
 from gstable_server.sessions.refunds import operations as refunds
@@ -153,6 +154,11 @@ class Studio:
             "unitPrice": 25_000_000,
         }
         return await self.merchant.session(**{"lineItems": [guide, ticket], **body})
+
+    async def found(self, session_id: str) -> Session:
+        """A session that somebody opened in a browser."""
+        async with self.db.read() as tx:
+            return (await sessions.view(tx, sessions.session_id_of(session_id))).session
 
     async def past_session(self, **body: Any) -> Session:
         """One that was opened so long ago that its time is over, and still stands open."""
