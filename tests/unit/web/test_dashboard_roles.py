@@ -372,7 +372,17 @@ async def _objects(tx: Tx, owner: By, desk: Desk) -> dict[str, str]:
     event_id = await webhooks.send_test(tx, tenant, endpoint.webhook_id)
     await members.open_login(tx, viewer, From())
     [login, *_] = await members.logins_of(tx, viewer.member_id)
+    request_id = f"req_{'b' * 24}"
+    await tx.execute(
+        "INSERT INTO request_log (merchant_id, mode, key_id, request_id, at, method, path, status,"
+        " duration_ms) VALUES ($1, 'test', $2, $3, $4, 'GET', '/product/list', 200, 1)",
+        tenant.merchant_id,
+        key.key_id,
+        request_id,
+        tx.now,
+    )
     return {
+        "request_id": request_id,
         "member_id": viewer.member_id,
         "invitation_id": invitation.invitation_id,
         "account_id": account.account_id,
