@@ -24,7 +24,9 @@ function hexOf(text: string): string {
 async function sign({ provider }: Wallet): Promise<void> {
   const account = await connect(provider);
   const wanted = about["address"] ?? "";
-  if (account.toLowerCase() !== wanted.toLowerCase()) throw new Problem(about["otherAccount"] ?? "");
+  if (account.toLowerCase() !== wanted.toLowerCase()) {
+    throw new Problem(about["otherAccount"] ?? "");
+  }
   await enterNetwork(provider, target);
   // As it stands in the page: what is signed is what was read.
   const message = element<HTMLTextAreaElement>("message").value;

@@ -102,7 +102,7 @@ async def view_link(tx: Tx, agency: Agency, link_id: str) -> LinkOffer:
     found = routing.routes_to(agency.desk.market, settlement)
     routes = [one for one in found if accepts(one.network.name)]
     if not routes:
-        raise Refused(Code.CAPABILITIES_NOT_FOUND)
+        raise Refused(Code.CHANNEL_UNSUPPORTED, "on none of the networks that are accepted")
     presets = await _presets(tx, link)
     prices = CustomPrices(
         MicroUsd(min(route.minimum for route in routes)),
