@@ -428,3 +428,11 @@ def shop_url(session: Session) -> str | None:
         return None
     parts = urlsplit(session.success_url)
     return urlunsplit((parts.scheme, parts.netloc, "/", "", ""))
+
+
+async def open_of_account(
+    tx: Tx, tenant: Tenant, account_id: AccountId, limit: int
+) -> list[tuple[SessionId, datetime]]:
+    """Which sessions keep paying an account's address whatever becomes of the account, and until
+    when: the one that is open longest first, at most ``limit``."""
+    return await store.open_of_account(tx, tenant, account_id, limit)

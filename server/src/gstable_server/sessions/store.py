@@ -375,3 +375,20 @@ async def attested_amounts(
         session_id: {which: frozenset(values) for which, values in amounts.items()}
         for session_id, amounts in found.items()
     }
+
+
+async def open_of_account(
+    tx: Tx, tenant: Tenant, account_id: AccountId, limit: int
+) -> list[tuple[SessionId, datetime]]:
+    """Sessions that may still be paid to that account, and until when; the last one first."""
+    rows = await tx.fetch(
+        "SELECT session_id, expires_at FROM sessions WHERE state = 'initialized'"
+        " AND expires_at > $4 AND merchant_id = $1 AND mode = $2 AND account_id = $3"
+        " ORDER BY expires_at DESC, session_id LIMIT $5",
+        tenant.merchant_id,
+        tenant.mode,
+        account_id,
+        tx.now,
+        limit,
+    )
+    return [(SessionId(row["session_id"]), row["expires_at"]) for row in rows]

@@ -23,6 +23,7 @@ from gstable_server.kernel.scopes import RESOURCES, networks_from_text
 from gstable_server.kernel.tenant import Access, Mode, Tenant
 from gstable_server.links import operations as links
 from gstable_server.plumbing.db import Tx
+from gstable_server.sessions import operations as sessions
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
 from gstable_server.web.dashboard.ownership_presenter import (
@@ -32,10 +33,13 @@ from gstable_server.web.dashboard.ownership_presenter import (
 )
 from gstable_server.web.dashboard.people_presenter import change_row
 from gstable_server.web.dashboard.presenter import account_row, key_row
+from gstable_server.web.dashboard.speech import moment
 
 ACCOUNT_FORM = Form(("accountName", "accountAddress", "acknowledged"))
 LINKS_SHOWN = 10
 LIMITED = "limited"
+SESSIONS_SHOWN = 20
+"""Open sessions that keep an account's address, on its page."""
 RENAME_FORM = Form(("accountName",))
 LIFETIMES = {"": None, "30": 30, "90": 90, "365": 365}
 """Days after which a key ends, by what the form calls them."""
@@ -139,6 +143,9 @@ class Accounts:
             account = await accounts.require_account(tx, visit.tenant, _account_id(visit))
             count, paying = await links.paid_to(tx, visit.tenant, account.account_id, LINKS_SHOWN)
             proven = await ownership.proofs(tx, visit.tenant, account.account_id)
+            still = await sessions.open_of_account(
+                tx, visit.tenant, account.account_id, SESSIONS_SHOWN + 1
+            )
         known = await whereabouts(account.address, self._networks(visit), self.guard.chains)
         if not form.values:
             form = replace(form, values={"accountName": account.name})
@@ -151,6 +158,8 @@ class Accounts:
             account=account_row(account),
             links=[(link.link_id, link.name) for link in paying],
             link_count=count,
+            open_sessions=[(one, moment(until)) for one, until in still[:SESSIONS_SHOWN]],
+            has_more_sessions=len(still) > SESSIONS_SHOWN,
             proofs=[proof_row(one, self.networks) for one in proven],
             where=whereabouts_row(known, self.networks),
         )
