@@ -25,7 +25,10 @@ from bench.reads.world import BASE, World, open_world
 
 AIM_SECONDS = 0.05
 PAGE = 26
-_OWN = "merchant_id = $1 AND mode = 'test'"
+_LISTED = f"{BASE}/sessions"
+_ROWS = "SELECT * FROM sessions WHERE merchant_id = $1 AND mode = 'test'"
+_ORDER = f"ORDER BY sequence DESC LIMIT {PAGE}"
+_OF_PAYMENTS = "SELECT s.* FROM sessions s JOIN payments p USING (session_id) WHERE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,66 +64,75 @@ def tasks(world: World, turn: int) -> dict[str, Task]:
     # The number of a session that a shop opened, paid, and whose payer left an e-mail address.
     while number % 3 == 0 or number % 10 >= 3 or number * 7919 % 100 >= 60:
         number = number % world.count + 1
-    deep = max(2, world.count // 2 - turn)
-    session_id, deep_id = world.session_id(number), world.session_id(deep)
-    wallet = hashlib.sha256(f"wallet{number % WALLETS}".encode()).digest()[:20]
-    transaction = hashlib.sha256(f"tx{session_id}".encode()).digest()
-    mail = f"payer{number % MAILS}@example.com"
-    rows = f"SELECT * FROM sessions WHERE {_OWN}"
-    order = f"ORDER BY sequence DESC LIMIT {PAGE}"
-    before = "sequence < (SELECT sequence FROM sessions WHERE session_id = $2)"
-    of_payments = "SELECT s.* FROM sessions s JOIN payments p USING (session_id) WHERE"
-    own = world.merchant_id
-    listed = f"{BASE}/sessions"
+    session_id = world.session_id(number)
     return {
-        "list, first page": Task(listed, f"{rows} {order}", (own,)),
+        **_pages(world, turn),
+        **_searches(world, number),
+        "session": Task(
+            f"{_LISTED}/{session_id}",
+            "SELECT * FROM sessions LEFT JOIN payments USING (session_id) WHERE session_id = $1",
+            (session_id,),
+        ),
+    }
+
+
+def _pages(world: World, turn: int) -> dict[str, Task]:
+    own, deep_id = world.merchant_id, world.session_id(max(2, world.count // 2 - turn))
+    before = "sequence < (SELECT sequence FROM sessions WHERE session_id = $2)"
+    return {
+        "list, first page": Task(_LISTED, f"{_ROWS} {_ORDER}", (own,)),
         "list, deep page": Task(
-            f"{listed}?older={deep_id}", f"{rows} AND {before} {order}", (own, deep_id)
+            f"{_LISTED}?older={deep_id}", f"{_ROWS} AND {before} {_ORDER}", (own, deep_id)
         ),
         "filter, status": Task(
-            f"{listed}?state=settling", f"{rows} AND state = 'settling' {order}", (own,)
+            f"{_LISTED}?state=settling", f"{_ROWS} AND state = 'settling' {_ORDER}", (own,)
         ),
+        # Of the newest 5,000 completed ones, which are 8,333 sessions.
         "filter, nearly none pass": Task(
-            f"{listed}?min=500&state=completed",
-            f"{rows} AND state = 'completed' AND sequence > (SELECT max(sequence) - 8333 FROM "
-            f"sessions) AND amount >= 500000000 {order}",
+            f"{_LISTED}?min=500&state=completed",
+            f"{_ROWS} AND state = 'completed' AND sequence > (SELECT max(sequence) - 8333 FROM "
+            f"sessions) AND amount >= 500000000 {_ORDER}",
             (own,),
         ),
         "filter, network and days": Task(
-            f"{listed}?network=base&to=2099-01-01",
-            f"{of_payments} s.merchant_id = $1 AND p.network = 'base' ORDER BY p.sequence DESC "
+            f"{_LISTED}?network=base&to=2099-01-01",
+            f"{_OF_PAYMENTS} s.merchant_id = $1 AND p.network = 'base' ORDER BY p.sequence DESC "
             f"LIMIT {PAGE}",
             (own,),
         ),
+    }
+
+
+def _searches(world: World, number: int) -> dict[str, Task]:
+    own, session_id = world.merchant_id, world.session_id(number)
+    wallet = hashlib.sha256(f"wallet{number % WALLETS}".encode()).digest()[:20]
+    transaction = hashlib.sha256(f"tx{session_id}".encode()).digest()
+    mail = f"payer{number % MAILS}@example.com"
+    return {
         "search, identifier": Task(
             f"{BASE}/search?q={session_id}",
             "SELECT sequence FROM sessions WHERE session_id = $1",
             (session_id,),
         ),
         "search, order": Task(
-            f"{listed}?q=ORD-{number}",
-            f"{rows} AND left(coalesce(metadata ->> 'orderId', metadata ->> 'order_id', metadata "
+            f"{_LISTED}?q=ORD-{number}",
+            f"{_ROWS} AND left(coalesce(metadata ->> 'orderId', metadata ->> 'order_id', metadata "
             "->> 'orderNumber', metadata ->> 'reference', metadata ->> 'invoice'), 100) = $2",
             (own, f"ORD-{number}"),
         ),
         "search, e-mail": Task(
-            f"{listed}?q={mail}", f"{rows} AND lower(payer_email) = $2 {order}", (own, mail)
+            f"{_LISTED}?q={mail}", f"{_ROWS} AND lower(payer_email) = $2 {_ORDER}", (own, mail)
         ),
         "search, wallet": Task(
-            f"{listed}?q=0x{wallet.hex()}",
-            f"{of_payments} p.payer = $1 ORDER BY p.sequence DESC LIMIT {PAGE}",
+            f"{_LISTED}?q=0x{wallet.hex()}",
+            f"{_OF_PAYMENTS} p.payer = $1 ORDER BY p.sequence DESC LIMIT {PAGE}",
             (wallet,),
         ),
         "search, transaction": Task(
-            f"{listed}?q=0x{transaction.hex()}",
-            f"{of_payments} p.network = ANY('{{polygon,base,arbitrum,ethereum}}') "
+            f"{_LISTED}?q=0x{transaction.hex()}",
+            f"{_OF_PAYMENTS} p.network = ANY('{{polygon,base,arbitrum,ethereum}}') "
             "AND p.tx_hash = $1",
             (transaction,),
-        ),
-        "session": Task(
-            f"{listed}/{session_id}",
-            "SELECT * FROM sessions LEFT JOIN payments USING (session_id) WHERE session_id = $1",
-            (session_id,),
         ),
     }
 
