@@ -340,9 +340,8 @@ async def _send_notices(tx: Tx, world: World) -> None:
 
 
 async def _carry_out_changes(tx: Tx, world: World) -> None:
-    sends_mail = world.postman is not None
-    await payouts.carry_out(tx, world.desk.networks, sends_mail=sends_mail)
-    await limits.carry_out(tx, sends_mail=sends_mail)
+    await payouts.carry_out(tx, world.desk.networks, sends_mail=world.postman is not None)
+    await limits.carry_out(tx, sends_mail=world.postman is not None)
 
 
 async def _forget_logins(tx: Tx, world: World) -> None:

@@ -65,10 +65,10 @@ from gstable_server.plumbing.fitness import problems_in_live_mode
 from gstable_server.plumbing.health import Health
 from gstable_server.plumbing.http_client import GuardedClient, HttpClient
 from gstable_server.plumbing.mail import FileMail, Mail, SmtpMail
-from gstable_server.plumbing.openid import Client, OpenId
+from gstable_server.plumbing.openid import openid_of
 from gstable_server.plumbing.request_log import RequestLog
 from gstable_server.plumbing.route import Route
-from gstable_server.plumbing.sealing import Sealer
+from gstable_server.plumbing.sealing import sealer_of
 from gstable_server.plumbing.system import SharedClock, SystemIdMint
 from gstable_server.receipts.mailing import Mailing
 from gstable_server.routing import operations as routing
@@ -245,47 +245,11 @@ def pages_of(
             pages,
             sends_mail=_sends_mail(settings),
             payout_delay=timedelta(hours=settings.payout_delay_hours),
-            sign_in=SignIn(sealer=sealer_of(settings), openid=openid_of(settings)),
+            sign_in=SignIn(sealer_of(settings), openid_of(settings, f"{OPENID}/return")),
             news=live.news,
             chains=world.chains,
         ),
     ]
-
-
-def openid_of(settings: Settings) -> OpenId | None:
-    """The other server that people may sign in with, if one is set. Raises ``SettingsInvalid``."""
-    if settings.oidc_issuer is None:
-        return None
-    if not settings.oidc_client_id or settings.oidc_secret_file is None:
-        wanted = "GSTABLE_OIDC_CLIENT_ID and GSTABLE_OIDC_SECRET_FILE"
-        raise SettingsInvalid(f"GSTABLE_OIDC_ISSUER: needs {wanted} too")
-    try:
-        secret = settings.oidc_secret_file.read_text(encoding="utf-8").strip()
-    except (OSError, ValueError) as problem:
-        raise SettingsInvalid(f"GSTABLE_OIDC_SECRET_FILE: cannot be read: {problem}") from None
-    redirect_uri = f"{settings.public_url}{OPENID}/return"
-    try:
-        return OpenId(
-            Client(
-                settings.oidc_issuer,
-                settings.oidc_client_id,
-                secret,
-                redirect_uri,
-                settings.oidc_name,
-            )
-        )
-    except ValueError as problem:
-        raise SettingsInvalid(f"GSTABLE_OIDC_ISSUER: {problem}") from None
-
-
-def sealer_of(settings: Settings) -> Sealer | None:
-    """What seals secrets in the database, None without a key. Raises ``SettingsInvalid``."""
-    if settings.secrets_key is None:
-        return None
-    try:
-        return Sealer.from_text(settings.secrets_key.get_secret_value())
-    except ValueError as problem:
-        raise SettingsInvalid(f"GSTABLE_SECRETS_KEY: {problem}") from None
 
 
 def _sends_mail(settings: Settings) -> bool:

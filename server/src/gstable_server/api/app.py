@@ -27,7 +27,6 @@ from gstable_server.api.envelope import (
     unready,
 )
 from gstable_server.api.exchange import Receive, Scope, Send, exchange_of, respond
-from gstable_server.api.key_uses import KeyUses
 from gstable_server.api.merchant import PREFIXES, MerchantApi
 from gstable_server.api.open import AGENT_PREFIX, OpenDoor, OwnHost
 from gstable_server.kernel.errors import Code, Refused
@@ -102,7 +101,6 @@ def create_app(
         db,
         routes,
         keys=KeyRing(db, public_limiter),
-        uses=KeyUses(db),
         key_limiter=RateLimiter(limits.key_rate, limits.key_burst),
         body_bytes_max=limits.body_bytes_max,
     )

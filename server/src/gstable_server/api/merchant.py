@@ -120,14 +120,13 @@ class MerchantApi:
         routes: Iterable[Route],
         *,
         keys: KeyRing,
-        uses: KeyUses,
         key_limiter: RateLimiter,
         body_bytes_max: int,
     ) -> None:
         self._db = db
         self._table = RouteTable(routes)
         self._keys = keys
-        self._uses = uses
+        self._uses = KeyUses(db)
         self._key_limiter = key_limiter
         self._body_bytes_max = body_bytes_max
 

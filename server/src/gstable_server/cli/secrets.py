@@ -5,8 +5,8 @@ from __future__ import annotations
 from gstable_server.accounts.members import factors
 from gstable_server.plumbing.config import SettingsInvalid, load_settings
 from gstable_server.plumbing.db import Database
+from gstable_server.plumbing.sealing import sealer_of
 from gstable_server.plumbing.system import SystemClock, SystemIdMint
-from gstable_server.serve import sealer_of
 
 
 async def reseal() -> bool:

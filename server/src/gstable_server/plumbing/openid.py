@@ -24,6 +24,7 @@ from joserfc.errors import JoseError
 
 from gstable_server.kernel.errors import Passing
 from gstable_server.kernel.urls import is_loopback
+from gstable_server.plumbing.config import Settings, SettingsInvalid
 
 ALGORITHMS = {"RS256": "RSA", "PS256": "RSA", "ES256": "EC"}
 """What may sign, and the kind of key for it: no ``none``, and nothing that the client's secret or
@@ -210,6 +211,32 @@ class OpenId:
             ]
             self._keys_at = self._monotonic()
         return self._keys
+
+
+def openid_of(settings: Settings, return_path: str) -> OpenId | None:
+    """The other server that people may sign in with, if one is set. Raises ``SettingsInvalid``."""
+    if settings.oidc_issuer is None:
+        return None
+    if not settings.oidc_client_id or settings.oidc_secret_file is None:
+        wanted = "GSTABLE_OIDC_CLIENT_ID and GSTABLE_OIDC_SECRET_FILE"
+        raise SettingsInvalid(f"GSTABLE_OIDC_ISSUER: needs {wanted} too")
+    try:
+        secret = settings.oidc_secret_file.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as problem:
+        raise SettingsInvalid(f"GSTABLE_OIDC_SECRET_FILE: cannot be read: {problem}") from None
+    redirect_uri = f"{settings.public_url}{return_path}"
+    try:
+        return OpenId(
+            Client(
+                settings.oidc_issuer,
+                settings.oidc_client_id,
+                secret,
+                redirect_uri,
+                settings.oidc_name,
+            )
+        )
+    except ValueError as problem:
+        raise SettingsInvalid(f"GSTABLE_OIDC_ISSUER: {problem}") from None
 
 
 def is_trusted(url: str, *, with_query: bool = False) -> bool:

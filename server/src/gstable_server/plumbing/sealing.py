@@ -13,6 +13,8 @@ from hashlib import sha256
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from gstable_server.plumbing.config import Settings, SettingsInvalid
+
 KEY_BYTES = 32
 NONCE_BYTES = 12
 _FORM = b"\x01"
@@ -71,3 +73,13 @@ def _name(key: bytes) -> bytes:
 
 def _name_in(sealed: bytes) -> bytes:
     return sealed[len(_FORM) : len(_FORM) + _NAME_BYTES]
+
+
+def sealer_of(settings: Settings) -> Sealer | None:
+    """What seals secrets in the database, None without a key. Raises ``SettingsInvalid``."""
+    if settings.secrets_key is None:
+        return None
+    try:
+        return Sealer.from_text(settings.secrets_key.get_secret_value())
+    except ValueError as problem:
+        raise SettingsInvalid(f"GSTABLE_SECRETS_KEY: {problem}") from None
