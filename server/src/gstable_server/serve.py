@@ -65,10 +65,8 @@ from gstable_server.plumbing.fitness import problems_in_live_mode
 from gstable_server.plumbing.health import Health
 from gstable_server.plumbing.http_client import GuardedClient, HttpClient
 from gstable_server.plumbing.mail import FileMail, Mail, SmtpMail
-from gstable_server.plumbing.openid import openid_of
 from gstable_server.plumbing.request_log import RequestLog
 from gstable_server.plumbing.route import Route
-from gstable_server.plumbing.sealing import sealer_of
 from gstable_server.plumbing.system import SharedClock, SystemIdMint
 from gstable_server.receipts.mailing import Mailing
 from gstable_server.routing import operations as routing
@@ -86,8 +84,7 @@ from gstable_server.web.checkout.live import Live, LiveLimits
 from gstable_server.web.checkout.notices import Notices
 from gstable_server.web.checkout.visits import Visits
 from gstable_server.web.dashboard import routes as dashboard_routes
-from gstable_server.web.dashboard.guard import SignIn
-from gstable_server.web.dashboard.openid import OPENID
+from gstable_server.web.dashboard.openid import sign_in_of
 from gstable_server.web.receipts import routes as receipt_routes
 from gstable_server.web.receipts.letter import Composer
 from gstable_server.web.receipts.pdf import Fonts
@@ -245,7 +242,7 @@ def pages_of(
             pages,
             sends_mail=_sends_mail(settings),
             payout_delay=timedelta(hours=settings.payout_delay_hours),
-            sign_in=SignIn(sealer_of(settings), openid_of(settings, f"{OPENID}/return")),
+            sign_in=sign_in_of(settings),
             news=live.news,
             chains=world.chains,
         ),

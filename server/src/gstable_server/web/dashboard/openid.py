@@ -10,9 +10,11 @@ from gstable_server.accounts.members import identities
 from gstable_server.accounts.members.identities import ANSWERED_WITHIN
 from gstable_server.accounts.members.model import LoginRefused
 from gstable_server.kernel.errors import Code, Refused
-from gstable_server.plumbing.openid import OpenId, OpenIdRefused
+from gstable_server.plumbing.config import Settings
+from gstable_server.plumbing.openid import OpenId, OpenIdRefused, openid_of
+from gstable_server.plumbing.sealing import sealer_of
 from gstable_server.web.base import PAGE_HEADERS
-from gstable_server.web.dashboard.guard import HOME, Guard, browser_of
+from gstable_server.web.dashboard.guard import HOME, Guard, SignIn, browser_of
 from gstable_server.web.dashboard.speech import N_
 
 log = structlog.get_logger(__name__)
@@ -25,6 +27,11 @@ NOBODY = N_(
     "Nobody of this dashboard has your e-mail address there, or it is not verified there. Ask an "
     "owner or admin of your team to invite that very address."
 )
+
+
+def sign_in_of(settings: Settings) -> SignIn:
+    """What proving who somebody is takes, from the settings. Raises ``SettingsInvalid``."""
+    return SignIn(sealer_of(settings), openid_of(settings, f"{OPENID}/return"))
 
 
 class OtherServer:
