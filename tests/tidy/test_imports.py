@@ -47,7 +47,10 @@ PLANTED = [
     ("sdk-users", "gstable_server/links/operations.py", "import gstable"),
     *((f"own-{name}", "gstable_server/api/planted.py", f"import gstable_server.{name}.store")
       for name in SLICES
-      if name not in {"executor", "refunds", "deposits", "holds", "unmatched", "x402", "lists"}),
+      if name not in {"executor", "refunds", "deposits", "holds", "unmatched", "x402", "lists",
+                      "statistics"}),
+    ("own-statistics", "gstable_server/sessions/planted.py",
+     "import gstable_server.sessions.statistics.store"),
     ("own-lists", "gstable_server/sessions/planted.py",
      "import gstable_server.sessions.lists.store"),
     ("own-unmatched", "gstable_server/sessions/planted.py",

@@ -33,7 +33,9 @@ export function followBuilder(): void {
 
   function soon(): void {
     clearTimeout(waiting);
-    waiting = window.setTimeout(() => void show(form as HTMLFormElement, frame as HTMLIFrameElement), PAUSE_MS);
+    waiting = window.setTimeout(() => {
+      if (form && frame) void show(form, frame);
+    }, PAUSE_MS);
   }
 
   form.addEventListener("input", soon);

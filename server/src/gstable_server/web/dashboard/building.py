@@ -73,7 +73,13 @@ class Building:
             choices = await self.choices(tx, visit, link_forms.lines_of(form))
         filled = len(link_forms.lines_of(form))
         shown = min(max(filled + more, 1), link_forms.LINES_MAX)
-        seen = await self.preview(visit, form)
+        # As the browser chooses where nothing was chosen.
+        first = {
+            "accountId": choices.accounts[0][0] if choices.accounts else "",
+            "settlementToken": choices.tokens[0][0] if choices.tokens else "",
+        }
+        chosen = {name: form.value(name) or value for name, value in first.items()}
+        seen = await self.preview(visit, replace(form, values={**form.values, **chosen}))
         response = self.guard.show(
             visit,
             "link_builder.html",
