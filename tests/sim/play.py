@@ -50,9 +50,10 @@ def _in_memory(server_url: str, name: str) -> Iterator[str | None]:
     try:
         asyncio.run(_execute(server_url, f"CREATE TABLESPACE {name} LOCATION '{directory}'"))
         yield name
-        asyncio.run(_execute(server_url, f"DROP DATABASE {name}"))
-        asyncio.run(_execute(server_url, f"DROP TABLESPACE {name}"))
     finally:
+        # First, because the server writes what it still has of them when it ends.
+        asyncio.run(_execute(server_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+        asyncio.run(_execute(server_url, f"DROP TABLESPACE IF EXISTS {name}"))
         shutil.rmtree(directory)
 
 
