@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -12,6 +14,7 @@ from typing import IO
 from gstable_server.plumbing.child import dying_with_parent
 
 PROCESSES = Path("/proc")
+READY_SECONDS = 60.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -28,6 +31,19 @@ def start(
         stderr=log,
         preexec_fn=dying_with_parent(signal.SIGTERM),
     )
+
+
+def wait_for_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    """Until it takes connections on loopback. Raises ``RuntimeError`` with the end of ``log`` when
+    it ended or takes too long."""
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    said = log.read_text(errors="replace")[-2000:]
+    raise RuntimeError(f"the server on port {port} does not answer: {said}")
 
 
 def cpu_seconds(pid: int) -> float:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -18,7 +16,7 @@ from typing import Any
 
 import asyncpg
 
-from bench.processes import start
+from bench.processes import start, wait_for_port
 from bench.sessions.world import ROOT, UNLIMITED, Merchant, directory_with, free_ports, new_merchant
 from gstable_server import migrations
 from gstable_server.chain.checksum import to_checksum
@@ -39,7 +37,6 @@ from gstable_server.sessions.wire import CreateCheckoutSession
 CONFIRMATIONS = 1024
 """So many that every block changes every page that waits."""
 FIRST_BLOCK = 100
-READY_SECONDS = 60.0
 ONE_LINE = {
     "itemType": "one_time",
     "quantity": 1,
@@ -157,18 +154,7 @@ def _servers(database_url: str, directory: Path) -> Iterator[dict[str, tuple[int
         }
         try:
             for name, (port, _) in commands.items():
-                _wait_for(processes[name], port, directory / "server.log")
+                wait_for_port(processes[name], port, directory / "server.log")
             yield {name: (port, processes[name].pid) for name, (port, _) in commands.items()}
         finally:
             end(list(processes.values()))
-
-
-def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    said = log.read_text()[-2000:]
-    raise RuntimeError(f"the server on port {port} does not answer: {said}")

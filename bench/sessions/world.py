@@ -13,13 +13,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.processes import start
+from bench.processes import start, wait_for_port
 from bench.sessions import floor
 from bench.sessions.load import request
 from gstable_server import migrations
@@ -37,7 +36,6 @@ from gstable_server.plumbing.embedded_postgres import EmbeddedPostgres
 from gstable_server.plumbing.json_text import encode_json
 from gstable_server.plumbing.system import SystemClock, SystemIdMint
 
-READY_SECONDS = 30.0
 UNLIMITED = "1000000000"
 POOL_SIZE = 10
 ROOT = Path(__file__).parents[2]
@@ -185,6 +183,8 @@ def _servers(
             start([sys.executable, *arguments], environment, ROOT, log) for arguments in (api, bare)
         ]
         try:
+            for process, port in zip(processes, ports, strict=True):
+                wait_for_port(process, port, directory / "server.log")
             yield _described(processes, ports, merchant)
         finally:
             end(processes)
@@ -195,7 +195,7 @@ def _described(
 ) -> tuple[Server, Server]:
     create_path = "/api/v1/session/checkout/create"
     body, key = merchant.body(), merchant.api_key
-    made = (
+    return (
         Server(
             process=processes[0],
             port=ports[0],
@@ -211,20 +211,6 @@ def _described(
             key=key,
         ),
     )
-    for server in made:
-        _wait_for(server)
-    return made
-
-
-def _wait_for(server: Server) -> None:
-    """Until it takes connections. Raises ``RuntimeError`` when it ended or takes too long."""
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline and server.process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", server.port)) == 0:
-                return
-        time.sleep(0.05)
-    raise RuntimeError(f"the server on port {server.port} does not answer")
 
 
 def free_ports(count: int) -> list[int]:

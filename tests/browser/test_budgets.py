@@ -1,22 +1,25 @@
-"""What the first view of the payer's pages may cost a phone, by what does not depend on the machine
-that the tests run on. How long it takes in seconds is measured by ``./run bench lighthouse``."""
+"""What the first view of the payer's pages may cost a phone, by what does not depend on how busy
+the machine is that the tests run on: bytes and round trips are counted, and the processor's time is
+that of the page's own thread. ``./run bench lighthouse`` measures by the clock."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import secrets
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, ViewportSize, expect
 
 from tests.browser.gallery import Gallery
 from tests.browser.paper import NAME, installed
 
 pytestmark = [pytest.mark.browser]
 
-PHONE = {"width": 390, "height": 844}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 MOST_BYTES = 35_000
 """The aim; 60 kB are the limit."""
 MOST_SCRIPT_BYTES = 20_000
@@ -26,8 +29,10 @@ MOST_SHIFT = 0.01
 ROUND_TRIP_MS = 150
 BYTES_PER_MS = 1_638.4 / 8
 FIRST_FLIGHT = 14_600
-MOST_WIRE_MS = 900
-"""Of the 1200 that the largest paint may take: the rest is left to a slow processor."""
+MOST_PAINT_MS = 1_200
+"""The largest paint on slow 4G, with a processor that is four times slower than this one."""
+SLOWER = 4
+TRIES = 5
 FIRST_VIEWS = ["link-fixed", "link-custom", "session-open", "session-completed", "receipt"]
 
 
@@ -53,6 +58,7 @@ class Loaded:
                 "url": request["url"],
                 "type": event["type"],
                 "blocks": blocks,
+                "named_by": event["initiator"].get("url", ""),
                 "bytes": 0,
             }
 
@@ -103,15 +109,42 @@ def load(window: BrowserContext, url: str) -> tuple[Page, Loaded]:
 
 def wire_ms(loaded: Loaded) -> float:
     """How long the network alone holds up the first paint: a connection (TCP and TLS), the page,
-    then together the sheets that it names. Rendering waits for nothing else."""
+    then together the sheets that it names, then those that a sheet names. Rendering waits for
+    nothing else."""
     [document] = loaded.of_type("Document")
-    sheets = loaded.of_type("Stylesheet")
-    assert {one["url"] for one in loaded.all if one["blocks"] == "Blocking"} <= {
-        one["url"] for one in sheets
-    }
+    sheets = {one["url"]: one for one in loaded.of_type("Stylesheet")}
+    assert {one["url"] for one in loaded.all if one["blocks"] == "Blocking"} <= set(sheets)
+
+    def depth(sheet: dict[str, Any]) -> int:
+        named_by = sheets.get(sheet["named_by"])
+        return 1 if named_by is None else 1 + depth(named_by)
+
     flights = 1 + sum(document["bytes"] > FIRST_FLIGHT * n for n in (1, 3, 7))
-    trips = 2 + flights + bool(sheets)
-    return trips * ROUND_TRIP_MS + sum(one["bytes"] for one in [document, *sheets]) / BYTES_PER_MS
+    trips = 2 + flights + max(map(depth, sheets.values()), default=0)
+    size = int(sum(one["bytes"] for one in [document, *sheets.values()]))
+    return trips * ROUND_TRIP_MS + size / BYTES_PER_MS
+
+
+def paint_ms(window: BrowserContext, url: str) -> float:
+    """When the largest paint is done at the latest, on a phone with slow 4G: after what the network
+    takes, and all that the page's thread then does until it stands still, also what it could do
+    while it waits. Its time is the thread's own, which stands still while others have the
+    processor. The pages' answers are no part of it: they come in a few milliseconds."""
+    page, loaded = window.new_page(), Loaded()
+    loaded.hear(window, page)
+    devtools = window.new_cdp_session(page)
+    devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def worked_ms() -> float:
+        metrics = devtools.send("Performance.getMetrics")["metrics"]
+        return 1_000 * float(next(m["value"] for m in metrics if m["name"] == "TaskDuration"))
+
+    before = worked_ms()
+    page.goto(url)
+    page.evaluate(_PAINTED)
+    worked = worked_ms() - before
+    page.close()
+    return float(wire_ms(loaded) + SLOWER * worked)
 
 
 @pytest.mark.parametrize("name", FIRST_VIEWS)
@@ -126,7 +159,6 @@ def test_a_first_view_keeps_to_its_budget(
     }
     assert loaded.bytes <= MOST_BYTES
     assert sum({one["url"]: one["bytes"] for one in scripts}.values()) <= MOST_SCRIPT_BYTES
-    assert wire_ms(loaded) <= MOST_WIRE_MS
     [document] = loaded.of_type("Document")
     assert document["headers"]["cache-control"] == "no-store"
     for one in [document, *loaded.of_type("Stylesheet"), *scripts]:
@@ -142,7 +174,66 @@ def test_a_first_view_in_other_writings_stays_small(
 ) -> None:
     _, loaded = load(window, gallery.url("session-open", lang=language))
     assert loaded.bytes <= MOST_BYTES
-    assert wire_ms(loaded) <= MOST_WIRE_MS
+
+
+def best_paint_ms(chromium: Browser, url: str) -> float:
+    """The least of some tries, each with nothing kept from before: what else the processor did may
+    cost the page's thread something too. The first one within the budget is enough."""
+    tries: list[float] = []
+    while len(tries) < TRIES and not any(one <= MOST_PAINT_MS for one in tries):
+        with chromium.new_context(viewport=PHONE) as window:
+            tries.append(paint_ms(window, url))
+    return min(tries)
+
+
+@pytest.mark.parametrize(
+    ("name", "language"), [*((name, "en") for name in FIRST_VIEWS), ("session-open", "hi")]
+)
+def test_the_largest_paint_keeps_to_its_budget(
+    chromium: Browser, gallery: Gallery, name: str, language: str
+) -> None:
+    assert best_paint_ms(chromium, gallery.url(name, lang=language)) <= MOST_PAINT_MS
+
+
+def _late_sheets(page: Page) -> None:
+    """Each sheet names another one, and that one a third."""
+
+    def answer(route: Route) -> None:
+        url = route.request.url.partition("?")[0]
+        more = route.request.url.count("+")
+        body = f'@import "{url}?{"+" * (more + 1)}";' if more < 4 else ""
+        route.fulfill(body=body, content_type="text/css")
+
+    page.route("**/static/*.css*", answer)
+    _drop_integrity(page)
+
+
+def _fat_sheets(page: Page) -> None:
+    filler = f"/*{secrets.token_hex(60_000)}*/"
+    page.route("**/static/*.css", lambda route: route.fulfill(body=filler, content_type="text/css"))
+    _drop_integrity(page)
+
+
+def _drop_integrity(page: Page) -> None:
+    def answer(route: Route) -> None:
+        fetched = route.fetch()
+        body = re.sub(r' integrity="[^"]*"', "", fetched.text())
+        route.fulfill(response=fetched, body=body)
+
+    page.route("**/pay/sess_*", answer)
+
+
+def _busy_script(page: Page) -> None:
+    # By work, not by the clock: beside others there may be little of it in a second.
+    page.add_init_script("for (let i = 0, x = 1; i < 6e7; i += 1) x = (x * 48271) % 2147483647;")
+
+
+@pytest.mark.parametrize("spoil", [_late_sheets, _fat_sheets, _busy_script])
+def test_a_page_that_keeps_a_payer_waiting_is_found_out(
+    window: BrowserContext, gallery: Gallery, spoil: Callable[[Page], None]
+) -> None:
+    window.on("page", spoil)
+    assert paint_ms(window, gallery.url("session-open")) > MOST_PAINT_MS
 
 
 def test_what_was_loaded_once_is_not_asked_for_again(

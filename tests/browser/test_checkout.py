@@ -13,18 +13,13 @@ from playwright.sync_api import BrowserContext, Page, Route, expect
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.kernel.tenant import Mode
 from tests.browser.conftest import PRICE, Seller
-from tests.browser.wallet import InjectedWallet
+from tests.browser.wallet import InjectedWallet, choose_wallet
 from tests.running import Running
 
 pytestmark = [pytest.mark.browser, pytest.mark.anvil]
 
 APPROVE = "0x095ea7b3"
 TRANSFER = "0xa9059cbb"
-SETTLED = 180_000
-
-
-def choose_wallet(page: Page) -> None:
-    page.get_by_role("button", name="Harbour Wallet").click()
 
 
 def choose_transaction(page: Page) -> None:
@@ -45,7 +40,7 @@ def pay(page: Page) -> None:
 
 
 def headline(page: Page, text: str | re.Pattern[str]) -> None:
-    expect(page.locator("#headline")).to_have_text(text, timeout=SETTLED)
+    expect(page.locator("#headline")).to_have_text(text)
 
 
 def address(running: Running, token_id: str) -> str:
@@ -125,7 +120,7 @@ def test_success_leads_back_to_the_shop_with_the_session(page: Page, seller: Sel
     page.goto(url)
     choose_wallet(page)
     pay(page)
-    page.wait_for_url("https://shop.example.com/**", timeout=SETTLED)
+    page.wait_for_url("https://shop.example.com/**")
     query = parse_qs(urlsplit(page.url).query)
     assert query == {"orderId": ["7"], "sessionId": [session_id], "status": ["completed"]}
 
@@ -341,7 +336,7 @@ def test_a_signature_that_the_network_refuses_can_be_made_good_by_transaction(
     wallet.sign_wrongly = True
     pay(page)
     refused = re.compile("does not take this payment")
-    expect(page.locator("#sent-text")).to_have_text(refused, timeout=SETTLED)
+    expect(page.locator("#sent-text")).to_have_text(refused)
     page.get_by_role("button", name="Pay again").click()
     choose_transaction(page)
     pay(page)
@@ -359,7 +354,7 @@ def test_chk_14_a_wallet_that_shows_money_it_has_not_credits_nothing(
     choose_wallet(page)
     pay(page)
     refused = re.compile("does not take this payment")
-    expect(page.locator("#sent-text")).to_have_text(refused, timeout=SETTLED)
+    expect(page.locator("#sent-text")).to_have_text(refused)
     headline(page, "Waiting for your payment")
     assert [one["primaryType"] for one in wallet.signed] == ["ReceiveWithAuthorization"]
     assert seller.state(session_id) == "initialized"

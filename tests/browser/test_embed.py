@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, Route, expect
 
 from tests.browser.conftest import Seller, until
-from tests.browser.test_checkout import SETTLED, choose_wallet
+from tests.browser.wallet import choose_wallet
 from tests.running import Running
 
 pytestmark = [pytest.mark.browser, pytest.mark.anvil]
@@ -128,7 +128,7 @@ def test_chk_02_a_listed_shop_shows_the_page_and_hears_of_the_payment(
 
     page.route(f"{THANKS}**", thanks)
     modal(page).locator("#confirm").click()
-    page.wait_for_url(f"{THANKS}**", timeout=2 * SETTLED)  # the whole window, not the frame
+    page.wait_for_url(f"{THANKS}**")  # the whole window, not the frame
     assert arrived
     until(page, lambda: len(told) >= 4)
     assert told == [["opened", ""], ["closed", ""], ["opened", ""], ["paid", session_id]]

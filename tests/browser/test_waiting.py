@@ -132,7 +132,7 @@ def test_chk_06_a_chain_that_is_switched_while_the_terms_are_read_makes_them_old
     polygon = paper.chain_id
     choose(page)
     paper.chain_id = next(iter(paper.known_chains - {paper.chain_id}))
-    page.evaluate("(id) => __gstableEmit('chainChanged', id)", hex(paper.chain_id))
+    paper.tell(page, "chainChanged", hex(paper.chain_id))
     expect(page.get_by_role("alert")).to_have_text(re.compile("account or network"))
     expect(page.locator("#review")).to_be_hidden()
     # Chosen again, the wallet is brought back to the network of the terms.

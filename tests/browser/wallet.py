@@ -18,6 +18,7 @@ from eth_account import Account
 from eth_account.messages import encode_typed_data
 from playwright.sync_api import BrowserContext, Page
 
+NAME = "Harbour Wallet"
 REJECTED = 4001
 UNKNOWN_CHAIN = 4902
 FAILED = -32603
@@ -34,7 +35,7 @@ SCRIPT = """
       if (window.__gstableHold === method) {
         await new Promise((go) => { window.__gstableRelease = go; });
       }
-      const answer = JSON.parse(await window.__gstableWallet(JSON.stringify({ method, params })));
+      const answer = JSON.parse(await window[BINDING](JSON.stringify({ method, params })));
       for (const [event, value] of answer.events) emit(event, value);
       if (answer.error) throw Object.assign(new Error(answer.error.message), answer.error);
       return answer.result;
@@ -46,7 +47,7 @@ SCRIPT = """
       listeners.set(event, (listeners.get(event) ?? []).filter((one) => one !== listener));
     },
   };
-  window.__gstableEmit = emit;
+  window[BINDING + "Emit"] = emit;
   const info = Object.freeze(INFO);
   const announce = () =>
     window.dispatchEvent(
@@ -79,7 +80,7 @@ class InjectedWallet:
     nodes: Mapping[int, str]
     chain_id: int
     known_chains: set[int]
-    name: str = "Harbour Wallet"
+    name: str = NAME
     icon: str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E"
     reject: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
@@ -97,6 +98,8 @@ class InjectedWallet:
     """What its owner does as soon as a method was answered."""
     fake_balance: int | None = None
     """Said instead of every balance, of tokens and coins."""
+    uuid: str = "9b7e2c52-65c1-4f0b-9c77-0d0a5f4c3b21"
+    """Another one for each of several wallets in one context (EIP-6963)."""
     _events: list[tuple[str, Any]] = field(default_factory=list)
 
     @property
@@ -104,17 +107,28 @@ class InjectedWallet:
         """The account in use, with its EIP-55 checksum."""
         return str(Account.from_key(self.private_keys[self.account_index]).address)
 
+    @property
+    def _binding(self) -> str:
+        """What its pages call it by."""
+        return f"__gstableWallet{self.uuid[:8]}"
+
     def install(self, context: BrowserContext) -> None:
         """Be there in every page of ``context`` that is opened from now on."""
-        info = {"uuid": "9b7e2c52-65c1-4f0b-9c77-0d0a5f4c3b21", "rdns": "test.harbour.wallet"}
+        info = {"uuid": self.uuid, "rdns": "test.harbour.wallet"}
         info |= {"name": self.name, "icon": self.icon}
-        context.expose_function("__gstableWallet", self._answer)
-        context.add_init_script(SCRIPT.replace("INFO", json.dumps(info)))
+        context.expose_function(self._binding, self._answer)
+        script = SCRIPT.replace("BINDING", json.dumps(self._binding))
+        context.add_init_script(script.replace("INFO", json.dumps(info)))
 
     def use_account(self, page: Page, index: int) -> None:
         """The owner chooses another account, and the wallet tells the page."""
         self.account_index = index
-        page.evaluate("(accounts) => __gstableEmit('accountsChanged', accounts)", [self.address])
+        self.tell(page, "accountsChanged", [self.address])
+
+    def tell(self, page: Page, event: str, value: object) -> None:
+        """An event of EIP-1193, as the page hears it."""
+        emit = f"([event, value]) => window['{self._binding}Emit'](event, value)"
+        page.evaluate(emit, [event, value])
 
     def transact(self, to: str, data: str) -> None:
         """Send a transaction of the owner's own and wait until it is mined."""
@@ -226,3 +240,8 @@ class InjectedWallet:
         sent_hash = str(self.node("eth_sendRawTransaction", [signed.raw_transaction.to_0x_hex()]))
         self.hashes.append(sent_hash)
         return sent_hash
+
+
+def choose_wallet(page: Page) -> None:
+    """The payer takes the wallet of the local chains."""
+    page.get_by_role("button", name=NAME).click()

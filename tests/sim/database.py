@@ -205,6 +205,7 @@ class SimConnection:
         self._server = server
         self._process = process
         self._real = server.connection
+        self._line = server.line
         self._in_transaction = False
         self._lost = False
         self._failed = False
@@ -213,21 +214,33 @@ class SimConnection:
     # What the application calls.
 
     async def fetch(self, sql: str, *values: Any) -> Any:
-        return await self._do(self._real.fetch, sql, values)
+        return self._do(self._rows, sql, values)
 
     async def fetchrow(self, sql: str, *values: Any) -> Any:
-        return await self._do(self._real.fetchrow, sql, values)
+        return self._do(self._row, sql, values)
 
     async def fetchval(self, sql: str, *values: Any) -> Any:
-        return await self._do(self._real.fetchval, sql, values)
+        row = self._do(self._row, sql, values)
+        return None if row is None else row[0]
 
     async def execute(self, sql: str, *values: Any) -> Any:
         # Nobody asks what a setting answers.
-        ask = self._send_ahead if sql.startswith("SET LOCAL") else self._real.execute
-        return await self._do(ask, sql, values)
+        ask = self._set if sql.startswith("SET LOCAL") else self._status
+        return self._do(ask, sql, values)
 
-    async def _send_ahead(self, sql: str) -> None:
-        self._server.line.send_ahead(sql)
+    def _rows(self, sql: str, values: tuple[Any, ...]) -> Any:
+        return self._line.ask(self._real, sql, values)[0]
+
+    def _row(self, sql: str, values: tuple[Any, ...]) -> Any:
+        rows, _ = self._line.ask(self._real, sql, values, limit=1)
+        return rows[0] if rows else None
+
+    def _status(self, sql: str, values: tuple[Any, ...]) -> str:
+        return self._line.ask(self._real, sql, values)[1].decode()
+
+    def _set(self, sql: str, _values: tuple[Any, ...]) -> None:
+        for setting in sql.split(";"):
+            self._line.send_ahead(setting)
 
     def transaction(self) -> SimTransaction:
         return SimTransaction(self)
@@ -235,25 +248,25 @@ class SimConnection:
     def is_closed(self) -> bool:
         return self._lost
 
-    async def _do(self, ask: Any, sql: str, values: tuple[Any, ...]) -> Any:
+    def _do(self, ask: Any, sql: str, values: tuple[Any, ...]) -> Any:
         self._statements.append(sql)
         self._check()
         if not self._in_transaction and (setting := self._server.setting):
-            self._server.line.send_ahead(setting)
+            self._line.set_ahead(setting)
         fault = self._server.faults.at_statement()
         if fault is None:
-            return await self._ask(ask, sql, values)
+            return self._ask(ask, sql, values)
         answered = fault.split()[0] not in {"crash", "lost"}
         if not (self._in_transaction or answered) and self._server.faults.chance.random() < 0.5:
             # Without a transaction nobody knows whether the statement was still done, unless the
             # database itself says that it was not.
-            await self._ask(ask, sql, values)
+            self._ask(ask, sql, values)
             self._server.kernel.note("done all the same")
         return self._fail(fault, f"statement {len(self._statements)}")
 
-    async def _ask(self, ask: Any, sql: str, values: tuple[Any, ...]) -> Any:
+    def _ask(self, ask: Any, sql: str, values: tuple[Any, ...]) -> Any:
         try:
-            return await ask(sql, *values)
+            return ask(sql, values)
         except asyncpg.PostgresError:
             self._failed = True
             raise
@@ -286,9 +299,9 @@ class SimConnection:
 
     async def begin(self) -> None:
         self._check()
-        self._server.line.send_ahead("BEGIN")
+        self._line.send_ahead("BEGIN")
         if setting := self._server.setting:
-            self._server.line.send_ahead(setting)
+            self._line.set_ahead(setting)
         self._in_transaction = True
 
     async def commit(self) -> None:
@@ -302,7 +315,7 @@ class SimConnection:
         fault = self._server.faults.at_commit()
         if fault is None or fault.endswith("after"):
             # No constraint of ours is deferred to the commit, so that it cannot fail.
-            self._server.line.send_ahead("COMMIT")
+            self._line.send_ahead("COMMIT")
             self._server.note_commit(self._statements)
             self._end("committed")
         else:
@@ -311,7 +324,7 @@ class SimConnection:
             self._fail(fault, "the commit")
 
     async def roll_back(self) -> None:
-        self._server.line.send_ahead("ROLLBACK")
+        self._line.send_ahead("ROLLBACK")
         self._server.forget_setting()
         self._end("rolled back")
 

@@ -144,7 +144,7 @@ class Ending:
     async def _take_turns(self, machine: Machine) -> None:
         everything = self._simulation.all
         for name in machine.turns:
-            if self._rounds > 1 and everything.is_idle(machine, name):
+            if self._rounds > 0 and everything.is_idle(machine, name):
                 continue
             if machine.role == "worker" and name not in EVERY_ROUND and self._rounds % 4:
                 continue

@@ -165,11 +165,11 @@ class Surroundings:
         desk = replace(self.world.desk, rails=rails_of(networks, chains))
         world = flow.World(db=db, desk=desk, http=http, deliveries=Pace(), chains=chains)
         dispatcher = Dispatcher(db, http, world.deliveries)
-        server, soon = self.server, self._every(10)
+        server, soon, later = self.server, self._every(10), self._every(300)
         turns = {
             "relay": Turn(_relay(db, world), lambda: (server.told, soon())),
             "deliver": Turn(dispatcher.deliver_due, lambda: (server.posted, soon())),
-            "settle": Turn(_settle(db, world), lambda: (server.settled, soon())),
+            "settle": Turn(_settle(db, world), lambda: (server.settled, later())),
         }
         for appointment in flow.TIMETABLE:
             if appointment.name not in NOT_SIMULATED:
@@ -194,7 +194,7 @@ class Surroundings:
                 runner = Runner(db, network, sender, TxSigner(key), node, Limits())
                 name = f"{sender} on {network.name}"
                 sending = _Sending(
-                    name, runner, chain, self.server, self._every(60), self.idle_senders
+                    name, runner, chain, self.server, self._every(600), self.idle_senders
                 )
                 turns[name] = Turn(sending.turn, sending.news)
         return turns
@@ -215,7 +215,7 @@ class _Sending:
     runner: Runner
     chain: SimChain
     server: Server
-    minute: Callable[[], object]
+    later: Callable[[], object]
     idle: set[str]
 
     async def turn(self) -> None:
@@ -226,7 +226,7 @@ class _Sending:
 
     def news(self) -> object:
         seen = None if self.name in self.idle else self.chain.version
-        return seen, self.server.intended, self.minute()
+        return seen, self.server.intended, self.later()
 
 
 def _settle(db: Database, world: flow.World) -> Work:

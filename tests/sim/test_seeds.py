@@ -1,4 +1,4 @@
-"""Ninety histories, each of at least a hundred payments, without a broken invariant.
+"""A hundred and fifty histories, each of at least a hundred payments, without a broken invariant.
 
 I1 to I13 are judged while they go on and at their end (tests/sim/README.md says where each is).
 """
@@ -9,7 +9,7 @@ import pytest
 
 from tests.sim.play import Player
 
-SEEDS = 90
+SEEDS = 150
 IN_ONE_TEST = 10
 """As many tests as all processes can share, each long enough to be worth its report."""
 

@@ -321,7 +321,7 @@ async def world_of(settings: Settings, role: Role) -> AsyncIterator[flow.World]:
             stall_after=timedelta(seconds=settings.stall_seconds),
             reconcile_after=timedelta(seconds=settings.reconcile_seconds),
             chains=chains,
-            mailing=mailing_of(settings, postman),
+            mailing=mailing_of(settings, postman) if role in {Role.WORKER, Role.ALL} else None,
             postman=postman,
         )
 

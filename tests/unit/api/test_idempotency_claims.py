@@ -36,3 +36,26 @@ async def test_the_same_key_does(database: Database) -> None:
             await database.run(idempotency.once, MINE, "first", HASHED, answer)
         assert refusal.value.code is Code.IDEMPOTENCY_IN_PROGRESS
     assert await database.run(idempotency.once, MINE, "first", HASHED, answer) == (b"{}", True)
+
+
+async def test_an_answer_that_came_in_between_is_not_written_over(database: Database) -> None:
+    """The claim reads what was committed when it began, and may get the lock of one that ended
+    since: then the answer of the first stays, and the second does nothing."""
+
+    async def meanwhile(_tx: Tx) -> bytes:
+        async with database.begin() as other:
+            await other.execute(
+                "INSERT INTO idempotency_keys (key_id, key, request_hash, body, created_at)"
+                " VALUES ($1, 'first', $2, $3, $4)",
+                MINE,
+                HASHED,
+                b"the first",
+                other.now,
+            )
+        return b"the second"
+
+    with pytest.raises(Refused) as refusal:
+        await database.run(idempotency.once, MINE, "first", HASHED, meanwhile)
+    assert refusal.value.code is Code.IDEMPOTENCY_IN_PROGRESS
+    kept = await database.run(idempotency.once, MINE, "first", HASHED, answer)
+    assert kept == (b"the first", True)

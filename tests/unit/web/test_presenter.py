@@ -12,6 +12,9 @@ from gstable_server.kernel.money import usd_text
 from gstable_server.web.checkout.amounts import AmountError, parse_usd
 from gstable_server.web.checkout.link_page import LinkForm
 from gstable_server.web.checkout.presenter import line_view, wallet_apps
+from gstable_server.web.language import ENGLISH, Languages
+
+WORDS = Languages.load().words(ENGLISH)
 
 
 @pytest.mark.parametrize(
@@ -64,11 +67,11 @@ def item(**fields: object) -> LineItem:
 
 def test_a_line_shows_its_sum_and_only_our_own_pictures() -> None:
     shown = ProductSnapshot("Mug", None, "/images/img_1", ())
-    assert line_view(item(product=shown)).total == 7_500_000
-    assert line_view(item(product=shown)).image == "/images/img_1"
+    assert line_view(item(product=shown), WORDS).total == 7_500_000
+    assert line_view(item(product=shown), WORDS).image == "/images/img_1"
     elsewhere = ProductSnapshot("Mug", None, "https://cdn.example.com/mug.png", ())
-    assert line_view(item(product=elsewhere)).image is None
-    open_price = line_view(item(unit_price=None, product=shown))
+    assert line_view(item(product=elsewhere), WORDS).image is None
+    open_price = line_view(item(unit_price=None, product=shown), WORDS)
     assert (open_price.unit_price, open_price.total) == (None, None)
 
 

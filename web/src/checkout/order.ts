@@ -19,7 +19,7 @@ export interface Order {
 }
 
 /** How the money gets to the merchant's own token. */
-export interface Passage {
+interface Passage {
   rail: string;
   settlementChainId: bigint;
   settlementToken: string;
@@ -28,7 +28,7 @@ export interface Passage {
 }
 
 /** Whose tokens a collector takes, and why it may. */
-export interface Consent {
+interface Consent {
   payer: string;
   collector: string;
   data: string;

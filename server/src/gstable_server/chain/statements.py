@@ -8,18 +8,18 @@ for the key.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.orders import OrderSigner
+from gstable_server.plumbing.json_text import encode_json
 
 
 def signed(signer: OrderSigner, kind: str, claims: Mapping[str, Any]) -> str:
     """The claims as a compact JWS (RFC 7515, section 7.1); ``kind`` is its ``typ``."""
     header = {"alg": "ES256K", "typ": kind, "kid": to_checksum(signer.address)}
-    message = f"{_base64(_json(header))}.{_base64(_json(claims))}"
+    message = f"{_base64(encode_json(header))}.{_base64(encode_json(claims))}"
     return f"{message}.{_base64(signer.sign_statement(message.encode()))}"
 
 
@@ -37,10 +37,6 @@ def key_set(signer: OrderSigner) -> dict[str, Any]:
         "y": _base64(y),
     }
     return {"keys": [key]}
-
-
-def _json(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _base64(raw: bytes) -> str:

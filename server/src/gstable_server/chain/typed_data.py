@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from gstable_server.chain.abi import address_word, number_word
@@ -30,7 +31,7 @@ class Struct:
     @property
     def type_hash(self) -> bytes:
         """Keccak-256 of ``encoded_type``."""
-        return keccak256(self.encoded_type.encode())
+        return _type_hash(self)
 
     @property
     def encoded_type(self) -> str:
@@ -92,7 +93,7 @@ class Domain:
     @property
     def separator(self) -> bytes:
         """The 32-byte domain separator."""
-        return self.struct.hash(self.values)
+        return _separator(self)
 
     @property
     def struct(self) -> Struct:
@@ -138,6 +139,17 @@ class TypedData:
             "domain": {**domain, "chainId": self.domain.chain_id},
             "message": self.struct.message(self.values),
         }
+
+
+# Every order is signed in one of few domains, as one of few types.
+@lru_cache(maxsize=256)
+def _separator(domain: Domain) -> bytes:
+    return domain.struct.hash(domain.values)
+
+
+@lru_cache(maxsize=256)
+def _type_hash(struct: Struct) -> bytes:
+    return keccak256(struct.encoded_type.encode())
 
 
 def digest(domain: Domain, struct: Struct, values: Mapping[str, Value]) -> bytes:

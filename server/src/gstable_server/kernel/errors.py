@@ -85,12 +85,16 @@ class Refused(Trouble):
     """The request cannot be done as asked, and the caller can act on it.
 
     ``detail`` names the field or the fact; it is shown to the caller behind the code's message.
+    ``field`` is the path of the field alone (``lineItems[0].quantity``), "" for other facts.
     ``retry_after`` is in seconds and only set where waiting helps.
     """
 
-    def __init__(self, code: Code, detail: str = "", *, retry_after: int | None = None) -> None:
+    def __init__(
+        self, code: Code, detail: str = "", *, field: str = "", retry_after: int | None = None
+    ) -> None:
         self.code = code
         self.detail = detail
+        self.field = field
         self.retry_after = retry_after
         super().__init__(self.message)
 
@@ -110,4 +114,4 @@ class Passing(Trouble):
 
 def invalid_field(field: str, problem: str) -> Refused:
     """``Invalid field format: <field> <problem>`` (spec 15, HTTP status)."""
-    return Refused(Code.FIELD_INVALID, f"{field} {problem}")
+    return Refused(Code.FIELD_INVALID, f"{field} {problem}", field=field)

@@ -203,6 +203,11 @@ async def view(tx: Tx, link_id: LinkId) -> PaymentLink:
     return await _with_products(tx, link)
 
 
+async def success_texts(tx: Tx, link_ids: Sequence[LinkId]) -> dict[str, str]:
+    """The merchant's words after a payment by link id, of those links that have any."""
+    return await store.success_texts(tx, link_ids) if link_ids else {}
+
+
 async def require_open(tx: Tx, link_id: LinkId) -> PaymentLink:
     """The link with its products, if a payer may open a session from it now.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace as altered
 from datetime import date
 from typing import Any
@@ -124,6 +124,15 @@ async def find_any(tx: Tx, link_id: LinkId) -> PaymentLink | None:
     """The link for a payer, who knows its identifier and no merchant."""
     row = await tx.fetchrow("SELECT * FROM payment_links WHERE link_id = $1", link_id)
     return _link(row) if row else None
+
+
+async def success_texts(tx: Tx, link_ids: Sequence[LinkId]) -> dict[str, str]:
+    rows = await tx.fetch(
+        "SELECT link_id, custom_success_text FROM payment_links"
+        " WHERE link_id = ANY($1) AND custom_success_text IS NOT NULL",
+        link_ids,
+    )
+    return {row["link_id"]: row["custom_success_text"] for row in rows}
 
 
 _LISTED = """

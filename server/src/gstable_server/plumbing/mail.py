@@ -25,6 +25,7 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from gstable_server.kernel.errors import Passing
+from gstable_server.kernel.urls import LOOPBACK_HOSTS
 
 SECONDS = 20.0
 """For each answer of the mail server."""
@@ -32,7 +33,6 @@ DIALOGUE_SECONDS = 180.0
 """For the whole conversation, however many answers it has."""
 TOGETHER = 8
 """Conversations at once."""
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 PORTS = {"smtp": 587, "smtps": 465}
 NAME_LENGTH_MAX = 100
 SPECIALS = frozenset('"(),:;<>@[\\]')
@@ -166,7 +166,7 @@ class SmtpMail:
         try:
             line.hold(server)
             server.ehlo()
-            if not self._at_once and self._host not in LOOPBACK:
+            if not self._at_once and self._host not in LOOPBACK_HOSTS:
                 server.starttls(context=self._context)
                 line.hold(server)
                 server.ehlo()

@@ -15,12 +15,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from hashlib import sha256
 
 import structlog
 
 from gstable_server.accounts.preferences import operations as preferences
 from gstable_server.kernel.ids import SessionId
+from gstable_server.kernel.spread import spread
 from gstable_server.plumbing import metrics
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.plumbing.events import StoredEvent
@@ -132,6 +132,4 @@ def wait_after(session_id: SessionId, tries: int) -> timedelta | None:
     """
     if tries > len(WAITS_SECONDS):
         return None
-    digest = sha256(f"{session_id}:{tries}".encode()).digest()
-    permille = int.from_bytes(digest[:8]) % 401 - 200
-    return timedelta(milliseconds=WAITS_SECONDS[tries - 1] * (1000 + permille))
+    return spread(WAITS_SECONDS[tries - 1], f"{session_id}:{tries}", 200)

@@ -11,8 +11,10 @@ from typing import Any
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.kernel.clock import unix_seconds
 from gstable_server.receipts.model import Amount, GivenBack, PaidPart, Place, Receipt
+from gstable_server.routing.model import FeeModel
 
 TYPE = "receipt+jwt"
+_FEE_PAID_BY = {FeeModel.MERCHANT_PAYS: "merchant", FeeModel.PAYER_PAYS: "payer"}
 
 
 def render(receipt: Receipt, public_url: str) -> dict[str, Any]:
@@ -34,7 +36,7 @@ def render(receipt: Receipt, public_url: str) -> dict[str, Any]:
         },
         "amount": str(session.amount),
         "currency": "USD",
-        "feePaidBy": session.fee_model.name.removesuffix("_PAYS").lower(),
+        "feePaidBy": _FEE_PAID_BY[session.fee_model],
         "lines": [
             {
                 "name": item.product.name if item.product else "",

@@ -9,6 +9,7 @@ from enum import IntEnum, StrEnum
 from gstable_server.chain.facts import RailName
 from gstable_server.chain.networks import Network, Networks, Token
 from gstable_server.chain.rails.port import Rail
+from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.money import Money
 
 
@@ -17,6 +18,14 @@ class FeeModel(IntEnum):
 
     MERCHANT_PAYS = 1
     PAYER_PAYS = 2
+
+
+class AmountTooFine(Refused):
+    """An amount (Micro-USD) within the limits that the settlement token cannot express."""
+
+    def __init__(self, settlement: Token) -> None:
+        decimals = f"{settlement.symbol} of {settlement.decimals} decimals"
+        super().__init__(Code.VALUE_OUT_OF_RANGE, f"amount is too fine for {decimals}")
 
 
 class Way(StrEnum):

@@ -13,7 +13,14 @@ from gstable_server.kernel.errors import Code, Refused, invalid_field
 from gstable_server.kernel.money import MicroUsd
 from gstable_server.kernel.tenant import Mode
 from gstable_server.routing.fees import by_rail, is_payable, quote
-from gstable_server.routing.model import FeeModel, Market, Quote, Route, RouteOption
+from gstable_server.routing.model import (
+    AmountTooFine,
+    FeeModel,
+    Market,
+    Quote,
+    Route,
+    RouteOption,
+)
 
 
 def require_settlement(networks: Networks, mode: Mode, token_id: str) -> Token:
@@ -164,11 +171,9 @@ def require_payable(
         if limits is None:
             raise invalid_field("captureMethod", f"cannot be manual for {settlement.token_id}")
         lowest, highest = limits
-        problem = f"amount must be between {lowest} and {highest} Micro-USD"
         if lowest <= amount <= highest:
-            problem = (
-                f"amount is too fine for {settlement.symbol} of {settlement.decimals} decimals"
-            )
+            raise AmountTooFine(settlement)
+        problem = f"amount must be between {lowest} and {highest} Micro-USD"
         raise Refused(Code.VALUE_OUT_OF_RANGE, problem)
     return found
 

@@ -192,11 +192,16 @@ async def last_prepared(tx: Tx, desk: Desk, session: Session) -> SignedOrder | N
         return None
 
 
+def require_client_code(session: Session, client_code: str) -> None:
+    """Refuse who has not seen the session's page."""
+    if not hmac.compare_digest(client_code.encode(), session.client_code.encode()):
+        raise Refused(Code.SESSION_CLIENT_KEY_INVALID)
+
+
 async def require_payable(tx: Tx, session_id: SessionId, client_code: str) -> Session:
     """The session, held, if its payer asks and it can be paid. Refuses it otherwise."""
     session = await _held(tx, session_id)
-    if not hmac.compare_digest(client_code.encode(), session.client_code.encode()):
-        raise Refused(Code.SESSION_CLIENT_KEY_INVALID)
+    require_client_code(session, client_code)
     check_payable(session, tx.now)
     return session
 

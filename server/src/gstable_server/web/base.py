@@ -13,6 +13,7 @@ import hashlib
 import mimetypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -163,8 +164,9 @@ class Pages:
         self._environments: dict[Words, jinja2.Environment] = {}
 
     @classmethod
+    @cache
     def load(cls) -> Pages:
-        """With the committed build. Raises ``BrokenAssets``."""
+        """With the committed build, read once in a process. Raises ``BrokenAssets``."""
         return cls(load_assets(HERE / "static"))
 
     def words(self, request: Request, default: str | None = None) -> Words:

@@ -201,10 +201,12 @@ class Words:
         return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - ours, and cannot end the block
 
 
-def asked_language(request: Request) -> str:
-    """The query that keeps the language of the address where cookies do not: ``?lang=de``."""
+def asked_language(request: Request, **further: str) -> str:
+    """The query that keeps the language of the address where cookies do not, behind what else is
+    to be in it: ``?deposit=...&lang=de``; empty for nothing."""
     tag = request.query_params.get(PARAMETER, "")
-    return "?" + urlencode({PARAMETER: tag[:40]}) if tag else ""
+    members = {**further, **({PARAMETER: tag[:40]} if tag else {})}
+    return "?" + urlencode(members) if members else ""
 
 
 class Languages:

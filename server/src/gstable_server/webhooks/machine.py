@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from hashlib import sha256
 
+from gstable_server.kernel.spread import spread
 from gstable_server.webhooks.model import Attempt, Health, MessageState
 
 WAITS_SECONDS = (
@@ -70,9 +70,7 @@ def after_attempt(health: Health, attempt: Attempt, now: datetime) -> tuple[Heal
 def _jittered(seconds: int, message_number: int, attempts: int) -> timedelta:
     """``seconds`` ± 10 %, spread over messages so that a receiver that comes back is not met by
     all of them at once; the same message always gets the same value."""
-    digest = sha256(f"{message_number}:{attempts}".encode()).digest()
-    permille = int.from_bytes(digest[:8]) % 201 - 100
-    return timedelta(milliseconds=seconds * (1000 + permille))
+    return spread(seconds, f"{message_number}:{attempts}", 100)
 
 
 def _asked_wait(header: str, now: datetime) -> timedelta:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gstable_server.accounts.audit import store
 from gstable_server.accounts.audit.model import (
@@ -32,13 +32,26 @@ SHOWN = 50
 NUMBER_MAX = 2**62
 
 
-_WRITTEN: ContextVar[list[Note] | None] = ContextVar("audit_entries_of_an_act", default=None)
+@dataclass(slots=True)
+class Written:
+    """What an act wrote down in its last transaction: one that was tried again left nothing."""
+
+    notes: list[Note] = field(default_factory=list)
+    _tx: Tx | None = None
+
+    def add(self, tx: Tx, note: Note) -> None:
+        if tx is not self._tx:
+            self._tx, self.notes = tx, []
+        self.notes.append(note)
+
+
+_WRITTEN: ContextVar[Written | None] = ContextVar("audit_entries_of_an_act", default=None)
 
 
 @contextmanager
-def counted() -> Iterator[list[Note]]:
+def counted() -> Iterator[Written]:
     """What is written down until the end, by whoever begins this."""
-    written: list[Note] = []
+    written = Written()
     token = _WRITTEN.set(written)
     try:
         yield written
@@ -53,7 +66,7 @@ async def record(tx: Tx, actor: Actor, action: Action, note: Note, mode: str = "
     await store.insert(tx, Entry(next_head(await store.newest(tx), act), act))
     written = _WRITTEN.get()
     if written is not None:
-        written.append(note)
+        written.add(tx, note)
 
 
 @dataclass(frozen=True, slots=True)

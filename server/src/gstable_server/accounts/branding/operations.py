@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from gstable_server.accounts import operations as accounts
@@ -50,11 +51,16 @@ cannot would keep all of them from being sent."""
 
 async def branding(tx: Tx, merchant_id: MerchantId) -> Branding:
     """What payers see of the merchant: its name alone until it has set more."""
-    held = await store.find(tx, merchant_id)
-    if held is not None:
-        return held
-    merchant = await accounts.merchant(tx, merchant_id)
-    return Branding(display_name=merchant.name)
+    return (await brandings(tx, {merchant_id}))[merchant_id]
+
+
+async def brandings(tx: Tx, merchant_ids: AbstractSet[MerchantId]) -> dict[MerchantId, Branding]:
+    """What payers see of each of these merchants."""
+    held = await store.find(tx, list(merchant_ids))
+    for merchant_id in merchant_ids - held.keys():
+        merchant = await accounts.merchant(tx, merchant_id)
+        held[merchant_id] = Branding(display_name=merchant.name)
+    return held
 
 
 async def save(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import asyncpg
+
 from gstable_server.accounts.branding.colours import colour_from_text
 from gstable_server.accounts.branding.model import (
     Branding,
@@ -15,11 +19,13 @@ from gstable_server.kernel.ids import ImageId, MerchantId
 from gstable_server.plumbing.db import Tx
 
 
-async def find(tx: Tx, merchant_id: MerchantId) -> Branding | None:
-    """None while the merchant has set nothing."""
-    row = await tx.fetchrow("SELECT * FROM branding WHERE merchant_id = $1", merchant_id)
-    if row is None:
-        return None
+async def find(tx: Tx, merchant_ids: Sequence[MerchantId]) -> dict[MerchantId, Branding]:
+    """Of those merchants that have set anything."""
+    rows = await tx.fetch("SELECT * FROM branding WHERE merchant_id = ANY($1)", merchant_ids)
+    return {MerchantId(row["merchant_id"]): _branding(row) for row in rows}
+
+
+def _branding(row: asyncpg.Record) -> Branding:
     accent = colour_from_text(row["accent"]) if row["accent"] else None
     return Branding(
         display_name=row["display_name"],

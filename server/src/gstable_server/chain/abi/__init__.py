@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gstable_server.chain.checksum import keccak256
 from gstable_server.kernel.address import Address
@@ -61,6 +62,7 @@ def address_word(address: Address) -> bytes:
     return address.rjust(WORD, b"\0")
 
 
+@lru_cache(maxsize=256)  # more functions than this code names
 def selector(signature: str) -> bytes:
     """The first four bytes of a call to the function of this signature."""
     return keccak256(signature.encode())[:4]

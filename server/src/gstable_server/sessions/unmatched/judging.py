@@ -267,27 +267,26 @@ async def _judge_payments(
     ids = sorted({view.session.session_id for view, _ in about})
     given_back = await refunds.of_sessions(tx, ids)
     for view, payment in about:
-        inflow = by_payment.get(payment.payment_id)
+        inflow, tenant = by_payment.get(payment.payment_id), view.session.tenant
+        is_new = inflow is None
         if inflow is None:
-            tenant = view.session.tenant
             inflow = _of_payment(tx, payment, tenant.mode, tenant.merchant_id)
-            await store.insert(tx, inflow)
         fact, how = rules.fact_of_payment(payment, given_back)
-        await _write(tx, inflow, _as_paid(inflow, payment), fact, how)
+        await _write(tx, inflow, _as_paid(inflow, payment), fact, how, is_new=is_new)
 
 
 async def _judge_stray_payment(tx: Tx, desk: Desk, name: PaymentName) -> None:
     """A payment for a session that we do not know, in some wallet."""
     [payment] = [one for one in await store_payments.lock(tx, [], [name]) if one.name == name]
     inflow = await store.lock_named(tx, name)
+    is_new = inflow is None
     if inflow is None:
         mode = desk.networks.network(payment.network).mode
         owners = await accounts.owners_of(tx, payment.merchant, mode)
         owner = owners[0] if len(owners) == 1 else None
         inflow = _of_payment(tx, payment, mode, owner)
-        await store.insert(tx, inflow)
     fact, how = rules.fact_of_payment(payment, ())
-    await _write(tx, inflow, _as_paid(inflow, payment), fact, how)
+    await _write(tx, inflow, _as_paid(inflow, payment), fact, how, is_new=is_new)
 
 
 def _of_payment(tx: Tx, payment: Payment, mode: Mode, merchant_id: MerchantId | None) -> Inflow:
@@ -381,17 +380,25 @@ def _taken(desk: Desk, view: SessionView, deposit: Deposit, network: str, token:
 
 
 async def _write(
-    tx: Tx, before: Inflow, after: Inflow, fact: Fact | None, how: How | None = None
+    tx: Tx,
+    before: Inflow,
+    after: Inflow,
+    fact: Fact | None,
+    how: How | None = None,
+    *,
+    is_new: bool = False,
 ) -> None:
-    """Keep ``after``, moved by ``fact``, and tell of it if a person may have to know."""
+    """Keep ``after``, moved by ``fact``, and tell of it if a person may have to know. What
+    ``is_new`` has no row yet."""
     answer = machine.decide(after.state, fact) if fact else machine.STAY
     if isinstance(answer, machine.Move):
         after = moved(tx, after, answer.state, how)
     elif after.state is State.RESOLVED and how is not None:
         after = replace(after, how=how)
-    if after == before:
-        return
-    await store.update(tx, after)
+    if is_new:
+        await store.insert(tx, after)
+    elif after != before:
+        await store.update(tx, after)
     if after.state is not before.state and {before.state, after.state} & _TOLD:
         reason = fact.value if fact else ""
         await record(tx, before, after, None, ITSELF, reason)

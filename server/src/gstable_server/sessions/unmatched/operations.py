@@ -97,8 +97,8 @@ async def list_inflows(
     limit: int = 100,
     before: InflowId | None = None,
 ) -> list[Inflow]:
-    """Newest first, of what came before ``before``; ``states`` None for any. ``tenant``: only what is theirs in that mode and what
-    is nobody's."""
+    """Newest first, of what came before ``before``; ``states`` None for any. ``tenant``: only what
+    is theirs in that mode and what is nobody's."""
     return await store.page(tx, states=states, flag=flag, tenant=tenant, limit=limit, before=before)
 
 

@@ -22,6 +22,7 @@ from gstable_server.plumbing.limits import address_subject
 from gstable_server.sessions import operations as sessions
 from gstable_server.web.base import PAGE_HEADERS, Pages
 from gstable_server.web.checkout.live import Live, News, Page
+from gstable_server.web.requests import client_address
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +54,7 @@ def routes(live: Live, pages: Pages) -> list[BaseRoute]:
                 sessions.session_id_of(request.path_params["session_id"]),
                 words=pages.words(request),
                 relay=request.query_params.get("relay", "")[:RELAY_LENGTH_MAX],
-                address=address_subject(request.client.host if request.client else ""),
+                address=address_subject(client_address(request)),
             )
         except Refused as refused:
             return _none(404 if refused.code is Code.SESSION_NOT_FOUND else 429)

@@ -20,7 +20,7 @@ from gstable_server.sessions.operations import Desk
 from gstable_server.sessions.refunds import operations as refunds
 from gstable_server.sessions.refunds.model import Refund
 from gstable_server.web.checkout.deposit import notices
-from gstable_server.web.checkout.status import Status, Surroundings, status
+from gstable_server.web.checkout.status import SUCCESS, Status, Surroundings, status
 from gstable_server.web.language import Words
 
 
@@ -40,8 +40,8 @@ async def gather(tx: Tx, desk: Desk, session_ids: Sequence[SessionId]) -> dict[S
     views = await sessions.views(tx, session_ids)
     found = await deposits.views(tx, desk, [view.session for view in views.values()])
     merchants = {view.session.tenant.merchant_id for view in views.values()}
-    branding = {one: await brandings.branding(tx, one) for one in merchants}
-    texts = await _success_texts(tx, views.values())
+    branding = await brandings.brandings(tx, merchants)
+    texts = await links.success_texts(tx, _done_links(views.values()))
     given_back = await refunds.of_sessions(tx, list(views))
     return {
         session_id: Known(
@@ -55,14 +55,13 @@ async def gather(tx: Tx, desk: Desk, session_ids: Sequence[SessionId]) -> dict[S
     }
 
 
-async def _success_texts(tx: Tx, views: Iterable[SessionView]) -> dict[str, str | None]:
-    """The merchants' own words for the end, by link."""
-    link_ids = {
+def _done_links(views: Iterable[SessionView]) -> list[LinkId]:
+    """The links whose words for the end are shown now."""
+    return [
         LinkId(view.session.business_id)
         for view in views
-        if view.session.business_type is BusinessType.PAYMENT_LINK
-    }
-    return {link_id: (await links.view(tx, link_id)).custom_success_text for link_id in link_ids}
+        if view.session.business_type is BusinessType.PAYMENT_LINK and view.session.state in SUCCESS
+    ]
 
 
 def networks_of(known: Known) -> frozenset[str]:

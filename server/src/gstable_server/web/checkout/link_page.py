@@ -12,7 +12,7 @@ from gstable_server.kernel.ids import ProductId
 from gstable_server.kernel.money import MicroUsd
 from gstable_server.kernel.tenant import Mode
 from gstable_server.links.model import LinkStatus, LinkType, PaymentLink, with_quantities
-from gstable_server.routing.model import FeeModel
+from gstable_server.routing.model import AmountTooFine, FeeModel
 from gstable_server.web.checkout.amounts import (
     AmountError,
     ZeroAmountError,
@@ -165,7 +165,9 @@ def link_page(
         branding=branding,
         test_mode=link.tenant.mode is Mode.TEST,
         lines=tuple(
-            LinkLine(line_view(item), None if closed_text else _quantity(item, form, problems))
+            LinkLine(
+                line_view(item, words), None if closed_text else _quantity(item, form, problems)
+            )
             for item in wanted.line_items
         ),
         amount=None if is_custom else wanted.amount,
@@ -224,21 +226,22 @@ def _suggestions(products: Iterable[Product], bounds: Bounds | None) -> tuple[Mi
 
 
 def problems_of(
-    trouble: Refused | AmountError, link: PaymentLink, bounds: Bounds | None, words: Words
+    trouble: Refused | AmountError,
+    form: LinkForm,
+    link: PaymentLink,
+    bounds: Bounds | None,
+    words: Words,
 ) -> Problems:
-    """What to say about ``trouble``, beside the field that it is about."""
+    """What to say about ``trouble`` with ``form``, beside the field that it is about. ``link`` may
+    be another than it was when the trouble came, after an update by its merchant."""
     if isinstance(trouble, AmountError):
         return Problems(amount=_unreadable(trouble, words))
     if trouble.code is Code.VALUE_OUT_OF_RANGE:
         return _out_of_range(trouble, link, bounds, words)
-    if trouble.detail.startswith("payerEmail"):
+    if trouble.field == "payerEmail":
         return Problems(email=in_words(trouble, words))
-    if trouble.detail.startswith("lineItems["):
-        wrong = link.line_items[int(trouble.detail[len("lineItems[") :].partition("]")[0])]
-        return Problems(quantities={wrong.line_item_id: _out_of_stock(wrong, words)})
-    if trouble.detail.startswith("lineItems"):
-        text = N_("The merchant has changed this page. Check your order and go on.")
-        return Problems(general=words.gettext(text))
+    if trouble.field.startswith("lineItems"):
+        return _wrong_lines(form, link, words)
     return Problems(general=in_words(trouble, words))
 
 
@@ -253,7 +256,7 @@ def _out_of_range(
     refused: Refused, link: PaymentLink, bounds: Bounds | None, words: Words
 ) -> Problems:
     text = in_words(refused, words)
-    if "too fine" in refused.detail:
+    if isinstance(refused, AmountTooFine):
         text = words.gettext("This amount has too many decimal places. Round it to cents.")
     elif bounds is not None:
         text = words.gettext(
@@ -264,7 +267,22 @@ def _out_of_range(
     return Problems(amount=text) if link.link_type is LinkType.CUSTOM else Problems(general=text)
 
 
-def _out_of_stock(item: LineItem, words: Words) -> str:
+def _wrong_lines(form: LinkForm, link: PaymentLink, words: Words) -> Problems:
+    """Beside each quantity that cannot be had; above all where the link has changed meanwhile."""
+    wrong: dict[str, str] = {
+        item.line_item_id: _quantity_problem(item, words)
+        for item in link.line_items
+        if item.adjustable
+        and item.line_item_id in form.chosen
+        and form.chosen[item.line_item_id] not in item.adjustable
+    }
+    if wrong:
+        return Problems(quantities=wrong)
+    text = N_("The merchant has changed this page. Check your order and go on.")
+    return Problems(general=words.gettext(text))
+
+
+def _quantity_problem(item: LineItem, words: Words) -> str:
     lowest = item.adjustable.minimum if item.adjustable else item.quantity
     highest = item.adjustable.maximum if item.adjustable else item.quantity
     return words.gettext(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -22,6 +21,7 @@ from gstable_server.links.model import LinkType, PaymentLink, with_quantities
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.routing import operations as routing
 from gstable_server.sessions import operations as sessions
+from gstable_server.sessions import paying
 from gstable_server.sessions.model import Session
 from gstable_server.sessions.operations import Desk
 from gstable_server.web.base import PAGE_HEADERS, Pages, allow_framing
@@ -48,7 +48,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A link with all that its page is made of, but what the payer filled in."""
+    """A link with all that its page is made of, but what the payer filled in. ``products`` only
+    of one whose amount the payer names: their common prices are its suggestions."""
 
     link: PaymentLink
     branding: Branding
@@ -95,7 +96,7 @@ class LinkDoor:
             with_quantities(known.link, form.chosen)
         except Refused as refused:
             words = self._words(request, known.branding)
-            problems = problems_of(refused, known.link, known.bounds, words)
+            problems = problems_of(refused, form, known.link, known.bounds, words)
         return self._page(request, known, form, problems, 200)
 
     async def open(self, request: Request) -> Response:
@@ -111,7 +112,7 @@ class LinkDoor:
             async with self.db.read() as tx:
                 known = await self._known(tx, link_id)
             words = self._words(request, known.branding)
-            problems = problems_of(trouble, known.link, known.bounds, words)
+            problems = problems_of(trouble, form, known.link, known.bounds, words)
             return self._page(request, known, form, problems, 422)
         return await self._to(request, session)
 
@@ -141,8 +142,7 @@ class LinkDoor:
         if known is None:
             raise Refused(Code.SESSION_NOT_FOUND)
         old, words = known.view.session, self._words(request, known.branding)
-        if not hmac.compare_digest(code.encode(), old.client_code.encode()):
-            raise Refused(Code.SESSION_CLIENT_KEY_INVALID)
+        paying.require_client_code(old, code)
         # Asked as the page was, so that its button does what it says.
         if not status_of(known, self.desk, {}, now, words).may_start_again:
             return _redirect(request, f"/pay/{session_id}")
@@ -173,10 +173,11 @@ class LinkDoor:
     async def _known(self, tx: Tx, link_id: LinkId) -> _Known:
         link = await links.view(tx, link_id)
         ids = [item.product_id for item in link.line_items if item.product_id]
+        is_custom = link.link_type is LinkType.CUSTOM
         return _Known(
             link=link,
             branding=await brandings.branding(tx, link.tenant.merchant_id),
-            products=await catalog.shown(tx, link.tenant, ids),
+            products=await catalog.shown(tx, link.tenant, ids) if is_custom else {},
             bounds=self._bounds(link),
         )
 

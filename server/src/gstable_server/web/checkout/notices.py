@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gstable_server.web.base import Pages, allow_framing
-from gstable_server.web.language import N_
+from gstable_server.web.language import N_, Words
 
 FAILED = N_("This did not work")
 BUSY = N_("Please try again")
@@ -49,20 +49,20 @@ class Notices:
     def show(
         self,
         request: Request,
+        words: Words,
         title: str,
         text: str,
         http_status: int,
         retry_after: int | None = None,
     ) -> Response:
-        """``title`` and ``text`` in English, or ``text`` in the page's language already."""
-        words = self._pages.words(request)
+        """``title`` in English, ``text`` in the language of ``words``."""
         origins = self._origins.get(_name(request), ())
         response = self._pages.page(
             TEMPLATE,
             status=http_status,
             language=words,
             title=words.gettext(title),
-            text=words.gettext(text),
+            text=text,
             origins=origins,
         )
         if retry_after is not None:
@@ -71,11 +71,13 @@ class Notices:
 
     def elsewhere(self, request: Request) -> Response:
         """For what no page of ours sends."""
-        return self.show(request, FAILED, ELSEWHERE, 403)
+        words = self._pages.words(request)
+        return self.show(request, words, FAILED, words.gettext(ELSEWHERE), 403)
 
     def turn_away(self, request: Request, wait_seconds: int) -> Response:
         """For an address that asks too often."""
-        return self.show(request, BUSY, TOO_MANY, 429, wait_seconds)
+        words = self._pages.words(request)
+        return self.show(request, words, BUSY, words.gettext(TOO_MANY), 429, wait_seconds)
 
 
 def _name(request: Request) -> str:

@@ -17,9 +17,9 @@ from gstable_server.kernel.urls import is_loopback
 from gstable_server.routing.model import FeeModel, RouteOption, Way
 from gstable_server.sessions.model import BusinessType, Session, SessionView
 from gstable_server.web.checkout.status import Status
-from gstable_server.web.language import Words
+from gstable_server.web.language import N_, Words
 
-UNTITLED = "Product"
+UNTITLED = N_("Product")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,13 @@ class LineView:
     total: MicroUsd | None
 
 
-def line_view(item: LineItem) -> LineView:
+def line_view(item: LineItem, words: Words) -> LineView:
     """``image`` only for pictures that this server hosts: the page may load no other."""
     shown = item.product
     price = MicroUsd(item.unit_price) if item.unit_price else None
     image = shown.image_url if shown else None
     return LineView(
-        name=shown.name if shown else UNTITLED,
+        name=shown.name if shown else words.gettext(UNTITLED),
         description=shown.description if shown else None,
         image=image if image and image.startswith("/images/") else None,
         attributes=tuple((one.name, one.value) for one in shown.attributes) if shown else (),
@@ -158,7 +158,7 @@ def pay_page(
         apps=wallet_apps(url),
         branding=branding,
         test_mode=session.tenant.mode is Mode.TEST,
-        lines=tuple(line_view(item) for item in session.line_items),
+        lines=tuple(line_view(item, words) for item in session.line_items),
         amount=session.amount,
         payer_bears_fee=session.fee_model is FeeModel.PAYER_PAYS,
         added_fee=fee,

@@ -59,7 +59,7 @@ from gstable_server.web.checkout.turns import Act, Turns
 from gstable_server.web.checkout.visits import Visits
 from gstable_server.web.checkout.wire import AuthorizeInput, DepositInput, PrepareInput
 from gstable_server.web.checkout.words import in_words
-from gstable_server.web.language import N_, PARAMETER, Words, asked_language
+from gstable_server.web.language import N_, Words, asked_language
 from gstable_server.web.requests import FORM, JSON, has_type, is_same_origin, read_body, read_form
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -137,16 +137,17 @@ class _Checkout:
 
         @wraps(handler)
         async def answer(request: Request) -> Response:
+            words, show = self.pages.words(request), self.notices.show
             try:
                 response = await handler(request)
             except Refused as refused:
                 status = _status(refused)
-                text = in_words(refused, self.pages.words(request))
+                text = in_words(refused, words)
                 title = {404: NOTHING_HERE, 429: BUSY}.get(status, FAILED)
-                response = self.notices.show(request, title, text, status, refused.retry_after)
+                response = show(request, words, title, text, status, refused.retry_after)
             except Passing as later:
-                wait = later.retry_after or 1
-                response = self.notices.show(request, BUSY, LATER, 503, wait)
+                text, wait = words.gettext(LATER), later.retry_after or 1
+                response = show(request, words, BUSY, text, 503, wait)
             self.pages.languages.remember(request, response)
             return packed(request, response)
 
@@ -264,15 +265,11 @@ class _Checkout:
         try:
             choice = DepositInput.model_validate(fields)
         except ValidationError:
-            return self.notices.show(request, FAILED, OUT_OF_DATE, 400)
+            words = self.pages.words(request)
+            return self.notices.show(request, words, FAILED, words.gettext(OUT_OF_DATE), 400)
         view, option = await self._open_deposit(request, choice)
-        lang = {
-            name: request.query_params[name]
-            for name in (PARAMETER,)
-            if name in request.query_params
-        }
-        query = urlencode({"deposit": option.token.token_id, **lang})
-        target = f"/pay/{view.session.session_id}?{query}#deposit"
+        query = asked_language(request, deposit=option.token.token_id)
+        target = f"/pay/{view.session.session_id}{query}#deposit"
         return RedirectResponse(target, 303, headers=PAGE_HEADERS)
 
     async def _open_deposit(

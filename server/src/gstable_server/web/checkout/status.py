@@ -23,7 +23,7 @@ from gstable_server.sessions.model import (
 from gstable_server.sessions.refunds.model import Refund, RefundState
 from gstable_server.web.language import N_, Words
 
-_SUCCESS = frozenset({SessionState.PAID, SessionState.SETTLING, SessionState.COMPLETED})
+SUCCESS = frozenset({SessionState.PAID, SessionState.SETTLING, SessionState.COMPLETED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def status(view: SessionView, around: Surroundings, words: Words) -> Status:
         confirmations=_confirmations(view, around, words) if phase == "progress" else None,
         redirect_url=(
             around.redirect_url
-            if session.state in _SUCCESS
+            if session.state in SUCCESS
             else around.shop_url
             if leads_to_shop
             else None

@@ -17,6 +17,7 @@ from starlette.requests import Request
 
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.plumbing.limits import RateLimiter, address_subject
+from gstable_server.web.requests import client_address
 
 
 class Act(StrEnum):
@@ -54,7 +55,7 @@ class Turns:
         Raises ``Refused`` (900101, with the seconds to wait) and counts nothing where it is one
         too many.
         """
-        address = address_subject(request.client.host if request.client else "")
+        address = address_subject(client_address(request))
         counted = zip(self._limiters[act], (f"{subject} {address}", subject), strict=True)
         taken = list(counted)
         waits = [limiter.wait(name) for limiter, name in taken]

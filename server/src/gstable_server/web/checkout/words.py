@@ -68,9 +68,9 @@ _REFUND_TO = (
 
 def in_words(refused: Refused, words: Words) -> str:
     """What to tell the payer about ``refused``."""
-    if refused.code is Code.FIELD_INVALID and refused.detail.startswith("payerEmail"):
+    if refused.field == "payerEmail":
         return words.gettext(N_("Enter your e-mail address, like name@example.com."))
-    if refused.code is Code.FIELD_INVALID and refused.detail.startswith("refundTo"):
+    if refused.field == "refundTo":
         said = (text for part, text in _REFUND_TO if part in refused.detail)
         return words.gettext(next(said))
     return words.gettext(WORDS.get(refused.code, _ASK_AGAIN))

@@ -11,7 +11,7 @@ from gstable_server.kernel.errors import Refused
 from gstable_server.plumbing.db import Tx
 from gstable_server.web.base import PAGE_HEADERS
 from gstable_server.web.dashboard.forms import Form
-from gstable_server.web.dashboard.guard import HOME, LOGIN, Guard, Visit, browser_of, client_address
+from gstable_server.web.dashboard.guard import HOME, LOGIN, Guard, Visit, browser_of
 from gstable_server.web.dashboard.speech import N_
 from gstable_server.web.dashboard.words import (
     HAS_OWNER,
@@ -19,7 +19,7 @@ from gstable_server.web.dashboard.words import (
     WRONG_LOGIN,
     wait_text,
 )
-from gstable_server.web.requests import read_form
+from gstable_server.web.requests import client_address, read_form
 
 SETUP = f"{HOME}/setup"
 SETUP_FORM = Form(("name", "email", "password", "passwordAgain"))

@@ -49,7 +49,6 @@ from gstable_server.web.dashboard.keeping import TEXT_BYTES_MAX, Keeping
 from gstable_server.web.dashboard.menu import menu_for
 from gstable_server.web.dashboard.requests import audited
 from gstable_server.web.dashboard.requests import browser_of as browser_of
-from gstable_server.web.dashboard.requests import client_address as client_address
 from gstable_server.web.dashboard.requests import form_token as form_token
 from gstable_server.web.dashboard.speech import N_, speaking, spoken
 from gstable_server.web.dashboard.words import (
@@ -68,6 +67,7 @@ from gstable_server.web.news import MerchantNews
 from gstable_server.web.requests import (
     FORM,
     UPLOAD,
+    client_address,
     has_type,
     is_same_origin,
     read_form,

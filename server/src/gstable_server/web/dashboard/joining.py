@@ -12,9 +12,9 @@ from gstable_server.accounts.model import Merchant
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.web.base import PAGE_HEADERS
 from gstable_server.web.dashboard.forms import Form
-from gstable_server.web.dashboard.guard import HOME, Guard, browser_of, client_address
+from gstable_server.web.dashboard.guard import HOME, Guard, browser_of
 from gstable_server.web.dashboard.words import PASSWORDS_DIFFER
-from gstable_server.web.requests import read_form
+from gstable_server.web.requests import client_address, read_form
 
 JOIN = f"{HOME}/join"
 JOIN_FORM = Form(("password", "passwordAgain"))

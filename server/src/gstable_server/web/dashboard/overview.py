@@ -251,7 +251,8 @@ class Overview:
             Step(
                 _("Say where the money goes"),
                 _(
-                    "A receiving account is the address of your own wallet. Nobody else has its key."
+                    "A receiving account is the address of your own wallet. "
+                    "Nobody else has its key."
                 ),
                 "/accounts" if visit.may("accounts.change") else "",
                 _("Add an account"),

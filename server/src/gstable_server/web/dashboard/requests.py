@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from gstable_server.accounts.audit import operations as audit
 from gstable_server.accounts.members.model import Browser
+from gstable_server.web.requests import client_address
 
 
 class _Visit(Protocol):
@@ -31,11 +32,6 @@ def form_token(login_token: str, merchant_id: str) -> str:
     return hmac.new(login_token.encode(), said.encode(), hashlib.sha256).hexdigest()
 
 
-def client_address(request: Request) -> str:
-    """Where a request comes from, as sign-ins are counted."""
-    return request.client.host if request.client else ""
-
-
 def browser_of(request: Request) -> Browser:
     """Where somebody signs in from."""
     return Browser(client_address(request), request.headers.get("user-agent", ""))
@@ -51,8 +47,8 @@ def audited(handler: Callable[[V], Awaitable[Response]]) -> Callable[[V], Awaita
             response = await handler(visit)
         if response.status_code < 400:
             path = visit.request.url.path
-            words = [note.what for note in written]
-            assert len(written) == 1, f"{path} is to be written down once, and was as {words}"
+            words = [note.what for note in written.notes]
+            assert len(words) == 1, f"{path} is to be written down once, and was as {words}"
         return response
 
     return counted

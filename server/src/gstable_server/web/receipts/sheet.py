@@ -10,13 +10,13 @@ from gstable_server.kernel.money import MicroUsd
 from gstable_server.receipts.model import Amount, GivenBack, PaidPart, Place, Receipt
 from gstable_server.routing.model import FeeModel
 from gstable_server.sessions.model import SessionState
+from gstable_server.web.checkout.presenter import UNTITLED
 from gstable_server.web.language import N_, Words
 
 COMPLETE = N_("Complete: the merchant has the money.")
 GIVEN_BACK = N_("Complete. Some or all of it was given back since, see below.")
 NOT_FINAL = N_("Paid, but not final yet. What this receipt says can still change.")
 DELAYED = N_("Paid. The money is taking longer than usual to reach the merchant.")
-UNTITLED = N_("Product")
 
 
 @dataclass(frozen=True, slots=True)
