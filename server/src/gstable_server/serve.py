@@ -81,6 +81,7 @@ from gstable_server.web.checkout import events as event_streams
 from gstable_server.web.checkout import routes as checkout_routes
 from gstable_server.web.checkout.live import Live, LiveLimits
 from gstable_server.web.checkout.notices import Notices
+from gstable_server.web.checkout.walletconnect import Relay
 from gstable_server.web.dashboard import routes as dashboard_routes
 from gstable_server.web.receipts import routes as receipt_routes
 from gstable_server.web.receipts.letter import Composer
@@ -189,7 +190,7 @@ def api_of(
         agent_host=settings.ai_host,
         extra_routes=[
             *x402_routes.routes(Till(db, desk, world.chains)),
-            *pages_of(settings, db, desk, live, pages, notices),
+            *pages_of(settings, world, live, pages, notices),
         ],
         turn_away=notices.turn_away,
         request_log=request_log,
@@ -203,16 +204,25 @@ def agency_of(settings: Settings, world: flow.World) -> Agency:
     return Agency(world.desk, verifier, settings.agent_payer_per_minute)
 
 
+def relay_of(settings: Settings, world: flow.World) -> Relay | None:
+    """Where wallets of other devices are connected; None unless the operator has a project."""
+    if not settings.walletconnect_project_id:
+        return None
+    nodes = {name: rpc for name, rpc in world.chains.items() if isinstance(rpc, HttpRpc)}
+    return Relay(settings.walletconnect_project_id, settings.walletconnect_relay_url, nodes)
+
+
 def pages_of(
-    settings: Settings, db: Database, desk: Desk, live: Live, pages: Pages, notices: Notices
+    settings: Settings, world: flow.World, live: Live, pages: Pages, notices: Notices
 ) -> list[BaseRoute]:
     """The doors for people: checkout, console, pictures and the files that they need."""
+    db, desk, relay = world.db, world.desk, relay_of(settings, world)
     return [
         *pages.routes(),
         *pictures.routes(db),
         *branding.routes(db),
         *event_streams.routes(live, pages),
-        *checkout_routes.routes(db, desk, pages, notices),
+        *checkout_routes.routes(db, desk, pages, notices, relay=relay),
         *receipt_routes.routes(db, desk, pages, Press(Fonts(settings.cjk_font))),
         *dashboard_routes.routes(db, desk, pages),
     ]

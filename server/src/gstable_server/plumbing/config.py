@@ -81,6 +81,14 @@ class Settings(BaseSettings):
     cjk_font: Path | None = None
     """A font file with Chinese, Japanese and Korean letters for receipts as PDF, for example that
     of Debian's ``fonts-noto-cjk``. Without it such receipts are printed from their page."""
+    walletconnect_project_id: str = Field(default="", pattern=r"^[0-9A-Za-z_-]*$")
+    """The operator's project at WalletConnect's relay: payers are then offered to connect a wallet
+    of another device by a QR code (docs/guide/operate.md). Off without it."""
+    walletconnect_relay_url: str = Field(
+        default="wss://relay.walletconnect.org",
+        pattern=r"^wss?://[0-9A-Za-z.:-]+(/[0-9A-Za-z/._-]*)?$",
+    )
+    """Where that relay is; pages that offer it may connect there and nowhere else."""
     body_bytes_max: int = 512 * 1024
     webhook_timeout_seconds: int = 15
     webhook_concurrency: int = Field(default=100, ge=1)
