@@ -206,7 +206,7 @@ def agency_of(settings: Settings, world: flow.World) -> Agency:
 
 def relay_of(settings: Settings, world: flow.World) -> Relay | None:
     """Where wallets of other devices are connected; None unless the operator has a project."""
-    if not settings.walletconnect_project_id:
+    if settings.walletconnect_project_id is None:
         return None
     nodes = {name: rpc for name, rpc in world.chains.items() if isinstance(rpc, HttpRpc)}
     return Relay(settings.walletconnect_project_id, settings.walletconnect_relay_url, nodes)

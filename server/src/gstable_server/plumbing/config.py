@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     cjk_font: Path | None = None
     """A font file with Chinese, Japanese and Korean letters for receipts as PDF, for example that
     of Debian's ``fonts-noto-cjk``. Without it such receipts are printed from their page."""
-    walletconnect_project_id: str = Field(default="", pattern=r"^[0-9A-Za-z_-]*$")
+    walletconnect_project_id: str | None = Field(default=None, pattern=r"^[0-9A-Za-z_-]+$")
     """The operator's project at WalletConnect's relay: payers are then offered to connect a wallet
     of another device by a QR code (docs/guide/operate.md). Off without it."""
     walletconnect_relay_url: str = Field(
