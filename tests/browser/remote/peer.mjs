@@ -1,6 +1,6 @@
-// A relay as WalletConnect 2.0 describes it (irn_publish, irn_subscribe, mailboxes), and a wallet by
-// the library that wallets use. What the wallet is asked for is answered by the program that started
-// this one: a line of JSON each way.
+// A relay as WalletConnect 2.0 describes it (irn_publish, irn_subscribe, mailboxes), and a wallet
+// by the library that wallets use. What the wallet is asked for is answered by the program that
+// started this one: a line of JSON each way.
 import { createInterface } from "node:readline";
 
 import { SignClient } from "@walletconnect/sign-client";
@@ -13,14 +13,19 @@ const mailboxes = new Map();
 const followers = new Map();
 let count = 0;
 
+function deliver(socket, subscription, data) {
+  const id = Date.now() * 1000 + (count += 1);
+  const params = { id: subscription, data };
+  socket.send(JSON.stringify({ jsonrpc: "2.0", id, method: "irn_subscription", params }));
+}
+
 function publish({ topic, message, tag }, from) {
   const data = { topic, message, tag, publishedAt: Date.now() };
   let delivered = false;
   for (const { socket, id } of followers.get(topic) ?? []) {
     if (socket === from || socket.readyState !== socket.OPEN) continue;
     delivered = true;
-    const params = { id, data };
-    socket.send(JSON.stringify({ jsonrpc: "2.0", id: Date.now() * 1000 + (count += 1), method: "irn_subscription", params }));
+    deliver(socket, id, data);
   }
   if (!delivered) mailboxes.set(topic, [...(mailboxes.get(topic) ?? []), data]);
   return true;
@@ -30,8 +35,7 @@ function subscribe(socket, topic) {
   const id = `${topic.slice(0, 32)}${(count += 1)}`;
   followers.set(topic, [...(followers.get(topic) ?? []), { socket, id }]);
   for (const data of mailboxes.get(topic) ?? []) {
-    const params = { id, data };
-    socket.send(JSON.stringify({ jsonrpc: "2.0", id: Date.now() * 1000 + (count += 1), method: "irn_subscription", params }));
+    deliver(socket, id, data);
   }
   mailboxes.delete(topic);
   return id;
@@ -66,7 +70,8 @@ relay.on("connection", (socket, { url }) => {
     try {
       socket.send(JSON.stringify({ jsonrpc: "2.0", id, result: answer(socket, method, params) }));
     } catch (error) {
-      socket.send(JSON.stringify({ jsonrpc: "2.0", id, error: { code: -32601, message: error.message } }));
+      const unknown = { code: -32601, message: error.message };
+      socket.send(JSON.stringify({ jsonrpc: "2.0", id, error: unknown }));
     }
   });
 });
@@ -77,7 +82,12 @@ const wallet = await SignClient.init({
   storageOptions: { database: ":memory:" },
   telemetryEnabled: false,
   logger: "silent",
-  metadata: { name: "Lighthouse Wallet", description: "", url: "https://wallet.example", icons: [] },
+  metadata: {
+    name: "Lighthouse Wallet",
+    description: "",
+    url: "https://wallet.example",
+    icons: [],
+  },
 });
 wallet.core.verify.resolve = () => Promise.resolve(undefined);
 wallet.on("session_proposal", ({ id, params }) => say({ proposal: id, params }));
