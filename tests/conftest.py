@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import signal
+import socket
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import ExitStack, closing
@@ -227,10 +228,17 @@ class Installation:
     def __init__(self) -> None:
         self._open = ExitStack()
         self._running: Running | None = None
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.relay_port: int = free.getsockname()[1]
+            """Where a test may start the relay that wallets of other devices are connected by."""
 
     def get(self) -> Running:
         if self._running is None:
-            self._running = self._open.enter_context(running_stack(**ROOMY))
+            relay = {
+                "GSTABLE_WALLETCONNECT_PROJECT_ID": "harbour",
+                "GSTABLE_WALLETCONNECT_RELAY_URL": f"ws://127.0.0.1:{self.relay_port}",
+            }
+            self._running = self._open.enter_context(running_stack(**ROOMY, **relay))
         return self._running
 
     def close(self) -> None:

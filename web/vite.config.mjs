@@ -23,6 +23,7 @@ const ENTRIES = {
   pay: join(here, "src/checkout/pay.ts"),
   receipt: join(here, "src/styles/receipt.css"),
   refund: join(here, "src/dashboard/refund.ts"),
+  walletconnect: join(here, "src/checkout/walletconnect.ts"),
 };
 
 /** What `web/base.py` serves, and nothing else: stable name -> file and its SHA-384. */
@@ -57,13 +58,20 @@ export default defineConfig({
     assetsInlineLimit: 0,
     rolldownOptions: {
       input: ENTRIES,
+      preserveEntrySignatures: "strict",
       output: {
         entryFileNames: "[name]-[hash].js",
         chunkFileNames: "[name]-[hash].js",
         assetFileNames: "[name]-[hash][extname]",
         // What several pages share, under one name: a page that imports it must also preload it,
         // because only so is its hash checked by the browser.
-        codeSplitting: { groups: [{ name: "wallet", minShareCount: 2 }] },
+        codeSplitting: {
+          groups: [
+            // What connects other wallets, and all its packages: one file, loaded on demand.
+            { name: "walletconnect-library", test: /node_modules|preload-helper/, priority: 1 },
+            { name: "wallet", minShareCount: 2 },
+          ],
+        },
       },
     },
   },

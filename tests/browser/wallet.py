@@ -157,20 +157,21 @@ class InjectedWallet:
         return answer["result"]
 
     def _answer(self, request_json: str) -> str:
-        request = json.loads(request_json)
+        self._events.clear()
+        return json.dumps({**self.answer(json.loads(request_json)), "events": self._events})
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """``{"result": …}`` or ``{"error": …}``."""
         method, params = request["method"], request["params"]
         self.asked.append(method)
-        self._events.clear()
-        answer: dict[str, Any] = {}
         try:
             if method in self.reject:
                 raise WalletRefusal(REJECTED, "User rejected the request.")
-            answer["result"] = self._do(method, params)
+            result = self._do(method, params)
             self.afterwards.get(method, lambda: None)()
         except WalletRefusal as refusal:
-            answer["error"] = {"code": refusal.code, "message": str(refusal)}
-        answer["events"] = list(self._events)
-        return json.dumps(answer)
+            return {"error": {"code": refusal.code, "message": str(refusal)}}
+        return {"result": result}
 
     def _do(self, method: str, params: list[Any]) -> Any:
         match method:

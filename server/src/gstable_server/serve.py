@@ -83,6 +83,7 @@ from gstable_server.web.checkout import routes as checkout_routes
 from gstable_server.web.checkout.live import Live, LiveLimits
 from gstable_server.web.checkout.notices import Notices
 from gstable_server.web.checkout.visits import Visits
+from gstable_server.web.checkout.walletconnect import Relay
 from gstable_server.web.dashboard import routes as dashboard_routes
 from gstable_server.web.dashboard.openid import sign_in_of
 from gstable_server.web.receipts import routes as receipt_routes
@@ -218,6 +219,14 @@ def agency_of(settings: Settings, world: flow.World) -> Agency:
     return Agency(world.desk, verifier, settings.agent_payer_per_minute)
 
 
+def relay_of(settings: Settings, world: flow.World) -> Relay | None:
+    """Where wallets of other devices are connected; None unless the operator has a project."""
+    if settings.walletconnect_project_id is None:
+        return None
+    nodes = {name: rpc for name, rpc in world.chains.items() if isinstance(rpc, HttpRpc)}
+    return Relay(settings.walletconnect_project_id, settings.walletconnect_relay_url, nodes)
+
+
 def pages_of(
     settings: Settings,
     world: flow.World,
@@ -228,13 +237,13 @@ def pages_of(
     visits: Visits,
 ) -> list[BaseRoute]:
     """The doors for people: checkout, console, pictures and the files that they need."""
-    db, desk = world.db, world.desk
+    db, desk, relay = world.db, world.desk, relay_of(settings, world)
     return [
         *pages.routes(),
         *pictures.routes(db),
         *branding.routes(db),
         *event_streams.routes(live, pages),
-        *checkout_routes.routes(db, desk, pages, notices, visits=visits),
+        *checkout_routes.routes(db, desk, pages, notices, visits=visits, relay=relay),
         *receipt_routes.routes(db, desk, pages, Press(Fonts(settings.cjk_font))),
         *dashboard_routes.routes(
             db,

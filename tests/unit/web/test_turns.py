@@ -112,11 +112,12 @@ async def _ask(client: AsyncClient, session: Session, act: Act) -> Response:
                 "signature": "0x" + "00" * 65,
             },
             Act.DEPOSIT: {**code, "tokenId": "polygon::usdc"},
+            Act.NETWORK: {**code, "chainId": 1337137, "method": "eth_getBlockByNumber"},
         }[act],
     )
 
 
-@pytest.mark.parametrize("act", [Act.PREPARE, Act.AUTHORIZE, Act.DEPOSIT])
+@pytest.mark.parametrize("act", [Act.PREPARE, Act.AUTHORIZE, Act.DEPOSIT, Act.NETWORK])
 async def test_one_who_asks_too_often_is_told_when_to_come_again(
     stranger: AsyncClient, merchant: Merchant, turns: Turns, monotonic: Clock, act: Act
 ) -> None:

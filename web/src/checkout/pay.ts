@@ -10,7 +10,9 @@ import { chosenRoute } from "./chosen";
 import { offerCopying } from "./deposit";
 import { element, keepFocus, pause, Problem, say, setText, show } from "./page";
 import { requirePayable, requireWorking } from "./rehearse";
+import { remoteWallet } from "./remote";
 import {
+  askNetwork,
   authorize,
   prepare,
   Unreachable,
@@ -125,9 +127,25 @@ function addWallet(wallet: Wallet): void {
   // One of an earlier view of this page may have sent it.
   const sent = underway(sessionId);
   if (stage === "sent" && sent !== null && !sent.startsWith(RELAY)) void watch(wallet, sent);
+  forgetWhenChanged(wallet);
+}
+
+function forgetWhenChanged(wallet: Wallet): void {
   for (const event of ["accountsChanged", "chainChanged"]) {
     wallet.provider.on?.(event, () => forget(wallet));
   }
+}
+
+/** Beside those of this browser, but not one of them: a phone is still led into its own apps. */
+function offerRemote(): void {
+  const clientCode = main.dataset["clientCode"] ?? "";
+  const wallet = remoteWallet(form, (question) => askNetwork(sessionId, clientCode, question));
+  if (wallet === null) return;
+  forgetWhenChanged(wallet);
+  element("remote-wallet").addEventListener("click", () => void once(() => choose(wallet)));
+  element("remote-cancel").addEventListener("click", () => {
+    element<HTMLDialogElement>("remote").close();
+  });
 }
 
 /** The terms on the screen belong to one account on one network; a change makes them old. */
@@ -432,3 +450,4 @@ if (open) countDown(Number(main.dataset["expiresAt"]), Number(main.dataset["now"
 tabSent(underway(sessionId));
 hearTabs(sessionId, tabSent);
 discover(addWallet);
+offerRemote();

@@ -71,6 +71,22 @@ export interface Authorized {
   pay: Call | null;
 }
 
+/** What a page asks of a network through the server; `account` is who would send the call. */
+export interface Question {
+  chainId: number;
+  method: string;
+  account?: string;
+  to?: string;
+  data?: string;
+  txHash?: string;
+}
+
+/** `problem`: why a call would fail. */
+export interface Answer {
+  result?: unknown;
+  problem?: string;
+}
+
 /** The server could not be asked: the network is away, or the server. */
 export class Unreachable extends Problem {}
 
@@ -80,6 +96,14 @@ export async function prepare(sessionId: string, choice: Choice): Promise<Prepar
 
 export async function authorize(sessionId: string, signed: Signed): Promise<Authorized> {
   return (await post(`/pay/${sessionId}/authorize`, signed)) as Authorized;
+}
+
+export async function askNetwork(
+  sessionId: string,
+  clientCode: string,
+  question: Question,
+): Promise<Answer> {
+  return (await post(`/pay/${sessionId}/network`, { clientCode, ...question })) as Answer;
 }
 
 /** `relay` is the payment that the server sends for this page, or the empty text. */

@@ -78,6 +78,7 @@ export async function ask(
   try {
     return await provider.request({ method, params });
   } catch (error) {
+    if (error instanceof Problem) throw error;
     throw new WalletError(codeOf(error), messageOf(error));
   }
 }

@@ -95,6 +95,14 @@ class Settings(BaseSettings):
     payout_delay_hours: int = Field(default=24, ge=0)
     """How long a live receiving account beside the first waits before it can be used, while the
     team is told of it and can cancel it."""
+    walletconnect_project_id: str | None = Field(default=None, pattern=r"^[0-9A-Za-z_-]+$")
+    """The operator's project at WalletConnect's relay: payers are then offered to connect a wallet
+    of another device by a QR code (docs/guide/operate.md). Off without it."""
+    walletconnect_relay_url: str = Field(
+        default="wss://relay.walletconnect.org",
+        pattern=r"^wss?://[0-9A-Za-z.:-]+(/[0-9A-Za-z/._-]*)?$",
+    )
+    """Where that relay is; pages that offer it may connect there and nowhere else."""
     body_bytes_max: int = 512 * 1024
     webhook_timeout_seconds: int = 15
     webhook_concurrency: int = Field(default=100, ge=1)

@@ -86,6 +86,15 @@ def allow_framing(response: Response, origins: Sequence[str]) -> Response:
     return response
 
 
+def allow_connecting(response: Response, origin: str) -> Response:
+    """Let the script of this page, and of no other, connect to ``origin`` as well."""
+    policy = response.headers["content-security-policy"]
+    response.headers["content-security-policy"] = policy.replace(
+        "connect-src 'self'", f"connect-src 'self' {origin}"
+    )
+    return response
+
+
 def packed(request: Request, response: Response) -> Response:
     """``response`` in fewer bytes where the browser unpacks them.
 

@@ -29,7 +29,7 @@ from gstable_server.sessions.deposits import operations as deposits
 from gstable_server.sessions.deposits.model import DepositView
 from gstable_server.sessions.model import Session
 from gstable_server.sessions.operations import Desk
-from gstable_server.web.base import PAGE_HEADERS, Pages, allow_framing, packed
+from gstable_server.web.base import PAGE_HEADERS, Pages, allow_connecting, allow_framing, packed
 from gstable_server.web.checkout.deposit import (
     DepositSection,
     deposit_json,
@@ -57,14 +57,20 @@ from gstable_server.web.checkout.presenter import PayPage, pay_page, settlement_
 from gstable_server.web.checkout.status import Status
 from gstable_server.web.checkout.turns import Act, Turns
 from gstable_server.web.checkout.visits import Visits
-from gstable_server.web.checkout.wire import AuthorizeInput, DepositInput, PrepareInput
+from gstable_server.web.checkout.walletconnect import Relay
+from gstable_server.web.checkout.wire import (
+    AuthorizeInput,
+    DepositInput,
+    NetworkInput,
+    PrepareInput,
+)
 from gstable_server.web.checkout.words import in_words
 from gstable_server.web.language import N_, Words, asked_language
 from gstable_server.web.requests import FORM, JSON, has_type, is_same_origin, read_body, read_form
 
 Handler = Callable[[Request], Awaitable[Response]]
 Options = Callable[[Desk, Session, datetime], tuple[RouteOption, ...]]
-SomeInput = TypeVar("SomeInput", PrepareInput, AuthorizeInput, DepositInput)
+SomeInput = TypeVar("SomeInput", PrepareInput, AuthorizeInput, DepositInput, NetworkInput)
 
 NOT_FOUND = frozenset({Code.LINK_NOT_FOUND, Code.SESSION_NOT_FOUND})
 NOTHING_HERE = N_("Nothing here")
@@ -78,10 +84,11 @@ def routes(
     notices: Notices | None = None,
     turns: Turns | None = None,
     visits: Visits | None = None,
+    relay: Relay | None = None,
 ) -> list[BaseRoute]:
     """Every address that a payer's browser asks for, except the static files. Who gives ``visits``
-    writes what they count."""
-    checkout = _Checkout(db, desk, pages, notices or Notices(pages), turns or Turns())
+    writes what they count; with ``relay`` payers may connect a wallet of another device."""
+    checkout = _Checkout(db, desk, pages, notices or Notices(pages), turns or Turns(), relay)
     door = LinkDoor(db, desk, pages, checkout.notices, checkout.turns, visits or Visits(db))
     return [
         *door.routes(checkout.as_page),
@@ -92,6 +99,7 @@ def routes(
             "/pay/{session_id}/authorize", checkout.as_answer(checkout.authorize), methods=["POST"]
         ),
         Route("/pay/{session_id}/deposit", checkout.deposit, methods=["POST"]),
+        Route("/pay/{session_id}/network", checkout.as_answer(checkout.network), methods=["POST"]),
     ]
 
 
@@ -115,6 +123,7 @@ class _Checkout:
     pages: Pages
     notices: Notices
     turns: Turns
+    relay: Relay | None
 
     def as_answer(self, handler: Handler) -> Handler:
         """Troubles as JSON for the page's script: ``{"problem": "<a sentence for the payer>"}``."""
@@ -166,11 +175,29 @@ class _Checkout:
             language=words,
             page=page,
             deposit=section,
+            relay=self.relay if page.status.phase == "open" else None,
             query=asked_language(request),
             keep=_kept(request),
         )
         self.notices.remember(request, known.branding.frame_origins)
-        return allow_framing(response, known.branding.frame_origins)
+        response = allow_framing(response, known.branding.frame_origins)
+        if self.relay is not None and page.status.phase == "open":
+            response = allow_connecting(response, self.relay.origin)
+        return response
+
+    async def network(self, request: Request) -> Response:
+        """What a network says, for a page whose wallet is on another device."""
+        asked = await self._input(request, NetworkInput)
+        if isinstance(asked, Response):
+            return asked
+        session_id = sessions.session_id_of(request.path_params["session_id"])
+        self.turns.take(Act.NETWORK, request, session_id)
+        async with self.db.read() as tx:
+            session = (await self._known(tx, request)).view.session
+        if self.relay is None or session.client_code != asked.client_code:
+            raise Refused(Code.SESSION_NOT_FOUND)
+        answer = await self.relay.answer(self.desk.networks, asked)
+        return JSONResponse(answer, headers=PAGE_HEADERS)
 
     async def status(self, request: Request) -> Response:
         async with self.db.read() as tx:

@@ -27,6 +27,7 @@ class Act(StrEnum):
     AUTHORIZE = "authorize"
     DEPOSIT = "deposit"
     OPEN = "open"
+    NETWORK = "network"
 
 
 LIMITS: dict[Act, tuple[tuple[float, int], tuple[float, int]]] = {
@@ -34,6 +35,7 @@ LIMITS: dict[Act, tuple[tuple[float, int], tuple[float, int]]] = {
     Act.AUTHORIZE: ((0.2, 10), (1, 30)),
     Act.DEPOSIT: ((0.2, 10), (1, 30)),
     Act.OPEN: ((10, 200), (20, 500)),
+    Act.NETWORK: ((1, 100), (10, 400)),
 }
 """A second and at once, of one address and of all together. A payer who tries every way to pay
 asks some ten times. A link may be opened by a whole hall behind one address; and behind a proxy

@@ -34,6 +34,20 @@ class AuthorizeInput(Body):
     signature: HexBytes
 
 
+class NetworkInput(Body):
+    """A question about a network, of a page whose wallet does not answer it."""
+
+    client_code: ShortText
+    chain_id: int
+    method: Literal[
+        "eth_call", "eth_getBalance", "eth_getBlockByNumber", "eth_getTransactionReceipt"
+    ]
+    account: Hex20 | None = None
+    to: Hex20 | None = None
+    data: Annotated[HexBytes, StringConstraints(max_length=8_192)] | None = None
+    tx_hash: Hex32 | None = None
+
+
 class DepositInput(Body):
     """A payer's choice to pay by a plain transfer: the token, and who gets what does not pay."""
 
