@@ -27,8 +27,9 @@ from gstable_server.sessions.refunds import operations as refunds
 from gstable_server.sessions.refunds.wire import PrepareRefund
 from gstable_server.web.base import Pages
 from gstable_server.web.dashboard.guard import TYPED, Guard
-from gstable_server.web.dashboard.routes import IN_MODE, places
-from gstable_server.web.dashboard.second_doors import RESET
+from gstable_server.web.dashboard.people.second_doors import RESET
+from gstable_server.web.dashboard.place import IN_MODE
+from gstable_server.web.dashboard.routes import places
 from gstable_server.webhooks import operations as webhooks
 from gstable_server.webhooks.wire import CreateWebhook
 from tests.browser.gallery import Gallery

@@ -85,7 +85,7 @@ from gstable_server.web.checkout.notices import Notices
 from gstable_server.web.checkout.visits import Visits
 from gstable_server.web.checkout.walletconnect import Relay
 from gstable_server.web.dashboard import routes as dashboard_routes
-from gstable_server.web.dashboard.openid import sign_in_of
+from gstable_server.web.dashboard.people.openid import sign_in_of
 from gstable_server.web.receipts import routes as receipt_routes
 from gstable_server.web.receipts.letter import Composer
 from gstable_server.web.receipts.pdf import Fonts

@@ -1,10 +1,12 @@
 """AUT-02 over the whole merchant API: what is another merchant's, or of the other mode, is answered
-like what never was. A route that is not in the table fails the test."""
+like what never was. A route, a path parameter or a field with an id that is not in the table fails
+the test."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from gstable_server.plumbing.db import Database
 from tests.unit.catalog.support import Caller, serving
 from tests.unit.sessions.till import Till, one_time
 from tests.unit.sessions.world import new_world
+from tests.unit.web.shop import new_desk
 
 pytestmark = pytest.mark.anyio
 
@@ -27,6 +30,7 @@ class Ids:
     product: str
     link: str
     session: str
+    payment: str
     refund: str
     webhook: str
     event: str
@@ -37,6 +41,7 @@ NEVER = Ids(
     product="prd_" + "0" * 24,
     link="lnk_" + "0" * 32,
     session="sess_" + "0" * 32,
+    payment="pay_" + "0" * 24,
     refund="rfd_" + "0" * 24,
     webhook="wkid_" + "0" * 24,
     event="evt_" + "0" * 16,
@@ -71,8 +76,12 @@ def session_terms(ids: Ids) -> dict[str, Any]:
     return {
         "accountId": ids.account,
         "settlementToken": "polygon::usdc",
-        "lineItems": [one_time()],
+        "lineItems": [one_time(), line(ids)],
     }
+
+
+def refund_terms(ids: Ids) -> dict[str, Any]:
+    return {"sessionId": ids.session, "paymentId": ids.payment, "to": ANOTHER}
 
 
 BY_PATH: Mapping[str, str] = {
@@ -99,7 +108,7 @@ BODIES: Mapping[str, Ask] = {
     "/session/checkout/cancel": lambda ids: {"sessionId": ids.session},
     "/session/checkout/capture": lambda ids: {"sessionId": ids.session},
     "/session/checkout/void": lambda ids: {"sessionId": ids.session},
-    "/session/refund/prepare": lambda ids: {"sessionId": ids.session, "to": ANOTHER},
+    "/session/refund/prepare": refund_terms,
     "/session/refund/cancel": lambda ids: {"refundId": ids.refund},
     "/test/session/advance": lambda ids: {"sessionId": ids.session, "seconds": 1},
     "/webhook/update": lambda ids: {"webhookId": ids.webhook, **HOOK},
@@ -107,7 +116,7 @@ BODIES: Mapping[str, Ask] = {
     "/webhook/enable": lambda ids: {"webhookId": ids.webhook},
     "/webhook/key/refresh": lambda ids: {"webhookId": ids.webhook, "graceSeconds": 0},
     "/webhook/test": lambda ids: {"webhookId": ids.webhook},
-    "/event/resend": lambda ids: {"eventId": ids.event},
+    "/event/resend": lambda ids: {"eventId": ids.event, "webhookId": ids.webhook},
     "/event/resend/range": lambda ids: {"webhookId": ids.webhook, "since": 0, "until": 1},
     "/webhook/remove": lambda ids: {"webhookId": ids.webhook},
 }
@@ -139,15 +148,17 @@ async def objects_of(till: Till) -> Ids:
     """One of each, of a merchant in test mode."""
     account = till.world.account.account_id
     product = await till.product()
-    own = Ids(account, product, "", "", "", "", "")
+    own = replace(NEVER, account=account, product=product)
     link = (await till.caller.data("/payment/link/create", terms(own)))["linkId"]
-    session = (await till.in_state("completed")).session.session_id
+    view = await till.in_state("completed")
+    session, [payment] = view.session.session_id, view.payments
     prepared = await till.caller.data(
         "/session/refund/prepare", {"sessionId": session, "amount": 1_000_000}
     )
     webhook = (await till.caller.data("/webhook/create", HOOK))["webhookId"]
     event = (await till.caller.data("/event/list/1/1"))["events"][0]["eventId"]
-    return Ids(account, product, link, session, prepared["refundId"], webhook, event)
+    refund = prepared["refundId"]
+    return Ids(account, product, link, session, payment.payment_id, refund, webhook, event)
 
 
 async def test_aut_02_nothing_of_another_merchant_or_mode_is_answered_or_changed(
@@ -178,6 +189,55 @@ async def test_aut_02_nothing_of_another_merchant_or_mode_is_answered_or_changed
             if asked(path, own) != asked(path, NEVER):
                 found = await answer(till.caller, path, own)
                 assert found != await answer(till.caller, path, NEVER), path
+
+
+async def test_aut_02_one_id_of_another_merchant_beside_own_ones_is_like_none(
+    database: Database,
+) -> None:
+    """Every single id of every body that names several: the others are the asking one's own."""
+    world, another = await new_world(database), await new_world(database)
+    routes = [route for rows in serve.merchant_routes(world.desk) for route in rows]
+    async with serving(database, routes) as server:
+        stranger = await server.caller(another.tenant)
+        foreign = await objects_of(Till(await server.caller(world.tenant), world))
+        own = await objects_of(Till(stranger, another))
+        tried = set()
+        for path in BODIES:
+            names = [one.name for one in fields(Ids)]
+            named = [name for name in names if asked(path, without(own, name)) != asked(path, own)]
+            for name in named if len(named) > 1 else []:
+                tried.add((path, name))
+                mixed = replace(own, **{name: getattr(foreign, name)})
+                found = await answer(stranger, path, mixed)
+                assert found == await answer(stranger, path, without(own, name)), (path, name)
+                assert found[0] >= 400, (path, name)
+                assert getattr(foreign, name) not in str(found[1]), (path, name)
+    assert {path for path, _ in tried} >= {"/payment/link/create", "/session/refund/prepare"}
+
+
+def without(ids: Ids, name: str) -> Ids:
+    """The same with an id that nobody has."""
+    return replace(ids, **{name: getattr(NEVER, name)})
+
+
+def test_every_id_that_a_route_takes_is_in_the_table() -> None:
+    """By the bodies' own schemas, and by the placeholders of the paths."""
+    for rows in serve.merchant_routes(new_desk()):
+        for route in rows:
+            assert set(re.findall(r"\{\w+\}", route.path)) <= BY_PATH.keys() | PLAIN.keys()
+            if route.body is not None:
+                sent = str(BODIES[route.path](NEVER)) if route.path in BODIES else ""
+                wanted = set(id_fields(route.body.model_json_schema(by_alias=True)))
+                assert {one for one in wanted if f"'{one}'" not in sent} == set(), route.path
+
+
+def id_fields(schema: Any) -> Iterator[str]:
+    """The names of the fields that take ids, however deep they are."""
+    if isinstance(schema, dict):
+        yield from (name for name in schema.get("properties", {}) if re.search("Ids?$", name))
+    for inner in schema.values() if isinstance(schema, dict) else schema:
+        if isinstance(inner, dict | list):
+            yield from id_fields(inner)
 
 
 def ids_of(ids: Ids) -> list[str]:

@@ -164,4 +164,3 @@ async def test_a_session_is_offered_only_the_networks_that_its_merchant_accepted
     assert after.session.networks == frozenset({home})
     offered = paying.options(world.desk, after.session, sorter.now)
     assert {one.network.name for one in offered} == {home}
-

@@ -14,7 +14,8 @@ from jinja2 import Environment, nodes
 from gstable_server.kernel.roles import ROLE_WORDS
 from gstable_server.web import base
 from gstable_server.web.dashboard.menu import MENU
-from gstable_server.web.dashboard.routes import IN_MODE, places
+from gstable_server.web.dashboard.place import IN_MODE
+from gstable_server.web.dashboard.routes import places
 from gstable_server.web.dashboard.speech import _, said, speaking, spoken
 from gstable_server.web.language import Languages
 from tests.browser.office import Office

@@ -22,8 +22,8 @@ from gstable_server.ledger import operations as ledger
 from gstable_server.plumbing.db import Database
 from gstable_server.web.base import Pages
 from gstable_server.web.dashboard import routes as dashboard
-from gstable_server.web.dashboard.export_columns import COLUMNS, VERSION, Figure, What
-from gstable_server.web.dashboard.export_formats import Format, harmless, head, line
+from gstable_server.web.dashboard.payments.export_columns import COLUMNS, VERSION, Figure, What
+from gstable_server.web.dashboard.payments.export_formats import Format, harmless, head, line
 from tests.unit.web.console import FROM_OUR_PAGE, Browser, browser_on, registered
 from tests.unit.web.shop import Merchant, new_desk
 

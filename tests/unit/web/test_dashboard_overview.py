@@ -207,7 +207,8 @@ async def test_what_needs_somebody_is_said_with_the_way_there(
         target = Target("Shop", "https://shop.example.com/hook", None, ("session.paid",))
         endpoint = await webhooks.create(tx, merchant.tenant, target)
         await tx.execute(
-            "UPDATE webhook_endpoints SET status = 'paused' WHERE webhook_id = $1", endpoint.webhook_id
+            "UPDATE webhook_endpoints SET status = 'paused' WHERE webhook_id = $1",
+            endpoint.webhook_id,
         )
     session = await replace(merchant, account=account).session()
     await set_state(merchant.db, session, SessionState.SETTLEMENT_PENDING)

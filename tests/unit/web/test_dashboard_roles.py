@@ -37,7 +37,8 @@ from gstable_server.sessions.refunds.wire import PrepareRefund
 from gstable_server.web.base import Pages
 from gstable_server.web.dashboard import routes as dashboard
 from gstable_server.web.dashboard.guard import Guard, form_token
-from gstable_server.web.dashboard.routes import Place, places
+from gstable_server.web.dashboard.place import Place
+from gstable_server.web.dashboard.routes import places
 from gstable_server.webhooks import operations as webhooks
 from gstable_server.webhooks.model import Target
 from tests.unit.web.console import Browser, browser_on, reader, registered

@@ -13,7 +13,12 @@ from gstable_server.sessions.model import Session, SessionState
 from gstable_server.sessions.unmatched import operations
 from gstable_server.sessions.unmatched.judging import judge_session
 from gstable_server.sessions.unmatched.model import Act, State, Why
-from gstable_server.web.dashboard.unmatched_presenter import ACTS, DONE_WORDS, STATE_BADGES, WHY
+from gstable_server.web.dashboard.payments.unmatched_presenter import (
+    ACTS,
+    DONE_WORDS,
+    STATE_BADGES,
+    WHY,
+)
 from gstable_server.web.dashboard.words import DONE
 from tests.unit.web.console import EMAIL, Browser, browser_on, reader, registered
 from tests.unit.web.shop import Merchant, add_payment, new_desk, set_state

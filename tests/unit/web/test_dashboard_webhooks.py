@@ -15,7 +15,7 @@ from gstable_server.plumbing.events import Event
 from gstable_server.plumbing.http_client import GuardedClient
 from gstable_server.plumbing.outbox import relay_once
 from gstable_server.plumbing.testing import FakeClock
-from gstable_server.web.dashboard.webhooks_presenter import EVENT_GROUPS
+from gstable_server.web.dashboard.developers.webhooks_presenter import EVENT_GROUPS
 from gstable_server.webhooks import operations
 from gstable_server.webhooks.model import EVENT_TYPES, EndpointStatus
 from tests.unit.web.console import PASSWORD, Browser, browser_on, reader, registered

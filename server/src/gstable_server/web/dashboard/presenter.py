@@ -32,7 +32,7 @@ from gstable_server.sessions.model import (
     SessionView,
 )
 from gstable_server.sessions.refunds.model import Refund, RefundState
-from gstable_server.web.dashboard.people_presenter import key_limits
+from gstable_server.web.dashboard.people.people_presenter import key_limits
 from gstable_server.web.dashboard.speech import N_, _, dollars, moment, ngettext, usd
 from gstable_server.web.dashboard.words import FLAGS, PAYMENT_STATES, REFUND_WORDS
 

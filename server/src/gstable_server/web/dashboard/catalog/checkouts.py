@@ -15,8 +15,8 @@ from gstable_server.plumbing.db import Tx
 from gstable_server.sessions import operations as sessions
 from gstable_server.sessions.model import SessionState, SessionView
 from gstable_server.web.base import PAGE_HEADERS
-from gstable_server.web.dashboard import checkout_forms
-from gstable_server.web.dashboard.building import Building
+from gstable_server.web.dashboard.catalog import checkout_forms
+from gstable_server.web.dashboard.catalog.building import Building
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
 from gstable_server.web.dashboard.presenter import session_row

@@ -17,6 +17,14 @@ from gstable_server.kernel.errors import Code, Refused, invalid_field
 from gstable_server.kernel.ids import WebhookId
 from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.problems import refusal
+from gstable_server.web.dashboard.developers.webhooks_presenter import (
+    EVENT_GROUPS,
+    RECOMMENDED,
+    VIEWS,
+    EndpointRow,
+    endpoint_row,
+    log_row,
+)
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done, onward
 from gstable_server.web.dashboard.speech import N_, _
@@ -26,14 +34,6 @@ from gstable_server.web.dashboard.versions import (
     conflict,
     require_version,
     version_of,
-)
-from gstable_server.web.dashboard.webhooks_presenter import (
-    EVENT_GROUPS,
-    RECOMMENDED,
-    VIEWS,
-    EndpointRow,
-    endpoint_row,
-    log_row,
 )
 from gstable_server.webhooks import operations
 from gstable_server.webhooks.model import (

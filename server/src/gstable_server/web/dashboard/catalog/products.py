@@ -18,8 +18,8 @@ from gstable_server.links import operations as links
 from gstable_server.links.operations import Shop
 from gstable_server.plumbing.db import Tx
 from gstable_server.sessions.statistics import operations as statistics
-from gstable_server.web.dashboard import product_forms
-from gstable_server.web.dashboard.catalog_presenter import product_page
+from gstable_server.web.dashboard.catalog import product_forms
+from gstable_server.web.dashboard.catalog.catalog_presenter import product_page
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
 from gstable_server.web.dashboard.paging import page_of

@@ -11,8 +11,8 @@ from gstable_server.accounts import operations as accounts
 from gstable_server.plumbing import request_log
 from gstable_server.plumbing.request_log import LoggedRequest, Wanted
 from gstable_server.sessions.lists.model import Kind, understood
-from gstable_server.web.dashboard.browsing import OWN_PAGES
 from gstable_server.web.dashboard.guard import Guard, Visit, onward
+from gstable_server.web.dashboard.payments.browsing import OWN_PAGES
 from gstable_server.web.dashboard.presenter import Badge
 from gstable_server.web.dashboard.speech import N_, moment
 

@@ -14,8 +14,7 @@ from gstable_server.sessions.lists import operations as lists
 from gstable_server.sessions.lists.model import Asked, Found, Kind, Place, understood
 from gstable_server.sessions.model import Flag, SessionState
 from gstable_server.web.dashboard.guard import Guard, Visit, onward
-from gstable_server.web.dashboard.presenter import SESSION_BADGES
-from gstable_server.web.dashboard.session_filter import (
+from gstable_server.web.dashboard.payments.session_filter import (
     ANY_FLAG,
     LENGTH_MAX,
     Typed,
@@ -23,7 +22,8 @@ from gstable_server.web.dashboard.session_filter import (
     place,
     typed,
 )
-from gstable_server.web.dashboard.session_presenter import listed
+from gstable_server.web.dashboard.payments.session_presenter import listed
+from gstable_server.web.dashboard.presenter import SESSION_BADGES
 from gstable_server.web.dashboard.speech import moment
 from gstable_server.web.dashboard.words import FLAGS
 

@@ -9,9 +9,13 @@ from starlette.responses import Response
 from gstable_server.accounts.audit.model import Note
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.ids import EventId, id_or_none
+from gstable_server.web.dashboard.developers.webhooks import NUMBER_MAX, before_of
+from gstable_server.web.dashboard.developers.webhooks_presenter import (
+    body_text,
+    delivery_row,
+    event_row,
+)
 from gstable_server.web.dashboard.guard import Guard, Visit, onward
-from gstable_server.web.dashboard.webhooks import NUMBER_MAX, before_of
-from gstable_server.web.dashboard.webhooks_presenter import body_text, delivery_row, event_row
 from gstable_server.webhooks import operations as webhooks
 from gstable_server.webhooks.events import operations
 from gstable_server.webhooks.model import DeliveryStatus

@@ -26,13 +26,13 @@ from gstable_server.plumbing.db import Tx
 from gstable_server.sessions import operations as sessions
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
-from gstable_server.web.dashboard.ownership_presenter import (
+from gstable_server.web.dashboard.people.people_presenter import change_row
+from gstable_server.web.dashboard.presenter import account_row, key_row
+from gstable_server.web.dashboard.settings.ownership_presenter import (
     WhereaboutsRow,
     proof_row,
     whereabouts_row,
 )
-from gstable_server.web.dashboard.people_presenter import change_row
-from gstable_server.web.dashboard.presenter import account_row, key_row
 from gstable_server.web.dashboard.speech import moment
 
 ACCOUNT_FORM = Form(("accountName", "accountAddress", "acknowledged"))

@@ -19,9 +19,9 @@ from gstable_server.links.wire import LinkOffInput, LinkView
 from gstable_server.plumbing.db import Tx
 from gstable_server.sessions.statistics import operations as statistics
 from gstable_server.web.base import PAGE_HEADERS
-from gstable_server.web.dashboard import link_forms
-from gstable_server.web.dashboard.building import Building
-from gstable_server.web.dashboard.catalog_presenter import link_page, link_statistics
+from gstable_server.web.dashboard.catalog import link_forms
+from gstable_server.web.dashboard.catalog.building import Building
+from gstable_server.web.dashboard.catalog.catalog_presenter import link_page, link_statistics
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
 from gstable_server.web.dashboard.paging import page_of

@@ -27,7 +27,7 @@ from gstable_server.sessions import operations as sessions
 from gstable_server.sessions.unmatched import operations as unmatched
 from gstable_server.settlement import operations as settlement
 from gstable_server.web.dashboard.guard import Guard, Visit
-from gstable_server.web.dashboard.health_presenter import (
+from gstable_server.web.dashboard.settings.health_presenter import (
     Check,
     comparison,
     comparison_rows,

@@ -22,9 +22,11 @@ from gstable_server.sessions.unmatched import operations as unmatched
 from gstable_server.sessions.unmatched.model import WAITING
 from gstable_server.web.base import PAGE_HEADERS
 from gstable_server.web.checkout.amounts import AmountError, parse_usd
-from gstable_server.web.dashboard.approvals import approval_panel
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done, onward
+from gstable_server.web.dashboard.payments.approvals import approval_panel
+from gstable_server.web.dashboard.payments.timeline import Timeline, next_step
+from gstable_server.web.dashboard.payments.unmatched_presenter import inflow_row
 from gstable_server.web.dashboard.presenter import (
     hold_row,
     refund_page,
@@ -32,8 +34,6 @@ from gstable_server.web.dashboard.presenter import (
     refundable_rows,
     session_page,
 )
-from gstable_server.web.dashboard.timeline import Timeline, next_step
-from gstable_server.web.dashboard.unmatched_presenter import inflow_row
 from gstable_server.web.dashboard.words import REASON, REFUND_WORDS
 from gstable_server.webhooks import operations as webhooks
 

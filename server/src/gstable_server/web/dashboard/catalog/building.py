@@ -28,7 +28,7 @@ from gstable_server.routing import operations as routing
 from gstable_server.web.base import CONTENT_SECURITY_POLICY, allow_framing
 from gstable_server.web.checkout.link_page import NO_PROBLEMS, LinkForm
 from gstable_server.web.checkout.link_page import link_page as payers_page
-from gstable_server.web.dashboard import link_forms
+from gstable_server.web.dashboard.catalog import link_forms
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit
 from gstable_server.web.dashboard.speech import _, dollars, said

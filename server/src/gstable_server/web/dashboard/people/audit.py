@@ -11,7 +11,7 @@ from gstable_server.accounts.audit.model import Entry
 from gstable_server.accounts.audit.operations import NUMBER_MAX, SHOWN, Filter
 from gstable_server.kernel.roles import Action
 from gstable_server.web.dashboard.guard import Guard, Visit
-from gstable_server.web.dashboard.people_presenter import AuditRow
+from gstable_server.web.dashboard.people.people_presenter import AuditRow
 from gstable_server.web.dashboard.speech import moment
 
 FILTER_LENGTH_MAX = 300

@@ -14,8 +14,8 @@ from gstable_server.kernel.roles import ROLE_WORDS, Role, may_assign
 from gstable_server.plumbing.db import Tx
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
-from gstable_server.web.dashboard.joining import JOIN
-from gstable_server.web.dashboard.people_presenter import MemberRow
+from gstable_server.web.dashboard.people.joining import JOIN
+from gstable_server.web.dashboard.people.people_presenter import MemberRow
 from gstable_server.web.dashboard.speech import _
 from gstable_server.web.dashboard.words import of_role
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
-from gstable_server.web.dashboard.export_columns import Cell, Figure
+from gstable_server.web.dashboard.payments.export_columns import Cell, Figure
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """Without it some spreadsheets read UTF-8 as the letters of another alphabet."""

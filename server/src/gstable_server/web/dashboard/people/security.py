@@ -14,7 +14,7 @@ from gstable_server.kernel.ids import LoginId, id_or_none
 from gstable_server.web.base import PAGE_HEADERS
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import LOGIN, Guard, Visit, done, onward
-from gstable_server.web.dashboard.people_presenter import BrowserRow, passkey_row
+from gstable_server.web.dashboard.people.people_presenter import BrowserRow, passkey_row
 from gstable_server.web.dashboard.speech import moment
 from gstable_server.web.dashboard.words import (
     PASSWORDS_DIFFER,

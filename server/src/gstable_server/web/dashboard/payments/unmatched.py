@@ -13,7 +13,7 @@ from gstable_server.sessions.unmatched.model import WAITING, Act, Inflow, Inflow
 from gstable_server.web.checkout.amounts import AmountError, parse_usd
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done, onward
-from gstable_server.web.dashboard.unmatched_presenter import (
+from gstable_server.web.dashboard.payments.unmatched_presenter import (
     ACTS,
     DONE_WORDS,
     STATE_BADGES,

@@ -25,11 +25,11 @@ from gstable_server.ledger.days import TokenTotal
 from gstable_server.plumbing.db import Tx
 from gstable_server.sessions.lists import operations as lists
 from gstable_server.web.base import PAGE_HEADERS
-from gstable_server.web.dashboard import export_formats as formats
-from gstable_server.web.dashboard.export_columns import COLUMNS, VERSION, What, Writer
-from gstable_server.web.dashboard.export_formats import CONTENT_TYPES, Format
 from gstable_server.web.dashboard.guard import Guard, Visit
-from gstable_server.web.dashboard.session_filter import NAMES, Typed, typed
+from gstable_server.web.dashboard.payments import export_formats as formats
+from gstable_server.web.dashboard.payments.export_columns import COLUMNS, VERSION, What, Writer
+from gstable_server.web.dashboard.payments.export_formats import CONTENT_TYPES, Format
+from gstable_server.web.dashboard.payments.session_filter import NAMES, Typed, typed
 from gstable_server.web.dashboard.speech import N_, _, token
 
 AT_ONCE = 2

@@ -1,0 +1,1 @@
+"""Products, payment links and one-time pages."""

@@ -1,0 +1,1 @@
+"""Webhooks, events and the log of requests."""

@@ -1,0 +1,1 @@
+"""Sessions, refunds, holds, unusual money and exports."""

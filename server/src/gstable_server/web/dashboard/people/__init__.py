@@ -1,0 +1,1 @@
+"""Who is in the team, and how they prove who they are."""

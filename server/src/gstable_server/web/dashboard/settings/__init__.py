@@ -1,0 +1,1 @@
+"""The business, its accounts and keys, its looks, and how the installation does."""
