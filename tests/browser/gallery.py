@@ -368,15 +368,16 @@ class Gallery:
         return f"{self.base_url}{path}{joint + urlencode(query) if query else ''}"
 
     @contextmanager
-    def serving(self, database_url: str, listening: socket.socket) -> Iterator[None]:
+    def serving(self, settings: Settings, listening: socket.socket) -> Iterator[None]:
         """Answer on ``listening`` until the end."""
-        connecting = Database.connect(database_url, clock=self.clock, ids=FakeIdMint(6), size=10)
+        ids = FakeIdMint(6)
+        connecting = Database.connect(settings.database_url, clock=self.clock, ids=ids, size=10)
         db = self.run(connecting)
         try:
             self.studio = self.run(Studio.open(db, self.clock, self.base_url))
             desk, outer = self.studio.merchant.desk, self.studio.outer
             live = Live(db, desk)
-            app = api_of(_settings(database_url, self.base_url), outer, live)
+            app = api_of(settings, outer, live)
             config = uvicorn.Config(app, log_level="error", access_log=False, proxy_headers=False)
             server = _Quiet(config)
             answering = asyncio.run_coroutine_threadsafe(server.serve([listening]), self._loop)
@@ -390,13 +391,14 @@ class Gallery:
             self.run(db.close())
 
 
-def _settings(database_url: str, public_url: str) -> Settings:
+def _settings(database_url: str, public_url: str, *, sends_mail: bool) -> Settings:
     return Settings.model_validate(
         {
             "DATABASE_URL": database_url,
             "public_url": public_url,
             "order_signing_key": (bytes(31) + b"\x01").hex(),
             "secrets_key": "22" * 32,
+            "smtp_url": "smtp://127.0.0.1:1" if sends_mail else None,
             "fee_receiver": "0x" + "44" * 20,
             # Everything comes from one address here.
             "address_rate_per_second": 100_000,
@@ -407,17 +409,21 @@ def _settings(database_url: str, public_url: str) -> Settings:
 
 
 @contextmanager
-def opened(database_url: str, host: str = "127.0.0.1") -> Iterator[Gallery]:
+def opened(
+    database_url: str, host: str = "127.0.0.1", *, sends_mail: bool = False
+) -> Iterator[Gallery]:
     """Serve a gallery over an empty, migrated database, on a free port of this machine. Browsers
-    make passkeys for a name, and for no address in figures."""
+    make passkeys for a name, and for no address in figures. With ``sends_mail`` letters are
+    written, which nobody fetches."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     listening = socket.create_server(("127.0.0.1", 0))
     base_url = f"http://{host}:{listening.getsockname()[1]}"
     gallery = Gallery(base_url, FakeClock(START), loop)
+    settings = _settings(database_url, base_url, sends_mail=sends_mail)
     try:
-        with gallery.serving(database_url, listening):
+        with gallery.serving(settings, listening):
             yield gallery
     finally:
         loop.call_soon_threadsafe(loop.stop)
