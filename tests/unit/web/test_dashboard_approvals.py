@@ -113,3 +113,21 @@ async def test_dsh_04_the_limits_page_asks_for_a_second_person(
     [cancel] = [at["action"] for _, at in page.tags if at.get("action", "").endswith("cancel")]
     assert (await owner.post(cancel)).headers["location"].endswith("limit-cancelled")
     assert "5.00 USD" in (await owner.get(LIVE_LIMITS)).text
+
+
+async def test_dsh_04_the_page_of_a_refund_that_nobody_approved_says_so(
+    console: Console, database: Database
+) -> None:
+    """The wallet is the merchant's own, and can send without asking this server."""
+    owner = console.browser
+    await owner.get(LIMITS)
+    await owner.post(LIMITS, limit="50")
+    place = await console.prepare()
+    text = "It was sent without approval"
+    waiting = await owner.get(f"{place}/status")
+    assert (waiting.json()["state"], waiting.json()["missing"]) == ("awaiting_approval", 1)
+    assert text not in (await owner.get(place)).text
+    for what, state in (("seen", "seen"), ("final", "completed")):
+        await console.hear(what, 99_800_000)
+        assert (await owner.get(f"{place}/status")).json()["state"] == state
+        assert text in (await owner.get(place)).text

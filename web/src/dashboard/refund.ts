@@ -11,6 +11,7 @@ import { gettext } from "../checkout/words";
 
 interface Shown {
   state: string;
+  missing: number;
   headline: string;
   detail: string;
   txHash: string;
@@ -19,6 +20,7 @@ interface Shown {
 const TRANSFER = "0xa9059cbb";
 const OFTEN = 1500;
 const SELDOM = 6000;
+const WAITS = "awaiting_approval";
 const OVER = new Set(["completed", "expired", "cancelled"]);
 
 const page = element("refund");
@@ -32,6 +34,7 @@ const target: Target = {
 const sentKey = `gstable-refund-${about["refund"] ?? ""}`;
 
 let state = about["state"] ?? "";
+const missing = Number(about["missing"]);
 let busy = false;
 
 /** The transfer as the page shows it: made from what the merchant reads, not from other words. */
@@ -137,7 +140,8 @@ async function watch(provider: Wallet["provider"], hash: string): Promise<void> 
 
 async function follow(): Promise<void> {
   for (;;) {
-    await pause(document.hidden || state === "prepared" ? (hasSent() ? OFTEN : SELDOM) : OFTEN);
+    const isLong = document.hidden || state === "prepared" || state === WAITS;
+    await pause(isLong && !hasSent() ? SELDOM : OFTEN);
     const shown = await ask();
     if (shown !== null) change(shown);
     // What was given up may still be sent, and is then shown by a reload.
@@ -160,6 +164,11 @@ async function ask(): Promise<Shown | null> {
 }
 
 function change(shown: Shown): void {
+  // Another person approved it, or it was sent all the same: what can be done is another page.
+  if (state === WAITS && (shown.state !== WAITS || shown.missing !== missing)) {
+    location.reload();
+    return;
+  }
   state = shown.state;
   page.dataset["state"] = state;
   setText("headline", shown.headline);

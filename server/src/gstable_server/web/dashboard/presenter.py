@@ -31,7 +31,7 @@ from gstable_server.sessions.model import (
     SessionType,
     SessionView,
 )
-from gstable_server.sessions.refunds.model import Refund, RefundState
+from gstable_server.sessions.refunds.model import Approval, Refund, RefundState
 from gstable_server.web.dashboard.people.people_presenter import key_limits
 from gstable_server.web.dashboard.speech import N_, _, dollars, moment, ngettext, usd
 from gstable_server.web.dashboard.words import FLAGS, PAYMENT_STATES, REFUND_WORDS
@@ -395,10 +395,12 @@ def refund_row(refund: Refund, networks: Networks, mode: Mode) -> RefundRow:
 
 @dataclass(frozen=True, slots=True)
 class RefundPage:
-    """A refund with the call that the merchant's wallet sends, member by member."""
+    """A refund with the call that the merchant's wallet sends, member by member.
+    ``was_unapproved`` says that it was sent before enough people had approved it."""
 
     row: RefundRow
     state: str
+    was_unapproved: bool
     headline: str
     detail: str
     chain_id: int
@@ -418,6 +420,7 @@ def refund_page(refund: Refund, networks: Networks, mode: Mode) -> RefundPage:
     return RefundPage(
         row=refund_row(refund, networks, mode),
         state=refund.state.value,
+        was_unapproved=refund.approval is Approval.AWAITED and refund.claim is not None,
         headline=headline,
         detail=detail,
         chain_id=terms.chain_id,

@@ -153,10 +153,13 @@ class Sessions:
 
     async def refund_status(self, visit: Visit) -> Response:
         """What the refund's page renews by itself."""
-        found = await self.db.run(_own_refund, visit)
+        async with self.db.read() as tx:
+            found = await _own_refund(tx, visit)
+            approval = await approval_panel(tx, visit, found)
         headline, detail = REFUND_WORDS[found.state]
         body = {
             "state": found.state.value,
+            "missing": approval.missing if approval else 0,
             "headline": headline,
             "detail": detail,
             "txHash": f"0x{found.claim.tx_hash.hex()}" if found.claim else "",

@@ -108,7 +108,7 @@ class Passkeys:
             shown = form if name == "name" else Form(("name",), form.values)
             return await self._page(visit, shown.refused(made), 422)
         if made:
-            return self.guard.show(visit, "factor_on.html", "security", codes=made)
+            return self.guard.show(visit, "factor_on.html", "security", codes=made, by_passkey=True)
         return done(visit, "/security", "passkey-added")
 
     async def rename(self, visit: Visit) -> Response:

@@ -139,7 +139,7 @@ class Security:
             codes = await self.db.run(factors.turn_on, visit.by, code, self.guard.sealer)
         except Refused as refused:
             return await self._factor_page(visit, FACTOR_FORM.refused(refused), 422)
-        return self.guard.show(visit, "factor_on.html", "security", codes=codes)
+        return self.guard.show(visit, "factor_on.html", "security", codes=codes, by_passkey=False)
 
     async def turn_factor_off(self, visit: Visit) -> Response:
         await self.db.run(factors.turn_off, visit.by)
