@@ -102,7 +102,8 @@ def test_dsh_04_a_login_that_was_stolen_brings_no_wallet_into_the_business(
     expect(page.get_by_text("The account was created.")).to_be_visible()
     gallery.clock.advance(A_WHILE)
     stolen = chromium.new_context()
-    stolen.add_cookies([one for one in window.cookies() if one["name"] == "gstable"])  # type: ignore[typeddict-item]
+    [token] = [one["value"] for one in window.cookies() if one["name"] == "gstable"]
+    stolen.add_cookies([{"name": "gstable", "value": token, "url": gallery.base_url}])
     thief = stolen.new_page()
     _add_wallet(thief, business, "live", "Till 2", THIEFS_WALLET)
     expect(thief.get_by_role("heading", level=1)).to_have_text("Is it you?")
