@@ -156,6 +156,33 @@ async def test_another_merchants_money_is_not_shown(browser: Browser, owner: Mer
     assert other.tenant.mode is Mode.TEST
 
 
+async def test_what_is_nobodys_is_for_the_first_merchant_alone(
+    browser: Browser, owner: Merchant
+) -> None:
+    _, one = await late(owner)
+    async with owner.db.begin() as tx:
+        await tx.execute("UPDATE inflows SET merchant_id = NULL, session_id = NULL")
+        await tx.execute("UPDATE merchants SET created_at = created_at + interval '1 day'")
+        await tx.execute(
+            "UPDATE merchants SET created_at = created_at - interval '2 days'"
+            " WHERE merchant_id <> $1",
+            owner.tenant.merchant_id,
+        )
+    assert one not in reader(await browser.get(HERE)).links()
+    assert (await browser.get(one)).status_code == 404
+    await browser.get("/dashboard/test/team")
+    assert (await browser.post(f"{one}/dismiss", reason="not ours")).status_code == 404
+    async with owner.db.begin() as tx:
+        await tx.execute(
+            "UPDATE merchants SET created_at = created_at - interval '9 days'"
+            " WHERE merchant_id = $1",
+            owner.tenant.merchant_id,
+        )
+    assert one in reader(await browser.get(HERE)).links()
+    await browser.get(f"{one}/dismiss")
+    assert (await browser.post(f"{one}/dismiss", reason="spam")).status_code == 303
+
+
 def test_every_word_is_there() -> None:
     assert set(WHY) == set(Why)
     assert set(STATE_BADGES) == set(State)

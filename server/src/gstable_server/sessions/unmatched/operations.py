@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from gstable_server.accounts import operations as accounts
 from gstable_server.accounts.members.model import By
 from gstable_server.chain.deposits import recover_call
 from gstable_server.chain.executor import operations as executor
@@ -98,8 +99,16 @@ async def list_inflows(
     before: InflowId | None = None,
 ) -> list[Inflow]:
     """Newest first, of what came before ``before``; ``states`` None for any. ``tenant``: only what
-    is theirs in that mode and what is nobody's."""
-    return await store.page(tx, states=states, flag=flag, tenant=tenant, limit=limit, before=before)
+    is theirs in that mode, and what is nobody's if the installation is theirs."""
+    return await store.page(
+        tx,
+        states=states,
+        flag=flag,
+        tenant=tenant,
+        nobodys=tenant is not None and await accounts.is_first_merchant(tx, tenant.merchant_id),
+        limit=limit,
+        before=before,
+    )
 
 
 async def of_session(tx: Tx, session_id: SessionId) -> list[Inflow]:
@@ -117,7 +126,7 @@ async def detail(
 ) -> InflowView:
     """One inflow and all that is known of it. Refuses with 100701 what is not there, or is another
     tenant's."""
-    inflow = _theirs(await store.find(tx, inflow_id), tenant)
+    inflow = await _theirs(tx, await store.find(tx, inflow_id), tenant)
     known = await _known(tx, inflow)
     network = desk.networks.find_network(inflow.network)
     return InflowView(
@@ -138,13 +147,18 @@ def inflow_id_of(text: str) -> InflowId:
     return inflow_id
 
 
-def _theirs(inflow: Inflow | None, tenant: Tenant | None) -> Inflow:
+async def _theirs(tx: Tx, inflow: Inflow | None, tenant: Tenant | None) -> Inflow:
+    """What is nobody's is looked after by whoever runs the installation: any other merchant could
+    dismiss what a third one is still asking for."""
     if inflow is None:
         raise Refused(Code.INFLOW_NOT_FOUND)
-    if tenant is not None:
-        foreign = inflow.merchant_id not in {None, tenant.merchant_id}
-        if foreign or inflow.mode is not tenant.mode:
-            raise Refused(Code.INFLOW_NOT_FOUND)
+    if tenant is None:
+        return inflow
+    is_theirs = inflow.merchant_id == tenant.merchant_id or (
+        inflow.merchant_id is None and await accounts.is_first_merchant(tx, tenant.merchant_id)
+    )
+    if not is_theirs or inflow.mode is not tenant.mode:
+        raise Refused(Code.INFLOW_NOT_FOUND)
     return inflow
 
 
@@ -190,7 +204,7 @@ async def _take(tx: Tx, inflow_id: InflowId, tenant: Tenant | None, act: Act, re
     100702 and why not, 400101 naming ``reason``."""
     if not reason.strip() or len(reason) > REASON_MAX:
         raise invalid_field("reason", f"must have 1 to {REASON_MAX} characters")
-    found = _theirs(await store.find(tx, inflow_id), tenant)
+    found = await _theirs(tx, await store.find(tx, inflow_id), tenant)
     if found.session_id is not None:
         await session_store.lock(tx, found.session_id)
     inflow = await store.lock(tx, inflow_id)

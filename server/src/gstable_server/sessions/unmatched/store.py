@@ -214,7 +214,7 @@ async def set_judged(tx: Tx, inflow_id: InflowId) -> None:
 _PAGE = """
 SELECT * FROM inflows WHERE {}
 AND ($1::text IS NULL OR $1 = ANY(flags)) AND ($2::text IS NULL OR mode = $2)
-AND ($3::text IS NULL OR merchant_id IS NULL OR merchant_id = $3)
+AND ($3::text IS NULL OR merchant_id = $3 OR ($6 AND merchant_id IS NULL))
 AND ($5::text IS NULL OR sequence < (SELECT sequence FROM inflows WHERE inflow_id = $5))
 ORDER BY sequence DESC LIMIT $4
 """
@@ -226,11 +226,12 @@ async def page(
     states: Sequence[State] | None,
     flag: Why | None,
     tenant: Tenant | None,
+    nobodys: bool,
     limit: int,
     before: InflowId | None,
 ) -> list[Inflow]:
-    """One page, newest first, of what came before ``before``. ``tenant``: only theirs and what is
-    nobody's."""
+    """One page, newest first, of what came before ``before``. ``tenant``: only theirs, and with
+    ``nobodys`` what is nobody's."""
     # By name, because a kept plan finds what waits in its index only if it says what that is.
     names = ", ".join(f"'{state.value}'" for state in states or State)
     rows = await tx.fetch(
@@ -240,6 +241,7 @@ async def page(
         tenant.merchant_id if tenant else None,
         limit,
         before,
+        nobodys,
     )
     return [_inflow(row) for row in rows]
 
