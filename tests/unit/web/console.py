@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 from httpx2 import ASGITransport, AsyncClient, Response
 from starlette.applications import Starlette
+from structlog.testing import capture_logs
 
 from gstable_server.kernel.tenant import Mode, Tenant
 from gstable_server.plumbing.db import Database
@@ -18,6 +19,7 @@ from gstable_server.sessions.operations import Desk
 from gstable_server.web.base import Pages
 from gstable_server.web.dashboard import routes as dashboard
 from gstable_server.web.dashboard.guard import SignIn
+from gstable_server.web.dashboard.requests import MISWRITTEN
 from tests.unit.web.shop import PUBLIC_URL, Merchant
 
 EMAIL = "owner@example.com"
@@ -94,14 +96,17 @@ async def browser_on(
     sends_mail: bool = False,
     openid: OpenId | None = None,
 ) -> AsyncIterator[Browser]:
-    """A fresh browser in front of the dashboard alone."""
+    """A fresh browser in front of the dashboard alone. Fails for acts that were done in it and not
+    written down once, which people are not to suffer from."""
     pages = Pages.load()
     routes = dashboard.routes(
         db, desk, pages, sends_mail=sends_mail, sign_in=SignIn(sealer=SEALER, openid=openid)
     )
     app = Starlette(routes=[*routes, *pages.routes()])
-    async with AsyncClient(transport=ASGITransport(app=app), base_url=url) as client:
-        yield Browser(client)
+    with capture_logs() as told:
+        async with AsyncClient(transport=ASGITransport(app=app), base_url=url) as client:
+            yield Browser(client)
+    assert [one for one in told if one["event"] == MISWRITTEN] == []
 
 
 async def registered(db: Database, desk: Desk, browser: Browser) -> Merchant:

@@ -21,7 +21,7 @@ UNAUDITED = {
     "/accounts/{account_id}/proof/begin": "it only asks the wallet",
 }
 """Forms that change nothing that anybody could be asked about later, and why; all others write one
-entry each, or fail (``requests.audited``)."""
+entry each (``requests.audited``)."""
 
 
 @dataclass(frozen=True, slots=True)
