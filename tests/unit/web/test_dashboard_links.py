@@ -23,6 +23,7 @@ from gstable_server.sessions.model import SessionState
 from gstable_server.web.base import Pages
 from gstable_server.web.checkout import routes as checkout
 from gstable_server.web.checkout.visits import Visits
+from gstable_server.web.dashboard.catalog import link_forms
 from tests.unit.web.console import Browser, browser_on, reader, registered
 from tests.unit.web.shop import PUBLIC_URL, WALLET, Merchant, new_desk, set_state
 
@@ -208,6 +209,28 @@ async def test_dsh_06_two_who_change_one_link_are_shown_both_versions(
     assert "Charts" in second.text
     assert "Sea charts" in second.text
     assert (await _link(merchant, link.link_id)).name == "Charts"
+
+
+async def test_a_link_of_more_lines_than_the_form_has_loses_none(
+    browser: Browser, merchant: Merchant
+) -> None:
+    link = await _made(browser, merchant)
+    path = f"{NEW}/{link.link_id}"
+    version = reader(await browser.get(f"{path}/edit")).field("version")["value"]
+    async with merchant.db.begin() as tx:
+        shop = Shop(merchant.desk.networks, PUBLIC_URL)
+        terms = link_forms.terms_of(link)
+        terms = replace(terms, lines=terms.lines[:1] * (link_forms.LINES_MAX + 1))
+        await links.update(tx, shop, merchant.tenant, link.link_id, terms)
+    for answer in (
+        await browser.get(f"{path}/edit"),
+        await browser.post(path, **_fields(merchant, version=version)),
+        await browser.post(f"{path}/more", **_fields(merchant, version=version)),
+    ):
+        assert answer.status_code == 422
+        assert "more lines than this form" in reader(answer).text
+    after = await _link(merchant, link.link_id)
+    assert len(after.line_items) == link_forms.LINES_MAX + 1
 
 
 async def test_off_with_a_text_on_again_and_closed_for_good(

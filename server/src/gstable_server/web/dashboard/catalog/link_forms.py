@@ -44,6 +44,7 @@ FORM = Form(
     values={"linkType": LinkType.FIXED.value, "feeModel": "1"},
 )
 CHOOSE_PRODUCT = N_("must be chosen from your products")
+TOO_LONG = N_("has more lines than this form can show: change it by the API")
 
 
 def labels() -> dict[str, str]:
@@ -100,6 +101,12 @@ def stored(link: PaymentLink) -> dict[str, str]:
         **laid_out(LINES, rows),
     }
     return {name: values.get(name, "") for name in FORM.names if name != LINES}
+
+
+def require_all_shown(link: PaymentLink) -> None:
+    """Raises ``Refused`` (400101) for a link that the form would take lines from."""
+    if len(link.line_items) > LINES_MAX:
+        raise invalid_field(LINES, TOO_LONG)
 
 
 def of(link: PaymentLink) -> Form:

@@ -100,6 +100,7 @@ class Links:
     async def more_of(self, visit: Visit) -> Response:
         """The same of a link that is changed."""
         link = await self._link(visit)
+        link_forms.require_all_shown(link)
         path, form = f"/links/{link.link_id}", link_forms.sent(visit.entries)
         version = visit.entries.get(VERSION, "")
         return await self.building.show(visit, form, path, link=link, version=version, more=True)
@@ -107,6 +108,7 @@ class Links:
     async def edit(self, visit: Visit) -> Response:
         link = await self._link(visit)
         _refuse_archived(link)
+        link_forms.require_all_shown(link)
         return await self.building.show(
             visit,
             link_forms.of(link),
@@ -136,6 +138,7 @@ class Links:
     ) -> tuple[PaymentLink, PaymentLink]:
         terms = await self.building.terms_in(tx, visit, form)
         before = await links.locked(tx, visit.tenant, link_id)
+        link_forms.require_all_shown(before)
         require_version(visit.entries.get(VERSION, ""), link_forms.stored(before), form.values)
         after = await links.update(tx, self.shop, visit.tenant, link_id, terms)
         return before, after.link
