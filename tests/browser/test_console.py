@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from gstable_server.accounts.limits import operations as limits
+from gstable_server.accounts.members.model import By
+from gstable_server.accounts.payouts.operations import Policy
 from gstable_server.kernel.roles import Role
+from gstable_server.sessions.refunds import approving
+from gstable_server.sessions.refunds import operations as refunds
+from gstable_server.sessions.refunds.model import Refund
+from gstable_server.sessions.refunds.wire import PrepareRefund
 from tests.browser.gallery import opened
 from tests.browser.office import PASSWORD, TEAM, Office
 from tests.browser.reading import faults
@@ -153,6 +161,50 @@ def test_a_list_says_what_is_new_and_a_session_shows_it(
     expect(page.get_by_role("main").get_by_text("Completed", exact=True).first).to_be_hidden()
     gallery.run(studio.paid(session))
     expect(page.get_by_role("main").get_by_text("Completed", exact=True).first).to_be_visible()
+
+
+def test_dsh_04_who_prepared_a_large_refund_sees_that_it_was_approved(
+    chromium: Browser, office: Office, base: str
+) -> None:
+    """Without loading the page anew."""
+    context = chromium.new_context(viewport={"width": 390, "height": 844})
+    office.sign_in(context, Role.FINANCE)
+    phone = context.new_page()
+    phone.clock.install()
+    refund = office.gallery.run(_large_refund(office))
+    phone.goto(f"{base}/refunds/{refund.refund_id}")
+    expect(phone.get_by_role("heading", name="1 person has to approve it")).to_be_visible()
+    expect(phone.get_by_role("heading", name="Send it", exact=True)).to_be_hidden()
+    office.gallery.run(_approve(office, refund))
+    phone.clock.fast_forward(10_000)
+    expect(phone.get_by_role("heading", name="Send it", exact=True)).to_be_visible()
+    expect(phone.get_by_role("heading", name="1 person has to approve it")).to_have_count(0)
+    context.close()
+
+
+async def _large_refund(office: Office) -> Refund:
+    """Finance prepares one above the limit, which is lifted again."""
+    merchant, policy = office.studio.merchant, Policy(timedelta(0), False, "")
+    owner, finance = (By(office.members[one], "") for one in (Role.OWNER, Role.FINANCE))
+    body = {"sessionId": office.values["session_id"], "amount": 2_000_000}
+    request = PrepareRefund.model_validate(body)
+    async with office.studio.db.begin() as tx:
+        await limits.change(tx, owner, merchant.tenant, policy, 0)
+        refund = await refunds.prepare(tx, merchant.desk, merchant.tenant, request, finance)
+        await limits.change(tx, owner, merchant.tenant, policy, None)
+    return refund
+
+
+async def _approve(office: Office, refund: Refund) -> None:
+    tenant, owner = office.studio.merchant.tenant, By(office.members[Role.OWNER], "")
+    digest = approving.digest_of(refund)
+    await office.studio.db.run(approving.approve, tenant, owner, refund.refund_id, digest)
+
+
+def _watch(page: Page, url: str) -> None:
+    """Open a page, until the server tells it what changes."""
+    with page.expect_response(re.compile("/live$")):
+        page.goto(url)
 
 
 def test_nothing_that_was_typed_is_lost(page: Page, base: str, office: Office) -> None:
