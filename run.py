@@ -50,8 +50,8 @@ usage: ./run COMMAND [ARGUMENTS]     (or: python3 run.py COMMAND)
             [--seeds N] [--seed FIRST] [--bug NAME] [--jobs J] [--every STEPS] [--json] [--find]
   chaos       kill real processes at random while payments run
                                     [--payments N] [--kills K] [--reorgs R] [--seed S] [--json]
-  shots       pictures of every state of the payer's pages, for docs/guide/checkout
-                                                    [STATE…] [--to FOLDER]
+  shots       pictures of every state of the payer's pages and of the console, for docs/guide
+                                        [STATE…] [--console] [--to FOLDER]
   mutate      change the modules that decide about money and count what their tests notice
                                     [MODULE…] paths below server/src/gstable_server
   clear-signing  write what wallets show of our contracts (ERC-7730), and lint it

@@ -16,7 +16,7 @@ from gstable_server.chain.operations import NetworkState
 from gstable_server.plumbing.db import Database
 from gstable_server.reconciliation.model import Difference, Outcome, Reading
 from gstable_server.web.dashboard.guard import form_token
-from gstable_server.web.dashboard.settings.settings import health_presenter as shown
+from gstable_server.web.dashboard.settings import health_presenter as shown
 from tests.unit.sessions.payments import NOW
 from tests.unit.web.console import Browser, browser_on, reader, registered
 from tests.unit.web.shop import Merchant, new_desk
