@@ -3,8 +3,10 @@ may spoil."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -36,14 +38,22 @@ class Provider:
     key: jwk.RSAKey = field(default_factory=lambda: KEY)
     keys_read: int = 0
 
-    async def discovery(self, _request: web.Request) -> web.Response:
-        return web.json_response({
+    async def discovery(self, request: web.Request) -> web.StreamResponse:
+        """In two parts, as what does not fit into a packet arrives."""
+        content = json.dumps({
             "issuer": self.issuer,
             "authorization_endpoint": f"{self.issuer}/authorize",
             "token_endpoint": f"{self.issuer}/token",
             "jwks_uri": f"{self.issuer}/keys",
             **self.document,
-        })  # fmt: skip
+        }).encode()  # fmt: skip
+        answer = web.StreamResponse(headers={"content-type": "application/json"})
+        await answer.prepare(request)
+        await answer.write(content[:20])
+        await asyncio.sleep(0.01)
+        await answer.write(content[20:])
+        await answer.write_eof()
+        return answer
 
     async def keys(self, _request: web.Request) -> web.Response:
         self.keys_read += 1

@@ -263,7 +263,7 @@ async def _asked(
                 method, url, headers=headers, data=words, allow_redirects=False
             ) as answer,
         ):
-            raw = await answer.content.read(BYTES_MAX)
+            raw = await _whole(answer)
             status = answer.status
     except (aiohttp.ClientError, TimeoutError, ValueError) as problem:
         raise Passing(f"the server to sign in with did not answer: {type(problem).__name__}") from (
@@ -275,18 +275,28 @@ async def _asked(
         raise OpenIdRefused(f"it answered {status}")
     try:
         found = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise OpenIdRefused("it answered no JSON object")
     return found
 
 
+async def _whole(answer: aiohttp.ClientResponse) -> bytes:
+    """The body, which comes in as many parts as the network likes."""
+    raw = bytearray()
+    async for part in answer.content.iter_any():
+        raw += part
+        if len(raw) > BYTES_MAX:
+            raise OpenIdRefused("its answer is too long")
+    return bytes(raw)
+
+
 def _head(id_token: str) -> dict[str, Any]:
     try:
         first = id_token.split(".")[0]
         found = json.loads(base64.urlsafe_b64decode(first + "=" * (-len(first) % 4)))
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise OpenIdRefused("the ID token cannot be read")
