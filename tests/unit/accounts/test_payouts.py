@@ -12,13 +12,15 @@ from gstable_server.accounts import operations as accounts
 from gstable_server.accounts.audit import operations as audit
 from gstable_server.accounts.audit.operations import Filter
 from gstable_server.accounts.members import operations as members
-from gstable_server.accounts.members.model import By
+from gstable_server.accounts.members import team
+from gstable_server.accounts.members.model import Browser, By
 from gstable_server.accounts.model import ReceivingAccount
 from gstable_server.accounts.payouts import operations as payouts
 from gstable_server.accounts.payouts.model import PayoutChange
 from gstable_server.accounts.payouts.operations import Policy
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.ids import MerchantId
+from gstable_server.kernel.roles import Role
 from gstable_server.kernel.tenant import Mode, Tenant
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.testing import FakeClock
@@ -100,6 +102,23 @@ async def test_dsh_04_what_was_cancelled_never_becomes_an_account(
     async with database.read() as tx:
         log = await audit.entries(tx, by.member.merchant_id, Filter(about=change.change_id))
     assert [one.act.note.what for one in log] == ["payout.cancelled", "payout.asked"]
+
+
+async def test_dsh_04_what_a_member_asked_for_who_was_removed_never_becomes_an_account(
+    database: Database, by: By, clock: FakeClock
+) -> None:
+    await _add(database, by, OURS)
+    _, token = await database.run(team.invite, by, "thief@example.com", Role.ADMIN)
+    browser = Browser("192.0.2.2", "Test")
+    login = await database.run(team.join_anew, token, "correct horse battery", browser)
+    await _add(database, By(login.member, "192.0.2.2"), THIEFS)
+    await database.run(team.remove, by, login.member.member_id)
+    clock.advance(24 * 3600)
+    await database.run(payouts.carry_out, NETWORKS, sends_mail=True)
+    assert await _addresses(database, by) == {OURS.lower()}
+    async with database.read() as tx:
+        assert await payouts.waiting(tx, _live(by)) == []
+        assert await tx.fetchval("SELECT outcome FROM payout_changes") == "cancelled"
 
 
 async def test_dsh_04_removing_the_first_wallet_makes_no_way_around_the_delay(

@@ -150,6 +150,25 @@ async def test_who_is_removed_is_out_at_once_and_cannot_sign_in(
     assert not isinstance(again, Login)
 
 
+async def test_an_invitation_counts_only_while_its_sender_may_invite(
+    database: Database, owner: By
+) -> None:
+    """Else a thief who is thrown out comes back by a link of their own."""
+    thief = await _joined(database, owner, "thief", Role.ADMIN)
+    by = By(thief.member, "192.0.2.9")
+    mine = await _invited(database, by, "mine@example.com", Role.ADMIN)
+    kept = await _invited(database, owner, "kept@example.com", Role.ADMIN)
+    await database.run(team.change_role, owner, thief.member.member_id, Role.VIEWER)
+    with pytest.raises(Refused) as refused:
+        await database.run(team.join_anew, mine, PASSWORD, HERE)
+    assert refused.value.code is Code.ROUTE_UNKNOWN
+    assert await database.run(team.join_by_email, "mine@example.com", "192.0.2.9") is None
+    async with database.read() as tx:
+        [open_one] = await team.invitations_of(tx, owner.member.merchant_id)
+    assert open_one.email == "kept@example.com"
+    assert (await database.run(team.join_anew, kept, PASSWORD, HERE)).member.role is Role.ADMIN
+
+
 async def test_a_person_of_two_merchants_sees_each_with_its_role(
     database: Database, owner: By
 ) -> None:

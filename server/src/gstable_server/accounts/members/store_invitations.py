@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import asyncpg
 
 from gstable_server.accounts.members.model import Invitation
@@ -91,6 +93,20 @@ async def withdraw_of(tx: Tx, merchant_id: MerchantId, email: str) -> None:
         " AND accepted_at IS NULL AND withdrawn_at IS NULL",
         merchant_id,
         email,
+        tx.now,
+    )
+
+
+async def withdraw_sent_by(
+    tx: Tx, merchant_id: MerchantId, member_id: MemberId, roles: Sequence[Role]
+) -> None:
+    """Those to one of ``roles`` that a member of that merchant's sent."""
+    await tx.execute(
+        "UPDATE invitations SET withdrawn_at = $4 WHERE merchant_id = $1 AND invited_by = $2"
+        " AND role = ANY($3) AND accepted_at IS NULL AND withdrawn_at IS NULL",
+        merchant_id,
+        member_id,
+        list(roles),
         tx.now,
     )
 

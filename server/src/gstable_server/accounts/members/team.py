@@ -176,6 +176,7 @@ async def change_role(tx: Tx, by: By, member_id: MemberId, role: Role) -> Member
     member = await _locked(tx, by, member_id, role)
     if member.role is not role:
         await store.set_role(tx, member, role)
+        await _withdraw_sent_by(tx, member, role)
         note = Note("member.role_changed", member.email, {"role": member.role}, {"role": role})
         await audit.record(tx, by.actor, Action.TEAM_CHANGE, note)
     return replace(member, role=role)
@@ -185,6 +186,7 @@ async def remove(tx: Tx, by: By, member_id: MemberId) -> Member:
     """Take a member out of the team, at once. Raises ``Refused`` as ``change_role``."""
     member = await _locked(tx, by, member_id, None)
     await store.delete_membership(tx, member)
+    await _withdraw_sent_by(tx, member, None)
     note = Note("member.removed", member.email, before={"role": member.role})
     await audit.record(tx, by.actor, Action.TEAM_CHANGE, note)
     return member
@@ -195,8 +197,16 @@ async def leave(tx: Tx, by: By) -> None:
     team = await store.team_of(tx, by.member.merchant_id, lock=True)
     _require_owner_left(team, by.member)
     await store.delete_membership(tx, by.member)
+    await _withdraw_sent_by(tx, by.member, None)
     note = Note("member.left", by.member.email, before={"role": by.member.role})
     await audit.record(tx, by.actor, Action.SELF, note)
+
+
+async def _withdraw_sent_by(tx: Tx, member: Member, role: Role | None) -> None:
+    """Have the member's invitations work no more that could not be sent with ``role``, or out of
+    the team: else who is thrown out comes back by a link of their own."""
+    lost = [one for one in Role if role is None or not may_assign(role, one)]
+    await invitations.withdraw_sent_by(tx, member.merchant_id, member.member_id, lost)
 
 
 async def _locked(tx: Tx, by: By, member_id: MemberId, role: Role | None) -> Member:

@@ -44,6 +44,13 @@ CANCELLED = """{who} cancelled that payments of {merchant} can go to this wallet
 {address}
 """
 
+LAPSED = """Payments of {merchant} do not go to this wallet, because {who} asked for it and may no
+longer do so:
+
+{name}
+{address}
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -106,8 +113,15 @@ async def cancel(tx: Tx, by: By, tenant: Tenant, policy: Policy, change_id: Payo
 
 
 async def carry_out(tx: Tx, networks: Networks, *, sends_mail: bool) -> None:
-    """Make accounts of the wallets whose time has come; for the timetable."""
+    """Make accounts of the wallets whose time has come; for the timetable. What was asked by
+    somebody who may no more never counts."""
     for change in await store.lock_due(tx, DUE_TOGETHER):
+        able = await team.members_able(tx, change.tenant.merchant_id, Action.ACCOUNTS_CHANGE)
+        if change.asked_by not in able.values():
+            await store.end(tx, change, Outcome.CANCELLED)
+            if sends_mail:
+                await _tell(tx, change, "A wallet was cancelled", LAPSED)
+            continue
         try:
             await accounts.create_account(
                 tx, change.tenant, networks, change.name, to_checksum(change.address)
