@@ -1,5 +1,6 @@
-/** What came since the page was opened: the server says which sessions changed (server-sent events),
- * and the page either takes the new parts by itself, or offers them where that could be in the way. */
+/** What came since the page was opened: the server says which sessions changed (server-sent
+ * events), and the page either takes the new parts by itself, or offers them where that could be in
+ * the way. */
 
 import { copyButtons } from "./copy";
 import { part, tell } from "./page";

@@ -31,7 +31,8 @@ export function keys(openPalette: () => void): void {
   }
 
   const single = (key: string): boolean => {
-    const href = first !== "" && performance.now() < until ? ways.get(`${first} ${key}`) : undefined;
+    const isSecond = first !== "" && performance.now() < until;
+    const href = isSecond ? ways.get(`${first} ${key}`) : undefined;
     first = "";
     if (href !== undefined) location.assign(href);
     else if (key === "?") help?.showModal();
@@ -59,7 +60,9 @@ function step(by: number): boolean {
   const rows = [...document.querySelectorAll<HTMLElement>("main [data-row]")];
   const links = rows.flatMap((row) => row.querySelector<HTMLElement>("a") ?? []);
   if (links.length === 0) return false;
-  const here = links.findIndex((link) => link.closest("[data-row]")?.contains(document.activeElement));
+  const here = links.findIndex((link) =>
+    link.closest("[data-row]")?.contains(document.activeElement),
+  );
   const next = here < 0 ? (by > 0 ? 0 : links.length - 1) : here + by;
   links[Math.max(0, Math.min(next, links.length - 1))]?.focus();
   return true;

@@ -81,7 +81,7 @@ async function giveBack({ provider }: Wallet): Promise<void> {
   if (account.toLowerCase() !== sender.toLowerCase()) {
     throw new Problem(
       gettext(
-        "The money is in %(sender)s, and your wallet shows another account. Choose that account in your wallet and try again.",
+        "The money is in %(sender)s. Choose that account in your wallet and try again.",
         { sender },
       ),
     );
@@ -94,7 +94,7 @@ async function giveBack({ provider }: Wallet): Promise<void> {
   if (!(await wouldWork(provider, call, account))) {
     throw new Problem(
       gettext(
-        "The network says this transfer would fail, so nothing was sent. Look whether the account has %(amount)s on %(network)s.",
+        "This would fail, so nothing was sent. Is there %(amount)s on %(network)s?",
         { amount, network: target.networkName },
       ),
     );
