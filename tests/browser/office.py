@@ -27,6 +27,7 @@ from gstable_server.sessions.refunds import operations as refunds
 from gstable_server.sessions.refunds.wire import PrepareRefund
 from gstable_server.web.base import Pages
 from gstable_server.web.dashboard.guard import TYPED, Guard
+from gstable_server.web.dashboard.people.openid import OPENID
 from gstable_server.web.dashboard.people.second_doors import RESET
 from gstable_server.web.dashboard.place import IN_MODE
 from gstable_server.web.dashboard.routes import places
@@ -49,7 +50,7 @@ NO_PAGES = ("/status", "/live")
 """What ends so is asked by scripts."""
 
 SETUP = "/dashboard/setup"
-OUTSIDE = ("/dashboard", "/dashboard/", SETUP, f"{IN_MODE}{TYPED}")
+OUTSIDE = ("/dashboard", "/dashboard/", SETUP, f"{IN_MODE}{TYPED}", OPENID, f"{OPENID}/return")
 """Places that lead to others once there is an owner and nothing was typed in vain."""
 
 QUERIES = {"search": "?q=nobody@nowhere.example"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Locator, Page
@@ -10,6 +10,9 @@ from playwright.sync_api import BrowserContext, Locator, Page
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 CRITERIA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 """WCAG 2.2 up to level AA, and what axe-core recommends beyond it."""
+
+COLORS = ["color-contrast"]
+"""The rule that another scheme of colours can break while everything else stays."""
 
 _JUDGE = """
 async (criteria) => {
@@ -53,11 +56,11 @@ _LISTEN = """
 """
 
 
-def faults(page: Page) -> list[str]:
-    """What axe-core finds wrong with the page as it is shown now."""
+def faults(page: Page, criteria: Sequence[str] = CRITERIA) -> list[str]:
+    """What axe-core finds wrong with the page as it is shown now, by its tags or names of rules."""
     if page.evaluate("typeof axe") == "undefined":
         page.evaluate(AXE.read_text())
-    found: list[str] = page.evaluate(_JUDGE, CRITERIA)
+    found: list[str] = page.evaluate(_JUDGE, list(criteria))
     return found
 
 
