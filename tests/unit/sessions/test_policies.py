@@ -79,6 +79,21 @@ def test_only_what_is_forgiven_in_every_respect_is_accepted(
     assert (reason is not None) is (accepted and state is not SessionState.CANCELLED)
 
 
+def test_a_payer_never_has_the_greater_part_for_nothing() -> None:
+    """Else whoever forgives 5 dollars gives away everything that costs 5."""
+    generous = replace(ALL, short=MicroUsd(100_000_000))
+    payment = replace(
+        PAYMENT,
+        flags=frozenset({U}),
+        merchant_received=1_000_000,
+        settlement_decimals=6,
+        delivery=None,
+        hold=None,
+    )
+    assert reason_to_accept(generous, SESSION, payment, 2_000_000) is not None
+    assert reason_to_accept(generous, SESSION, payment, 2_000_001) is None
+
+
 def test_money_that_nobody_asked_for_is_never_short_of_anything() -> None:
     payment = replace(PAYMENT, flags=frozenset({U}))
     assert reason_to_accept(ALL, SESSION, payment, None) is None

@@ -16,7 +16,8 @@ def reason_to_accept(
 
     ``asked``: the least that an order of the session asked for, in atomic units of what the
     merchant gets, None where none is known. Each thing that is unusual must be one that the
-    merchant forgives; money for a session that the merchant called off never is.
+    merchant forgives, and never more than half of what was asked; money for a session that the
+    merchant called off never is.
     """
     flags = payment.flags
     if not flags or flags - _FORGIVABLE or session.state is SessionState.CANCELLED:
@@ -32,7 +33,8 @@ def reason_to_accept(
             return None
         asset = Asset(payment.settlement_token, payment.settlement_decimals)
         short = asked - payment.received
-        if short > atomic_rounded_down(policies.short, asset).atomic:
+        # However much is forgiven: else what costs no more than that is had for one atomic unit.
+        if short > atomic_rounded_down(policies.short, asset).atomic or 2 * short > asked:
             return None
         said.append(f"{short} atomic units short of at most {policies.short} Micro-USD")
     if Flag.OVER in flags:
