@@ -151,6 +151,17 @@ async def test_a_network_is_asked_nothing_else(
     assert node.asked == []
 
 
+async def test_networks_of_the_other_mode_are_not_asked(
+    payer: AsyncClient, merchant: Merchant, node: Node
+) -> None:
+    """Test sessions cost nothing, and the nodes of live networks are paid for."""
+    session = await merchant.session()
+    async with merchant.db.begin() as tx:
+        await tx.execute("UPDATE sessions SET mode = 'live'")
+    assert (await _ask(payer, session, method="eth_getBlockByNumber")).status_code == 404
+    assert node.asked == []
+
+
 @pytest.mark.parametrize(
     "url",
     ["https://relay.example.com", "wss://a b", "wss://a; script-src *", "wss://a'x'", "wss://"],

@@ -196,7 +196,7 @@ class _Checkout:
             session = (await self._known(tx, request)).view.session
         if self.relay is None or session.client_code != asked.client_code:
             raise Refused(Code.SESSION_NOT_FOUND)
-        answer = await self.relay.answer(self.desk.networks, asked)
+        answer = await self.relay.answer(self.desk.networks, session.tenant.mode, asked)
         return JSONResponse(answer, headers=PAGE_HEADERS)
 
     async def status(self, request: Request) -> Response:

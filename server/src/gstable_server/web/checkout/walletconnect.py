@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from gstable_server.chain.networks import Network, Networks
 from gstable_server.chain.rpc import NodeRefused
 from gstable_server.kernel.errors import Code, Refused
+from gstable_server.kernel.tenant import Mode
 from gstable_server.web.checkout.wire import NetworkInput
 
 
@@ -39,12 +40,13 @@ class Relay:
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}"
 
-    async def answer(self, networks: Networks, asked: NetworkInput) -> dict[str, Any]:
-        """``{"result": …}``, or ``{"problem": …}`` for a call that would fail.
+    async def answer(self, networks: Networks, mode: Mode, asked: NetworkInput) -> dict[str, Any]:
+        """``{"result": …}``, or ``{"problem": …}`` for a call that would fail; of the networks of
+        the session's ``mode`` only.
 
         Raises ``Refused`` for what no page asks, and ``Passing``.
         """
-        network = next((one for one in networks.all if one.chain_id == asked.chain_id), None)
+        network = next((one for one in networks.of(mode) if one.chain_id == asked.chain_id), None)
         node = self.nodes.get(network.name) if network else None
         if network is None or node is None:
             raise Refused(Code.SESSION_NOT_FOUND)
