@@ -18,7 +18,6 @@ from importlib.metadata import version
 
 import structlog
 import uvicorn
-from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
@@ -36,28 +35,20 @@ from gstable_server.api.app import ApiLimits, create_app
 from gstable_server.api.monitor import monitor_app
 from gstable_server.catalog import routes as catalog_routes
 from gstable_server.chain.checksum import address_from_text
-from gstable_server.chain.executor.loop import Executor
-from gstable_server.chain.executor.model import Sender
-from gstable_server.chain.executor.node import open_node
-from gstable_server.chain.executor.runner import Limits
-from gstable_server.chain.finality import warn_of_finality
-from gstable_server.chain.heads import watch_heads
-from gstable_server.chain.http_rpc import HttpRpc, open_rpc, open_rpcs
-from gstable_server.chain.indexer import Indexer
-from gstable_server.chain.keys import address_of_key, private_key_from_hex
-from gstable_server.chain.networks import Network, Networks
+from gstable_server.chain.http_rpc import HttpRpc, open_rpc
+from gstable_server.chain.keys import private_key_from_hex
+from gstable_server.chain.networks import Networks
 from gstable_server.chain.networks_toml import load_networks
-from gstable_server.chain.operations import check_network
 from gstable_server.chain.orders import OrderSigner
 from gstable_server.chain.rails.assembly import RailSettings, rails_of
 from gstable_server.chain.rails.attestation import HttpAttestationService
 from gstable_server.chain.rails.escrow_terms import FillAttestor
 from gstable_server.chain.rails.port import Rail
 from gstable_server.chain.rpc import Rpc
-from gstable_server.kernel.address import ZERO_ADDRESS, Address
-from gstable_server.kernel.errors import Passing
+from gstable_server.kernel.address import ZERO_ADDRESS
 from gstable_server.kernel.tenant import Mode
 from gstable_server.links import routes as link_routes
+from gstable_server.onchain import execute, index, key_of
 from gstable_server.plumbing import jobs, tracing
 from gstable_server.plumbing.config import Settings, SettingsInvalid
 from gstable_server.plumbing.db import Database
@@ -96,7 +87,6 @@ from gstable_server.webhooks.events import routes as event_routes
 
 log = structlog.get_logger(__name__)
 
-RECHECK_SECONDS = 5.0
 IDLE_SECONDS = 75
 """How long a connection stays open that nobody asks anything on. Longer than clients and proxies
 use one again (mostly 4 to 60), because what they send on one that is being closed is lost."""
@@ -137,20 +127,16 @@ def rails_from(
 ) -> tuple[Rail, ...]:
     """Every rail, with the accounts that the settings have keys for; a part of a rail's work for
     which there is none is left to others."""
-    relayer, solver = _key(settings.relayer_key), _key(settings.solver_key)
-    attestor = _key(settings.attestor_key)
+    relayer, solver = key_of(settings.relayer_key), key_of(settings.solver_key)
+    attestor = key_of(settings.attestor_key)
     chosen = RailSettings(
         fee_receiver=address_from_text(settings.fee_receiver),
-        operator=address_of_key(relayer) if relayer else ZERO_ADDRESS,
+        operator=address_ofkey_of(relayer) if relayer else ZERO_ADDRESS,
         capture_seconds=settings.capture_seconds,
-        solver=address_of_key(solver) if solver else None,
+        solver=address_ofkey_of(solver) if solver else None,
         attestor=FillAttestor(attestor) if attestor else None,
     )
     return rails_of(networks, chains, HttpAttestationService(http), chosen)
-
-
-def _key(secret: SecretStr | None) -> bytes | None:
-    return private_key_from_hex(secret.get_secret_value()) if secret else None
 
 
 def merchant_routes(desk: Desk) -> list[list[Route]]:
@@ -452,58 +438,3 @@ async def work(settings: Settings, world: flow.World, stop: asyncio.Event) -> No
         group.create_task(flow.watch_deposits(world, stop))
         group.create_task(flow.reconcile(world, stop))
         group.create_task(jobs.run_worker(settings.database_url, flow.job_handlers(world), stop))
-
-
-async def index(world: flow.World, stop: asyncio.Event) -> None:
-    """Follow every network that is what the configuration says, until ``stop``."""
-    async with asyncio.TaskGroup() as group:
-        for network in world.desk.networks.all:
-            group.create_task(_follow(world, network, stop))
-
-
-async def _follow(world: flow.World, network: Network, stop: asyncio.Event) -> None:
-    async with open_rpc(network) as rpc:
-        while not stop.is_set() and not await _usable(rpc, network, world.desk.signer.address):
-            await flow.pause(stop, RECHECK_SECONDS)
-        await warn_of_finality(rpc, network)
-    async with open_rpcs(network) as rpcs, asyncio.TaskGroup() as group:
-        indexer = Indexer(world.db, network, rpcs, world.desk.rails)
-        if network.ws_url:
-            group.create_task(watch_heads(network.ws_url, indexer.wake, stop))
-        group.create_task(indexer.run(stop))
-
-
-async def execute(settings: Settings, world: flow.World, stop: asyncio.Event) -> None:
-    """Send what is wanted with the keys that are set, until ``stop``."""
-    given = {Sender.RELAYER: settings.relayer_key, Sender.SOLVER: settings.solver_key}
-    keys = {sender: key for sender, one in given.items() if (key := _key(one)) is not None}
-    limits = Limits(
-        gas_max=settings.gas_max, patience=timedelta(seconds=settings.raise_fees_seconds)
-    )
-    executor = Executor(world.db, keys, limits)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(executor.watch_queue(stop))
-        for network in world.desk.networks.all:
-            group.create_task(_send_on(world, executor, network, stop))
-
-
-async def _send_on(
-    world: flow.World, executor: Executor, network: Network, stop: asyncio.Event
-) -> None:
-    async with open_node(network) as node:
-        while not stop.is_set() and not await _usable(node, network, world.desk.signer.address):
-            await flow.pause(stop, RECHECK_SECONDS)
-        await executor.send_on(network, node, stop)
-
-
-async def _usable(rpc: HttpRpc, network: Network, signer: Address) -> bool:
-    """Whether the chain is what the configuration says. Refused, not ignored: nothing is credited
-    from a chain, contract or token that is not the configured one. Looked at again later, because
-    a node may only be starting."""
-    try:
-        problems = await check_network(rpc, network, signer)
-    except Passing as failure:
-        problems = [str(failure)]
-    if problems:
-        log.error("network refused", network=network.name, problems=problems)
-    return not problems
