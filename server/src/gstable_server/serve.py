@@ -36,7 +36,7 @@ from gstable_server.api.monitor import monitor_app
 from gstable_server.catalog import routes as catalog_routes
 from gstable_server.chain.checksum import address_from_text
 from gstable_server.chain.http_rpc import HttpRpc, open_rpc
-from gstable_server.chain.keys import private_key_from_hex
+from gstable_server.chain.keys import address_of_key, private_key_from_hex
 from gstable_server.chain.networks import Networks
 from gstable_server.chain.networks_toml import load_networks
 from gstable_server.chain.orders import OrderSigner
@@ -131,9 +131,9 @@ def rails_from(
     attestor = key_of(settings.attestor_key)
     chosen = RailSettings(
         fee_receiver=address_from_text(settings.fee_receiver),
-        operator=address_ofkey_of(relayer) if relayer else ZERO_ADDRESS,
+        operator=address_of_key(relayer) if relayer else ZERO_ADDRESS,
         capture_seconds=settings.capture_seconds,
-        solver=address_ofkey_of(solver) if solver else None,
+        solver=address_of_key(solver) if solver else None,
         attestor=FillAttestor(attestor) if attestor else None,
     )
     return rails_of(networks, chains, HttpAttestationService(http), chosen)
