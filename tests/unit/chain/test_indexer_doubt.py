@@ -293,6 +293,42 @@ async def test_chn_12_node_that_falls_behind_is_no_reorganisation(
     assert await indexer.converge() is Step.NOTHING_NEW
 
 
+@pytest.mark.parametrize("newest", [0, 20, 27], ids=["of all", "of two questions", "of one"])
+async def test_chn_12_node_that_falls_behind_in_a_reorganisation_takes_nothing_else_back(
+    database: Database, newest: int
+) -> None:
+    """Behind one address are several nodes. One has told that the newest block was replaced, and
+    another, which knows no block above ``newest``, is asked for the last one in common."""
+
+    class Balanced(FakeChain):
+        behind: int | None = None
+
+        async def blocks_by_number(self, numbers: Sequence[int]) -> tuple[Header | None, ...]:
+            self.visible = self.behind
+            return await super().blocks_by_number(numbers)
+
+    chain = Balanced(NETWORK)
+    final, waiting = chain.payment(), chain.payment()
+    chain.mine(final)
+    chain.mine_empty(27)
+    chain.mine(waiting)
+    chain.mine()
+    indexer = Indexer(database, NETWORK, [chain], ())
+    await drain(indexer)
+    before = await hashes_kept(database)
+    chain.take_back(1)
+    chain.mine()
+    chain.behind = newest
+    with pytest.raises(UnknownBlock):
+        await indexer.converge()
+    assert await hashes_kept(database) == before
+    chain.behind = chain.visible = None
+    assert await indexer.converge() is Step.STEPPED_BACK
+    assert await hashes_kept(database) == before[:-1]
+    assert await kinds(database, waiting) == [SEEN]
+    assert await kinds(database, final) == [SEEN, FINAL]
+
+
 async def test_chn_12_next_block_of_another_branch_is_not_believed(
     database: Database, chain: FakeChain
 ) -> None:

@@ -30,7 +30,15 @@ from gstable_server.chain.machine import Answer, Happening, decide, is_deep, is_
 from gstable_server.chain.networks import KEEP_BLOCKS, Finality, Network
 from gstable_server.chain.providers import Provider, Providers
 from gstable_server.chain.reading import Reader
-from gstable_server.chain.rpc import Header, Log, ProviderFailed, ProviderLied, RangeTooLarge, Rpc
+from gstable_server.chain.rpc import (
+    Header,
+    Log,
+    ProviderFailed,
+    ProviderLied,
+    RangeTooLarge,
+    Rpc,
+    UnknownBlock,
+)
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.clock import from_unix_seconds
 from gstable_server.kernel.errors import Passing
@@ -291,7 +299,8 @@ class Indexer:
 
     async def _ancestor(self, provider: Provider, tip: store.Block) -> int:
         """The newest block that the provider's chain and ours have in common; one below the first
-        when even that was replaced. Raises ``NetworkHalted`` when it is too far down."""
+        when even that was replaced. Raises ``NetworkHalted`` when it is too far down, and
+        ``UnknownBlock`` when the provider lacks a block in between."""
         network = self._network
         async with self._db.read() as tx:
             bottom = await store.lowest(tx, network.name)
@@ -302,9 +311,14 @@ class Indexer:
             numbers = range(below - 1, max(floor, below - count) - 1, -1)
             async with self._db.read() as tx:
                 ours = await store.hashes(tx, network.name, numbers)
-            for header in await provider.rpc.blocks_by_number(numbers):
-                if header is not None and ours.get(header.number) == header.hash:
-                    return header.number
+            answered = await provider.rpc.blocks_by_number(numbers)
+            for number, header in zip(numbers, answered, strict=True):
+                if header is None:
+                    # It has just named a block above: another node answers now, which is behind.
+                    # Were the block taken for replaced, a lagging node would undo what is final.
+                    raise UnknownBlock(f"the node does not have block {number}")
+                if ours.get(number) == header.hash:
+                    return number
             below, count = numbers[-1], min(count * 4, LOOK_BACK[1])
         if below == network.start_block:
             return below - 1
