@@ -116,6 +116,34 @@ async def test_roles_are_changed_and_members_removed_on_the_page(
     assert (await guest.get("/dashboard/test")).headers["location"] == "/dashboard/login"
 
 
+async def test_a_role_that_is_given_again_is_written_down_too(
+    owner: Browser, guest: Browser, database: Database
+) -> None:
+    await joined(owner, guest, "viewer")
+    async with database.read() as tx:
+        member_id = await tx.fetchval("SELECT member_id FROM members WHERE email = $1", NEW)
+    await owner.get(TEAM)
+    assert (await owner.post(f"{TEAM}/members/{member_id}", role="viewer")).status_code == 303
+
+
+async def test_a_password_is_changed_once_for_all_of_ones_businesses(
+    owner: Browser, database: Database
+) -> None:
+    await owner.get(SECURITY)
+    assert (await owner.post(f"{SECURITY}/businesses", name="Second")).status_code == 303
+    await owner.get(SECURITY)
+    new = "another long password"
+    answer = await owner.post(
+        f"{SECURITY}/password", passwordNow=PASSWORD, password=new, passwordAgain=new
+    )
+    assert answer.status_code == 303
+    async with database.read() as tx:
+        told = await tx.fetch(
+            "SELECT merchant_id FROM audit_entries WHERE what = 'password.changed'"
+        )
+    assert len({row["merchant_id"] for row in told}) == len(told) == 2
+
+
 async def test_the_last_owner_is_told_why_they_stay(owner: Browser, database: Database) -> None:
     async with database.read() as tx:
         member_id = await tx.fetchval("SELECT member_id FROM members")

@@ -36,13 +36,20 @@ NUMBER_MAX = 2**62
 class Written:
     """What an act wrote down in its last transaction: one that was tried again left nothing."""
 
-    notes: list[Note] = field(default_factory=list)
+    notes: list[tuple[MerchantId, Note]] = field(default_factory=list)
     _tx: Tx | None = None
 
-    def add(self, tx: Tx, note: Note) -> None:
+    def add(self, tx: Tx, merchant_id: MerchantId, note: Note) -> None:
         if tx is not self._tx:
             self._tx, self.notes = tx, []
-        self.notes.append(note)
+        self.notes.append((merchant_id, note))
+
+    @property
+    def is_once(self) -> bool:
+        """Whether it is one act, in the log of each merchant that it concerns: a password is that
+        of all teams of a person."""
+        merchants = {merchant_id for merchant_id, _ in self.notes}
+        return len({note.what for _, note in self.notes}) == 1 and len(merchants) == len(self.notes)
 
 
 _WRITTEN: ContextVar[Written | None] = ContextVar("audit_entries_of_an_act", default=None)
@@ -66,7 +73,7 @@ async def record(tx: Tx, actor: Actor, action: Action, note: Note, mode: str = "
     await store.insert(tx, Entry(next_head(await store.newest(tx), act), act))
     written = _WRITTEN.get()
     if written is not None:
-        written.add(tx, note)
+        written.add(tx, actor.merchant_id, note)
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,8 +177,9 @@ async def change_role(tx: Tx, by: By, member_id: MemberId, role: Role) -> Member
     if member.role is not role:
         await store.set_role(tx, member, role)
         await _withdraw_sent_by(tx, member, role)
-        note = Note("member.role_changed", member.email, {"role": member.role}, {"role": role})
-        await audit.record(tx, by.actor, Action.TEAM_CHANGE, note)
+    # Also the one that they have already: somebody gave it.
+    note = Note("member.role_changed", member.email, {"role": member.role}, {"role": role})
+    await audit.record(tx, by.actor, Action.TEAM_CHANGE, note)
     return replace(member, role=role)
 
 

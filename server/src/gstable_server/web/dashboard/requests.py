@@ -52,10 +52,9 @@ def audited(handler: Callable[[V], Awaitable[Response]]) -> Callable[[V], Awaita
     async def counted(visit: V) -> Response:
         with audit.counted() as written:
             response = await handler(visit)
-        if response.status_code < 400:
-            words = [note.what for note in written.notes]
-            if len(words) != 1:
-                log.error(MISWRITTEN, path=visit.request.url.path, notes=words)
+        if response.status_code < 400 and not written.is_once:
+            words = [note.what for _, note in written.notes]
+            log.error(MISWRITTEN, path=visit.request.url.path, notes=words)
         return response
 
     return counted
