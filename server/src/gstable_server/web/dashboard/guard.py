@@ -72,6 +72,7 @@ from gstable_server.web.requests import (
     is_same_origin,
     read_form,
     read_upload,
+    require_query,
 )
 
 HOME = "/dashboard"
@@ -194,6 +195,7 @@ class Guard:
         """For members whose role permits ``action``, to see something."""
 
         async def checked(request: Request) -> Response:
+            require_query(request)
             visit = await self._visit(request, action, {})
             if visit is None:
                 return _to(LOGIN)
@@ -357,7 +359,8 @@ class Guard:
         except Refused as refused:
             if refused.code in NOT_FOUND:
                 return self.missing()
-            return self.notice(N_("This did not work"), in_words(refused), status=422)
+            status = 429 if refused.code is Code.TOO_MANY_REQUESTS else 422
+            return self.notice(N_("This did not work"), in_words(refused), status=status)
         except Passing:
             return self.notice(N_("Please try again"), LATER, status=503)
 
