@@ -76,6 +76,7 @@ from gstable_server.web.checkout.notices import Notices
 from gstable_server.web.checkout.visits import Visits
 from gstable_server.web.checkout.walletconnect import Relay
 from gstable_server.web.dashboard import routes as dashboard_routes
+from gstable_server.web.dashboard.apologies import Apologies
 from gstable_server.web.dashboard.people.openid import sign_in_of
 from gstable_server.web.receipts import routes as receipt_routes
 from gstable_server.web.receipts.letter import Composer
@@ -195,6 +196,7 @@ def api_of(
         ],
         turn_away=notices.turn_away,
         request_log=request_log,
+        apologize=Apologies(pages).page,
     )
 
 

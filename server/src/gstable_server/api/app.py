@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 
 from gstable_server.api import docs, openapi
 from gstable_server.api.auth import KeyRing
-from gstable_server.api.edge import Edge
+from gstable_server.api.edge import Apology, Edge
 from gstable_server.api.envelope import (
     HEADERS_OF_ALL,
     Answer,
@@ -83,6 +83,7 @@ def create_app(
     extra_routes: Sequence[BaseRoute] = (),
     turn_away: Callable[[Request, int], Response] | None = None,
     request_log: RequestLog | None = None,
+    apologize: Apology | None = None,
 ) -> Starlette:
     """The ASGI application of the ``api`` process.
 
@@ -92,7 +93,8 @@ def create_app(
     ``agent_host`` (spec 15, Hosts);
     ``extra_routes`` are mounted behind everything of the API, for example the pages;
     ``turn_away`` makes the page for people whose address asks too often, given the seconds to wait;
-    ``request_log`` gets a row for each request with a good key.
+    ``request_log`` gets a row for each request with a good key;
+    ``apologize`` makes the console's page for what failed unexpectedly.
     """
     limits = limits or ApiLimits()
     routes = [route for rows in route_lists for route in rows]
@@ -124,6 +126,7 @@ def create_app(
                 public_limiter=public_limiter,
                 turn_away=turn_away,
                 request_log=request_log,
+                apologize=apologize,
             ),
         ],
         exception_handlers={HTTPException: _not_served},

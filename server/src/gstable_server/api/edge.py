@@ -36,6 +36,9 @@ EVENT_STREAM = b"text/event-stream"
 # Doors without a key: what is behind them is counted per client address (spec 15, Rate limits).
 PAGE_DOORS = ("/link/", "/pay/", "/receipt/")
 PUBLIC_DOORS = ("/public/", *PAGE_DOORS, "/aipay/", "/x402/")
+CONSOLE_DOOR = ("/dashboard",)
+Apology = Callable[[Request, str], Response]
+"""Makes a page for what failed by a fault of ours, given the id of the request."""
 
 
 class _Sending:
@@ -71,8 +74,10 @@ class Edge:
         public_limiter: RateLimiter,
         turn_away: Callable[[Request, int], Response] | None = None,
         request_log: RequestLog | None = None,
+        apologize: Apology | None = None,
     ) -> None:
         self._app = app
+        self._apologize = apologize
         self._turn_away = turn_away
         self._ids = ids
         self._public_limiter = public_limiter
@@ -104,7 +109,7 @@ class Edge:
             if scope["path"].startswith(PUBLIC_DOORS):
                 subject = address_subject(client_address(scope))
                 wait = self._public_limiter.take(subject)
-                if wait is not None and self._turn_away is not None and _shows_pages(scope):
+                if wait is not None and self._turn_away is not None and _shows(scope, PAGE_DOORS):
                     exchange_of(scope).code = Code.TOO_MANY_REQUESTS.number
                     await self._turn_away(Request(scope), wait)(scope, receive, sending)
                     return
@@ -123,13 +128,26 @@ class Edge:
         """Answer, unless half an answer is out already: then only hanging up is honest."""
         if sending.status is not None:
             raise ConnectionAbortedError("the answer broke off")
-        await respond(scope, sending, answer)
+        is_ours = answer.code == Code.INTERNAL.number
+        if self._apologize is None or not is_ours or not _shows(scope, CONSOLE_DOOR):
+            await respond(scope, sending, answer)
+            return
+        exchange = exchange_of(scope)
+        exchange.code = answer.code
+        page = self._apologize(Request(scope), exchange.request_id)
+        page.raw_headers.extend(answer.headers)
+        await page(scope, _nothing, sending)
 
 
-def _shows_pages(scope: Scope) -> bool:
-    """Whether a person asks, who is told in a page of their language."""
+async def _nothing() -> MutableMapping[str, Any]:
+    """What is left to read for an answer that asks for nothing more."""
+    return {"type": "http.disconnect"}
+
+
+def _shows(scope: Scope, doors: tuple[str, ...]) -> bool:
+    """Whether a person asks at one of ``doors``, who is told in a page of their language."""
     accepted = b",".join(header_values(scope, b"accept"))
-    return scope["path"].startswith(PAGE_DOORS) and b"text/html" in accepted
+    return scope["path"].startswith(doors) and b"text/html" in accepted
 
 
 def _log(scope: Scope, exchange: Exchange, status: int | None, milliseconds: float) -> None:

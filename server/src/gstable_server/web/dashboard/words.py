@@ -23,7 +23,10 @@ NOT_FOUND = frozenset(
         Code.ROUTE_UNKNOWN,
     }
 )
-GONE = N_("There is no page at this address. What it showed may have been removed.")
+GONE = N_(
+    "There is no page at this address. What it showed may have been removed, or belongs to another "
+    "business of yours. Go to the dashboard and look for it from there."
+)
 LATER = N_("This server is busy. Nothing was changed; please try again in a moment.")
 ELSEWHERE = N_(
     "This did not come from a page of your own dashboard. Nothing was changed. Open the page "
@@ -48,6 +51,10 @@ LAST_OWNER = N_("The role of the last owner stays: make somebody else owner firs
 
 _WORDS = {
     Code.BODY_TOO_LARGE: N_("This was too much to send. Shorten it and try again."),
+    Code.TOO_MANY_REQUESTS: N_(
+        "This was asked for too often in a short time. Nothing was changed; wait a minute and "
+        "try again."
+    ),
 }
 
 DONE = {
