@@ -457,6 +457,9 @@ async def test_nobody_sees_or_resolves_what_is_another_tenants(sorter: Sorter) -
 async def test_what_is_not_there_and_what_has_no_reason_is_refused(sorter: Sorter) -> None:
     await sorter.late()
     found = await sorter.only()
+    for reason in ("a\1b", "a\0b"):
+        refused = await refusal(sorter, Act.REFUND, found, reason=reason)
+        assert "reason contains characters that cannot be stored" in refused
     for reason in ("", "  ", "x" * 501):
         assert "reason must have" in await refusal(sorter, Act.ACCEPT, found, reason=reason)
     with pytest.raises(Refused, match="not found"):

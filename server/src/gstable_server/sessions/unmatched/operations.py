@@ -18,7 +18,7 @@ from gstable_server.chain.executor import operations as executor
 from gstable_server.chain.executor.model import State as SendingState
 from gstable_server.chain.orders import ContractCall
 from gstable_server.kernel.errors import Code, Refused, invalid_field
-from gstable_server.kernel.fields import TOTAL_MAX
+from gstable_server.kernel.fields import TOTAL_MAX, storable
 from gstable_server.kernel.ids import InflowId, ReceiptId, SessionId, id_or_none
 from gstable_server.kernel.tenant import Tenant
 from gstable_server.ledger import model as book
@@ -204,6 +204,10 @@ async def _take(tx: Tx, inflow_id: InflowId, tenant: Tenant | None, act: Act, re
     100702 and why not, 400101 naming ``reason``."""
     if not reason.strip() or len(reason) > REASON_MAX:
         raise invalid_field("reason", f"must have 1 to {REASON_MAX} characters")
+    try:
+        storable(reason)
+    except ValueError as problem:
+        raise invalid_field("reason", str(problem)) from None
     found = await _theirs(tx, await store.find(tx, inflow_id), tenant)
     if found.session_id is not None:
         await session_store.lock(tx, found.session_id)
