@@ -206,8 +206,8 @@ async def _take(tx: Tx, inflow_id: InflowId, tenant: Tenant | None, act: Act, re
         raise invalid_field("reason", f"must have 1 to {REASON_MAX} characters")
     try:
         storable(reason)
-    except ValueError as problem:
-        raise invalid_field("reason", str(problem)) from None
+    except ValueError as failure:
+        raise invalid_field("reason", str(failure)) from None
     found = await _theirs(tx, await store.find(tx, inflow_id), tenant)
     if found.session_id is not None:
         await session_store.lock(tx, found.session_id)

@@ -16,7 +16,6 @@ from gstable_server.accounts.audit import operations as audit
 from gstable_server.accounts.members.model import Browser
 from gstable_server.web.requests import client_address
 
-
 log = structlog.get_logger(__name__)
 
 MISWRITTEN = "an act was not written into the audit log once"
