@@ -17,7 +17,6 @@ FIELDS_MAX = 120
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 UPLOAD = "multipart/form-data"
-NUL = "\0"
 
 
 def is_same_origin(request: Request, public_url: str) -> bool:
@@ -74,19 +73,7 @@ async def read_form(request: Request) -> dict[str, str]:
         )
     except ValueError as failure:
         raise Refused(Code.FIELD_INVALID, "the form could not be read") from failure
-    return _without_nul(dict(pairs))
-
-
-def _without_nul(fields: dict[str, str]) -> dict[str, str]:
-    """Refuses the one letter that PostgreSQL takes in no text, and that nobody types."""
-    if any(NUL in text for text in fields.values()):
-        raise Refused(Code.FIELD_INVALID, "the form has a letter that cannot be stored")
-    return fields
-
-
-def require_query(request: Request) -> None:
-    """The same of what the address asks for."""
-    _without_nul(dict(request.query_params))
+    return dict(pairs)
 
 
 async def read_upload(request: Request, bytes_max: int) -> tuple[dict[str, str], dict[str, bytes]]:
@@ -112,4 +99,4 @@ async def read_upload(request: Request, bytes_max: int) -> tuple[dict[str, str],
         elif content := await value.read():
             files[name] = content
     await form.close()
-    return _without_nul(fields), files
+    return fields, files

@@ -72,7 +72,6 @@ from gstable_server.web.requests import (
     is_same_origin,
     read_form,
     read_upload,
-    require_query,
 )
 
 HOME = "/dashboard"
@@ -195,7 +194,6 @@ class Guard:
         """For members whose role permits ``action``, to see something."""
 
         async def checked(request: Request) -> Response:
-            require_query(request)
             visit = await self._visit(request, action, {})
             if visit is None:
                 return _to(LOGIN)

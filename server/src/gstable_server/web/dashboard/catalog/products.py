@@ -60,7 +60,8 @@ class Products:
 
     async def list(self, visit: Visit) -> Response:
         page, query = page_of(visit), visit.request.query_params
-        text = query.get("q", "").strip()[:QUERY_LENGTH_MAX]
+        # NUL is in no text of PostgreSQL.
+        text = query.get("q", "").replace("\0", "").strip()[:QUERY_LENGTH_MAX]
         status = query.get("status", "")
         status = status if status in FILTERS else ""
         async with self.db.read() as tx:
