@@ -95,6 +95,7 @@ class Office:
         self.gallery = gallery
         self.studio: Studio = gallery.studio
         self.members: dict[Role, Member] = {}
+        self._logins: dict[Role, str] = {}
         self.values: dict[str, str] = {"mode": "test", "act": "dismiss"}
 
     @classmethod
@@ -118,12 +119,13 @@ class Office:
             yield Shown(name_of(path), address + QUERIES.get(name_of(path), ""), action)
 
     def sign_in(self, context: BrowserContext, role: Role = Role.OWNER) -> None:
-        """Let a browser in, as if somebody of that role had signed in there."""
-        member = self.members[role]
-        login = self.gallery.run(self.studio.db.run(members.open_login, member, BROWSER))
-        context.add_cookies(
-            [{"name": "gstable", "value": login.token, "url": self.gallery.base_url}]
-        )
+        """Let a browser in, as if somebody of that role had signed in there. All browsers of one
+        share a login, or the list of their sign-ins would be of nothing else."""
+        if role not in self._logins:
+            opening = self.studio.db.run(members.open_login, self.members[role], BROWSER)
+            self._logins[role] = self.gallery.run(opening).token
+        token = self._logins[role]
+        context.add_cookies([{"name": "gstable", "value": token, "url": self.gallery.base_url}])
 
     @staticmethod
     def begun() -> set[str]:

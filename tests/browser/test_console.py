@@ -78,6 +78,8 @@ def test_every_page_can_be_read_by_everybody_and_fits(chromium: Browser, office:
         answer = shown.goto(office.gallery.base_url + one.path)
         assert answer is not None
         problems = [] if answer.status == 200 else [f"answered {answer.status}"]
+        # What is folded away is judged too.
+        shown.evaluate("document.querySelectorAll('main details').forEach((one) => one.open = true)")
         problems += faults(shown)
         shown.emulate_media(color_scheme="light", reduced_motion="reduce")
         problems += faults(shown, COLORS)

@@ -7,7 +7,6 @@ from starlette.responses import Response
 from gstable_server.accounts.members import team
 from gstable_server.accounts.members.model import INVITED_FOR, Invitation, Member
 from gstable_server.accounts.notices import operations as notices
-from gstable_server.kernel.clock import wire_time
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.ids import InvitationId, MemberId, id_or_none
 from gstable_server.kernel.roles import ROLE_WORDS, Role, may_assign
@@ -16,7 +15,7 @@ from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
 from gstable_server.web.dashboard.people.joining import JOIN
 from gstable_server.web.dashboard.people.people_presenter import MemberRow
-from gstable_server.web.dashboard.speech import _
+from gstable_server.web.dashboard.speech import _, moment
 from gstable_server.web.dashboard.words import of_role
 
 INVITE_FORM = Form(("email", "role"), {"role": Role.VIEWER.value})
@@ -133,14 +132,14 @@ def _row(visit: Visit, one: Member) -> MemberRow:
         member_id=one.member_id,
         email=one.email,
         role=one.role.value,
-        joined_at=wire_time(one.joined_at),
+        joined_at=moment(one.joined_at),
         is_self=one.member_id == visit.member.member_id,
         can_change=may_assign(visit.member.role, one.role),
     )
 
 
 def _invitation_row(one: Invitation) -> tuple[str, str, str, str]:
-    return one.invitation_id, one.email, one.role.value, wire_time(one.expires_at)
+    return one.invitation_id, one.email, one.role.value, moment(one.expires_at)
 
 
 def _member_id(visit: Visit) -> MemberId:
