@@ -136,6 +136,9 @@ class Office:
         """The same where ``page`` is for people who are signed in."""
         if page.action is None:
             return
+        if page.name in BEGUN_BY:
+            # What was begun belongs to its login, and is not begun twice.
+            self._logins.pop(role, None)
         self.sign_in(context, role)
         if page.name in BEGUN_BY:
             begin = context.new_page()

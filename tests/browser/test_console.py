@@ -79,7 +79,9 @@ def test_every_page_can_be_read_by_everybody_and_fits(chromium: Browser, office:
         assert answer is not None
         problems = [] if answer.status == 200 else [f"answered {answer.status}"]
         # What is folded away is judged too.
-        shown.evaluate("document.querySelectorAll('main details').forEach((one) => one.open = true)")
+        shown.evaluate(
+            "document.querySelectorAll('main details').forEach((one) => one.open = true)"
+        )
         problems += faults(shown)
         shown.emulate_media(color_scheme="light", reduced_motion="reduce")
         problems += faults(shown, COLORS)
@@ -323,7 +325,7 @@ def _leave_nobody_in_charge(phone: Page) -> None:
 
 
 def _make_an_owner(phone: Page) -> None:
-    """Which the page does not offer to an admin: it is changed as somebody with bad intent would."""
+    """Which the page does not offer to an admin: it is changed in the browser."""
     expect(phone.get_by_label("Role of anna@bluedoor.example")).to_have_count(0)
     phone.get_by_label("E-mail").fill("mallory@bluedoor.example")
     role = phone.get_by_role("radio", name=re.compile("^Support"))
