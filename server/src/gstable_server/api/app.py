@@ -93,18 +93,15 @@ def create_app(
     ``agent_host`` (spec 15, Hosts);
     ``extra_routes`` are mounted behind everything of the API, for example the pages;
     ``turn_away`` makes the page for people whose address asks too often, given the seconds to wait;
-    ``request_log`` gets a row for each request with a good key;
-    ``apologize`` makes the console's page for what failed unexpectedly.
+    ``request_log`` gets requests with a good key; ``apologize`` makes the console's page of a fault.
     """
     limits = limits or ApiLimits()
     routes = [route for rows in route_lists for route in rows]
     public_limiter = RateLimiter(limits.address_rate, limits.address_burst)
+    keys = KeyRing(db, public_limiter)
+    key_limiter = RateLimiter(limits.key_rate, limits.key_burst)
     merchant = MerchantApi(
-        db,
-        routes,
-        keys=KeyRing(db, public_limiter),
-        key_limiter=RateLimiter(limits.key_rate, limits.key_burst),
-        body_bytes_max=limits.body_bytes_max,
+        db, routes, keys=keys, key_limiter=key_limiter, body_bytes_max=limits.body_bytes_max
     )
     agents = OpenDoor(db, agent_routes, body_bytes_max=limits.body_bytes_max)
     own_host = [Middleware(OwnHost, host=agent_host)] if agent_host else []
