@@ -93,7 +93,7 @@ def create_app(
     ``agent_host`` (spec 15, Hosts);
     ``extra_routes`` are mounted behind everything of the API, for example the pages;
     ``turn_away`` makes the page for people whose address asks too often, given the seconds to wait;
-    ``request_log`` gets requests with a good key; ``apologize`` makes the console's page of a fault.
+    ``request_log`` gets requests with a good key; ``apologize`` the console's page of a fault.
     """
     limits = limits or ApiLimits()
     routes = [route for rows in route_lists for route in rows]
