@@ -7,8 +7,8 @@ long the export is, and a client that hangs up ends the query.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from starlette.types import Send
 
 from gstable_server.accounts.audit.model import Note
 from gstable_server.kernel.errors import Passing
+from gstable_server.kernel.ids import MerchantId
 from gstable_server.kernel.money import Money
 from gstable_server.kernel.tenant import Mode
 from gstable_server.ledger import model as book
@@ -32,8 +33,9 @@ from gstable_server.web.dashboard.payments.export_formats import CONTENT_TYPES, 
 from gstable_server.web.dashboard.payments.session_filter import NAMES, Typed, typed
 from gstable_server.web.dashboard.speech import N_, _, token
 
-AT_ONCE = 2
-"""Exports that one process makes at the same time: each holds a connection of its own."""
+AT_ONCE = 8
+"""Exports that one process makes at the same time, one for each merchant: each holds a connection
+of its own, for as long as its reader takes."""
 PART_BYTES = 64 * 1024
 PARTS_AHEAD = 2
 WAIT_SECONDS = 60.0
@@ -65,7 +67,7 @@ class Exports:
         self.guard = guard
         self.db = guard.db
         self.networks = guard.desk.networks
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._under_way: set[MerchantId] = set()
         self._making: set[asyncio.Task[None]] = set()
 
     async def show(self, visit: Visit) -> Response:
@@ -102,7 +104,7 @@ class Exports:
         if asked.form.errors:
             # Else a filter that was mistyped would export more than was asked for.
             return await self._show(visit, 422)
-        if self._turns.locked():
+        if visit.tenant.merchant_id in self._under_way or len(self._under_way) >= AT_ONCE:
             raise Passing("as many exports as may be are under way", retry_after=10)
         note = _note(what, form, asked)
         await self.guard.do(visit, lambda _: note, _nothing)
@@ -138,15 +140,25 @@ class Exports:
     async def _file(self, visit: Visit, what: What, form: Format, asked: Typed) -> Parts:
         columns = COLUMNS[what]
         writer = Writer(self.networks, visit.tenant.mode)
-        async with self._turns, asyncio.timeout(SECONDS_MAX), self._snapshot() as tx:
-            part = bytearray(formats.head(form, columns))
-            async with aclosing(self._rows(tx, visit, what, asked)) as rows:
-                async for row in rows:
-                    part += formats.line(form, columns, writer.cells(what, row))
-                    if len(part) >= PART_BYTES:
-                        yield bytes(part)
-                        part.clear()
-            yield bytes(part)
+        with self._turn(visit.tenant.merchant_id):
+            async with asyncio.timeout(SECONDS_MAX), self._snapshot() as tx:
+                part = bytearray(formats.head(form, columns))
+                async with aclosing(self._rows(tx, visit, what, asked)) as rows:
+                    async for row in rows:
+                        part += formats.line(form, columns, writer.cells(what, row))
+                        if len(part) >= PART_BYTES:
+                            yield bytes(part)
+                            part.clear()
+                yield bytes(part)
+
+    @contextmanager
+    def _turn(self, merchant_id: MerchantId) -> Iterator[None]:
+        """One merchant's slow reader must not keep the others waiting."""
+        self._under_way.add(merchant_id)
+        try:
+            yield
+        finally:
+            self._under_way.discard(merchant_id)
 
     @asynccontextmanager
     async def _snapshot(self) -> AsyncIterator[Tx]:
