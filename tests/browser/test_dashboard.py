@@ -77,6 +77,13 @@ class Window:
     page: Page
     width: int
 
+    def go(self, name: str) -> None:
+        """By the menu, which a phone has behind a button."""
+        menu = self.page.get_by_role("navigation", name="Dashboard")
+        if self.width < 700:
+            menu.get_by_text("Menu").click()
+        menu.get_by_role("link", name=name, exact=True).last.click()
+
     def fits(self) -> None:
         """Nothing has to be scrolled to sideways."""
         wide = self.page.evaluate("document.documentElement.scrollWidth")
@@ -122,7 +129,7 @@ def test_a_merchants_first_hour(fresh: str, window: Window) -> None:
         ("Unusual money", "Nothing unusual"),
         ("Overview", "Workshop ticket"),
     ):
-        page.get_by_role("navigation", name="Dashboard").get_by_role("link", name=name).click()
+        window.go(name)
         expect(page.get_by_role("main")).to_contain_text(text)
         window.fits()
     page.get_by_role("link", name="Workshop ticket").click()
@@ -161,14 +168,14 @@ def _add_account(window: Window) -> None:
     expect(page.get_by_label("Name")).to_have_value("Main wallet")
     page.get_by_label("Wallet address").fill(WALLET)
     page.get_by_role("button", name="Add account").click()
-    expect(page.get_by_role("status")).to_have_text("The account was created.")
+    expect(page.get_by_role("main").get_by_role("status")).to_have_text("The account was created.")
     expect(page.get_by_text(WALLET)).to_be_visible()
     window.fits()
 
 
 def _create_key(window: Window) -> str:
     page = window.page
-    page.get_by_role("link", name="API keys").click()
+    window.go("API keys")
     page.get_by_label("Name").fill("Web shop")
     page.get_by_role("button", name="Create key").click()
     secret = page.locator("#secret").inner_text()
@@ -222,8 +229,9 @@ def test_the_demo_merchant_signs_in_and_out(running: Running, window: Window) ->
     expect(page.get_by_text("The e-mail address or the password is wrong.")).to_be_visible()
     page.get_by_label("Password").fill(running.about["dashboardPassword"])
     page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("link", name="Accounts").click()
+    window.go("Accounts")
     expect(page.get_by_text(running.account_id)).to_be_visible()
+    page.get_by_role("banner").locator("summary").click()
     page.get_by_role("button", name="Sign out").click()
     expect(page).to_have_url(re.compile("/dashboard/login$"))
     page.go_back()

@@ -58,7 +58,7 @@ CLAIMED = {
     "CHK-02": "frames of sites that the merchant did not list, and scripts of theirs",
     "CHK-04": "files changed before the start, after it, and on the way to the browser",
     "CHK-05": "every member of an answer, and of what the page itself says, is changed in turn",
-    "CHK-06": "other chains, accounts, terms, tabs and double clicks; two wallets are not tried",
+    "CHK-06": "other chains, accounts, terms, tabs and double clicks; two wallets at once",
     "CHK-07": "invented, dropped, reverted and replaced transactions, and payments made elsewhere",
     "CHK-09": "too little money, allowances that must be reset, and all else that would fail",
     "CHK-10": "a clock that is days off, expiry, and what is signed or sent after it",

@@ -29,7 +29,9 @@ def sessions_of_a_state(tx: Tx) -> Awaitable[object]:
 
 
 def money_that_waits(tx: Tx) -> Awaitable[object]:
-    return unmatched.page(tx, states=WAITING, flag=None, tenant=None, limit=10, offset=0)
+    return unmatched.page(
+        tx, states=WAITING, flag=None, tenant=None, nobodys=True, limit=10, before=None
+    )
 
 
 def gas_of_what_is_sent(tx: Tx) -> Awaitable[object]:
@@ -41,16 +43,17 @@ def nonces_that_were_final(tx: Tx) -> Awaitable[object]:
 
 
 @pytest.mark.parametrize(
-    ("ask", "index"),
+    ("ask", "indexes"),
     [
-        (sessions_of_a_state, "sessions_newest_by_state"),
-        (money_that_waits, "inflows_waiting"),
-        (gas_of_what_is_sent, "executor_intents_in_flight"),
-        (nonces_that_were_final, "executor_intents_pkey"),
+        # Counting may take the other one, which an empty table makes as cheap.
+        (sessions_of_a_state, ("sessions_newest_by_state", "sessions_by_day")),
+        (money_that_waits, ("inflows_waiting",)),
+        (gas_of_what_is_sent, ("executor_intents_in_flight",)),
+        (nonces_that_were_final, ("executor_intents_pkey",)),
     ],
 )
 async def test_kept_plans_find_the_few_in_their_index(
-    database: Database, ask: Callable[[Tx], Awaitable[object]], index: str
+    database: Database, ask: Callable[[Tx], Awaitable[object]], indexes: tuple[str, ...]
 ) -> None:
     asked: list[str] = []
     async with database.begin() as tx:
@@ -58,10 +61,11 @@ async def test_kept_plans_find_the_few_in_their_index(
             await ask(tx)
         # Whatever an empty table would make cheap, only what can be done by an index counts.
         await tx.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
-        statements = [one for one in asked if index.split("_")[0] in one]
+        statements = [one for one in asked if indexes[0].split("_")[0] in one]
         assert statements
-        for statement in statements:
-            assert index in await _plan(tx, statement)
+        plans = [await _plan(tx, statement) for statement in statements]
+        assert all(any(index in plan for index in indexes) for plan in plans)
+        assert any(indexes[0] in plan for plan in plans)
 
 
 async def test_a_comparison_reads_the_book_in_the_order_of_the_disk(database: Database) -> None:

@@ -60,11 +60,12 @@ async def _send(
     console: Browser,
     logo: bytes = b"",
     headers: dict[str, str] | None = None,
+    path: str = PATH,
     /,
     **fields: str,
 ) -> Response:
     return await console.client.post(
-        PATH,
+        path,
         data={"formToken": console.form_token, **fields},
         files={"logo": ("logo.svg" if logo else "", logo, "image/svg+xml")},
         headers=FROM_OUR_PAGE if headers is None else headers,
@@ -177,7 +178,7 @@ async def test_a_wrong_entry_keeps_what_was_typed_and_saves_nothing(
 
 async def test_a_preview_saves_nothing(database: Database, console: Browser) -> None:
     before = await _held(database)
-    answer = await _send(console, **ENTRIES, act="preview")
+    answer = await _send(console, b"", None, f"{PATH}/preview", **ENTRIES)
     assert answer.status_code == 200
     assert brandings.parse(ENTRIES).theme.preview_path in answer.text
     assert re.search(r"On light pages #[0-9a-f]{6} is used: the nearest", _text(answer))

@@ -82,7 +82,7 @@ NO_OBJECTS = {"mode", "act", "what", "token"}
 """What stands in addresses and is nobody's: choices, and links that are their own proof."""
 IN_LIVE_MODE = {"change_id", "limit_change_id"}
 OTHER_WALLET = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"
-UPLOADS = ("/branding", "/picture")
+UPLOADS = ("/branding", "/branding/preview", "/picture")
 """Forms that may carry files."""
 VALUES = {
     "product_id": f"prd_{'a' * 24}",

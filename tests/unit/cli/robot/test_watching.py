@@ -42,7 +42,9 @@ def test_nothing_else_is(other: Event) -> None:
 
 def test_every_event_of_what_the_api_can_change_can_be_triggered() -> None:
     nouns = ("session.", "product.", "payment.link.")
-    assert {name for name in NEXT if name.startswith(nouns)} == set(CAUSES)
+    changed = {name for name in NEXT if name.startswith(nouns)}
+    # Links are closed for good in the dashboard alone.
+    assert changed - {"payment.link.archived"} == set(CAUSES)
 
 
 def test_the_object_of_an_event_is_known_by_its_kind() -> None:

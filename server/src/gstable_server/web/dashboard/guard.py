@@ -217,9 +217,12 @@ class Guard:
 
         return self._in_words(checked)
 
-    def upload(self, action: Action, handler: VisitHandler, bytes_max: int) -> Handler:
+    def upload(
+        self, action: Action, handler: VisitHandler, bytes_max: int, *, is_audited: bool = True
+    ) -> Handler:
         """The same by a form that may carry files."""
         assert action not in FRESH, "files cannot be sent again with the password"
+        done = audited(handler) if is_audited else handler
 
         async def checked(request: Request) -> Response:
             if not self._is_ours(request, UPLOAD):
@@ -234,7 +237,7 @@ class Guard:
             if visit.may(action):
                 entries, files = await read_upload(request, bytes_max)
                 visit = replace(visit, entries=entries, files=files)
-            return await self._let_through(visit, audited(handler))
+            return await self._let_through(visit, done)
 
         return self._in_words(checked)
 

@@ -15,6 +15,7 @@ UNAUDITED = {
     "/security/factor/begin": "nothing counts before the first code was typed",
     "/security/passkeys/begin": "it only asks the browser",
     "/links/preview": "it only shows",
+    "/branding/preview": "it only shows",
     "/links/more": "it only shows a line more of the form",
     "/links/{link_id}/more": "it only shows a line more of the form",
     "/sessions/new/more": "it only shows a line more of the form",
@@ -57,7 +58,9 @@ class Rows:
 
     def upload(self, path: str, action: Action, handler: VisitHandler, bytes_max: int) -> Place:
         """To change something by a form that may carry files."""
-        return Place("POST", IN_MODE + path, action, self.guard.upload(action, handler, bytes_max))
+        is_audited = path not in UNAUDITED
+        sent = self.guard.upload(action, handler, bytes_max, is_audited=is_audited)
+        return Place("POST", IN_MODE + path, action, sent)
 
     def log_out(self, handler: VisitHandler) -> Place:
         """To leave, from whatever mode."""

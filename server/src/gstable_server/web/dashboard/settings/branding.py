@@ -100,8 +100,6 @@ class BrandingPage:
         given = visit.files.get(logo.FIELD)
         form = FORM.filled(visit.entries)
         try:
-            if visit.entries.get("act") == "preview":
-                return await self._again(visit, form, 200, brandings.parse(visit.entries))
             drawn = None if given is None else await self._drawn(given)
             before = await self.db.run(brandings.branding, visit.tenant.merchant_id)
             await self.guard.do(
@@ -119,6 +117,15 @@ class BrandingPage:
                 raise
             return await self._again(visit, form.refused(refused), 422)
         return done(visit, "/branding", "branding-saved")
+
+    async def preview(self, visit: Visit) -> Response:
+        """How it would look; nothing is saved."""
+        form = FORM.filled(visit.entries)
+        try:
+            wanted = brandings.parse(visit.entries)
+        except Refused as refused:
+            return await self._again(visit, form.refused(refused), 422)
+        return await self._again(visit, form, 200, wanted)
 
     async def _drawn(self, picture: bytes) -> bytes:
         async with self._drawing:

@@ -16,7 +16,7 @@ def settings(rows: Rows) -> list[Place]:
     accounts, keys, branding = Accounts(rows.guard), Keys(rows.guard), BrandingPage(rows.guard)
     ownership = Ownership(rows.guard)
     business, health = Business(rows.guard), HealthPage(rows.guard)
-    change = Action.ACCOUNTS_CHANGE
+    change, brand = Action.ACCOUNTS_CHANGE, Action.BRANDING_CHANGE
     return [
         rows.look("/accounts", Action.ACCOUNTS_READ, accounts.list),
         rows.act("/accounts", change, accounts.create),
@@ -34,7 +34,8 @@ def settings(rows: Rows) -> list[Place]:
         rows.act("/keys", Action.KEYS_CHANGE, keys.create),
         rows.look("/keys/{key_id}/revoke", Action.KEYS_CHANGE, keys.confirm_revocation),
         rows.act("/keys/{key_id}/revoke", Action.KEYS_CHANGE, keys.revoke),
-        rows.upload("/branding", Action.BRANDING_CHANGE, branding.save, UPLOAD_BYTES_MAX),
+        rows.upload("/branding", brand, branding.save, UPLOAD_BYTES_MAX),
+        rows.upload("/branding/preview", brand, branding.preview, UPLOAD_BYTES_MAX),
         rows.look("/health", Action.HEALTH_READ, health.show),
         rows.look("/settings", Action.SETTINGS_READ, business.show),
         rows.act("/settings", Action.SETTINGS_CHANGE, business.save),
