@@ -137,7 +137,7 @@ def test_another_account_is_told_and_sends_nothing(
     wallet.account_index = 1
     prepare(page, running, paid, "0.01")
     give_back(page)
-    expect(page.get_by_role("alert")).to_contain_text("your wallet shows another account")
+    expect(page.get_by_role("alert")).to_contain_text("Choose that account in your wallet")
     assert wallet.sent == []
     # A merchant may decline and try again, and a reload offers what was not sent.
     wallet.account_index, wallet.reject = 0, {"eth_sendTransaction"}

@@ -103,13 +103,14 @@ async def test_an_export_has_what_its_list_has(
         expected = await tx.fetch(
             "SELECT session_id FROM sessions WHERE state = 'expired' ORDER BY sequence DESC"
         )
+        refunds = await tx.fetchval("SELECT count(*) FROM refunds")
     rows = await table(browser, "sessions", state="expired")
     assert [row["session_id"] for row in rows] == [row["session_id"] for row in expected]
     page = await browser.get(f"{EXPORTS}?state=expired")
     assert '<input type="hidden" name="state" value="expired">' in page.text
     mistyped = await browser.post(f"{EXPORTS}/sessions", state="expired", to="tomorrow")
     assert "Write a day like" in mistyped.text
-    assert len(await table(browser, "refunds")) == 1
+    assert len(await table(browser, "refunds")) == refunds > 0
     lines = await browser.post(f"{EXPORTS}/sessions", state="expired", format="jsonl")
     records = [json.loads(one) for one in lines.text.splitlines()]
     assert [one["session_id"] for one in records] == [row["session_id"] for row in expected]
