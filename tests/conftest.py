@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from gstable_server import migrations
@@ -51,6 +52,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByInstallation:
     return ByInstallation(config, log)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """Commands that are run inside the process set logging up for good: loggers that are used
+    under it keep their stream, and what later tests read would be missing there."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

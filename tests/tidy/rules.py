@@ -53,7 +53,6 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
         SERVER + "api/strict_json.py": "judges the range of numbers that the request spelled",
     },
     "No catch-all outside the edge": {
-        SERVER + "api/key_uses.py": "a task nobody waits for: the requests were answered",
         SERVER + "api/edge.py": "the edge: whatever escapes is a bug, logged and answered",
         SERVER + "chain/executor/loop.py": "worker loop: a sender that stops must not stop another",
         SERVER + "chain/indexer.py": "worker loop: a network that stops must not stop another",

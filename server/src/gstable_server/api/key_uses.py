@@ -14,7 +14,7 @@ import structlog
 
 from gstable_server.accounts import operations as accounts
 from gstable_server.kernel.ids import ApiKeyId
-from gstable_server.plumbing.db import Database
+from gstable_server.plumbing.db import DATABASE_FAILED, Database
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +56,5 @@ class KeyUses:
             uses, self._waiting = self._waiting, {}
             try:
                 await self._db.run(accounts.note_key_uses, uses)
-            except Exception:
-                # The edge of a task that nobody waits for; the requests were answered.
-                log.warning("the last use of keys was not written", exc_info=True)
+            except DATABASE_FAILED as failure:
+                log.warning("the last use of keys was not written", reason=str(failure))

@@ -7,10 +7,9 @@ for whoever writes a shop, and nothing is decided by it. Objects and events are 
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -21,6 +20,7 @@ import structlog
 from gstable_server.kernel.ids import ApiKeyId
 from gstable_server.kernel.tenant import Tenant
 from gstable_server.plumbing.db import DATABASE_FAILED, Database, Tx
+from gstable_server.plumbing.regularly import regularly
 
 log = structlog.get_logger(__name__)
 
@@ -102,24 +102,9 @@ class RequestLog:
         """The time that rows are stamped with."""
         return self._db.clock.now()
 
-    @asynccontextmanager
-    async def kept(self) -> AsyncIterator[None]:
+    def kept(self) -> AbstractAsyncContextManager[None]:
         """Write what is added, again and again, and the rest at the end."""
-        writing = asyncio.create_task(self._write_always())
-        try:
-            yield
-        finally:
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
-            await self.write()
-
-    async def _write_always(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        # Asked, because a connection that is lost while it is given back hides the cancellation.
-        while not task.cancelling():
-            await asyncio.sleep(PAUSE_SECONDS)
-            await self.write()
+        return regularly(self.write, PAUSE_SECONDS)
 
     async def write(self) -> None:
         """Write what waits now. While the database is away rows wait on, as far as there is room.

@@ -6,11 +6,9 @@ most: this is for whoever wonders how well a link does, and nothing is decided b
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, date
 
 import structlog
@@ -19,6 +17,7 @@ from starlette.requests import Request
 from gstable_server.kernel.ids import LinkId
 from gstable_server.links import operations as links
 from gstable_server.plumbing.db import DATABASE_FAILED, Database
+from gstable_server.plumbing.regularly import regularly
 
 log = structlog.get_logger(__name__)
 
@@ -51,24 +50,9 @@ class Visits:
         if key in self._waiting or len(self._waiting) < KEPT_MAX:
             self._waiting[key] += 1
 
-    @asynccontextmanager
-    async def kept(self) -> AsyncIterator[None]:
+    def kept(self) -> AbstractAsyncContextManager[None]:
         """Write what is counted, again and again, and the rest at the end."""
-        writing = asyncio.create_task(self._write_always())
-        try:
-            yield
-        finally:
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
-            await self.write()
-
-    async def _write_always(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        # Asked, because a connection that is lost while it is given back hides the cancellation.
-        while not task.cancelling():
-            await asyncio.sleep(PAUSE_SECONDS)
-            await self.write()
+        return regularly(self.write, PAUSE_SECONDS)
 
     async def write(self) -> None:
         """Write the sums that wait now; while the database is away they wait on.

@@ -24,7 +24,7 @@ from gstable_server.web.dashboard.catalog.building import Building
 from gstable_server.web.dashboard.catalog.catalog_presenter import link_page, link_statistics
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
-from gstable_server.web.dashboard.paging import page_of
+from gstable_server.web.dashboard.paging import looked_for, page_of
 from gstable_server.web.dashboard.periods import period_of, periods
 from gstable_server.web.dashboard.presenter import link_row, pager
 from gstable_server.web.dashboard.versions import (
@@ -37,7 +37,6 @@ from gstable_server.web.dashboard.versions import (
 from gstable_server.web.dashboard.wire_forms import checked
 
 SECTION = "links"
-QUERY_LENGTH_MAX = 100
 QR_SCALE = 16
 """Pixels of one module: about 700 in all, which prints well on a counter card."""
 OFF_FORM = Form(("customDisabledText",))
@@ -54,11 +53,7 @@ class Links:
         self.building = Building(guard)
 
     async def list(self, visit: Visit) -> Response:
-        page, query = page_of(visit), visit.request.query_params
-        # NUL is in no text of PostgreSQL.
-        text = query.get("q", "").replace("\0", "").strip()[:QUERY_LENGTH_MAX]
-        status = query.get("status", "")
-        status = status if status in FILTERS else ""
+        page, (text, status) = page_of(visit), looked_for(visit, FILTERS)
         async with self.db.read() as tx:
             wanted = Wanted(text, FILTERS[status])
             count, views = await links.list_links(tx, self.shop, visit.tenant, page, wanted)

@@ -22,7 +22,7 @@ from gstable_server.web.dashboard.catalog import product_forms
 from gstable_server.web.dashboard.catalog.catalog_presenter import product_page
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
-from gstable_server.web.dashboard.paging import page_of
+from gstable_server.web.dashboard.paging import looked_for, page_of
 from gstable_server.web.dashboard.presenter import link_row, pager, product_row, session_row
 from gstable_server.web.dashboard.speech import N_, _
 from gstable_server.web.dashboard.versions import (
@@ -37,7 +37,6 @@ SECTION = "products"
 UPLOAD_BYTES_MAX = picture.BYTES_MAX + 64 * 1024
 PICTURE_FORM = Form((picture.FIELD,))
 IS_USED = N_("A payment link names this product, so it stays. Archive it instead.")
-QUERY_LENGTH_MAX = 100
 USED_IN = 10
 """Links and sessions that a product's page shows at most."""
 FILTERS: Mapping[str, ProductStatus | None] = {
@@ -59,11 +58,7 @@ class Products:
         self._drawing = asyncio.Lock()
 
     async def list(self, visit: Visit) -> Response:
-        page, query = page_of(visit), visit.request.query_params
-        # NUL is in no text of PostgreSQL.
-        text = query.get("q", "").replace("\0", "").strip()[:QUERY_LENGTH_MAX]
-        status = query.get("status", "")
-        status = status if status in FILTERS else ""
+        page, (text, status) = page_of(visit), looked_for(visit, FILTERS)
         async with self.db.read() as tx:
             count, found = await catalog.list_products(
                 tx, visit.tenant, page, Wanted(text, FILTERS[status])
