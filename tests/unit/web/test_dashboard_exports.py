@@ -8,12 +8,14 @@ import io
 import json
 import re
 from collections.abc import AsyncIterator, MutableMapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import asyncpg
 import pytest
+from httpx2 import ASGITransport, AsyncClient
 from starlette.applications import Starlette
 
 from bench.reads.seed import seed
@@ -25,7 +27,7 @@ from gstable_server.web.dashboard import routes as dashboard
 from gstable_server.web.dashboard.payments.export_columns import COLUMNS, VERSION, Figure, What
 from gstable_server.web.dashboard.payments.export_formats import Format, harmless, head, line
 from tests.unit.web.console import FROM_OUR_PAGE, Browser, browser_on, registered
-from tests.unit.web.shop import Merchant, new_desk
+from tests.unit.web.shop import PUBLIC_URL, Merchant, new_desk
 
 pytestmark = pytest.mark.anyio
 
@@ -163,61 +165,97 @@ async def test_dsh_01_what_merchants_and_payers_typed_is_text_in_exports(
     assert not row["amount_usd"].startswith("'")
 
 
+@dataclass
+class SlowReader:
+    """A browser that asks for the ledger, takes the first part, and then waits to hang up."""
+
+    browser: Browser
+    sent: list[MutableMapping[str, Any]] = field(default_factory=list)
+    began: asyncio.Event = field(default_factory=asyncio.Event)
+    hangs_up: asyncio.Event = field(default_factory=asyncio.Event)
+    _asked: bool = False
+
+    async def read(self, app: Starlette) -> None:
+        await self.browser.get(EXPORTS)
+        cookies = self.browser.client.cookies.items()
+        headers = {
+            "host": "shop.test",
+            "cookie": "; ".join(f"{name}={value}" for name, value in cookies),
+            "content-type": "application/x-www-form-urlencoded",
+            **FROM_OUR_PAGE,
+        }
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": f"{EXPORTS}/ledger",
+            "raw_path": f"{EXPORTS}/ledger".encode(),
+            "query_string": b"",
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+            "client": ("127.0.0.1", 1),
+            "server": ("shop.test", 80),
+        }
+        await app(scope, self._receive, self._send)
+
+    async def _receive(self) -> MutableMapping[str, Any]:
+        if not self._asked:
+            self._asked = True
+            typed = {"formToken": self.browser.form_token, "format": "csv"}
+            return {"type": "http.request", "body": urlencode(typed).encode(), "more_body": False}
+        await self.began.wait()
+        await self.hangs_up.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: MutableMapping[str, Any]) -> None:
+        self.sent.append(message)
+        if message["type"] == "http.response.body":
+            self.began.set()
+            await asyncio.Event().wait()
+
+
 async def test_dsh_05_a_client_that_hangs_up_ends_the_export(
     browser: Browser, owner: Merchant, database_url: str
 ) -> None:
     await fill(database_url, owner.tenant, 3_000)
-    await browser.get(EXPORTS)
-    cookie = "; ".join(f"{name}={value}" for name, value in browser.client.cookies.items())
-    body = urlencode({"formToken": browser.form_token, "format": "csv"}).encode()
-    places = dashboard.routes(owner.db, new_desk(), Pages.load())
-    sent: list[MutableMapping[str, Any]] = []
-    asked: list[bool] = []
-    hung_up = asyncio.Event()
-
-    async def receive() -> MutableMapping[str, Any]:
-        if not asked:
-            asked.append(True)
-            return {"type": "http.request", "body": body, "more_body": False}
-        await hung_up.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: MutableMapping[str, Any]) -> None:
-        sent.append(message)
-        if message["type"] == "http.response.body":
-            # It takes the first part, no more, and is gone.
-            hung_up.set()
-            await asyncio.Event().wait()
-
-    headers = {
-        "host": "shop.test",
-        "cookie": cookie,
-        "content-type": "application/x-www-form-urlencoded",
-        **FROM_OUR_PAGE,
-    }
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": "POST",
-        "scheme": "http",
-        "path": f"{EXPORTS}/ledger",
-        "raw_path": f"{EXPORTS}/ledger".encode(),
-        "query_string": b"",
-        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-        "client": ("127.0.0.1", 1),
-        "server": ("shop.test", 80),
-    }
+    reader = SlowReader(browser)
+    reader.hangs_up.set()
     async with asyncio.timeout(60):
-        await Starlette(routes=places)(scope, receive, send)
-        assert [one["type"] for one in sent] == ["http.response.start", "http.response.body"]
-        assert sent[1]["more_body"]
+        await reader.read(Starlette(routes=dashboard.routes(owner.db, new_desk(), Pages.load())))
+        assert [one["type"] for one in reader.sent] == ["http.response.start", "http.response.body"]
+        assert reader.sent[1]["more_body"]
         async with owner.db.read() as tx:
             while await tx.fetchval(
                 "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'gstable export'"
                 " AND datname = current_database()"
             ):
                 await asyncio.sleep(0.05)
+
+
+async def test_a_slow_reader_keeps_only_its_own_merchant_waiting(
+    browser: Browser, owner: Merchant, database_url: str
+) -> None:
+    await fill(database_url, owner.tenant, 3_000)
+    app = Starlette(routes=dashboard.routes(owner.db, new_desk(), Pages.load()))
+    reader = SlowReader(browser)
+    reading = asyncio.create_task(reader.read(app))
+    async with (
+        asyncio.timeout(60),
+        AsyncClient(transport=ASGITransport(app=app), base_url=PUBLIC_URL) as client,
+    ):
+        await reader.began.wait()
+        same = Browser(client)
+        client.cookies.update(browser.client.cookies)
+        await same.get(EXPORTS)
+        assert (await same.post(f"{EXPORTS}/fees", format="csv")).status_code == 503
+        await same.get("/dashboard/test/security")
+        made = await same.post("/dashboard/test/security/businesses", name="Another")
+        assert made.status_code == 303
+        await same.get(EXPORTS)
+        assert (await same.post(f"{EXPORTS}/fees", format="csv")).status_code == 200
+        reader.hangs_up.set()
+        await reading
 
 
 def test_every_column_is_described(repository: Path) -> None:
