@@ -50,6 +50,7 @@ from gstable_server.kernel.tenant import Mode
 from gstable_server.links import routes as link_routes
 from gstable_server.onchain import execute, index, key_of
 from gstable_server.plumbing import jobs, tracing
+from gstable_server.plumbing.client_address import proxies_of
 from gstable_server.plumbing.config import Settings, SettingsInvalid
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.fitness import problems_in_live_mode
@@ -197,6 +198,7 @@ def api_of(
         turn_away=notices.turn_away,
         request_log=request_log,
         apologize=Apologies(pages).page,
+        proxies=proxies_of(settings),
     )
 
 

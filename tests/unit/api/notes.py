@@ -14,6 +14,7 @@ from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.fields import Attributes, Body, Name, OptionalText, Quantity, UnitPrice
 from gstable_server.kernel.ids import ProductId
 from gstable_server.kernel.tenant import Access, Mode, Tenant
+from gstable_server.plumbing.client_address import NO_PROXIES, TrustedProxies
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.events import Event
 from gstable_server.plumbing.route import Call, Json, Route
@@ -122,8 +123,16 @@ def app_of(db: Database, limits: ApiLimits = WIDE) -> Any:
     return app_with(db, ROUTES, limits)
 
 
-def app_with(db: Database, routes: list[Route], limits: ApiLimits = WIDE) -> Any:
-    return create_app(db, [routes], capabilities=lambda: {"supportedTokens": []}, limits=limits)
+def app_with(
+    db: Database,
+    routes: list[Route],
+    limits: ApiLimits = WIDE,
+    *,
+    proxies: TrustedProxies = NO_PROXIES,
+) -> Any:
+    return create_app(
+        db, [routes], capabilities=lambda: {"supportedTokens": []}, limits=limits, proxies=proxies
+    )
 
 
 class Ticker:

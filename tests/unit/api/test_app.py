@@ -9,9 +9,10 @@ import pytest
 
 from gstable_server.api.app import ApiLimits, create_app
 from gstable_server.kernel.tenant import Access
+from gstable_server.plumbing.client_address import TrustedProxies
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.health import Health, database_check
-from tests.unit.api.notes import Api, app_of, client_of
+from tests.unit.api.notes import ROUTES, Api, app_of, app_with, client_of
 
 pytestmark = pytest.mark.anyio
 
@@ -172,6 +173,22 @@ async def test_api_32_a_public_door_counts_addresses_and_believes_no_header(api:
         assert statuses[:5] == [200] * 5
         assert statuses[-1] == 429
         assert (await neighbour.get(path)).status_code == 200
+
+
+async def test_api_32_behind_a_proxy_each_client_has_a_count_of_its_own(api: Api) -> None:
+    limits = ApiLimits(address_rate=1, address_burst=2)
+    app = app_with(api.db, ROUTES, limits, proxies=TrustedProxies.from_text("192.0.2.1"))
+    path = "/public/api/v1/capabilities/all"
+    async with client_of(app, "192.0.2.1") as proxy:
+        statuses = [
+            (
+                await proxy.get(path, headers={"x-forwarded-for": f"10.0.0.{n}, {client}"})
+            ).status_code
+            for client in ("203.0.113.9", "2001:db8::9")
+            for n in range(6)
+        ]
+        assert statuses[:2] == statuses[6:8] == [200, 200]
+        assert statuses[5] == statuses[11] == 429
 
 
 async def test_api_32_guessing_keys_is_slowed_down_and_good_keys_are_not(api: Api) -> None:

@@ -19,6 +19,7 @@ from gstable_server.kernel.scopes import (
     resource_of,
 )
 from gstable_server.kernel.tenant import Access, Mode, Tenant
+from gstable_server.plumbing.client_address import TrustedProxies
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.route import Call, Json, Route
 from gstable_server.plumbing.testing import FakeClock
@@ -195,3 +196,26 @@ def test_addresses_are_read_strictly() -> None:
         with pytest.raises(ValueError, match="must be"):
             networks_from_text(text)
     assert comes_from("anything", ())
+
+
+async def test_behind_a_proxy_a_key_works_from_its_addresses_only(
+    database: Database, tenant: Tenant
+) -> None:
+    limits = KeyLimits(addresses=networks_from_text("203.0.113.0/24"))
+    secret = await _key(database, tenant, Access.WRITE, limits)
+    [route] = [one for one in TABLE if one.path == "/account/list"]
+    proxies = TrustedProxies.from_text("10.0.0.0/24")
+    app = app_with(database, [route], proxies=proxies)
+
+    async def status(peer: str, *forwarded: str) -> int:
+        headers = [("authorization", f"Bearer {secret}")]
+        headers += [("x-forwarded-for", one) for one in forwarded]
+        async with client_of(app, peer) as client:
+            return (await client.get("/api/v1/account/list", headers=headers)).status_code
+
+    assert await status("10.0.0.1", "203.0.113.9") == 200
+    assert await status("10.0.0.1", "198.51.100.7, 203.0.113.9", "10.0.0.2") == 200
+    # Who is let in elsewhere cannot say so, through the proxy or past it.
+    assert await status("10.0.0.1", "203.0.113.9, 198.51.100.7") == 403
+    assert await status("198.51.100.7", "203.0.113.9") == 403
+    assert await status("10.0.0.1", "garbage") == await status("10.0.0.1") == 403

@@ -30,6 +30,7 @@ from gstable_server.api.exchange import Receive, Scope, Send, exchange_of, respo
 from gstable_server.api.merchant import PREFIXES, MerchantApi
 from gstable_server.api.open import AGENT_PREFIX, OpenDoor, OwnHost
 from gstable_server.kernel.errors import Code, Refused
+from gstable_server.plumbing.client_address import NO_PROXIES, TrustedProxies
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.health import Health, database_check
 from gstable_server.plumbing.limits import RateLimiter
@@ -84,6 +85,7 @@ def create_app(
     turn_away: Callable[[Request, int], Response] | None = None,
     request_log: RequestLog | None = None,
     apologize: Apology | None = None,
+    proxies: TrustedProxies = NO_PROXIES,
 ) -> Starlette:
     """The ASGI application of the ``api`` process.
 
@@ -93,7 +95,8 @@ def create_app(
     ``agent_host`` (spec 15, Hosts);
     ``extra_routes`` are mounted behind everything of the API, for example the pages;
     ``turn_away`` makes the page for people whose address asks too often, given the seconds to wait;
-    ``request_log`` gets requests with a good key; ``apologize`` the console's page of a fault.
+    ``request_log`` gets requests with a good key; ``apologize`` the console's page of a fault;
+    ``proxies`` are believed about where a request comes from.
     """
     limits = limits or ApiLimits()
     routes = [route for rows in route_lists for route in rows]
@@ -124,6 +127,7 @@ def create_app(
                 turn_away=turn_away,
                 request_log=request_log,
                 apologize=apologize,
+                proxies=proxies,
             ),
         ],
         exception_handlers={HTTPException: _not_served},

@@ -18,7 +18,6 @@ from gstable_server.api.exchange import (
     Scope,
     Send,
     begin_exchange,
-    client_address,
     exchange_of,
     header_values,
     respond,
@@ -26,6 +25,12 @@ from gstable_server.api.exchange import (
 from gstable_server.kernel.errors import Code, Passing, Refused
 from gstable_server.kernel.ids import IdMint
 from gstable_server.plumbing import metrics, tracing
+from gstable_server.plumbing.client_address import (
+    FORWARDED_FOR,
+    NO_PROXIES,
+    TrustedProxies,
+    client_address,
+)
 from gstable_server.plumbing.limits import RateLimiter, address_subject
 from gstable_server.plumbing.request_log import LoggedRequest, RequestLog
 
@@ -75,8 +80,10 @@ class Edge:
         turn_away: Callable[[Request, int], Response] | None = None,
         request_log: RequestLog | None = None,
         apologize: Apology | None = None,
+        proxies: TrustedProxies = NO_PROXIES,
     ) -> None:
         self._app = app
+        self._proxies = proxies
         self._apologize = apologize
         self._turn_away = turn_away
         self._ids = ids
@@ -88,6 +95,10 @@ class Edge:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
+        forwarded = header_values(scope, FORWARDED_FOR)
+        if forwarded:
+            # Nobody behind this asks for the port.
+            scope["client"] = (self._proxies.client_of(client_address(scope), forwarded), 0)
         exchange = begin_exchange(scope, "req_" + self._ids.token(REQUEST_ID_LENGTH))
         structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
         sending = _Sending(send, exchange.request_id)

@@ -72,12 +72,6 @@ def header_values(scope: Scope, name: bytes) -> list[bytes]:
     return [value for key, value in scope["headers"] if key == name]
 
 
-def client_address(scope: Scope) -> str:
-    """The address of the connection's other end; what its headers claim is not believed."""
-    client = scope.get("client")
-    return str(client[0]) if client else ""
-
-
 def wire_path(scope: Scope) -> str:
     """The path as it was sent, percent signs and all, without the query."""
     raw = scope.get("raw_path")

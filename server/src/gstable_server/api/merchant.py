@@ -20,7 +20,6 @@ from gstable_server.api.exchange import (
     Receive,
     Scope,
     Send,
-    client_address,
     exchange_of,
     header_values,
     read_body,
@@ -35,6 +34,7 @@ from gstable_server.kernel.ids import MalformedId
 from gstable_server.kernel.scopes import comes_from, permits, resource_of
 from gstable_server.kernel.tenant import Access, Caller
 from gstable_server.plumbing import idempotency
+from gstable_server.plumbing.client_address import client_address
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.plumbing.limits import RateLimiter, address_subject
 from gstable_server.plumbing.problems import refusal

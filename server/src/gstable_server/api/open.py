@@ -14,7 +14,6 @@ from gstable_server.api.exchange import (
     Receive,
     Scope,
     Send,
-    client_address,
     exchange_of,
     read_body,
     respond,
@@ -22,6 +21,7 @@ from gstable_server.api.exchange import (
 )
 from gstable_server.api.merchant import RouteTable, parsed, unknown
 from gstable_server.kernel.errors import Refused
+from gstable_server.plumbing.client_address import client_address
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.limits import address_subject
 from gstable_server.plumbing.route import OpenCall, OpenRoute

@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     """Signed messages of one payer that the AI payment protocol takes in a minute."""
     host: str = "127.0.0.1"
     port: int = 8000
+    trusted_proxies: str = ""
+    """Addresses and networks of the proxies in front of this server, parted by commas: only what
+    they say in ``X-Forwarded-For`` is believed about where a request comes from."""
     database_pool: int = Field(default=10, ge=3)
     """Connections of this process. A worker listens on two of them for good."""
     metrics_port: int | None = None

@@ -39,11 +39,6 @@ def is_same_origin(request: Request, public_url: str) -> bool:
     )
 
 
-def client_address(request: Request) -> str:
-    """The address of the connection's other end; what its headers claim is not believed."""
-    return request.client.host if request.client else ""
-
-
 def has_type(request: Request, content_type: str) -> bool:
     """Whether the body says it is of ``content_type``, whatever its parameters."""
     given = request.headers.get("content-type", "")

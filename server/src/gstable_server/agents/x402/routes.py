@@ -30,6 +30,7 @@ from gstable_server.kernel.errors import Code, Passing, Refused, invalid_field
 from gstable_server.kernel.fields import TOTAL_MAX
 from gstable_server.kernel.ids import LinkId, id_or_none
 from gstable_server.kernel.money import MicroUsd
+from gstable_server.plumbing.client_address import client_address
 from gstable_server.plumbing.json_text import encode_json
 from gstable_server.plumbing.limits import RateLimiter, address_subject
 from gstable_server.sessions import operations as sessions
@@ -112,10 +113,9 @@ class _Door:
             return _failed(trouble)
 
     async def _answer(self, request: Request, resource: Resource) -> Response:
-        client = request.client.host if request.client else ""
         # The path only: what else the buyer says is not for those who read headers.
         url = self._till.desk.public_url + request.url.path
-        asked = _Asked(resource, url, address_subject(client))
+        asked = _Asked(resource, url, address_subject(client_address(request)))
         sent = request.headers.getlist(SIGNATURE)
         if not sent:
             return await self._ask(asked, _ASK)

@@ -18,11 +18,11 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from gstable_server.kernel.errors import Code, Passing, Refused
+from gstable_server.plumbing.client_address import client_address
 from gstable_server.plumbing.limits import address_subject
 from gstable_server.sessions import operations as sessions
 from gstable_server.web.base import PAGE_HEADERS, Pages
 from gstable_server.web.checkout.live import Live, News, Page
-from gstable_server.web.requests import client_address
 
 log = structlog.get_logger(__name__)
 

@@ -16,8 +16,8 @@ from enum import StrEnum
 from starlette.requests import Request
 
 from gstable_server.kernel.errors import Code, Refused
+from gstable_server.plumbing.client_address import client_address
 from gstable_server.plumbing.limits import RateLimiter, address_subject
-from gstable_server.web.requests import client_address
 
 
 class Act(StrEnum):

@@ -39,6 +39,7 @@ from gstable_server.kernel.errors import Code, Passing, Refused
 from gstable_server.kernel.ids import MemberId
 from gstable_server.kernel.roles import FRESH, Action, may
 from gstable_server.kernel.tenant import Mode, Tenant
+from gstable_server.plumbing.client_address import client_address
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.plumbing.openid import OpenId
 from gstable_server.plumbing.sealing import Sealer
@@ -67,7 +68,6 @@ from gstable_server.web.news import MerchantNews
 from gstable_server.web.requests import (
     FORM,
     UPLOAD,
-    client_address,
     has_type,
     is_same_origin,
     read_form,

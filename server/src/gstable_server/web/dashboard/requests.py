@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from gstable_server.accounts.audit import operations as audit
 from gstable_server.accounts.members.model import Browser
-from gstable_server.web.requests import client_address
+from gstable_server.plumbing.client_address import client_address
 
 log = structlog.get_logger(__name__)
 

@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from gstable_server.accounts.members import operations as members
 from gstable_server.accounts.members.model import Login, LoginRefused
 from gstable_server.kernel.errors import Refused
+from gstable_server.plumbing.client_address import client_address
 from gstable_server.plumbing.db import Tx
 from gstable_server.web.base import PAGE_HEADERS
 from gstable_server.web.dashboard.forms import Form
@@ -19,7 +20,7 @@ from gstable_server.web.dashboard.words import (
     WRONG_LOGIN,
     wait_text,
 )
-from gstable_server.web.requests import client_address, read_form
+from gstable_server.web.requests import read_form
 
 SETUP = f"{HOME}/setup"
 SETUP_FORM = Form(("name", "email", "password", "passwordAgain"))

@@ -10,11 +10,12 @@ from gstable_server.accounts.members import team
 from gstable_server.accounts.members.model import By, Invitation, Presence
 from gstable_server.accounts.model import Merchant
 from gstable_server.kernel.errors import Code, Refused
+from gstable_server.plumbing.client_address import client_address
 from gstable_server.web.base import PAGE_HEADERS
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import HOME, Guard, browser_of
 from gstable_server.web.dashboard.words import PASSWORDS_DIFFER
-from gstable_server.web.requests import client_address, read_form
+from gstable_server.web.requests import read_form
 
 JOIN = f"{HOME}/join"
 JOIN_FORM = Form(("password", "passwordAgain"))

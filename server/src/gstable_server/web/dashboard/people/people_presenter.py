@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gstable_server.accounts.members.model import Passkey
-from gstable_server.accounts.model import ApiKey
-from gstable_server.accounts.payouts.model import PayoutChange
-from gstable_server.chain.checksum import to_checksum
-from gstable_server.web.dashboard.speech import _, moment
+from gstable_server.web.dashboard.speech import moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +66,6 @@ class AuditRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeRow:
-    """A wallet that waits to become a receiving account."""
-
-    change_id: str
-    name: str
-    address: str
-    asked_by: str
-    due_at: str
-
-
-@dataclass(frozen=True, slots=True)
 class ApprovalPanel:
     """A refund that waits for people, by their e-mail addresses. ``missing`` counts those that it
     still takes, ``digest`` names the terms that stand on the page."""
@@ -104,26 +90,3 @@ class LimitRow:
     due_at: str
     is_own: bool
     can_approve: bool
-
-
-def change_row(change: PayoutChange) -> ChangeRow:
-    return ChangeRow(
-        change_id=change.change_id,
-        name=change.name,
-        address=to_checksum(change.address),
-        asked_by=change.asked_by,
-        due_at=moment(change.due_at),
-    )
-
-
-def key_limits(key: ApiKey) -> tuple[str, ...]:
-    """What a key is limited to, a line each."""
-    limits = key.limits
-    lines = []
-    if limits.scopes is not None:
-        lines.append(", ".join(sorted(limits.scopes)))
-    if limits.expires_at is not None:
-        lines.append(_("ends %(time)s", time=moment(limits.expires_at)))
-    if limits.addresses:
-        lines.append(_("from %(addresses)s", addresses=", ".join(map(str, limits.addresses))))
-    return tuple(lines)

@@ -11,6 +11,7 @@ from gstable_server.accounts.members import factors, forgotten
 from gstable_server.accounts.members import operations as members
 from gstable_server.accounts.members.model import LoginRefused
 from gstable_server.kernel.errors import Code, Refused
+from gstable_server.plumbing.client_address import client_address
 from gstable_server.web.base import PAGE_HEADERS
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import HOME, LOGIN, Guard, browser_of
@@ -21,7 +22,7 @@ from gstable_server.web.dashboard.words import (
     WRONG_PASSKEY,
     wait_text,
 )
-from gstable_server.web.requests import client_address, read_form
+from gstable_server.web.requests import read_form
 
 FORGOTTEN = f"{HOME}/forgotten"
 RESET = f"{HOME}/reset"
