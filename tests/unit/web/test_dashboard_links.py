@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 
 from gstable_server.accounts import operations as accounts
 from gstable_server.catalog import operations as catalog
+from gstable_server.chain.networks import X402
 from gstable_server.kernel.ids import LinkId
 from gstable_server.kernel.paging import Page
 from gstable_server.links import operations as links
@@ -24,7 +25,8 @@ from gstable_server.web.base import Pages
 from gstable_server.web.checkout import routes as checkout
 from gstable_server.web.checkout.visits import Visits
 from gstable_server.web.dashboard.catalog import link_forms
-from tests.unit.web.console import Browser, browser_on, reader, registered
+from gstable_server.web.dashboard.catalog.building import first_token
+from tests.unit.web.console import Browser, Reader, browser_on, reader, registered
 from tests.unit.web.shop import PUBLIC_URL, WALLET, Merchant, new_desk, set_state
 
 pytestmark = pytest.mark.anyio
@@ -313,3 +315,31 @@ async def test_links_are_found_by_name_and_state(browser: Browser, merchant: Mer
     ):
         page = reader(await browser.get(f"{NEW}?{query}"))
         assert {one for one in ("Tide tables", "Maps for all") if one in page.text} == found
+
+
+def _chosen(page: Reader) -> list[str]:
+    return [at["value"] for tag, at in page.tags if tag == "option" and "selected" in at]
+
+
+async def test_a_form_begins_with_what_was_chosen_last(
+    browser: Browser, merchant: Merchant
+) -> None:
+    for path in ("/dashboard/test/links/new", "/dashboard/test/sessions/new"):
+        assert "polygon::usdc" in _chosen(reader(await browser.get(path)))
+    await _made(browser, merchant, settlementToken="polygon::usdt")
+    for path in ("/dashboard/test/links/new", "/dashboard/test/sessions/new"):
+        chosen = _chosen(reader(await browser.get(path)))
+        assert "polygon::usdt" in chosen
+        assert merchant.account.account_id in chosen
+
+
+def test_who_never_chose_is_paid_in_usdc_where_the_least_is_worth_its_gas() -> None:
+    [polygon] = new_desk().networks.all
+    usdc, usdt = polygon.tokens
+    dear = replace(polygon, x402=X402(amount_min=2_000_000))
+    assert first_token(
+        [replace(dear, tokens=(replace(usdc, token_id="dear::usdc"),)), polygon]
+    ) == ("polygon::usdc")
+    assert first_token([replace(polygon, tokens=(usdt, usdc))]) == "polygon::usdc"
+    assert first_token([replace(polygon, tokens=(usdt,))]) == "polygon::usdt"
+    assert first_token([]) == ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from starlette.responses import Response
 
@@ -16,6 +17,7 @@ from gstable_server.accounts.branding import operations as brandings
 from gstable_server.catalog import operations as catalog
 from gstable_server.catalog.model import Product, ProductStatus
 from gstable_server.catalog.model import Wanted as WantedProducts
+from gstable_server.chain.networks import Network
 from gstable_server.kernel.errors import Refused
 from gstable_server.kernel.ids import ProductId
 from gstable_server.kernel.money import MicroUsd
@@ -25,6 +27,7 @@ from gstable_server.links.model import LinkTerms, PaymentLink
 from gstable_server.links.operations import Shop
 from gstable_server.plumbing.db import Tx
 from gstable_server.routing import operations as routing
+from gstable_server.sessions.statistics import operations as statistics
 from gstable_server.web.base import CONTENT_SECURITY_POLICY, allow_framing
 from gstable_server.web.checkout.link_page import NO_PROBLEMS, LinkForm
 from gstable_server.web.checkout.link_page import link_page as payers_page
@@ -37,15 +40,38 @@ from gstable_server.web.dashboard.wire_forms import Row, name_of, typed_usd
 OURS = ("'self'",)
 BUILDER_POLICY = f"{CONTENT_SECURITY_POLICY}; frame-src 'self'"
 NAMELESS = "…"
+USUAL = "USDC"
+
+
+Used = tuple[str, str]
+"""An account and the token that is paid out to it."""
+
+
+class By(StrEnum):
+    """Where what a merchant chose last is looked for first."""
+
+    LINKS = "links"
+    SESSIONS = "sessions"
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What the form can be filled from: (value, words) each."""
+    """What the form can be filled from: (value, words) each; and what is chosen where nothing
+    is."""
 
     accounts: tuple[tuple[str, str], ...]
     tokens: tuple[tuple[str, str], ...]
     products: tuple[tuple[str, str], ...]
+    first: Used
+
+    def begun(self, form: Form) -> Form:
+        """The form with an account and a token, where it has none yet."""
+        account, token = self.first
+        chosen = {
+            "accountId": form.value("accountId") or account,
+            "settlementToken": form.value("settlementToken") or token,
+        }
+        return replace(form, values={**form.values, **chosen})
 
 
 class Building:
@@ -70,16 +96,11 @@ class Building:
     ) -> Response:
         """The builder, for a new link or for a change of ``link``. ``more``: with a free line."""
         async with self.db.read() as tx:
-            choices = await self.choices(tx, visit, link_forms.lines_of(form))
+            choices = await self.choices(tx, visit, link_forms.lines_of(form), By.LINKS)
+        form = choices.begun(form)
         filled = len(link_forms.lines_of(form))
         shown = min(max(filled + more, 1), link_forms.LINES_MAX)
-        # As the browser chooses where nothing was chosen.
-        first = {
-            "accountId": choices.accounts[0][0] if choices.accounts else "",
-            "settlementToken": choices.tokens[0][0] if choices.tokens else "",
-        }
-        chosen = {name: form.value(name) or value for name, value in first.items()}
-        seen = await self.preview(visit, replace(form, values={**form.values, **chosen}))
+        seen = await self.preview(visit, form)
         response = self.guard.show(
             visit,
             "link_builder.html",
@@ -97,20 +118,37 @@ class Building:
         response.headers["content-security-policy"] = BUILDER_POLICY
         return response
 
-    async def choices(self, tx: Tx, visit: Visit, rows: Sequence[Row]) -> Choices:
+    async def choices(self, tx: Tx, visit: Visit, rows: Sequence[Row], by: By) -> Choices:
         """What a form with these lines can be filled from."""
         held = await accounts.list_accounts(tx, visit.tenant)
-        tokens = [
-            (token.token_id, _("%(token)s on %(network)s", token=token.symbol, network=one.title))
-            for one in self.desk.networks.of(visit.tenant.mode)
-            for token in one.tokens
-        ]
+        here = self.desk.networks.of(visit.tenant.mode)
         products = await self._products(tx, visit, rows)
+        tokens = {
+            token.token_id: _("%(token)s on %(network)s", token=token.symbol, network=one.title)
+            for one in here
+            for token in one.tokens
+        }
+        names = {str(one.account_id): one.name for one in held}
+        account, token = await self._used(tx, visit, by)
         return Choices(
-            accounts=tuple((str(one.account_id), one.name) for one in held),
-            tokens=tuple(tokens),
+            accounts=tuple(names.items()),
+            tokens=tuple(tokens.items()),
             products=tuple((str(one.product_id), _product_text(one)) for one in products),
+            first=(
+                account if account in names else next(iter(names), ""),
+                token if token in tokens else first_token(here),
+            ),
         )
+
+    async def _used(self, tx: Tx, visit: Visit, by: By) -> Used:
+        """What the merchant's newest link names, or its newest session; empty without any."""
+        _count, views = await links.list_links(tx, self.shop, visit.tenant, Page(1, 1))
+        made = [(str(one.link.account_id), one.link.settlement_token) for one in views]
+        sold = [
+            (str(one.session.account_id), one.session.settlement_token)
+            for one in await statistics.latest(tx, visit.tenant, 1)
+        ]
+        return next(iter(made + sold if by is By.LINKS else sold + made), ("", ""))
 
     async def _products(self, tx: Tx, visit: Visit, rows: Sequence[Row]) -> Sequence[Product]:
         """Those on sale, the newest first, and those that the form names anyway."""
@@ -176,6 +214,15 @@ class Building:
         text = ": ".join(part for part in (*names[:1], said(problems[0])) if part)
         response = self.guard.outside("preview_unfinished.html", text=text)
         return allow_framing(response, OURS)
+
+
+def first_token(networks: Sequence[Network]) -> str:
+    """What a merchant who never chose is paid in: USDC on the network where by the operator's own
+    setting the least amount is worth its gas, else on the first; any token where there is none."""
+    cheapest = sorted(networks, key=lambda one: one.x402.amount_min)
+    tokens = [token for one in cheapest for token in one.tokens]
+    usual = [token for token in tokens if token.symbol == USUAL]
+    return next((token.token_id for token in usual + tokens), "")
 
 
 def _product_text(product: Product) -> str:

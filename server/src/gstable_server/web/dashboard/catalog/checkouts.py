@@ -16,7 +16,7 @@ from gstable_server.sessions import operations as sessions
 from gstable_server.sessions.model import SessionState, SessionView
 from gstable_server.web.base import PAGE_HEADERS
 from gstable_server.web.dashboard.catalog import checkout_forms
-from gstable_server.web.dashboard.catalog.building import Building
+from gstable_server.web.dashboard.catalog.building import Building, By
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
 from gstable_server.web.dashboard.presenter import session_row
@@ -43,7 +43,8 @@ class Checkouts:
     ) -> Response:
         rows = checkout_forms.lines_of(form)
         async with self.db.read() as tx:
-            choices = await self.building.choices(tx, visit, rows)
+            choices = await self.building.choices(tx, visit, rows, By.SESSIONS)
+        form = choices.begun(form)
         shown = min(max(len(rows) + more, 1), checkout_forms.LINES_MAX)
         lifetimes = [(key, said(words)) for key, (_time, words) in checkout_forms.LIFETIMES.items()]
         return self.guard.show(
