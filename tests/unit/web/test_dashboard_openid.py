@@ -260,6 +260,26 @@ async def test_an_answer_counts_once_in_the_browser_that_asked(
         assert (await office.browser.get(f"{DOOR}/return{strange}")).status_code == 403
 
 
+async def test_only_who_is_let_in_is_written_down(office: Office) -> None:
+    for claims in NOBODY:
+        await office.sign_in(**claims)
+    async with office.db.read() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM login_challenges") == 0
+        assert await tx.fetchval("SELECT count(*) FROM sign_in_answers") == 0
+    office.provider.claims = OWNER
+    back = await office.there()
+    codes, kept = dict(office.provider.asked), dict(office.browser.client.cookies)
+    assert (await office.browser.get(back)).status_code == 303
+    # Whoever kept the cookie cannot answer again, whatever the provider gives for the same code.
+    office.provider.asked.update(codes)
+    office.browser.client.cookies.clear()
+    office.browser.client.cookies.update(kept)
+    assert (await office.browser.get(back)).status_code == 403
+    async with office.db.read() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM sign_in_answers") == 1
+        assert await tx.fetchval("SELECT count(*) FROM login_sessions") == 2
+
+
 async def test_keys_that_were_changed_are_asked_for_again_and_not_for_ever(
     office: Office,
 ) -> None:

@@ -17,6 +17,10 @@ pytestmark = pytest.mark.anyio
 SECURITY = "/dashboard/test/security"
 PASSKEYS = f"{SECURITY}/passkeys"
 DOOR = "/dashboard/passkey"
+WRITTEN = """
+SELECT (SELECT count(*) FROM login_challenges) + (SELECT count(*) FROM sign_in_answers)
+  + (SELECT count(*) FROM login_failures) + (SELECT count(*) FROM audit_entries)
+"""
 
 
 @pytest.fixture
@@ -74,6 +78,19 @@ async def test_a_passkey_is_added_used_renamed_and_removed(
     assert removed.headers["location"].endswith("passkey-removed")
     assert (await owner.post(f"{one}/remove")).status_code == 404
     assert "Phone" not in (await owner.get(SECURITY)).text
+
+
+async def test_asking_to_sign_in_costs_the_database_nothing(
+    owner: Browser, database: Database
+) -> None:
+    async with database.read() as tx:
+        before = await tx.fetchval(WRITTEN)
+    async with browser_on(database, new_desk()) as stranger:
+        for _ in range(3):
+            assert (await stranger.get(DOOR)).status_code == 200
+            assert (await stranger.post(DOOR, credential="{}")).status_code == 422
+    async with database.read() as tx:
+        assert await tx.fetchval(WRITTEN) == before
 
 
 async def test_behind_the_password_the_code_page_asks_for_the_passkey(

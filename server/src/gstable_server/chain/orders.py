@@ -6,6 +6,7 @@ from the account that calls it, and never more than that account approved.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -152,6 +153,11 @@ class OrderSigner:
         with 0x1901, and this over the SHA-256 of the message.
         """
         return sign_es256k(self._private_key, message)
+
+    def derived_key(self, purpose: str) -> bytes:
+        """A secret of 32 bytes for ``purpose``, the same in every process that has the key, from
+        which nothing of the key follows (HMAC-SHA256 as in RFC 5869, 2.3)."""
+        return hmac.digest(self._private_key, f"gstable {purpose}".encode() + b"\x01", "sha256")
 
     @property
     def public_point(self) -> tuple[bytes, bytes]:

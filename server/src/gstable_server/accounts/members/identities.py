@@ -8,13 +8,13 @@ subject counts, and no longer the address, which may become somebody else's.
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from gstable_server.accounts.audit import operations as audit
 from gstable_server.accounts.audit.model import Note
 from gstable_server.accounts.members import operations as members
 from gstable_server.accounts.members import store, store_identities, team
-from gstable_server.accounts.members import store_passkeys as challenges
+from gstable_server.accounts.members import store_passkeys as answers
 from gstable_server.accounts.members.model import (
     Browser,
     By,
@@ -27,31 +27,42 @@ from gstable_server.kernel.errors import Refused
 from gstable_server.kernel.ids import MemberId
 from gstable_server.kernel.roles import Action
 from gstable_server.plumbing.db import Tx
-from gstable_server.plumbing.openid import Identity
+from gstable_server.plumbing.openid import Identity, OpenIdRefused
+from gstable_server.plumbing.stamps import Stamps
 
 ANSWERED_WITHIN = timedelta(minutes=10)
 TOKEN_LENGTH = 43
 PURPOSE = "openid"
 
 
-async def begin(tx: Tx) -> str:
-    """What the browser is to hold while it is away."""
-    token = tx.ids.token(TOKEN_LENGTH)
-    until = tx.now + ANSWERED_WITHIN
-    await challenges.write_challenge(tx, _token_hash(token), PURPOSE, b"", until)
-    return token
+def token_of(stamps: Stamps, letters: str, now: datetime) -> str:
+    """What the browser is to hold while it is away; nothing is stored of it. ``letters`` are
+    ``TOKEN_LENGTH`` random ones."""
+    return stamps.token(PURPOSE, letters, now + ANSWERED_WITHIN)
 
 
-async def take(tx: Tx, token: str) -> bool:
-    """Whether the browser of that token was sent away and comes back for the first time."""
-    return await challenges.take_challenge(tx, _token_hash(token), PURPOSE) is not None
+def is_asked(stamps: Stamps, token: str, now: datetime) -> bool:
+    """Whether the browser of that token was sent away, and not too long ago."""
+    return stamps.end_of(PURPOSE, token, now) is not None
 
 
 async def login(
-    tx: Tx, identity: Identity, browser: Browser, previous_token: str = ""
+    tx: Tx,
+    stamps: Stamps,
+    token: str,
+    identity: Identity,
+    browser: Browser,
+    previous_token: str = "",
 ) -> Login | LoginRefused:
     """Let the person in whom ``identity`` is of; one who has a second factor here shows it too.
-    ``previous_token`` of the same browser dies."""
+    ``previous_token`` of the same browser dies.
+
+    Raises ``OpenIdRefused`` unless the browser of ``token`` was sent away and comes back for the
+    first time. Only somebody who is let in is written down, so that strangers fill no table.
+    """
+    until = stamps.end_of(PURPOSE, token, tx.now)
+    if until is None:
+        raise OpenIdRefused("this browser was asked nothing, or too long ago")
     await store.lock_members(tx)
     member_id = await store_identities.find(tx, identity.issuer, identity.subject)
     if member_id is None:
@@ -59,6 +70,8 @@ async def login(
     teams = await store.memberships_of(tx, member_id) if member_id is not None else []
     if not teams:
         return LoginRefused(0)
+    if not await answers.answer_once(tx, _token_hash(token), until):
+        raise OpenIdRefused("this browser answered already")
     if previous_token:
         await members.logout(tx, previous_token)
     return await members.open_or_await(tx, teams[0], browser)

@@ -33,6 +33,7 @@ from gstable_server.kernel.roles import Action, Role
 from gstable_server.plumbing import passwords
 from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.sealing import Sealer
+from gstable_server.plumbing.stamps import Stamps
 
 LOGIN_TOKEN_LENGTH = 43
 
@@ -130,7 +131,7 @@ async def show_passkey(
     presence = await half_presence_of(tx, token)
     if presence is None:
         return None
-    proven = await passkeys.prove(tx, party, token, passkeys.Purpose.PROVE, credential)
+    proven = await passkeys.prove(tx, party, token, credential)
     if proven != presence.member.member_id:
         return LoginRefused(0)
     await logout(tx, token)
@@ -140,6 +141,7 @@ async def show_passkey(
 async def login_by_passkey(
     tx: Tx,
     party: passkeys.Party,
+    stamps: Stamps,
     *,
     token: str,
     credential: str,
@@ -148,7 +150,7 @@ async def login_by_passkey(
 ) -> Login | LoginRefused:
     """Sign in by a passkey alone: the device has verified its person. ``token`` is what the
     browser was given with the question; ``previous_token`` as in ``login``."""
-    proven = await passkeys.prove(tx, party, token, passkeys.Purpose.SIGN_IN, credential)
+    proven = await passkeys.sign_in(tx, party, stamps, token, credential)
     teams = await store.memberships_of(tx, proven) if proven is not None else []
     if not teams:
         return LoginRefused(0)
@@ -174,7 +176,7 @@ async def confirm_by_passkey(
     tx: Tx, party: passkeys.Party, by: By, login_id: LoginId, token: str, credential: str
 ) -> LoginRefused | None:
     """As ``confirm``, by a passkey in place of password and code; ``token`` is the login's."""
-    proven = await passkeys.prove(tx, party, token, passkeys.Purpose.PROVE, credential)
+    proven = await passkeys.prove(tx, party, token, credential)
     if proven != by.member.member_id:
         return LoginRefused(0)
     await store.confirm_login(tx, login_id)

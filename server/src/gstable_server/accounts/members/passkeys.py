@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -35,8 +35,13 @@ from gstable_server.kernel.errors import Code, Refused, invalid_field
 from gstable_server.kernel.ids import MemberId, PasskeyId
 from gstable_server.kernel.roles import Action
 from gstable_server.plumbing.db import Tx
+from gstable_server.plumbing.stamps import Stamps
 
 ANSWERED_WITHIN = timedelta(minutes=5)
+ANSWERS_KEPT_LONGER = timedelta(minutes=1)
+"""Than they count: a transaction that began before a question's end may still be under way."""
+SIGN_IN = "passkey"
+"""What a stamped token of a browser without a login is good for."""
 PASSKEYS_MAX = 20
 """Of one person."""
 TOKEN_LENGTH = 43
@@ -47,11 +52,10 @@ _BROKEN = (WebAuthnException, ValueError, KeyError, TypeError)
 
 
 class Purpose(StrEnum):
-    """What an answer is good for, and for nothing else."""
+    """What an answer of somebody with a login is good for, and for nothing else."""
 
     REGISTER = "register"
     PROVE = "prove"
-    SIGN_IN = "sign_in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +171,43 @@ def _transports(credential: str) -> tuple[str, ...]:
 # --- proving --------------------------------------------------------------------------------------
 
 
-async def begin_proof(
-    tx: Tx, party: Party, token: str, purpose: Purpose, member_id: MemberId | None = None
-) -> str:
-    """What ``navigator.credentials.get`` is to be asked, as JSON: any key of this server, or only
-    those of ``member_id``. ``token`` is what the browser holds."""
-    challenge = await _ask(tx, token, purpose)
-    known = await store.of_member(tx, member_id) if member_id is not None else []
+def sign_in_token(stamps: Stamps, letters: str, now: datetime) -> str:
+    """What a browser without a login holds while it is asked; nothing is stored of it. ``letters``
+    are ``TOKEN_LENGTH`` random ones."""
+    return stamps.token(SIGN_IN, letters, now + ANSWERED_WITHIN)
+
+
+def sign_in_options(party: Party, token: str) -> str:
+    """What ``navigator.credentials.get`` is to be asked in the browser that holds ``token``, as
+    JSON: any key of this server."""
+    return _proof_options(party, _challenge_of(token), [])
+
+
+async def sign_in(
+    tx: Tx, party: Party, stamps: Stamps, token: str, credential: str
+) -> MemberId | None:
+    """Whose key signed what the browser of ``token`` was asked for; None for anything else, and
+    a second time. The challenge is ours because the token is stamped, and only an answer that was
+    right is written down, so that strangers can fill no table."""
+    until = stamps.end_of(SIGN_IN, token, tx.now)
+    if until is None:
+        return None
+    found = await _verified(tx, party, _challenge_of(token), credential)
+    if found is None or not await store.answer_once(tx, _token_hash(token), until):
+        return None
+    passkey, sign_count = found
+    await store.use(tx, passkey.passkey_id, sign_count)
+    return passkey.member_id
+
+
+async def begin_proof(tx: Tx, party: Party, token: str, member_id: MemberId) -> str:
+    """What ``navigator.credentials.get`` is to be asked, as JSON: only keys of ``member_id``.
+    ``token`` is that of the login, or of the one that waits for its second factor."""
+    challenge = await _ask(tx, token, Purpose.PROVE)
+    return _proof_options(party, challenge, await store.of_member(tx, member_id))
+
+
+def _proof_options(party: Party, challenge: bytes, known: list[Passkey]) -> str:
     options = webauthn.generate_authentication_options(
         rp_id=party.rp_id,
         challenge=challenge,
@@ -183,13 +217,24 @@ async def begin_proof(
     return webauthn.options_to_json(options)
 
 
-async def prove(
-    tx: Tx, party: Party, token: str, purpose: Purpose, credential: str
-) -> MemberId | None:
-    """Whose key signed what the browser of ``token`` was asked for; None for anything else, and a
-    second time. A key whose counter went back exists twice, and is refused."""
-    challenge = await store.take_challenge(tx, _token_hash(token), purpose)
-    if challenge is None or len(credential) > CREDENTIAL_LENGTH_MAX:
+async def prove(tx: Tx, party: Party, token: str, credential: str) -> MemberId | None:
+    """Whose key signed what the login of ``token`` was asked for; None for anything else, and a
+    second time."""
+    challenge = await store.take_challenge(tx, _token_hash(token), Purpose.PROVE)
+    found = await _verified(tx, party, challenge, credential) if challenge is not None else None
+    if found is None:
+        return None
+    passkey, sign_count = found
+    await store.use(tx, passkey.passkey_id, sign_count)
+    return passkey.member_id
+
+
+async def _verified(
+    tx: Tx, party: Party, challenge: bytes, credential: str
+) -> tuple[Passkey, int] | None:
+    """The key that signed ``challenge``, and its new counter. A key whose counter went back
+    exists twice, and is refused."""
+    if len(credential) > CREDENTIAL_LENGTH_MAX:
         return None
     try:
         said = json.loads(credential)
@@ -208,8 +253,11 @@ async def prove(
         )
     except (*_BROKEN, AttributeError):
         return None
-    await store.use(tx, passkey.passkey_id, proof.new_sign_count)
-    return passkey.member_id
+    return passkey, proof.new_sign_count
+
+
+def _challenge_of(token: str) -> bytes:
+    return hashlib.sha256(f"{SIGN_IN} challenge {token}".encode()).digest()
 
 
 async def _ask(tx: Tx, token: str, purpose: Purpose) -> bytes:
@@ -244,8 +292,8 @@ async def remove(tx: Tx, by: By, passkey_id: PasskeyId) -> None:
 
 
 async def purge(tx: Tx) -> None:
-    """Forget what was never answered; for the timetable."""
-    await store.purge_challenges(tx)
+    """Forget what was never answered, and what cannot be answered again; for the timetable."""
+    await store.purge(tx, tx.now - ANSWERS_KEPT_LONGER)
 
 
 def _token_hash(token: str) -> bytes:

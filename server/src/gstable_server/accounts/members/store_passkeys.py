@@ -1,4 +1,4 @@
-"""Rows of passkeys, and of what browsers are to sign."""
+"""Rows of passkeys, of what browsers are to sign, and of sign-ins that were answered."""
 
 from __future__ import annotations
 
@@ -126,5 +126,19 @@ async def take_challenge(tx: Tx, token_hash: bytes, purpose: str) -> bytes | Non
     return row["challenge"] if row and row["expires_at"] > tx.now else None
 
 
-async def purge_challenges(tx: Tx) -> None:
+async def answer_once(tx: Tx, token_hash: bytes, expires_at: datetime) -> bool:
+    """Whether the question of that token, which is over at ``expires_at``, was not answered
+    before; who comes at the same time waits and is told no."""
+    status = await tx.execute(
+        "INSERT INTO sign_in_answers (token_hash, expires_at) VALUES ($1, $2)"
+        " ON CONFLICT (token_hash) DO NOTHING",
+        token_hash,
+        expires_at,
+    )
+    return status.endswith(" 1")
+
+
+async def purge(tx: Tx, answers_before: datetime) -> None:
+    """Challenges that are over, and answers to questions that were over before that time."""
     await tx.execute("DELETE FROM login_challenges WHERE expires_at <= $1", tx.now)
+    await tx.execute("DELETE FROM sign_in_answers WHERE expires_at <= $1", answers_before)

@@ -7,12 +7,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gstable_server.accounts.members import identities
-from gstable_server.accounts.members.identities import ANSWERED_WITHIN
+from gstable_server.accounts.members.identities import ANSWERED_WITHIN, TOKEN_LENGTH
 from gstable_server.accounts.members.model import LoginRefused
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.plumbing.config import Settings
 from gstable_server.plumbing.openid import OpenId, OpenIdRefused, openid_of
 from gstable_server.plumbing.sealing import sealer_of
+from gstable_server.plumbing.stamps import Stamps
 from gstable_server.web.base import PAGE_HEADERS
 from gstable_server.web.dashboard.guard import HOME, Guard, SignIn, browser_of
 from gstable_server.web.dashboard.speech import N_
@@ -21,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 OPENID = f"{HOME}/openid"
 COOKIE = "gstable-openid"
+STAMPED = "sign-in with another server"
 FAILED = N_("Signing in there did not work")
 NOT_BELIEVED = N_("What came back could not be checked. Begin again from the sign-in page.")
 NOBODY = N_(
@@ -40,6 +42,7 @@ class OtherServer:
     def __init__(self, guard: Guard) -> None:
         self.guard = guard
         self.db = guard.db
+        self.stamps = Stamps(guard.desk.signer.derived_key(STAMPED))
 
     def _openid(self) -> OpenId:
         """Raises ``Refused`` (404) where no other server is set up."""
@@ -48,35 +51,45 @@ class OtherServer:
         return self.guard.openid
 
     async def go(self, _request: Request) -> Response:
+        """Asking costs the database nothing, because anybody may."""
         openid = self._openid()
-        token = await self.db.run(identities.begin)
+        letters, now = self.db.ids.token(TOKEN_LENGTH), self.db.clock.now()
+        token = identities.token_of(self.stamps, letters, now)
         try:
             place = await openid.question(token)
         except OpenIdRefused as problem:
             return self._refused(problem)
         response = RedirectResponse(place, 303, headers=PAGE_HEADERS)
-        self.guard.keep(response, COOKIE, token, int(ANSWERED_WITHIN.total_seconds()))
+        self.guard.cookies.keep(response, COOKIE, token, int(ANSWERED_WITHIN.total_seconds()))
         return response
 
     async def come_back(self, request: Request) -> Response:
-        """The question is used up first, so that an answer counts once whatever it says."""
-        openid, token = self._openid(), self.guard.kept(request, COOKIE)
-        is_asked = bool(token) and await self.db.run(identities.take, token)
+        """The browser lets go of the question, so that an answer counts once whatever it says."""
+        openid, token = self._openid(), self.guard.cookies.of(request, COOKIE)
+        now = self.db.clock.now()
         try:
-            if not is_asked:
-                raise OpenIdRefused("this browser was asked nothing, or answered already")
-            answer = dict(request.query_params)
-            identity = await openid.identity(token, answer, self.db.clock.now())
+            if not identities.is_asked(self.stamps, token, now):
+                raise OpenIdRefused("this browser was asked nothing, or too long ago")
+            identity = await openid.identity(token, dict(request.query_params), now)
+            login = await self.db.run(
+                identities.login,
+                self.stamps,
+                token,
+                identity,
+                browser_of(request),
+                self.guard.token_of(request),
+            )
         except OpenIdRefused as problem:
             return self._refused(problem)
-        previous = self.guard.token_of(request)
-        login = await self.db.run(identities.login, identity, browser_of(request), previous)
         if isinstance(login, LoginRefused):
-            return self.guard.notice(FAILED, NOBODY, status=403)
-        response = self.guard.welcome(login)
-        self.guard.keep(response, COOKIE, "", 0)
+            response = self.guard.notice(FAILED, NOBODY, status=403)
+        else:
+            response = self.guard.welcome(login)
+        self.guard.cookies.keep(response, COOKIE, "", 0)
         return response
 
     def _refused(self, problem: OpenIdRefused) -> Response:
         log.warning("signing in with another server was refused", why=str(problem))
-        return self.guard.notice(FAILED, NOT_BELIEVED, status=403)
+        response = self.guard.notice(FAILED, NOT_BELIEVED, status=403)
+        self.guard.cookies.keep(response, COOKIE, "", 0)
+        return response

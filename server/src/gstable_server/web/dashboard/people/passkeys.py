@@ -10,10 +10,10 @@ from starlette.responses import Response
 from gstable_server.accounts.members import operations as members
 from gstable_server.accounts.members import passkeys
 from gstable_server.accounts.members.model import LoginRefused
-from gstable_server.accounts.members.passkeys import ANSWERED_WITHIN, TOKEN_LENGTH, Party, Purpose
+from gstable_server.accounts.members.passkeys import ANSWERED_WITHIN, TOKEN_LENGTH, Party
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.ids import PasskeyId, id_or_none
-from gstable_server.plumbing.db import Tx
+from gstable_server.plumbing.stamps import Stamps
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import HOME, Guard, Visit, browser_of, done, onward
 from gstable_server.web.dashboard.words import WRONG_PASSKEY
@@ -21,6 +21,7 @@ from gstable_server.web.requests import read_form
 
 PASSKEY = f"{HOME}/passkey"
 COOKIE = "gstable-passkey"
+STAMPED = "sign-in by passkey"
 SIGN_IN_FORM = Form(("credential",))
 ADD_FORM = Form(("name", "credential"))
 
@@ -31,6 +32,7 @@ class Passkeys:
     def __init__(self, guard: Guard) -> None:
         self.guard = guard
         self.db = guard.db
+        self.stamps = Stamps(guard.desk.signer.derived_key(STAMPED))
 
     def _party(self) -> Party:
         """Raises ``Refused`` (404) where browsers make no passkeys for this server's address."""
@@ -41,33 +43,33 @@ class Passkeys:
     # --- the door ---------------------------------------------------------------------------------
 
     async def sign_in_page(self, _request: Request) -> Response:
-        return await self._ask(SIGN_IN_FORM)
+        return self._ask(SIGN_IN_FORM)
 
-    async def _ask(self, form: Form, status: int = 200) -> Response:
-        """The page with a new question, which only this browser can answer."""
-        token, options = await self.db.run(self._question, self._party())
+    def _ask(self, form: Form, status: int = 200) -> Response:
+        """The page with a new question, which only this browser can answer; asking costs the
+        database nothing, because anybody may."""
+        letters, now = self.db.ids.token(TOKEN_LENGTH), self.db.clock.now()
+        token = passkeys.sign_in_token(self.stamps, letters, now)
+        options = passkeys.sign_in_options(self._party(), token)
         response = self.guard.outside("passkey.html", status=status, form=form, options=options)
-        self.guard.keep(response, COOKIE, token, int(ANSWERED_WITHIN.total_seconds()))
+        self.guard.cookies.keep(response, COOKIE, token, int(ANSWERED_WITHIN.total_seconds()))
         return response
-
-    async def _question(self, tx: Tx, party: Party) -> tuple[str, str]:
-        token = tx.ids.token(TOKEN_LENGTH)
-        return token, await passkeys.begin_proof(tx, party, token, Purpose.SIGN_IN)
 
     async def sign_in(self, request: Request) -> Response:
         entries = await read_form(request)
         login = await self.db.run(
             members.login_by_passkey,
             self._party(),
-            token=self.guard.kept(request, COOKIE),
+            self.stamps,
+            token=self.guard.cookies.of(request, COOKIE),
             credential=entries.get("credential", ""),
             browser=browser_of(request),
             previous_token=self.guard.token_of(request),
         )
         if isinstance(login, LoginRefused):
-            return await self._ask(replace(SIGN_IN_FORM, problem=WRONG_PASSKEY), 422)
+            return self._ask(replace(SIGN_IN_FORM, problem=WRONG_PASSKEY), 422)
         response = self.guard.welcome(login)
-        self.guard.keep(response, COOKIE, "", 0)
+        self.guard.cookies.keep(response, COOKIE, "", 0)
         return response
 
     # --- one's own --------------------------------------------------------------------------------
