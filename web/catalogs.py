@@ -17,6 +17,7 @@ from babel.messages import Catalog
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
+from gstable_server.kernel.errors import Code
 from gstable_server.kernel.roles import ROLE_WORDS
 from gstable_server.web.language import CONSOLE_LANGUAGES, ENGLISH, LANGUAGES, LOCALES
 
@@ -74,9 +75,11 @@ def extracted(domain: str) -> Catalog:
         for _, message, _, context in found:
             catalog.add(message, None, [(path.name, 0)], context=context)
     if domain == "console":
-        # What each role may is said beside the roles themselves.
+        # What each role may is said beside the roles themselves, and each code has its message.
         for text in ROLE_WORDS.values():
             catalog.add(text, None, [("roles.py", 0)])
+        for code in Code:
+            catalog.add(code.message, None, [("errors.py", 0)])
     return catalog
 
 

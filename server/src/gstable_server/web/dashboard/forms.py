@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from gstable_server.kernel.errors import Code, Refused
+from gstable_server.web.dashboard.problems import problem_words
 from gstable_server.web.dashboard.words import in_words, sentence
 
 KEPT_LENGTH_MAX = 2000
@@ -43,5 +44,5 @@ class Form:
         """The same entries with the refusal beside the field that it names, else above all."""
         name, _, what = refused.detail.partition(" ")
         if refused.code is Code.FIELD_INVALID and name in self.names:
-            return self.marked(name, sentence(what))
+            return self.marked(name, sentence(problem_words(what)))
         return replace(self, problem=in_words(refused))

@@ -6,6 +6,7 @@ from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.roles import Action
 from gstable_server.sessions.model import Flag, PaymentState
 from gstable_server.sessions.refunds.model import RefundState
+from gstable_server.web.dashboard.problems import refusal_words
 from gstable_server.web.dashboard.speech import N_, _, ngettext, said
 
 NOT_FOUND = frozenset(
@@ -200,7 +201,8 @@ def in_words(refused: Refused) -> str:
     """What to tell the merchant about ``refused``."""
     if refused.code in NOT_FOUND:
         return said(GONE)
-    return said(_WORDS.get(refused.code, sentence(refused.message)))
+    known = _WORDS.get(refused.code)
+    return said(known) if known else sentence(refusal_words(refused))
 
 
 def of_role(refused: Refused) -> str:

@@ -18,6 +18,7 @@ from gstable_server.sessions.unmatched.model import (
 )
 from gstable_server.sessions.unmatched.wire import amount_text
 from gstable_server.web.dashboard.presenter import Badge
+from gstable_server.web.dashboard.problems import problem_words
 from gstable_server.web.dashboard.speech import N_, _, moment, ngettext, said
 
 WHY = {
@@ -224,11 +225,15 @@ def inflow_page(view: InflowView, networks: Networks) -> InflowPage:
         call_to=to_checksum(view.call.to) if view.call else "",
         call_data=f"0x{view.call.data.hex()}" if view.call else "",
         acts=tuple(
-            ActRow(act.value, ACTS[act], f"It {problem}." if problem else "")
+            ActRow(act.value, ACTS[act], _obstacle(problem) if problem else "")
             for act, problem in view.resolutions.items()
         ),
         decisions=tuple(_decision(one) for one in view.decisions),
     )
+
+
+def _obstacle(problem: str) -> str:
+    return _("It %(problem)s.", problem=problem_words(problem))
 
 
 def _decision(decision: Decision) -> DecisionRow:
