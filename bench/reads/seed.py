@@ -119,12 +119,12 @@ ORDER BY message_number
 REFUNDS = """
 INSERT INTO refunds (refund_id, session_id, payment_id, network, chain_id, token_id, token,
     decimals, sender, receiver, token_amount, amount, reason, state, expires_at, tx_hash,
-    log_position, created_at, completed_at)
+    log_position, created_at, completed_at, merchant_id, mode)
 SELECT 'rfd_' || left(md5(p.session_id), 24), p.session_id, p.payment_id, p.network, p.chain_id,
     p.token_id, substring(sha256('token') FROM 1 FOR 20), 6, p.merchant, p.payer, 1000000, 1000000,
     'Returned', 'completed', p.seen_at, sha256(('rfd' || p.session_id)::bytea), 0, p.seen_at,
-    p.seen_at
-FROM payments p WHERE p.sequence % 50 = 0 AND state = 'final'
+    p.seen_at, s.merchant_id, s.mode
+FROM payments p JOIN sessions s USING (session_id) WHERE p.sequence % 50 = 0 AND p.state = 'final'
 """
 REQUESTS = """
 INSERT INTO request_log (merchant_id, mode, key_id, request_id, at, method, path, status, code,

@@ -6,7 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from gstable_server.plumbing import db as plumbing_db
 from gstable_server.plumbing.db import Database
+from gstable_server.plumbing.system import SystemIdMint
+from gstable_server.plumbing.testing import FakeClock
 from tests.unit.web.console import FROM_OUR_PAGE, Browser, browser_on, reader
 from tests.unit.web.shop import new_desk
 
@@ -84,3 +87,32 @@ async def test_a_cookie_that_is_not_ours_is_nothing(browser: Browser, value: str
     await browser.login()
     browser.client.cookies.set("gstable-typed", value)
     assert (await browser.get("/dashboard/test")).status_code == 200
+
+
+async def test_a_form_of_an_old_page_is_kept_and_a_foreign_one_is_not(browser: Browser) -> None:
+    """Whoever signs in anew in one tab has pages of the login before it in the others."""
+    fields = {"accountName": "Main wallet", "accountAddress": WALLET}
+    await browser.login()
+    foreign = {"sec-fetch-site": "cross-site"}
+    assert (await browser.post("/dashboard/test/accounts", foreign, **fields)).status_code == 403
+    assert (await browser.get("/dashboard/test")).status_code == 200
+    browser.form_token = "0" * 64
+    old = await browser.post("/dashboard/test/accounts", **fields)
+    assert (old.status_code, "is there when you go to" in old.text) == (403, True)
+    assert (await browser.get("/dashboard/test")).headers["location"] == TYPED
+    assert reader(await browser.get(TYPED)).field("accountName")["value"] == "Main wallet"
+
+
+async def test_what_a_busy_server_did_not_take_is_kept(
+    database_url: str, browser: Browser, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plumbing_db, "FREE_WITHIN_SECONDS", 0.05)
+    db = await Database.connect(database_url, clock=clock, ids=SystemIdMint(), size=1)
+    async with browser_on(db, new_desk()) as other:
+        await other.login()
+        await other.get("/dashboard/test/products/new")
+        async with db.read():
+            busy = await other.post("/dashboard/test/products", name="Map")
+        assert busy.status_code == 503
+        assert reader(await other.get(TYPED)).field("name")["value"] == "Map"
+    await db.close()

@@ -56,6 +56,8 @@ async def test_dsh_04_one_prepares_a_large_refund_and_another_approves_it(
     page = reader(await owner.get(place))
     assert "Somebody else has to approve it" in page.text
     assert "Your team has not enough people" in page.text
+    waiting = "One large refund waits for somebody to approve it."
+    assert waiting in (await owner.get("/dashboard/test")).text
     assert f"{place}/approve" not in [at.get("action") for _, at in page.tags]
     async with browser_on(database, new_desk()) as second:
         await _joined(database, console, second, Role.FINANCE)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from gstable_server.accounts import operations as accounts
+from gstable_server.accounts.model import KeyLimits
 from gstable_server.catalog import operations as catalog
 from gstable_server.catalog.model import ProductTerms
 from gstable_server.kernel.ids import AccountId
@@ -182,6 +183,17 @@ async def test_a_wrong_key_is_refused_beside_its_field(
     assert (answer.status_code, 'class="error"' in answer.text) == (422, True)
     async with owner.db.read() as tx:
         assert await accounts.list_keys(tx, owner.tenant) == []
+
+
+async def test_a_key_whose_time_has_come_is_not_shown_as_active(
+    browser: Browser, owner: Merchant
+) -> None:
+    async with owner.db.begin() as tx:
+        limits = KeyLimits(None, tx.now, ())
+        await accounts.issue_key(tx, owner.tenant, Access.READ, "Fair", limits)
+    page = (await browser.get(KEYS)).text
+    assert ">Ended<" in page
+    assert ">Active<" not in page
 
 
 async def test_a_key_is_revoked_after_a_question(browser: Browser, owner: Merchant) -> None:

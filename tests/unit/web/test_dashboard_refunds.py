@@ -152,7 +152,7 @@ async def test_what_is_wrong_stands_beside_its_field(
     kept = "to" if name != "to" else "reason"
     assert page.field(kept)["value"] in {OTHER, "Late"}
     assert "<script>alert" not in answer.text
-    assert "Refunds" not in (await console.page()).text
+    assert "To be sent" not in (await console.page()).text
 
 
 async def test_more_than_remains_is_said_above_the_form(console: Console) -> None:
@@ -208,7 +208,7 @@ async def test_forms_need_their_token_and_our_own_pages(console: Console) -> Non
             f"{console.place}/refunds", headers, to=OTHER, formToken=token
         )
         assert answer.status_code == 403
-    assert "Refunds" not in (await console.page()).text
+    assert "To be sent" not in (await console.page()).text
 
 
 async def test_nobody_elses_refund_is_shown(console: Console, database: Database) -> None:
@@ -244,6 +244,27 @@ async def test_what_left_the_configuration_is_still_shown(
         session = await new.get(console.place)
         assert "4.50 polygon::usdc" in session.text
         assert "Give money back" not in session.text
+
+
+async def test_the_list_has_every_refund_and_says_whose_turn_it_is(console: Console) -> None:
+    browser, refunds_page = console.browser, "/dashboard/test/refunds"
+    assert "No refunds yet" in (await browser.get(refunds_page)).text
+    first, second = [(await console.prepare(amount=text))[-28:] for text in ("1", "2")]
+    await browser.post(f"{refunds_page}/{second}/cancel")
+    page = (await browser.get(refunds_page)).text
+    assert page.index(second) < page.index(first), "the newest first"
+    prepared = (await browser.get(f"{refunds_page}?state=prepared")).text
+    assert first in prepared
+    assert second not in prepared
+    older = (await browser.get(f"{refunds_page}?before={second}")).text
+    assert first in older
+    assert second not in older
+    for odd in ("state=lost", "before=x"):
+        assert second in (await browser.get(f"{refunds_page}?{odd}")).text
+    overview = await browser.get("/dashboard/test")
+    assert "One refund waits for your wallet to send it." in overview.text
+    assert f"{refunds_page}?state=prepared" in reader(overview).links()
+    assert first not in (await browser.get("/dashboard/live/refunds")).text
 
 
 ELSEWHERE = """

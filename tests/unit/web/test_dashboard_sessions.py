@@ -119,9 +119,13 @@ async def test_one_box_finds_whatever_somebody_has(browser: Browser, seller: Mer
 
 
 async def test_a_session_tells_its_whole_story(browser: Browser, seller: Merchant) -> None:
-    session = await seller.session()
+    session = await seller.session(metadata={"table": "7 <b>", "guests": [1, 2]})
     here = f"{LIST}/{session.session_id}"
-    page = (await browser.get(here)).text
+    answer = await browser.get(here)
+    page = answer.text
+    for text in ("table", "7 <b>", "guests", "[1, 2]"):
+        assert text in reader(answer).text
+    assert f"/dashboard/test/accounts/{session.account_id}" in reader(answer).links()
     assert "Through the API" in page
     assert "It waits for the payer" in page
     await add_payment(seller.db, session)

@@ -227,6 +227,14 @@ class Networks:
         """The network of that name. Raises ``LookupError``."""
         return self._by_name[name]
 
+    def transaction_url(self, name: str, tx_hash: bytes | None) -> str:
+        """Where the explorer of the network ``name`` shows a transaction; "" where the operator
+        named none, or where there is no transaction yet."""
+        network = self.find_network(name)
+        if network is None or not network.explorer_url or not tx_hash:
+            return ""
+        return f"{network.explorer_url}/tx/0x{tx_hash.hex()}"
+
     def find_network(self, name: str) -> Network | None:
         """The network of that name, None once it has left the configuration."""
         return self._by_name.get(name)

@@ -118,8 +118,7 @@ class Naming:
         network = self._network(network_name)
         if network is None:
             return Place(network_name, None, tx_hash, "")
-        explorer = network.explorer_url
-        url = f"{explorer}/tx/0x{tx_hash.hex()}" if explorer else ""
+        url = self.networks.transaction_url(network_name, tx_hash)
         return Place(network.title, network.chain_id, tx_hash, url)
 
     def _network(self, name: str) -> Network | None:

@@ -143,6 +143,19 @@ async def of_session(tx: Tx, tenant: Tenant, session_id: SessionId) -> list[Refu
     return await of_view(tx, await sessions.detail(tx, tenant, session_id))
 
 
+async def newest(
+    tx: Tx,
+    tenant: Tenant,
+    limit: int,
+    *,
+    state: RefundState | None = None,
+    before: RefundId | None = None,
+) -> list[Refund]:
+    """A page of the merchant's refunds of all sessions, the newest first, or those that were
+    prepared before ``before``."""
+    return await store.page(tx, tenant, state, before, limit)
+
+
 def completed(tx: Tx) -> AsyncIterator[list[tuple[SessionId, Terms, bytes]]]:
     """Of every refund that is done: whose it is, its terms, and the transaction that proves it; in
     parts."""

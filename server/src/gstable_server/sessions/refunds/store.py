@@ -11,6 +11,7 @@ from gstable_server.chain.facts import TransferLog
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.ids import MemberId, PaymentId, RefundId, SessionId
 from gstable_server.kernel.money import MicroUsd
+from gstable_server.kernel.tenant import Tenant
 from gstable_server.plumbing.db import Tx
 from gstable_server.sessions.model import Payment
 from gstable_server.sessions.refunds.approval import Vote
@@ -22,6 +23,8 @@ from gstable_server.sessions.refunds.model import (
     RefundState,
     Terms,
 )
+
+NEWEST = 2**62
 
 
 def _refund(row: asyncpg.Record) -> Refund:
@@ -54,6 +57,7 @@ def _refund(row: asyncpg.Record) -> Refund:
 
 
 async def insert(tx: Tx, refund: Refund) -> None:
+    """Its merchant and mode are those of its session: the database writes them."""
     terms = refund.terms
     await tx.execute(
         "INSERT INTO refunds (refund_id, session_id, payment_id, network, chain_id, token_id, "
@@ -131,6 +135,24 @@ async def of_sessions(tx: Tx, session_ids: Sequence[SessionId]) -> list[Refund]:
     """The refunds of several sessions, oldest first."""
     rows = await tx.fetch(
         "SELECT * FROM refunds WHERE session_id = ANY($1) ORDER BY sequence", list(session_ids)
+    )
+    return [_refund(row) for row in rows]
+
+
+async def page(
+    tx: Tx, tenant: Tenant, state: RefundState | None, before: RefundId | None, limit: int
+) -> list[Refund]:
+    """The tenant's refunds that were prepared before ``before``, newest first."""
+    of_state = f"AND state = '{state}'" if state else ""
+    rows = await tx.fetch(
+        f"SELECT * FROM refunds WHERE merchant_id = $1 AND mode = $2 {of_state} "  # noqa: S608
+        "AND sequence < coalesce((SELECT sequence FROM refunds WHERE refund_id = $3), $4) "
+        "ORDER BY sequence DESC LIMIT $5",
+        tenant.merchant_id,
+        tenant.mode,
+        before,
+        NEWEST,
+        limit,
     )
     return [_refund(row) for row in rows]
 

@@ -45,6 +45,8 @@ from gstable_server.plumbing.openid import OpenId
 from gstable_server.plumbing.sealing import Sealer
 from gstable_server.sessions.operations import Desk
 from gstable_server.web.base import PAGE_HEADERS, Pages
+from gstable_server.web.dashboard import cookies
+from gstable_server.web.dashboard.cookies import Cookies
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.keeping import TEXT_BYTES_MAX, Keeping
 from gstable_server.web.dashboard.menu import menu_for
@@ -59,6 +61,7 @@ from gstable_server.web.dashboard.words import (
     LATER,
     NOT_FOUND,
     NOT_YOURS,
+    OLD_PAGE,
     UNDO,
     WRONG_PASSWORD,
     in_words,
@@ -168,10 +171,8 @@ class Guard:
         self.desk = desk
         self.pages = pages
         self.news = news or MerchantNews(db)
-        self._is_secure = desk.public_url.startswith("https://")
-        self.keeping = Keeping(self._is_secure)
-        # With this prefix, browsers take the cookie from this very host and over TLS only.
-        self._cookie = "__Host-gstable" if self._is_secure else "gstable"
+        self.cookies = Cookies(desk.public_url)
+        self.keeping = Keeping(self.cookies)
 
     @property
     def default_mode(self) -> Mode:
@@ -205,15 +206,19 @@ class Guard:
 
     def act(self, action: Action, handler: VisitHandler, *, is_audited: bool = True) -> Handler:
         """For members whose role permits ``action``, to change something."""
+        done = audited(handler) if is_audited else handler
 
         async def checked(request: Request) -> Response:
             if not self._is_ours(request, FORM):
                 return self.notice(N_("This did not work"), ELSEWHERE, status=403)
             entries = await read_form(request)
-            visit = await self._visit(request, action, entries)
-            if visit is None:
-                return self._signed_out(request, entries, is_upload=False)
-            return await self._let_through(visit, audited(handler) if is_audited else handler)
+            try:
+                visit = await self._visit(request, action, entries)
+                if visit is None:
+                    return self._kept(request, entries, _to(LOGIN))
+                return await self._let_through(visit, done)
+            except Passing:
+                return self._kept(request, entries, self._later())
 
         return self._in_words(checked)
 
@@ -227,26 +232,25 @@ class Guard:
         async def checked(request: Request) -> Response:
             if not self._is_ours(request, UPLOAD):
                 return self.notice(N_("This did not work"), ELSEWHERE, status=403)
-            # Whoever is not signed in sends nothing large.
-            visit = await self._visit(request, action, {})
-            if visit is None:
-                length = request.headers.get("content-length", "")
-                is_small = length.isdigit() and int(length) <= TEXT_BYTES_MAX
-                entries = (await read_upload(request, TEXT_BYTES_MAX))[0] if is_small else {}
-                return self._signed_out(request, entries, is_upload=True)
-            if visit.may(action):
-                entries, files = await read_upload(request, bytes_max)
-                visit = replace(visit, entries=entries, files=files)
-            return await self._let_through(visit, done)
+            entries: Mapping[str, str] = {}
+            try:
+                # Whoever is not signed in sends nothing large.
+                visit = await self._visit(request, action, {})
+                if visit is None:
+                    return self._kept(request, await _small(request), _to(LOGIN))
+                if visit.may(action):
+                    entries, files = await read_upload(request, bytes_max)
+                    visit = replace(visit, entries=entries, files=files)
+                return await self._let_through(visit, done)
+            except Passing:
+                return self._kept(request, entries or await _small(request), self._later())
 
         return self._in_words(checked)
 
-    def _signed_out(
-        self, request: Request, entries: Mapping[str, str], *, is_upload: bool
-    ) -> Response:
-        """To the login, and afterwards what was typed is there."""
-        response = _to(LOGIN)
-        self.keeping.keep(request, response, entries, is_upload=is_upload)
+    def _kept(self, request: Request, entries: Mapping[str, str], response: Response) -> Response:
+        """A form of our own page that was not carried out: what was typed is there afterwards, on
+        the first page."""
+        self.keeping.keep(request, response, entries)
         return response
 
     async def _let_through(self, visit: Visit, handler: VisitHandler) -> Response:
@@ -255,7 +259,8 @@ class Guard:
             return self._not_yours()
         given = visit.entries.get(FORM_TOKEN, "")
         if not hmac.compare_digest(given.encode(), visit.form_token.encode()):
-            return self.notice(N_("This did not work"), ELSEWHERE, status=403)
+            refused = self.notice(N_("This did not work"), OLD_PAGE, status=403)
+            return self._kept(visit.request, visit.entries, refused)
         if visit.action in FRESH and not visit.presence.is_fresh(self.db.clock.now()):
             answer = await self._confirmed(visit)
             if answer is not None:
@@ -313,8 +318,7 @@ class Guard:
         """What the browser of ``token`` asks a passkey of that person, "" if there is none."""
         if self.party is None or not await passkeys.of_member(tx, member_id):
             return ""
-        purpose = passkeys.Purpose.PROVE
-        return await passkeys.begin_proof(tx, self.party, token, purpose, member_id)
+        return await passkeys.begin_proof(tx, self.party, token, member_id)
 
     def _not_yours(self) -> Response:
         return self.notice(N_("Not for your role"), NOT_YOURS, status=403)
@@ -363,13 +367,13 @@ class Guard:
             status = 429 if refused.code is Code.TOO_MANY_REQUESTS else 422
             return self.notice(N_("This did not work"), in_words(refused), status=status)
         except Passing:
-            return self.notice(N_("Please try again"), LATER, status=503)
+            return self._later()
 
     # --- logins -----------------------------------------------------------------------------------
 
     def token_of(self, request: Request) -> str:
         """What the browser holds of its login, "" if it holds nothing."""
-        return request.cookies.get(self._cookie, "")
+        return self.cookies.of(request, cookies.LOGIN)
 
     async def _visit(
         self, request: Request, action: Action, entries: Mapping[str, str]
@@ -387,44 +391,18 @@ class Guard:
         token = form_token(token, merchant.merchant_id)
         return Visit(request, action, presence, merchant, tenant, token, entries)
 
-    def keep(self, response: Response, name: str, value: str, seconds: int) -> None:
-        """Have the browser hold a value that no script sees, "" to let go of it."""
-        name = f"__Host-{name}" if self._is_secure else name
-        response.set_cookie(
-            name,
-            value,
-            max_age=seconds if value else 0,
-            path="/",
-            secure=self._is_secure,
-            httponly=True,
-            samesite="lax",
-        )
-
-    def kept(self, request: Request, name: str) -> str:
-        """What the browser holds under that name, "" if nothing."""
-        return request.cookies.get(f"__Host-{name}" if self._is_secure else name, "")
-
     def welcome(self, login: Login) -> Response:
         """Hand a fresh login to the browser and go to the first page, or to where the code of the
         second factor is typed."""
         response = _to(CODE if login.awaits_code else f"{HOME}/{self.default_mode}")
-        response.set_cookie(
-            self._cookie,
-            login.token,
-            max_age=int(LOGIN_LIFETIME.total_seconds()),
-            path="/",
-            secure=self._is_secure,
-            httponly=True,
-            samesite="lax",
-        )
+        seconds = int(LOGIN_LIFETIME.total_seconds())
+        self.cookies.keep(response, cookies.LOGIN, login.token, seconds)
         return response
 
     def farewell(self) -> Response:
         """Take the login from the browser."""
         response = _to(LOGIN)
-        response.delete_cookie(
-            self._cookie, path="/", secure=self._is_secure, httponly=True, samesite="lax"
-        )
+        self.cookies.keep(response, cookies.LOGIN, "", 0)
         return response
 
     # --- answers ----------------------------------------------------------------------------------
@@ -458,6 +436,9 @@ class Guard:
     def notice(self, title: str, text: str, *, status: int) -> Response:
         """A page that says why nothing was done; both texts are marked, or in words already."""
         return self.outside("notice.html", status=status, title=title, text=text)
+
+    def _later(self) -> Response:
+        return self.notice(N_("Please try again"), LATER, status=503)
 
     def missing(self) -> Response:
         return self.notice(N_("Nothing here"), GONE, status=404)
@@ -495,3 +476,10 @@ def _mode(request: Request, default: Mode) -> Mode:
 
 def _to(path: str) -> Response:
     return RedirectResponse(path, 303, headers=PAGE_HEADERS)
+
+
+async def _small(request: Request) -> Mapping[str, str]:
+    """The fields of a form that may carry files, unless it carries large ones."""
+    length = request.headers.get("content-length", "")
+    is_small = length.isdigit() and int(length) <= TEXT_BYTES_MAX
+    return (await read_upload(request, TEXT_BYTES_MAX))[0] if is_small else {}

@@ -1,5 +1,6 @@
-"""What somebody typed while their login came to its end: kept by their own browser until they have
-signed in again, in whatever way, and then shown with a button that sends it.
+"""What somebody typed into a form that could not be carried out, because their login had come to
+its end or the server was busy: kept by their own browser until they are back, signed in in whatever
+way, and then shown with a button that sends it.
 
 Nothing is stored here, and nothing is sent unasked. Passwords, codes and files are not kept.
 """
@@ -18,6 +19,10 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gstable_server.web.dashboard.cookies import Cookies
+from gstable_server.web.requests import UPLOAD, has_type
+
+COOKIE = "gstable-typed"
 COOKIE_LENGTH_MAX = 3_800
 """Browsers keep 4,096 bytes of a cookie with its name and attributes (RFC 6265, 6.1)."""
 KEPT_SECONDS = 1_800
@@ -37,28 +42,26 @@ class Kept:
 
 
 class Keeping:
-    """The cookie. ``is_secure``: browsers then take it from this very host only."""
+    """The cookie."""
 
-    def __init__(self, is_secure: bool) -> None:
-        self._is_secure = is_secure
-        self._name = "__Host-gstable-typed" if is_secure else "gstable-typed"
+    def __init__(self, cookies: Cookies) -> None:
+        self._cookies = cookies
 
-    def keep(
-        self, request: Request, response: Response, entries: Mapping[str, str], *, is_upload: bool
-    ) -> None:
+    def keep(self, request: Request, response: Response, entries: Mapping[str, str]) -> None:
         """Have the browser keep what it sent, where there is something and it fits."""
         texts = {name: text for name, text in entries.items() if not NOT_KEPT.fullmatch(name)}
         path, page = request.url.path, urlsplit(request.headers.get("referer", "")).path
         if not any(texts.values()) or not _PATH.fullmatch(path):
             return
-        content = json.dumps([path, page if _PATH.fullmatch(page) else "", is_upload, texts])
+        page = page if _PATH.fullmatch(page) else ""
+        content = json.dumps([path, page, has_type(request, UPLOAD), texts])
         packed = base64.urlsafe_b64encode(zlib.compress(content.encode(), 9)).decode()
         if len(packed) <= COOKIE_LENGTH_MAX:
-            self._set(response, packed, KEPT_SECONDS)
+            self._cookies.keep(response, COOKIE, packed, KEPT_SECONDS)
 
     def of(self, request: Request) -> Kept | None:
         """What the browser keeps; None where that is nothing of ours."""
-        given = request.cookies.get(self._name, "")
+        given = self._cookies.of(request, COOKIE)
         if not given or len(given) > COOKIE_LENGTH_MAX:
             return None
         try:
@@ -75,16 +78,5 @@ class Keeping:
 
     def forget(self, request: Request, response: Response) -> None:
         """It was sent, or is not wanted any more."""
-        if self._name in request.cookies:
-            self._set(response, "", 0)
-
-    def _set(self, response: Response, value: str, seconds: int) -> None:
-        response.set_cookie(
-            self._name,
-            value,
-            max_age=seconds,
-            path="/",
-            secure=self._is_secure,
-            httponly=True,
-            samesite="lax",
-        )
+        if self._cookies.of(request, COOKIE):
+            self._cookies.keep(response, COOKIE, "", 0)

@@ -36,6 +36,7 @@ MENU = (
         (
             Way("sessions", N_("Sessions"), Action.SESSIONS_READ, "session", "g s", True),
             Way("links", N_("Payment links"), Action.CATALOG_READ, "link", "g l", True),
+            Way("refunds", N_("Refunds"), Action.SESSIONS_READ, "refund", "g f"),
             Way("unusual", N_("Unusual money"), Action.UNMATCHED_READ, "unusual", "g u"),
         ),
     ),
@@ -54,7 +55,7 @@ MENU = (
         (
             Way("accounts", N_("Accounts"), Action.ACCOUNTS_READ, "account", "g a"),
             Way("exports", N_("Exports"), Action.EXPORTS_READ, "export", "g x"),
-            Way("limits", N_("Limits"), Action.LIMITS_READ, "team", "g m"),
+            Way("limits", N_("Limits"), Action.LIMITS_READ, "limit", "g m"),
         ),
     ),
     Group(

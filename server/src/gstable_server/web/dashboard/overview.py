@@ -19,8 +19,11 @@ from gstable_server.ledger import operations as ledger
 from gstable_server.links import operations as links
 from gstable_server.links.operations import Shop
 from gstable_server.plumbing.db import Tx
+from gstable_server.sessions import news
 from gstable_server.sessions import operations as sessions
 from gstable_server.sessions.model import SessionState
+from gstable_server.sessions.refunds import operations as refunds
+from gstable_server.sessions.refunds.model import RefundState
 from gstable_server.sessions.statistics import operations as statistics
 from gstable_server.sessions.statistics.model import StateCount
 from gstable_server.sessions.unmatched import operations as unmatched
@@ -44,7 +47,7 @@ from gstable_server.webhooks.model import EndpointStatus
 LATEST = 6
 WEEK = timedelta(days=7)
 EXPIRES_SOON = timedelta(days=14)
-UNUSUAL_MAX = 100
+COUNTED_MAX = 100
 """More are not counted one by one."""
 KEPT_SECONDS = 60
 KEPT_FROM = 20_000
@@ -98,6 +101,7 @@ class Overview:
         # One day has no shape: the week around it is drawn.
         drawn = Period(min(period.since, period.until - WEEK + timedelta(days=1)), period.until, "")
         async with self.db.snapshot() as tx:
+            made_at = await news.position(tx)
             ever = await ledger.totals(tx, tenant)
             counts = await self._counts(tx, tenant, drawn)
             before = await self._counts(tx, tenant, period.before)
@@ -112,6 +116,7 @@ class Overview:
             visit,
             "overview.html",
             "",
+            made_at=made_at,
             period=period,
             periods=periods(period),
             by=by,
@@ -155,13 +160,14 @@ class Overview:
         return [
             *await self._unusual(tx, visit),
             *await self._stalled(tx, visit),
+            *await self._refunds(tx, visit),
             *await self._webhooks(tx, visit),
             *await self._payouts(tx, visit),
             *await self._keys(tx, visit),
         ]
 
     async def _unusual(self, tx: Tx, visit: Visit) -> list[Concern]:
-        found = await unmatched.list_inflows(tx, tenant=visit.tenant, limit=UNUSUAL_MAX)
+        found = await unmatched.list_inflows(tx, tenant=visit.tenant, limit=COUNTED_MAX)
         if not found:
             return []
         text = ngettext(
@@ -184,6 +190,28 @@ class Overview:
         )
         path = "/sessions?state=settlement_pending" if visit.may("sessions.read") else ""
         return [Concern(text, path, _("Look at them"), is_grave=True)]
+
+    async def _refunds(self, tx: Tx, visit: Visit) -> list[Concern]:
+        """Those that wait for somebody of the team: for an approval, or for the wallet."""
+        concerns = []
+        for state in (RefundState.AWAITING, RefundState.PREPARED):
+            many = len(await refunds.newest(tx, visit.tenant, COUNTED_MAX, state=state))
+            if state is RefundState.AWAITING:
+                text = ngettext(
+                    "One large refund waits for somebody to approve it.",
+                    "%(num)s large refunds wait for somebody to approve them.",
+                    many,
+                )
+            else:
+                text = ngettext(
+                    "One refund waits for your wallet to send it.",
+                    "%(num)s refunds wait for your wallet to send them.",
+                    many,
+                )
+            path = f"/refunds?state={state}" if visit.may("sessions.read") else ""
+            if many:
+                concerns.append(Concern(text, path, _("Look at refunds")))
+        return concerns
 
     async def _webhooks(self, tx: Tx, visit: Visit) -> list[Concern]:
         endpoints = await webhooks.list_webhooks(tx, visit.tenant)

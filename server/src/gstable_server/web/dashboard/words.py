@@ -33,6 +33,10 @@ ELSEWHERE = N_(
     "This did not come from a page of your own dashboard. Nothing was changed. Open the page "
     "again and use its own button."
 )
+OLD_PAGE = N_(
+    "This page was opened before you signed in anew, or for another business. Nothing was changed. "
+    "What you typed is there when you go to the dashboard."
+)
 HAS_OWNER = N_("This installation has an owner already. Sign in instead.")
 NOT_YOURS = N_(
     "Your role in this team does not permit it. Ask an owner or admin of the team if you need it."
@@ -86,6 +90,9 @@ DONE = {
     "unmatched-accepted": N_("It was accepted."),
     "unmatched-sweep": N_("It is on its way back. It counts once it is in a block."),
     "unmatched-dismissed": N_("It was dismissed."),
+    "unmatched-many-accepted": N_("They were accepted."),
+    "unmatched-many-sweep": N_("They are on their way back. Each counts once it is in a block."),
+    "unmatched-many-dismissed": N_("They were dismissed."),
     "refund-approved": N_("You approved it. The wallet of the account can send it now."),
     "refund-approved-first": N_("You approved it. It needs one more person."),
     "limit-changed": N_("The limit counts from now on, and your team is told."),

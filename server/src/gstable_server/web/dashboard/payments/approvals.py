@@ -18,7 +18,7 @@ from gstable_server.sessions.refunds.model import Refund, RefundState
 from gstable_server.web.checkout.amounts import AmountError, ZeroAmountError, parse_usd
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
-from gstable_server.web.dashboard.people.people_presenter import ApprovalPanel, LimitRow
+from gstable_server.web.dashboard.payments.refund_presenter import ApprovalPanel, LimitRow
 from gstable_server.web.dashboard.speech import _, dollars, moment
 from gstable_server.web.dashboard.words import in_words
 

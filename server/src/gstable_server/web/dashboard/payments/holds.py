@@ -12,7 +12,7 @@ from gstable_server.sessions.holds.wire import CaptureSession, VoidSession
 from gstable_server.web.checkout.amounts import AmountError, parse_usd
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
-from gstable_server.web.dashboard.payments.refunds import HOLD_FORM, Sessions
+from gstable_server.web.dashboard.payments.sessions import HOLD_FORM, Sessions
 from gstable_server.web.dashboard.speech import N_
 
 AMOUNT = N_("Must be more than 0.")

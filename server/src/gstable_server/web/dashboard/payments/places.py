@@ -7,8 +7,10 @@ from gstable_server.web.dashboard.payments.approvals import Approvals
 from gstable_server.web.dashboard.payments.browsing import Browsing
 from gstable_server.web.dashboard.payments.exports import Exports
 from gstable_server.web.dashboard.payments.holds import Holds
-from gstable_server.web.dashboard.payments.refunds import Sessions
+from gstable_server.web.dashboard.payments.refunds import Refunds
+from gstable_server.web.dashboard.payments.sessions import Sessions
 from gstable_server.web.dashboard.payments.unmatched import Unmatched
+from gstable_server.web.dashboard.payments.unmatched_many import ManyUnmatched
 from gstable_server.web.dashboard.place import Place, Rows
 
 
@@ -16,7 +18,9 @@ def payments(rows: Rows) -> list[Place]:
     """Sessions, refunds, what large ones need, unusual money and exports."""
     browsing, exports = Browsing(rows.guard), Exports(rows.guard)
     sessions, unmatched = Sessions(rows.guard), Unmatched(rows.guard)
+    many = ManyUnmatched(rows.guard)
     holds, approvals = Holds(rows.guard, sessions), Approvals(rows.guard)
+    refunds = Refunds(rows.guard)
     change = Action.LIMITS_CHANGE
     return [
         rows.look("/sessions", Action.SESSIONS_READ, browsing.sessions),
@@ -28,11 +32,14 @@ def payments(rows: Rows) -> list[Place]:
         rows.act("/sessions/{session_id}/refunds", Action.REFUNDS_PREPARE, sessions.prepare_refund),
         rows.act("/sessions/{session_id}/capture", Action.HOLDS_DECIDE, holds.capture),
         rows.act("/sessions/{session_id}/void", Action.HOLDS_DECIDE, holds.void),
-        rows.look("/refunds/{refund_id}", Action.SESSIONS_READ, sessions.refund),
-        rows.look("/refunds/{refund_id}/status", Action.SESSIONS_READ, sessions.refund_status),
+        rows.look("/refunds", Action.SESSIONS_READ, refunds.list),
+        rows.look("/refunds/{refund_id}", Action.SESSIONS_READ, refunds.show),
+        rows.look("/refunds/{refund_id}/status", Action.SESSIONS_READ, refunds.status),
         rows.act("/refunds/{refund_id}/approve", Action.REFUNDS_APPROVE, approvals.approve),
-        rows.act("/refunds/{refund_id}/cancel", Action.REFUNDS_CANCEL, sessions.cancel_refund),
+        rows.act("/refunds/{refund_id}/cancel", Action.REFUNDS_CANCEL, refunds.cancel),
         rows.look("/unusual", Action.UNMATCHED_READ, unmatched.list),
+        rows.look("/unusual/many", Action.UNMATCHED_DECIDE, many.confirm),
+        rows.act("/unusual/many", Action.UNMATCHED_DECIDE, many.act),
         rows.look("/unusual/{inflow_id}", Action.UNMATCHED_READ, unmatched.show),
         rows.look("/unusual/{inflow_id}/{act}", Action.UNMATCHED_DECIDE, unmatched.confirm),
         rows.act("/unusual/{inflow_id}/{act}", Action.UNMATCHED_DECIDE, unmatched.act),

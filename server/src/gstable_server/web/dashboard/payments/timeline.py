@@ -212,11 +212,9 @@ class Timeline:
 
     def _transaction(self, name: str, tx_hash: bytes) -> tuple[str, str]:
         """Address and name of a transaction at the explorer, "" where the operator named none."""
-        network = self.networks.find_network(name)
-        if network is None or not network.explorer_url or not tx_hash:
-            return "", ""
+        url = self.networks.transaction_url(name, tx_hash)
         text = f"0x{tx_hash.hex()}"
-        return f"{network.explorer_url}/tx/{text}", f"{text[:10]}…{text[-6:]}"
+        return url, f"{text[:10]}…{text[-6:]}" if url else ""
 
 
 def _source(session: Session) -> str:

@@ -109,6 +109,44 @@ ACTS = {
         is_grave=True,
     ),
 }
+MANY = {
+    Act.ACCEPT: ActWords(
+        N_("Accept them"),
+        "",
+        N_("Accept them as payment?"),
+        N_(
+            "Each counts as the merchant's own money. Sessions that are open or expired are "
+            "completed by it, and your shop is told so. This cannot be undone, but money can be "
+            "given back."
+        ),
+    ),
+    Act.SWEEP: ActWords(
+        N_("Send them back"),
+        "",
+        N_("Send them back?"),
+        N_(
+            "Everything of these tokens at the deposit addresses goes to the addresses that the "
+            "payers named for this; nobody can send it elsewhere. It costs this server the "
+            "networks' fees."
+        ),
+    ),
+    Act.DISMISS: ActWords(
+        N_("Dismiss them"),
+        "",
+        N_("Dismiss them?"),
+        N_(
+            "They leave the list of what waits for a decision. The money stays where it is, and "
+            "what was dismissed can still be found."
+        ),
+        is_grave=True,
+    ),
+}
+"""What can be done to several at once: all but what the merchant's own wallet has to sign."""
+MANY_DONE = {
+    Act.ACCEPT: "unmatched-many-accepted",
+    Act.SWEEP: "unmatched-many-sweep",
+    Act.DISMISS: "unmatched-many-dismissed",
+}
 DONE_WORDS = {
     Act.ACCEPT: "unmatched-accepted",
     Act.SWEEP: "unmatched-sweep",
@@ -127,6 +165,7 @@ class InflowRow:
     badge: Badge
     arrived_at: str
     session_id: str
+    can_be_chosen: bool
 
 
 def inflow_row(inflow: Inflow, networks: Networks) -> InflowRow:
@@ -139,6 +178,7 @@ def inflow_row(inflow: Inflow, networks: Networks) -> InflowRow:
         badge=STATE_BADGES[inflow.state],
         arrived_at=moment(inflow.arrived_at),
         session_id=inflow.session_id or "",
+        can_be_chosen=inflow.state is State.OPEN,
     )
 
 
@@ -204,9 +244,6 @@ class InflowPage:
 
 def inflow_page(view: InflowView, networks: Networks) -> InflowPage:
     inflow = view.inflow
-    network = networks.find_network(inflow.network)
-    transaction_hash = f"0x{inflow.tx_hash.hex()}" if inflow.tx_hash else ""
-    explorer = network.explorer_url if network else ""
     return InflowPage(
         row=inflow_row(inflow, networks),
         arrived=_amount(inflow, inflow.amount, networks),
@@ -217,22 +254,23 @@ def inflow_page(view: InflowView, networks: Networks) -> InflowPage:
         chain_id=str(view.chain_id or ""),
         sender=to_checksum(inflow.sender) if inflow.sender else "",
         receiver=to_checksum(inflow.receiver),
-        transaction_hash=transaction_hash,
-        transaction_url=f"{explorer}/tx/{transaction_hash}" if explorer and inflow.tx_hash else "",
+        transaction_hash=f"0x{inflow.tx_hash.hex()}" if inflow.tx_hash else "",
+        transaction_url=networks.transaction_url(inflow.network, inflow.tx_hash),
         token=to_checksum(inflow.token) if inflow.token and any(inflow.token) else "",
         is_final=inflow.final,
         refund_id=inflow.refund_id or "",
         call_to=to_checksum(view.call.to) if view.call else "",
         call_data=f"0x{view.call.data.hex()}" if view.call else "",
         acts=tuple(
-            ActRow(act.value, ACTS[act], _obstacle(problem) if problem else "")
+            ActRow(act.value, ACTS[act], obstacle_text(problem) if problem else "")
             for act, problem in view.resolutions.items()
         ),
         decisions=tuple(_decision(one) for one in view.decisions),
     )
 
 
-def _obstacle(problem: str) -> str:
+def obstacle_text(problem: str) -> str:
+    """Why something cannot be done, as a sentence."""
     return _("It %(problem)s.", problem=problem_words(problem))
 
 

@@ -63,30 +63,3 @@ class AuditRow:
     address: str
     mode: str
     at: str
-
-
-@dataclass(frozen=True, slots=True)
-class ApprovalPanel:
-    """A refund that waits for people, by their e-mail addresses. ``missing`` counts those that it
-    still takes, ``digest`` names the terms that stand on the page."""
-
-    prepared_by: str
-    is_own: bool
-    approved_by: tuple[str, ...]
-    missing: int
-    can_approve: bool
-    others: tuple[str, ...]
-    has_enough_people: bool
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class LimitRow:
-    """A higher limit that waits."""
-
-    change_id: str
-    limit: str
-    asked_by: str
-    due_at: str
-    is_own: bool
-    can_approve: bool

@@ -10,11 +10,11 @@ from gstable_server.accounts.ownership import operations
 from gstable_server.accounts.ownership.model import Challenge
 from gstable_server.chain.networks import Network
 from gstable_server.kernel.errors import Code, Refused, invalid_field
-from gstable_server.kernel.ids import AccountId, id_or_none
 from gstable_server.kernel.urls import is_loopback
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
-from gstable_server.web.dashboard.presenter import account_row
+from gstable_server.web.dashboard.settings.account_presenter import account_row
+from gstable_server.web.dashboard.settings.accounts import account_id_of
 
 FORM = Form(("network", "message", "signature"))
 _TOLD = frozenset(
@@ -37,12 +37,16 @@ class Ownership:
         """Hand out a message; what was handed out before stays good until it is answered."""
         network = self._network(visit)
         challenge = await self.db.run(
-            operations.begin, visit.tenant, _account_id(visit), network, self.guard.desk.public_url
+            operations.begin,
+            visit.tenant,
+            account_id_of(visit),
+            network,
+            self.guard.desk.public_url,
         )
         return await self._show(visit, FORM, challenge)
 
     async def answer(self, visit: Visit) -> Response:
-        account_id = _account_id(visit)
+        account_id = account_id_of(visit)
         try:
             challenge, kind, signature = await operations.check(
                 self.db,
@@ -78,7 +82,7 @@ class Ownership:
         self, visit: Visit, form: Form, challenge: Challenge | None, status: int = 200
     ) -> Response:
         async with self.db.read() as tx:
-            account = await accounts.require_account(tx, visit.tenant, _account_id(visit))
+            account = await accounts.require_account(tx, visit.tenant, account_id_of(visit))
         network = self.networks.find_network(challenge.network) if challenge else None
         urls = [url for url in network.rpc_urls if is_loopback(url)] if network else []
         return self.guard.show(
@@ -99,10 +103,3 @@ class Ownership:
         if network is None or network.mode is not visit.tenant.mode:
             raise invalid_field("network", "must be one of those that are offered")
         return network
-
-
-def _account_id(visit: Visit) -> AccountId:
-    account_id = id_or_none(AccountId, visit.request.path_params["account_id"])
-    if account_id is None:
-        raise Refused(Code.ACCOUNT_NOT_FOUND)
-    return account_id

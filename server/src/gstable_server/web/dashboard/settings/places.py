@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from gstable_server.kernel.roles import Action
 from gstable_server.web.dashboard.place import Place, Rows
+from gstable_server.web.dashboard.settings.accounts import Accounts
 from gstable_server.web.dashboard.settings.branding import UPLOAD_BYTES_MAX, BrandingPage
 from gstable_server.web.dashboard.settings.business import Business
 from gstable_server.web.dashboard.settings.health import HealthPage
+from gstable_server.web.dashboard.settings.keys import Keys
 from gstable_server.web.dashboard.settings.ownership import Ownership
-from gstable_server.web.dashboard.settings.settings import Accounts, Keys
 
 
 def settings(rows: Rows) -> list[Place]:
