@@ -143,6 +143,13 @@ class Merchant:
 
     async def session(self, **fields: Any) -> Session:
         """A checkout session for one item that is in no catalogue."""
+        request = self.wanted(**fields)
+        return (
+            await self.db.run(sessions.create_checkout, self.desk, self.tenant, request)
+        ).session
+
+    def wanted(self, **fields: Any) -> CreateCheckoutSession:
+        """What ``session`` asks for."""
         body = {
             "accountId": self.account.account_id,
             "settlementToken": "polygon::usdc",
@@ -156,10 +163,7 @@ class Merchant:
             ],
             **fields,
         }
-        request = CreateCheckoutSession.model_validate(body)
-        return (
-            await self.db.run(sessions.create_checkout, self.desk, self.tenant, request)
-        ).session
+        return CreateCheckoutSession.model_validate(body)
 
     async def link_session(self, link: PaymentLink, amount: int | None = None) -> Session:
         return await self.db.run(

@@ -9,6 +9,7 @@ Backup in docs/guide/operate.md.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,15 +19,14 @@ from gstable_server.kernel.tenant import Tenant
 from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.events import StoredEvent, stored_event
 
-_FEED = """
-SELECT *, written_by::text AS writer FROM events
+_BEHIND = """
 WHERE merchant_id = $1 AND mode = $2
   AND (written_by, sequence) > ($3::text::xid8, $4)
   AND written_by < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY written_by, sequence LIMIT $5
 """
-
-
+_FEED = f"SELECT *, written_by::text AS writer FROM events {_BEHIND}"  # noqa: S608
+_ABOUT = f"SELECT object_id, written_by::text AS writer, sequence FROM events {_BEHIND}"  # noqa: S608
 _LATEST = """
 SELECT * FROM events WHERE merchant_id = $1 AND mode = $2 AND sequence < $3
 ORDER BY sequence DESC LIMIT $4
@@ -37,16 +37,26 @@ ORDER BY sequence DESC LIMIT $4
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Position:
     """A place in every merchant's feed: behind the event of this transaction and sequence."""
 
     transaction: int
     sequence: int
 
+    def __str__(self) -> str:
+        return f"{self.transaction:x}-{self.sequence:x}"
+
 
 FIRST = Position(0, 0)
 """Before the first event that ever was."""
+_POSITION = re.compile(r"([0-9a-f]{1,15})-([0-9a-f]{1,15})")
+
+
+def position_from_text(text: str) -> Position | None:
+    """A position as ``str`` wrote it, None for other text."""
+    match = _POSITION.fullmatch(text)
+    return Position(int(match[1], 16), int(match[2], 16)) if match else None
 
 
 async def page_of(tx: Tx, tenant: Tenant, page: Page) -> tuple[int, list[StoredEvent]]:
@@ -111,6 +121,18 @@ async def after(
         position = Position(int(rows[-1]["writer"]), rows[-1]["sequence"])
     events = [stored_event(row) for row in rows]
     return sorted(events, key=lambda stored: stored.sequence), position
+
+
+async def about_after(
+    tx: Tx, tenant: Tenant, position: Position, limit: int
+) -> tuple[list[str], Position]:
+    """What the next events behind ``position`` are about, each object once, and the position
+    behind them."""
+    values = tenant.merchant_id, tenant.mode, str(position.transaction), position.sequence, limit
+    rows = await tx.fetch(_ABOUT, *values)
+    if rows:
+        position = Position(int(rows[-1]["writer"]), rows[-1]["sequence"])
+    return list(dict.fromkeys(row["object_id"] for row in rows)), position
 
 
 async def end(tx: Tx) -> Position:

@@ -9,30 +9,6 @@ from gstable_server.kernel.tenant import Tenant
 from gstable_server.plumbing.db import Tx
 
 
-async def newest(tx: Tx, tenant: Tenant) -> int:
-    """Where the tenant's sessions end now; 0 without any."""
-    found: int | None = await tx.fetchval(
-        "SELECT sequence FROM sessions WHERE merchant_id = $1 AND mode = $2"
-        " ORDER BY sequence DESC LIMIT 1",
-        tenant.merchant_id,
-        tenant.mode.value,
-    )
-    return found or 0
-
-
-async def since(tx: Tx, tenant: Tenant, sequence: int, limit: int) -> list[tuple[int, SessionId]]:
-    """What was opened after that, the newest first."""
-    rows = await tx.fetch(
-        "SELECT sequence, session_id FROM sessions"
-        " WHERE merchant_id = $1 AND mode = $2 AND sequence > $3 ORDER BY sequence DESC LIMIT $4",
-        tenant.merchant_id,
-        tenant.mode.value,
-        sequence,
-        limit,
-    )
-    return [(row["sequence"], SessionId(row["session_id"])) for row in rows]
-
-
 async def own(
     tx: Tx, tenants: Sequence[Tenant], session_ids: Sequence[SessionId]
 ) -> list[tuple[Tenant, SessionId]]:

@@ -20,6 +20,7 @@ from gstable_server.kernel.ids import SessionId
 from gstable_server.kernel.roles import Action, may
 from gstable_server.kernel.tenant import Tenant
 from gstable_server.plumbing.db import DATABASE_FAILED, Database, Tx
+from gstable_server.plumbing.event_log import FIRST, Position
 from gstable_server.plumbing.wakeups import listen_to
 from gstable_server.sessions import news
 
@@ -27,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 CHANNEL = "gstable_sessions"
 POLL_SECONDS = 2.0
-"""New sessions wake nobody (migration 0020): they are looked for so often."""
+"""New sessions wake nobody (migration 0020): their events are looked for so often."""
 PAUSE_SECONDS = 0.2
 CHECK_SECONDS = 10.0
 """How long a login that ended elsewhere is told of changes at most."""
@@ -43,13 +44,16 @@ class Watch:
 
     token: str
     tenant: Tenant
+    position: Position
+    """Behind which the page has yet to hear of what happens."""
     changed: set[SessionId] = field(default_factory=set)
     is_ended: bool = False
     may_ask_again: bool = False
     """Whether another process may go on with it."""
     _told: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def tell(self, session_ids: list[SessionId]) -> None:
+    def tell(self, session_ids: list[SessionId], position: Position) -> None:
+        self.position = max(self.position, position)
         room = KEPT_MAX - len(self.changed)
         self.changed.update(session_ids[: max(room, 0)])
         if self.changed:
@@ -77,7 +81,7 @@ class MerchantNews:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._watches: set[Watch] = set()
-        self._known: dict[Tenant, int] = {}
+        self._known: dict[Tenant, Position] = {}
         self._heard: set[SessionId] = set()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -88,8 +92,9 @@ class MerchantNews:
         """How many pages are open."""
         return len(self._watches)
 
-    async def open(self, token: str, tenant: Tenant) -> Watch:
-        """A page of a login that was checked; it must be handed back to ``leave``.
+    async def open(self, token: str, tenant: Tenant, known: Position | None = None) -> Watch:
+        """A page of a login that was checked; it must be handed back to ``leave``. It hears of
+        everything behind ``known``, the place at which it was made, or from now on.
 
         Refuses with 429 one page too many of a login; raises ``Passing`` where there is no room.
         """
@@ -97,15 +102,27 @@ class MerchantNews:
             raise Passing("no more open pages", retry_after=5)
         if Counter(one.token for one in self._watches)[token] >= PER_LOGIN:
             raise Refused(Code.TOO_MANY_REQUESTS)
-        if tenant not in self._known:
-            async with self._db.read() as tx:
-                sequence = await news.newest(tx, tenant)
-            self._known.setdefault(tenant, sequence)
-        watch = Watch(token, tenant)
+        watch = Watch(token, tenant, known or FIRST)
+        # Before it is read what came meanwhile: what comes after that is told to those in here.
         self._watches.add(watch)
+        try:
+            async with self._db.read() as tx:
+                missed, position = await self._missed(tx, tenant, known)
+        except BaseException:
+            self.leave(watch)
+            raise
+        self._known.setdefault(tenant, position)
+        watch.tell(missed, position)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         return watch
+
+    async def _missed(
+        self, tx: Tx, tenant: Tenant, known: Position | None
+    ) -> tuple[list[SessionId], Position]:
+        if known is None:
+            return [], await news.position(tx)
+        return await news.since(tx, tenant, known)
 
     def leave(self, watch: Watch) -> None:
         """The page is closed. With the last one the reading ends."""
@@ -170,11 +187,11 @@ class MerchantNews:
             if check:
                 await self._check(tx)
             found = await news.read(tx, dict(self._known), heard)
-        for tenant, (sequence, session_ids) in found.items():
+        for tenant, (position, session_ids) in found.items():
             if tenant in self._known:
-                self._known[tenant] = sequence
+                self._known[tenant] = position
             for one in [one for one in self._watches if one.tenant == tenant]:
-                one.tell(session_ids)
+                one.tell(session_ids, position)
 
     async def _check(self, tx: Tx) -> None:
         """End the pages of logins that are over, or show another merchant now."""

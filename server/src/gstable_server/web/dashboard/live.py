@@ -1,6 +1,10 @@
 """``GET /dashboard/<mode>/live``: which sessions are new or changed, as Server-Sent Events (HTML
 Standard, 9.2). ``event: sessions`` carries a list of identifiers; ``event: end`` says that the
-browser is to ask no more."""
+browser is to ask no more.
+
+A page names the place in its merchant's feed at which it was made (``after``), and a browser that
+lost its connection the last one that it was told (``Last-Event-ID``): what came since is told
+first, so that nothing between page and stream, or between two streams, goes unheard."""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gstable_server.kernel.errors import Passing, Refused
+from gstable_server.plumbing.event_log import position_from_text
 from gstable_server.web.base import PAGE_HEADERS
 from gstable_server.web.checkout.events import AGE_SECONDS, COMMENT_SECONDS, SEND_SECONDS
 from gstable_server.web.checkout.events import STREAM_HEADERS as HEADERS
@@ -28,9 +33,11 @@ class LivePages:
         self.guard = guard
 
     async def stream(self, visit: Visit) -> Response:
-        news = self.guard.news
+        news, request = self.guard.news, visit.request
+        heard = request.headers.get("last-event-id") or request.query_params.get("after", "")
+        known = position_from_text(heard)
         try:
-            watch = await news.open(self.guard.token_of(visit.request), visit.tenant)
+            watch = await news.open(self.guard.token_of(request), visit.tenant, known)
         except Refused:
             return Response(status_code=429, headers=PAGE_HEADERS)
         except Passing as later:
@@ -70,7 +77,9 @@ class _Stream(Response):
         while not self._watch.is_ended and loop.time() < old_at:
             await _write(send, text)
             changed = await self._watch.next(COMMENT_SECONDS)
-            text = f"event: sessions\ndata: {json.dumps(changed)}\n\n" if changed else ": here\n\n"
+            # Without data it is no event, and the browser keeps the place all the same.
+            text = f"id: {self._watch.position}\n"
+            text += f"event: sessions\ndata: {json.dumps(changed)}\n\n" if changed else "\n"
         is_over = self._watch.is_ended and not self._watch.may_ask_again
         last = "event: end\ndata:\n\n" if is_over else text
         await _write(send, last, more=False)

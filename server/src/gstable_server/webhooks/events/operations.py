@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
-
 from gstable_server.kernel.errors import Code, Refused, invalid_field
 from gstable_server.kernel.ids import EventId
 from gstable_server.kernel.paging import Page
 from gstable_server.kernel.tenant import Tenant
 from gstable_server.plumbing import event_log
 from gstable_server.plumbing.db import Tx
-from gstable_server.plumbing.event_log import FIRST, Position
+from gstable_server.plumbing.event_log import FIRST, Position, position_from_text
 from gstable_server.plumbing.events import StoredEvent
 
 START = "start"
 """The cursor of whoever wants to hear of what happens from now on."""
 BEGIN = "begin"
 """The cursor before the first event."""
-
-_CURSOR = re.compile(r"([0-9a-f]{1,15})-([0-9a-f]{1,15})")
 
 
 async def list_events(tx: Tx, tenant: Tenant, page: Page) -> tuple[int, list[StoredEvent]]:
@@ -48,25 +44,21 @@ async def feed(tx: Tx, tenant: Tenant, cursor: str, size: int) -> tuple[list[Sto
     for what no answer had as its cursor.
     """
     if cursor == START:
-        return [], _text(await event_log.end(tx))
+        return [], str(await event_log.end(tx))
     behind = _position(cursor)
     events, position = await event_log.after(tx, tenant, behind, size)
     if not events and not await event_log.is_given(tx, behind):
         raise _never_answered()
-    return events, _text(position)
-
-
-def _text(position: Position) -> str:
-    return f"{position.transaction:x}-{position.sequence:x}"
+    return events, str(position)
 
 
 def _position(cursor: str) -> Position:
     if cursor == BEGIN:
         return FIRST
-    match = _CURSOR.fullmatch(cursor)
-    if match is None:
+    position = position_from_text(cursor)
+    if position is None:
         raise _never_answered()
-    return Position(int(match[1], 16), int(match[2], 16))
+    return position
 
 
 def _never_answered() -> Refused:

@@ -10,6 +10,8 @@ from gstable_server.kernel.ids import EventId
 from gstable_server.kernel.tenant import Tenant
 from gstable_server.plumbing import event_log
 from gstable_server.plumbing.db import Tx
+from gstable_server.plumbing.event_log import Position
+from gstable_server.sessions import news
 from gstable_server.sessions.lists import operations as lists
 from gstable_server.sessions.lists.model import Asked, Found, Kind, Place, understood
 from gstable_server.sessions.model import Flag, SessionState
@@ -51,18 +53,20 @@ class Browsing:
         asked = typed(visit, self.networks)
         tenant = visit.tenant
         async with self.db.read() as tx:
+            made_at = await news.position(tx)
             found = await lists.browse(
                 tx, self.networks, tenant, asked.wanted, place(visit), PAGE_SIZE
             )
-        return self._list(visit, asked, found)
+        return self._list(visit, asked, found, made_at)
 
-    def _list(self, visit: Visit, asked: Typed, found: Found) -> Response:
+    def _list(self, visit: Visit, asked: Typed, found: Found, made_at: Position) -> Response:
         tokens, names = choices(self.networks, visit.tenant.mode)
         unfiltered = not asked.is_set and place(visit) is None
         return self.guard.show(
             visit,
             "sessions.html",
             "sessions",
+            made_at=made_at,
             sessions=[listed(view, self.networks) for view in found.views],
             form=asked.form,
             is_set=asked.is_set,
