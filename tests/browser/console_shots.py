@@ -7,6 +7,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, expect
 
+from gstable_server.kernel.roles import Action
+from tests.browser import condition
 from tests.browser.gallery import Gallery
 from tests.browser.office import SETUP, Office, Shown, name_of
 from tests.browser.shots import SCHEMES, WIDTHS, small
@@ -14,6 +16,8 @@ from tests.browser.shots import SCHEMES, WIDTHS, small
 FOLDER = Path("docs/guide/console")
 HEIGHT_MAX = 6_000
 SETUP_NAME = name_of(SETUP)
+TROUBLES = Shown("health-troubles", "/dashboard/test/health", Action.HEALTH_READ)
+"""The same page once more, when not all is well."""
 TITLE = """# The console, page by page
 
 Every page of the merchant's console, on a phone and on a desktop, light and dark. The pictures are
@@ -61,7 +65,11 @@ def shoot(
     sizes = _round(browser, gallery, None, folder, kinds, opening)
     office = Office.open(gallery)
     wanted = [one for one in office.pages() if not names or one.name in names]
-    return sizes + _round(browser, gallery, office, folder, kinds, wanted)
+    sizes += _round(browser, gallery, office, folder, kinds, wanted)
+    if names and TROUBLES.name not in names:
+        return sizes
+    gallery.run(condition.troubles(gallery.studio))
+    return sizes + _round(browser, gallery, office, folder, kinds, [TROUBLES])
 
 
 def _round(
@@ -107,7 +115,7 @@ def _take(window: BrowserContext, url: str, width: int) -> bytes:
 
 def names(pages: Iterable[str]) -> list[str]:
     """What there are pictures of, by the console's table of places."""
-    return [SETUP_NAME, *map(name_of, pages)]
+    return [SETUP_NAME, *map(name_of, pages), TROUBLES.name]
 
 
 __all__ = ["FOLDER", "SCHEMES", "index", "names", "picture_of", "shoot"]

@@ -33,8 +33,9 @@ from gstable_server.web.dashboard.place import IN_MODE
 from gstable_server.web.dashboard.routes import places
 from gstable_server.webhooks import operations as webhooks
 from gstable_server.webhooks.wire import CreateWebhook
+from tests.browser import condition
 from tests.browser.gallery import Gallery
-from tests.browser.studio import MEMBER, Studio
+from tests.browser.studio import MEMBER, WEBHOOK_URL, Studio
 from tests.unit.web.shop import new_desk
 
 PASSWORD = "correct horse battery"
@@ -53,9 +54,13 @@ SETUP = "/dashboard/setup"
 OUTSIDE = ("/dashboard", "/dashboard/", SETUP, f"{IN_MODE}{TYPED}", OPENID, f"{OPENID}/return")
 """Places that lead to others once there is an owner and nothing was typed in vain."""
 
-QUERIES = {"search": "?q=nobody@nowhere.example"}
+QUERIES = {
+    "search": "?q=nobody@nowhere.example",
+    "unusual-many": "?act=dismiss&{inflow_id}=on&{other_inflow_id}=on",
+}
 """What a page is asked for, where it leads elsewhere without."""
 
+_INFLOW = "SELECT inflow_id FROM inflows WHERE state = 'open' ORDER BY 1 LIMIT 1 OFFSET {}"
 BEGUN_BY = {"security-factor": "Set it up", "security-passkeys-new": "Add a passkey"}
 """Pages that show a secret which a button of the page before makes."""
 
@@ -115,8 +120,9 @@ class Office:
         """Every page with the address of something that there is."""
         for path, action in shown_places(self.nobodys_guard()):
             named = path.replace("{token}", "{reset}") if path.startswith(RESET) else path
-            address = re.sub(r"\{(\w+)\}", lambda match: self.values[match[1]], named)
-            yield Shown(name_of(path), address + QUERIES.get(name_of(path), ""), action)
+            asked = named + QUERIES.get(name_of(path), "")
+            address = re.sub(r"\{(\w+)\}", lambda match: self.values[match[1]], asked)
+            yield Shown(name_of(path), address, action)
 
     def sign_in(self, context: BrowserContext, role: Role = Role.OWNER) -> None:
         """Let a browser in, as if somebody of that role had signed in there. All browsers of one
@@ -160,6 +166,8 @@ class Office:
         await self._odd_money()
         await self._open_things()
         await studio.relay()
+        await studio.deliver()
+        await condition.all_is_well(studio)
         async with studio.db.read() as tx:
             await self._look_around(tx)
 
@@ -168,6 +176,12 @@ class Office:
         merchant_id = self.studio.merchant.tenant.merchant_id
         owner = await members.register_owner(tx, "Anna's workshop", MEMBER, PASSWORD)
         await tx.execute("UPDATE memberships SET merchant_id = $1", merchant_id)
+        # The clock stands still: which merchant came first would be left to the ids.
+        await tx.execute(
+            "UPDATE merchants SET created_at = created_at - interval '1 second'"
+            " WHERE merchant_id = $1",
+            merchant_id,
+        )
         [self.members[Role.OWNER]] = await team.members_of(tx, merchant_id)
         assert owner.member_id == self.members[Role.OWNER].member_id
 
@@ -190,7 +204,7 @@ class Office:
         settings = CreateWebhook.model_validate(
             {
                 "webhookName": "Shop",
-                "webhookUrl": "https://bluedoor.example/hooks/gstable",
+                "webhookUrl": WEBHOOK_URL,
                 "subscribedEvents": ["session.completed"],
             }
         )
@@ -213,6 +227,7 @@ class Office:
             self.values["session_id"] = session.session_id
         if days_ago in (9, 2):
             await studio.paid(await studio.session(), "seen")
+        await studio.deliver()
 
     async def _odd_money(self) -> None:
         studio = self.studio
@@ -220,6 +235,11 @@ class Office:
         log = await studio.payment(short)
         less = log.merchant_received - 30_000_000
         await studio.paid(short, merchant_received=less, amount=less, merchant_amount=less)
+        for _ in range(2):
+            over = await studio.past_session()
+            await studio.expire()
+            log = await studio.payment(over)
+            await studio.hear(("seen", log), ("final", log))
         paid = await studio.session()
         await studio.paid(paid)
         await studio.refund(paid, 24_500_000)
@@ -258,7 +278,8 @@ class Office:
         for name, query in (
             ("refund_id", "SELECT refund_id FROM refunds ORDER BY created_at LIMIT 1"),
             ("request_id", "SELECT request_id FROM request_log ORDER BY sequence LIMIT 1"),
-            ("inflow_id", "SELECT inflow_id FROM inflows ORDER BY inflow_id LIMIT 1"),
+            ("inflow_id", _INFLOW.format(0)),
+            ("other_inflow_id", _INFLOW.format(1)),
             ("event_id", "SELECT event_id FROM events WHERE type = 'session.completed' LIMIT 1"),
         ):
             self.values[name] = str(await tx.fetchval(query))

@@ -33,6 +33,7 @@ from gstable_server.chain.facts import (
 from gstable_server.chain.networks import Network, Networks
 from gstable_server.chain.orders import RoutedOrder
 from gstable_server.chain.rails.testing import ScriptedRail
+from gstable_server.chain.testing import FakeChain
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.tenant import Mode, Tenant
 from gstable_server.plumbing.db import Database, Tx
@@ -47,6 +48,7 @@ from gstable_server.sessions.model import Session
 from gstable_server.sessions.refunds import operations as refunds
 from gstable_server.sessions.refunds.wire import PrepareRefund
 from gstable_server.settlement import operations as settlement
+from gstable_server.webhooks.dispatch import Dispatcher
 from tests.unit.routing.market import rails_of
 from tests.unit.sessions.deposit_desk import networks_with_deposits
 from tests.unit.web.shop import WALLET, Merchant, add_block, new_desk
@@ -57,6 +59,7 @@ DEPTH = 12
 LIFETIME = timedelta(minutes=30)
 MEMBER = "anna@bluedoor.example"
 PICTURE_URL = "https://pictures.example.com/guide.png"
+WEBHOOK_URL = "https://bluedoor.example/hooks/gstable"
 
 
 def networks() -> Networks:
@@ -100,7 +103,9 @@ class Studio:
         pictures = FakeAnswer(
             headers=(("content-type", "image/png"),), body=_png((96, 96), "#1d4e66", "#f4d58d")
         )
-        outer = flow.World(db=db, desk=desk, http=FakeHttp({PICTURE_URL: pictures}))
+        http = FakeHttp({PICTURE_URL: pictures, WEBHOOK_URL: FakeAnswer()})
+        chains = {one.name: FakeChain(one) for one in here.all}
+        outer = flow.World(db=db, desk=desk, http=http, chains=chains)
         async with db.begin() as tx:
             seller = await accounts.create_merchant(tx, "Blue Door Books")
             tenant = Tenant(seller.merchant_id, Mode.TEST)
@@ -287,6 +292,11 @@ class Studio:
             await flow.handle(tx, self.outer, batch)
 
         while await relay_once(self.db, handle):
+            pass
+
+    async def deliver(self) -> None:
+        """Send the webhooks that are due."""
+        while await Dispatcher(self.db, self.outer.http, self.outer.deliveries).deliver_due():
             pass
 
     async def paid(self, session: Session, *facts: str, **changes: Any) -> PaymentLog:

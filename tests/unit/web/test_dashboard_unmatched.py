@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 
@@ -39,23 +40,31 @@ async def owner(database: Database, browser: Browser) -> Merchant:
     return await registered(database, new_desk(), browser)
 
 
+async def seller_of(owner: Merchant) -> Merchant:
+    """The same business with something to sell."""
+    other = await Merchant.open(owner.db, owner.desk, "Blue Door Books")
+    async with owner.db.begin() as tx:
+        await tx.execute("UPDATE receiving_accounts SET merchant_id = $1", owner.tenant.merchant_id)
+    return replace(other, tenant=owner.tenant)
+
+
 async def late(owner: Merchant, *, final: bool = True) -> tuple[Session, str]:
     """An expired session that was paid late, and the address of what came in."""
-    merchant = replace(owner, tenant=owner.tenant)
-    other = await Merchant.open(owner.db, owner.desk, "Blue Door Books")
-    seller = replace(other, tenant=merchant.tenant)
-    async with owner.db.begin() as tx:
-        await tx.execute(
-            "UPDATE receiving_accounts SET merchant_id = $1", merchant.tenant.merchant_id
-        )
-    session = await set_state(owner.db, await seller.session(), SessionState.EXPIRED)
-    await add_payment(owner.db, session, flags=("late",), pays=False)
+    return await late_of(await seller_of(owner), final=final)
+
+
+async def late_of(owner: Merchant, *, final: bool = True) -> tuple[Session, str]:
+    """The same once more, for who sells already."""
+    session = await set_state(owner.db, await owner.session(), SessionState.EXPIRED)
+    tx_hash = sha256(session.session_id.encode()).digest()
+    await add_payment(owner.db, session, flags=("late",), pays=False, tx_hash=tx_hash)
     if final:
         async with owner.db.begin() as tx:
             await tx.execute("UPDATE payments SET state = 'final', final_at = seen_at")
     await owner.db.run(judge_session, owner.desk, session.session_id)
     async with owner.db.read() as tx:
-        [found] = await operations.list_inflows(tx)
+        inflows = await operations.list_inflows(tx)
+    [found] = [one for one in inflows if one.session_id == session.session_id]
     return session, f"{HERE}/{found.inflow_id}"
 
 
@@ -209,3 +218,76 @@ async def test_a_long_list_is_read_page_by_page(browser: Browser, owner: Merchan
     ]
     assert (len(named[0]), len(named[1])) == (50, 11)
     assert not named[0] & named[1]
+
+
+async def test_several_are_decided_at_once_after_one_question(
+    browser: Browser, owner: Merchant
+) -> None:
+    seller = await seller_of(owner)
+    chosen = {(await late_of(seller))[1].rpartition("/")[2] for _ in range(2)}
+    page = reader(await browser.get(HERE))
+    boxes = [at for _, at in page.tags if at.get("type") == "checkbox"]
+    assert {at["name"] for at in boxes if "name" in at} == chosen
+    ticked = dict.fromkeys(chosen, "on")
+    query = "&".join(f"{one}=on" for one in sorted(chosen))
+    question = reader(await browser.get(f"{HERE}/many?act=accept&{query}"))
+    assert "Accept them as payment?" in question.text
+    refused = await browser.post(f"{HERE}/many", act="accept", reason="", **ticked)
+    assert refused.status_code == 422
+    assert "Must have 1 to 500 characters." in refused.text
+    answer = await browser.post(f"{HERE}/many", act="accept", reason="agreed", **ticked)
+    assert answer.headers["location"] == f"{HERE}?done=unmatched-many-accepted"
+    assert "They were accepted." in (await browser.get(answer.headers["location"])).text
+    async with owner.db.read() as tx:
+        found = await operations.list_inflows(tx, states=tuple(State))
+        assert {one.inflow_id: one.state for one in found} == dict.fromkeys(chosen, State.RESOLVED)
+        after = await tx.fetch("SELECT what, after FROM audit_entries ORDER BY number DESC LIMIT 1")
+    assert after[0]["what"] == "unmatched.accept"
+    assert all(one in str(after[0]["after"]) for one in chosen)
+
+
+async def test_of_several_nothing_is_done_unless_all_can_be(
+    browser: Browser, owner: Merchant
+) -> None:
+    seller = await seller_of(owner)
+    one, other = [(await late_of(seller))[1].rpartition("/")[2] for _ in range(2)]
+    await browser.get(HERE)
+    assert (await browser.post(f"{HERE}/{one}/dismiss", reason="dust")).status_code == 303
+    ticked = {one: "on", other: "on"}
+    answer = await browser.post(f"{HERE}/many", act="dismiss", reason="dust", **ticked)
+    assert answer.status_code == 422
+    asked = reader(answer)
+    assert "It is dismissed." in asked.text
+    # The one that is left can be decided by sending this page again.
+    assert [name for tag, at in asked.tags if (name := at.get("name", "")).startswith("inf_")] == [
+        other
+    ]
+    async with owner.db.read() as tx:
+        states = {
+            found.inflow_id: found.state
+            for found in await operations.list_inflows(tx, states=tuple(State))
+        }
+    assert states == {one: State.DISMISSED, other: State.OPEN}
+
+
+async def test_several_of_somebody_elses_are_decided_by_nobody(
+    browser: Browser, owner: Merchant
+) -> None:
+    _, one = await late(owner)
+    inflow_id = one.rpartition("/")[2]
+    other = await Merchant.open(owner.db, owner.desk, "Somebody else")
+    async with owner.db.begin() as tx:
+        await tx.execute("UPDATE inflows SET merchant_id = $1", other.tenant.merchant_id)
+    await browser.get("/dashboard/test/team")
+    ticked = {inflow_id: "on"}
+    for fields in (
+        {"act": "dismiss", "reason": "x", **ticked},
+        {"act": "refund", "reason": "x", **ticked},
+        {"act": "dismiss", "reason": "x"},
+    ):
+        assert (await browser.post(f"{HERE}/many", **fields)).status_code == 404
+    assert (await browser.get(f"{HERE}/many?act=dismiss&{inflow_id}=on")).status_code == 404
+    assert "Tick the boxes" in (await browser.get(f"{HERE}/many?act=dismiss")).text
+    async with owner.db.read() as tx:
+        [found] = await operations.list_inflows(tx, states=tuple(State))
+    assert found.state is State.OPEN

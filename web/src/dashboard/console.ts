@@ -2,6 +2,7 @@
  * only makes some ways shorter. Texts come with the page, in its language. */
 
 import { followBuilder, shareButtons } from "./builder";
+import { chooseAll } from "./choose";
 import { copyButtons } from "./copy";
 import { listen } from "./fresh";
 import { keys } from "./keys";
@@ -9,6 +10,7 @@ import { palette } from "./palette";
 import { guardForms } from "./typed";
 
 copyButtons();
+chooseAll();
 shareButtons();
 followBuilder();
 guardForms();

@@ -1,6 +1,7 @@
 /** Keyboard shortcuts: never while somebody types, and not where they were switched off (WCAG 2.2,
  * 2.1.4: keys of one letter get in the way of people who speak to their computer). */
 
+import { boxOf } from "./choose";
 import { isTyping, part } from "./page";
 
 const OFF_KEY = "gstable-no-shortcuts";
@@ -38,6 +39,7 @@ export function keys(openPalette: () => void): void {
     else if (key === "?") help?.showModal();
     else if (key === "/") (find?.checkVisibility() ? () => find.focus() : openPalette)();
     else if (key === "j" || key === "k") return step(key === "j" ? 1 : -1);
+    else if (key === "x") return tick();
     else if (key === "g") [first, until] = [key, performance.now() + SECOND_KEY_MS];
     else return false;
     return true;
@@ -53,6 +55,13 @@ export function keys(openPalette: () => void): void {
     if (isTyping(event.target) || document.querySelector("dialog[open]") !== null) return;
     if (single(event.key)) event.preventDefault();
   });
+}
+
+/** Choose the row that has the focus, or not any more. */
+function tick(): boolean {
+  const box = boxOf(document.activeElement?.closest("[data-row]"));
+  box?.click();
+  return box !== null;
 }
 
 /** Go to the next row of a list, or the one before: its link has the focus then, and Enter. */

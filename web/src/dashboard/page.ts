@@ -16,6 +16,6 @@ export function tell(text: string): void {
 export function isTyping(target: EventTarget | null): boolean {
   return (
     target instanceof HTMLElement &&
-    target.closest("input, textarea, select, [contenteditable]") !== null
+    target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]") !== null
   );
 }

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from gstable_server.accounts.audit.model import Note
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.ids import InflowId, id_or_none
+from gstable_server.kernel.roles import Action
 from gstable_server.plumbing.db import Tx
 from gstable_server.sessions.unmatched import operations
 from gstable_server.sessions.unmatched.model import WAITING, Act, Inflow, InflowView, State, Why
@@ -16,6 +17,7 @@ from gstable_server.web.dashboard.guard import Guard, Visit, done, onward
 from gstable_server.web.dashboard.payments.unmatched_presenter import (
     ACTS,
     DONE_WORDS,
+    MANY,
     STATE_BADGES,
     WHY,
     inflow_page,
@@ -47,11 +49,15 @@ class Unmatched:
                 limit=SHOWN_MAX + 1,
                 before=before,
             )
+        rows = [inflow_row(one, self.desk.networks) for one in found[:SHOWN_MAX]]
+        may_decide = visit.may(Action.UNMATCHED_DECIDE)
+        acts = [(act.value, words) for act, words in MANY.items()] if may_decide else []
         return self.guard.show(
             visit,
             "unmatched.html",
             "unusual",
-            inflows=[inflow_row(one, self.desk.networks) for one in found[:SHOWN_MAX]],
+            inflows=rows,
+            acts=acts if any(one.can_be_chosen for one in rows) else [],
             flags=list(WHY.items()),
             flag=flag.value if flag else "",
             states=[(one.value, badge.text) for one, badge in STATE_BADGES.items()],
