@@ -46,6 +46,7 @@ from gstable_server.chain.rails.escrow_terms import FillAttestor
 from gstable_server.chain.rails.port import Rail
 from gstable_server.chain.rpc import Rpc
 from gstable_server.kernel.address import ZERO_ADDRESS
+from gstable_server.kernel.email import email_problem
 from gstable_server.kernel.tenant import Mode
 from gstable_server.links import routes as link_routes
 from gstable_server.onchain import execute, index, key_of
@@ -67,7 +68,6 @@ from gstable_server.sessions import routes as session_routes
 from gstable_server.sessions.holds import routes as hold_routes
 from gstable_server.sessions.operations import Desk
 from gstable_server.sessions.refunds import routes as refund_routes
-from gstable_server.sessions.wire import email_problem
 from gstable_server.web import branding, pictures
 from gstable_server.web.base import Pages, check_build
 from gstable_server.web.checkout import events as event_streams

@@ -30,6 +30,7 @@ from gstable_server.chain.orders import OrderSigner, session_key
 from gstable_server.chain.rails.port import Rail
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.clock import from_unix_seconds, unix_seconds
+from gstable_server.kernel.email import email_problem
 from gstable_server.kernel.errors import Code, Refused, invalid_field
 from gstable_server.kernel.fields import TOTAL_MAX
 from gstable_server.kernel.ids import (
@@ -68,7 +69,6 @@ from gstable_server.sessions.wire import (
     METADATA_BYTES_MAX,
     CreateCheckoutSession,
     OneTimeProduct,
-    email_problem,
     render_letter,
 )
 

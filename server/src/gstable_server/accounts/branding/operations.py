@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
@@ -21,8 +20,8 @@ from gstable_server.accounts.branding.model import (
     Theme,
     differences,
 )
-from gstable_server.accounts.members.model import email_from_text
 from gstable_server.accounts.model import name_from_text
+from gstable_server.kernel.email import email_from_text
 from gstable_server.kernel.errors import invalid_field
 from gstable_server.kernel.ids import ImageId, MerchantId
 from gstable_server.kernel.urls import parse_origin, url_problem
@@ -42,11 +41,6 @@ FIELDS = (
 are parted by white space."""
 
 CHANGES_SHOWN = 20
-
-_DOT_ATOM = r"[a-z0-9!#$%&'*+/^_`{|}~-]+"
-_REPLY_TO = re.compile(rf"{_DOT_ATOM}(\.{_DOT_ATOM})*@[a-z0-9-]+(\.[a-z0-9-]+)+")
-"""What can stand as it is in the ``Reply-To`` of every receipt (RFC 5322, section 3.4.1): one that
-cannot would keep all of them from being sent."""
 
 
 async def branding(tx: Tx, merchant_id: MerchantId) -> Branding:
@@ -125,12 +119,7 @@ def _theme(entries: Mapping[str, str]) -> Theme:
 
 
 def _email(text: str) -> str | None:
-    if not text.strip():
-        return None
-    email = email_from_text(text, field="supportEmail")
-    if not _REPLY_TO.fullmatch(email):
-        raise invalid_field("supportEmail", "must be an e-mail address written in ASCII")
-    return email
+    return email_from_text(text, field="supportEmail") if text.strip() else None
 
 
 def _url(field: str, text: str) -> str | None:

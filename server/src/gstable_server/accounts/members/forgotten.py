@@ -13,9 +13,10 @@ from gstable_server.accounts.audit.model import Note
 from gstable_server.accounts.members import store
 from gstable_server.accounts.members import store_factors as resets
 from gstable_server.accounts.members.guessing import guarded
-from gstable_server.accounts.members.model import By, email_from_text, require_password
+from gstable_server.accounts.members.model import By, require_password
 from gstable_server.accounts.members.operations import prove_password
 from gstable_server.accounts.notices import operations as notices
+from gstable_server.kernel.email import email_from_text
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.ids import LoginId, MemberId
 from gstable_server.kernel.roles import Action

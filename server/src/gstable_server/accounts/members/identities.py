@@ -21,8 +21,8 @@ from gstable_server.accounts.members.model import (
     Login,
     LoginRefused,
     Member,
-    email_from_text,
 )
+from gstable_server.kernel.email import email_from_text
 from gstable_server.kernel.errors import Refused
 from gstable_server.kernel.ids import MemberId
 from gstable_server.kernel.roles import Action

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,10 +10,11 @@ from gstable_server.kernel.errors import invalid_field
 from gstable_server.kernel.ids import InvitationId, LoginId, MemberId, MerchantId, PasskeyId
 from gstable_server.kernel.roles import Role
 
-EMAIL_LENGTH_MAX = 254
 PASSWORD_LENGTHS = (12, 128)
 LOGIN_LIFETIME = timedelta(hours=12)
 LOGIN_IDLE = timedelta(hours=2)
+VISIT_NOTED = timedelta(minutes=1)
+"""How exactly the last visit of a login is known."""
 FAILURES_REMEMBERED = timedelta(hours=1)
 FAILURES_PER_EMAIL = 5
 FAILURES_PER_ADDRESS = 20
@@ -27,8 +27,6 @@ INVITED_FOR = timedelta(days=7)
 INVITATIONS_MAX = 50
 """Open invitations of one merchant."""
 BROWSER_LENGTH_MAX = 200
-
-_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(?:\.[^@\s.]+)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +134,6 @@ class Passkey:
     name: str
     created_at: datetime
     last_used_at: datetime | None = None
-
-
-def email_from_text(text: str, field: str = "email") -> str:
-    """An e-mail address, lower case. Raises ``Refused`` (400101) naming ``field``."""
-    email = text.strip().lower()
-    if len(email) > EMAIL_LENGTH_MAX or not email.isprintable() or not _EMAIL.fullmatch(email):
-        raise invalid_field(field, "must be an e-mail address")
-    return email
 
 
 def require_password(password: str) -> None:

@@ -17,6 +17,7 @@ from gstable_server.accounts.members.model import (
     FAILURES_REMEMBERED,
     LOGIN_IDLE,
     LOGIN_LIFETIME,
+    VISIT_NOTED,
     Browser,
     By,
     Login,
@@ -24,9 +25,9 @@ from gstable_server.accounts.members.model import (
     LoginRow,
     Member,
     Presence,
-    email_from_text,
     require_password,
 )
+from gstable_server.kernel.email import email_from_text
 from gstable_server.kernel.errors import Code, Refused, invalid_field
 from gstable_server.kernel.ids import LoginId, MemberId
 from gstable_server.kernel.roles import Action, Role
@@ -106,7 +107,7 @@ async def _await_code(tx: Tx, member: Member, browser: Browser) -> Login:
 async def half_presence_of(tx: Tx, token: str) -> Presence | None:
     """Who typed the right password in the browser of ``token``, and still has to prove more."""
     since = tx.now - CODE_AWAITED
-    return await store.touch_login(tx, _token_hash(token), since, awaits_code=True)
+    return await store.lock_awaiting(tx, _token_hash(token), since)
 
 
 async def type_code(
@@ -227,8 +228,10 @@ def _email_or_nobodys(text: str) -> str:
 
 
 async def presence_of(tx: Tx, token: str) -> Presence | None:
-    """Who signed in with ``token``: for 12 hours at most, and 2 hours after the last visit."""
-    return await store.touch_login(tx, _token_hash(token), tx.now - LOGIN_IDLE, awaits_code=False)
+    """Who signed in with ``token``: for 12 hours at most, and 2 hours after the last visit, by a
+    minute less at most."""
+    since, noted = tx.now - LOGIN_IDLE, tx.now - VISIT_NOTED
+    return await store.visit_login(tx, _token_hash(token), since, noted)
 
 
 async def member_behind(tx: Tx, token: str) -> Member | None:

@@ -21,11 +21,11 @@ from gstable_server.accounts.members.model import (
     Invitation,
     Login,
     Member,
-    email_from_text,
     require_password,
 )
 from gstable_server.accounts.members.operations import open_login
 from gstable_server.accounts.model import Merchant
+from gstable_server.kernel.email import email_from_text
 from gstable_server.kernel.errors import Code, Refused, invalid_field
 from gstable_server.kernel.ids import InvitationId, LoginId, MemberId, MerchantId
 from gstable_server.kernel.roles import Action, Role, may, may_assign

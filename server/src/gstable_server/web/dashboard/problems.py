@@ -64,7 +64,6 @@ PROBLEMS = (
     N_("must be one of %(choices)s"),
     N_("must be a whole number between 1 and %(most)s"),
     N_("must be a whole number"),
-    N_("must be an e-mail address written in ASCII"),
     N_("must be an e-mail address"),
     N_("must be a language tag like pt-BR"),
     N_("must be a colour like #0a6b58"),
