@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -19,7 +20,7 @@ from gstable_server.kernel.ids import ApiKeyId, MerchantId
 from gstable_server.kernel.tenant import Access, Mode, Tenant
 from gstable_server.plumbing import request_log
 from gstable_server.plumbing.db import Database
-from gstable_server.plumbing.request_log import LoggedRequest, RequestLog
+from gstable_server.plumbing.request_log import LoggedRequest, Outcome, RequestLog, Wanted
 from gstable_server.plumbing.testing import FakeClock
 from tests.unit.api.notes import ROUTES, WIDE, Api, client_of
 
@@ -119,11 +120,13 @@ async def test_a_secret_never_shows_wherever_it_is_sent(
         await api.get(f"/api/v1/note/{pasted}?key={key}")
     await api.post("/api/v1/note/create", f'{{"{CANARY}":"{key}"'.encode())
     await api.get(f"/api/v1/{key}")
+    for pasted in (key, CANARY):
+        await api.post("/api/v1/note/create", {"noteName": "a", pasted: "b"})
     await kept.write()
     async with database.read() as tx:
         rows = await tx.fetch("SELECT request_log::text AS shown FROM request_log")
     shown = [row["shown"] for row in rows]
-    assert len(shown) == 8
+    assert len(shown) == 10
     assert [one for one in shown if CANARY in one or api.secret in one] == []
     entries = (await feed(api))["entries"]
     assert {one["path"] for one in entries} == {"/note/create", "/note/{noteId}"}
@@ -258,3 +261,53 @@ async def test_rows_are_kept_for_seven_days(database: Database, clock: FakeClock
     async with database.begin() as tx:
         await request_log.purge(tx)
     assert await numbers(database) == ["1", "2"]
+
+
+async def test_a_refused_request_says_what_was_wrong(
+    api: Api, kept: RequestLog, database: Database
+) -> None:
+    await api.post("/api/v1/note/create", {"noteName": "a", "notedNaem": "b"})
+    await kept.write()
+    async with database.read() as tx:
+        [row] = await tx.fetch("SELECT status, code, detail FROM request_log")
+    assert tuple(row) == (200, 400101, "notedNaem is not a known field")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "outcome"),
+    [
+        (200, 0, Outcome.ANSWERED),
+        (200, None, Outcome.ANSWERED),
+        (200, 100101, Outcome.REFUSED),
+        (404, 400101, Outcome.REFUSED),
+        (404, None, Outcome.REFUSED),
+        (500, 999999, Outcome.FAILED),
+        (0, None, Outcome.HUNG_UP),
+    ],
+)
+async def test_an_outcome_is_found_as_it_is_shown(
+    database: Database, status: int, code: int | None, outcome: Outcome
+) -> None:
+    log = RequestLog(database)
+    log.add(replace(request(1), status=status, code=code))
+    await log.write()
+    async with database.read() as tx:
+        for wanted in Outcome:
+            found, _ = await request_log.page(tx, TENANT, Wanted(wanted), 2**62, 5)
+            assert [one.outcome for _, one in found] == [outcome] * (wanted is outcome)
+
+
+@pytest.mark.parametrize(
+    ("detail", "shown"),
+    [
+        ("lineItems[0].quantity must be between 1 and 20", None),
+        ("tokenId polygon::usdc cannot pay for this session", None),
+        (f"{'a' * 60} is not a known field", "… is not a known field"),
+        ("sk_live_x is not a known field", "… is not a known field"),
+        (f"0x{'ab' * 32} must be short", "… must be short"),
+        ("paymentId pay_4t8mN2xQ names no payment", None),
+        ("x" * 9 + " y" * 400, ("x" * 9 + " y" * 400)[:300]),
+    ],
+)
+def test_what_could_be_a_key_is_left_out_of_a_refusal(detail: str, shown: str | None) -> None:
+    assert request_log.without_secrets(detail) == (detail if shown is None else shown)

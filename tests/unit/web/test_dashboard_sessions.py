@@ -188,9 +188,12 @@ async def test_requests_are_found_by_status_key_path_and_identifier(
     async with seller.db.begin() as tx:
         await tx.execute(
             "INSERT INTO request_log (merchant_id, mode, key_id, request_id, at, method, path,"
-            " status, code, duration_ms) SELECT $1, 'test', 'key_' || n % 2, 'req_n' || n, $2,"
-            " 'GET', CASE n WHEN 7 THEN '/session/' || $3 ELSE '/product/1' END,"
-            " CASE n WHEN 9 THEN 404 ELSE 200 END, 0, 3 FROM generate_series(1, 70) n",
+            " status, code, duration_ms, detail) SELECT $1, 'test', 'key_' || n % 2,"
+            " 'req_n' || n, $2, 'GET',"
+            " CASE n WHEN 7 THEN '/session/' || $3 ELSE '/product/1' END, 200,"
+            " CASE n WHEN 9 THEN 400101 ELSE 0 END, 3,"
+            " CASE n WHEN 9 THEN 'size must be between 1 and 20' ELSE '' END"
+            " FROM generate_series(1, 70) n",
             seller.tenant.merchant_id,
             tx.now,
             session.session_id,
@@ -201,9 +204,12 @@ async def test_requests_are_found_by_status_key_path_and_identifier(
     assert "req_n20<" not in first.text
     [older] = [link for link in reader(first).links() if "before=" in link]
     assert "req_n20<" in (await browser.get(older)).text
-    refused = (await browser.get(f"{base}?status=4")).text
+    refused = (await browser.get(f"{base}?status=refused")).text
     assert "req_n9<" in refused
     assert "req_n8<" not in refused
+    why = "Invalid field format: size must be between 1 and 20"
+    assert why in refused
+    assert why in (await browser.get(f"{base}/req_n9")).text
     assert "req_n8<" not in (await browser.get(f"{base}?key=key_1")).text
     about = (await browser.get(f"{base}?q={session.session_id}")).text
     assert "req_n7<" in about

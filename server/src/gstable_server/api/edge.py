@@ -32,7 +32,7 @@ from gstable_server.plumbing.client_address import (
     client_address,
 )
 from gstable_server.plumbing.limits import RateLimiter, address_subject
-from gstable_server.plumbing.request_log import LoggedRequest, RequestLog
+from gstable_server.plumbing.request_log import LoggedRequest, RequestLog, without_secrets
 
 log = structlog.get_logger(__name__)
 
@@ -195,5 +195,6 @@ def _keep(
             status=status or 0,
             code=exchange.code,
             duration_ms=round(milliseconds),
+            detail=without_secrets(exchange.detail),
         )
     )

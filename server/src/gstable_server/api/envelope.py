@@ -21,12 +21,14 @@ HEADERS_OF_ALL = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A finished HTTP answer; ``code`` is the envelope's, for the log."""
+    """A finished HTTP answer; ``code`` is the envelope's and ``detail`` what its message says
+    behind the code's own text, both for the log."""
 
     status: int
     code: int
     body: bytes
     headers: tuple[Header, ...] = ()
+    detail: str = ""
 
 
 def success_body(data: Any) -> bytes:
@@ -50,7 +52,7 @@ def refused(refusal: Refused, headers: tuple[Header, ...] = ()) -> Answer:
         # The rest of the body is not read, so the connection cannot carry another request.
         headers = (*headers, (b"connection", b"close"))
     body = encode_json({"code": code.number, "message": refusal.message, "data": None})
-    return Answer(code.status, code.number, body, headers)
+    return Answer(code.status, code.number, body, headers, refusal.detail)
 
 
 def unready(data: Any) -> Answer:

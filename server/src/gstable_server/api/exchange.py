@@ -30,6 +30,7 @@ class Exchange:
     logged_path: str = ""
     route: str = ""
     code: int | None = None
+    detail: str = ""
 
 
 class ClientGone(Exception):
@@ -52,7 +53,8 @@ def exchange_of(scope: Scope) -> Exchange:
 
 async def respond(scope: Scope, send: Send, answer: Answer) -> None:
     """Send ``answer`` as JSON."""
-    exchange_of(scope).code = answer.code
+    exchange = exchange_of(scope)
+    exchange.code, exchange.detail = answer.code, answer.detail
     await send(
         {
             "type": "http.response.start",

@@ -7,11 +7,13 @@ for whoever writes a shop, and nothing is decided by it. Objects and events are 
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from itertools import islice
 
 import asyncpg
@@ -29,6 +31,11 @@ ROWS_MAX = 20_000
 """Rows that wait at most, in a process; about 5 MB."""
 BATCH_ROWS = 1_000
 PAUSE_SECONDS = 0.5
+DETAIL_LENGTH_MAX = 300
+# What could be a key: long words with figures in them, but for identifiers. Names of fields have
+# none.
+_LONG_WORD = re.compile(r"\b[sr]k_\w+|\w{16,}")
+_NO_KEY = re.compile(r"(?:acc|evt|inf|lnk|pay|prd|rfd|sess|wkid)_[A-Za-z0-9]{1,32}|[A-Za-z]{16,40}")
 PURGED_ROWS = 50_000
 """Rows that one turn of the timetable deletes at most, so that it never holds much."""
 
@@ -36,15 +43,15 @@ PURGED_ROWS = 50_000
 _ONE_WRITER = "SELECT pg_advisory_xact_lock(hashtextextended('request_log', 0))"
 _COLUMNS = (
     "merchant_id", "mode", "key_id", "request_id", "at", "method", "path", "status", "code",
-    "duration_ms",
+    "duration_ms", "detail",
 )  # fmt: skip
 _AFTER = """
-SELECT sequence, key_id, request_id, at, method, path, status, code, duration_ms
+SELECT sequence, key_id, request_id, at, method, path, status, code, duration_ms, detail
 FROM request_log WHERE merchant_id = $1 AND mode = $2 AND sequence > $3
 ORDER BY sequence LIMIT $4
 """
 _NEWEST = """
-SELECT sequence, key_id, request_id, at, method, path, status, code, duration_ms
+SELECT sequence, key_id, request_id, at, method, path, status, code, duration_ms, detail
 FROM request_log WHERE merchant_id = $1 AND mode = $2 ORDER BY sequence DESC LIMIT $3
 """
 _LAST = """
@@ -57,10 +64,20 @@ WHERE request_log.sequence = oldest.sequence AND oldest.at < $1
 """
 
 
+class Outcome(StrEnum):
+    """What came of a request."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    FAILED = "failed"
+    HUNG_UP = "hung_up"
+
+
 @dataclass(frozen=True, slots=True)
 class LoggedRequest:
     """One answered request. ``path`` shows identifiers and numbers of the request, and the name
-    of anything else; ``status`` is 0 where the client went away; ``duration_ms`` milliseconds."""
+    of anything else; ``status`` is 0 where the client went away; ``duration_ms`` milliseconds;
+    ``detail`` is what a refusal said behind its code's message (``without_secrets``)."""
 
     tenant: Tenant
     key_id: ApiKeyId
@@ -71,14 +88,34 @@ class LoggedRequest:
     status: int
     code: int | None
     duration_ms: int
+    detail: str = ""
+
+    @property
+    def outcome(self) -> Outcome:
+        """What came of it. Most refusals have the status 200 and a code (spec 2)."""
+        if self.status == 0:
+            return Outcome.HUNG_UP
+        if self.status >= 500:
+            return Outcome.FAILED
+        is_refused = self.status >= 400 or bool(self.code)
+        return Outcome.REFUSED if is_refused else Outcome.ANSWERED
 
     def row(self) -> tuple[object, ...]:
         """The values of ``_COLUMNS``."""
         tenant = self.tenant
         return (
             tenant.merchant_id, tenant.mode.value, self.key_id, self.request_id, self.at,
-            self.method, self.path, self.status, self.code, self.duration_ms,
+            self.method, self.path, self.status, self.code, self.duration_ms, self.detail,
         )  # fmt: skip
+
+
+def without_secrets(detail: str) -> str:
+    """What a refusal said, without words that could be a key that was sent in a wrong place."""
+
+    def shown(word: re.Match[str]) -> str:
+        return word[0] if _NO_KEY.fullmatch(word[0]) else "…"
+
+    return _LONG_WORD.sub(shown, detail)[:DETAIL_LENGTH_MAX].replace("\0", "")
 
 
 class RequestLog:
@@ -153,10 +190,9 @@ async def newest(tx: Tx, tenant: Tenant, size: int) -> list[Numbered]:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which requests; what is None lets all pass. ``status`` from and to, both included; ``path``
-    is a part of it."""
+    """Which requests; what is None lets all pass. ``path`` is a part of it."""
 
-    status: tuple[int, int] | None = None
+    outcome: Outcome | None = None
     key_id: str | None = None
     path: str | None = None
 
@@ -167,8 +203,10 @@ _PAGE = f"""
 SELECT * FROM (
     SELECT * FROM request_log WHERE merchant_id = $1 AND mode = $2 AND sequence < $3
     ORDER BY sequence DESC LIMIT {WINDOW}) candidates
-WHERE ($4::integer IS NULL OR status BETWEEN $4 AND $5)
-    AND ($6::text IS NULL OR key_id = $6) AND ($7::text IS NULL OR strpos(path, $7) > 0)
+WHERE ($4::text IS NULL OR $4 = CASE WHEN status = 0 THEN 'hung_up'
+        WHEN status >= 500 THEN 'failed'
+        WHEN status >= 400 OR coalesce(code, 0) <> 0 THEN 'refused' ELSE 'answered' END)
+    AND ($5::text IS NULL OR key_id = $5) AND ($6::text IS NULL OR strpos(path, $6) > 0)
 ORDER BY sequence DESC LIMIT {{}}
 """  # noqa: S608 - a number
 _WINDOW_END = f"""
@@ -184,9 +222,8 @@ async def page(
 ) -> tuple[list[Numbered], int | None]:
     """At most ``size`` requests that pass, newest first, of those numbered below ``before``; and
     below which number to look on, None where there are no more."""
-    low, high = wanted.status or (None, None)
     owner = tenant.merchant_id, tenant.mode
-    values = (*owner, before, low, high, wanted.key_id, wanted.path)
+    values = (*owner, before, wanted.outcome, wanted.key_id, wanted.path)
     rows = await tx.fetch(_PAGE.format(size + 1), *values)
     found = [_numbered(tenant, row) for row in rows[:size]]
     if len(rows) > size:
@@ -229,4 +266,5 @@ def _numbered(tenant: Tenant, row: asyncpg.Record) -> Numbered:
         status=row["status"],
         code=row["code"],
         duration_ms=row["duration_ms"],
+        detail=row["detail"],
     )

@@ -8,23 +8,26 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from gstable_server.accounts import operations as accounts
+from gstable_server.kernel.errors import Code
 from gstable_server.plumbing import request_log
-from gstable_server.plumbing.request_log import LoggedRequest, Wanted
+from gstable_server.plumbing.request_log import LoggedRequest, Outcome, Wanted
 from gstable_server.sessions.lists.model import Kind, understood
 from gstable_server.web.dashboard.guard import Guard, Visit, onward
 from gstable_server.web.dashboard.payments.browsing import OWN_PAGES
 from gstable_server.web.dashboard.presenter import Badge
-from gstable_server.web.dashboard.speech import N_, moment
+from gstable_server.web.dashboard.problems import problem_words
+from gstable_server.web.dashboard.speech import N_, moment, said
 
 PAGE_SIZE = 50
 NEWEST = 2**62
 LENGTH_MAX = 100
-STATUSES = {
-    "2": ((200, 299), N_("Answered")),
-    "4": ((400, 499), N_("Refused")),
-    "5": ((500, 599), N_("Failed here")),
-    "0": ((0, 0), N_("Hung up")),
+OUTCOMES = {
+    Outcome.ANSWERED: N_("Answered"),
+    Outcome.REFUSED: N_("Refused"),
+    Outcome.FAILED: N_("Failed here"),
+    Outcome.HUNG_UP: N_("Hung up"),
 }
+MESSAGES = {code.number: code.message for code in Code}
 _ID = re.compile(r"(?:sess|lnk|prd|rfd|acc|evt|wkid)_[0-9A-Za-z_]+")
 
 
@@ -44,10 +47,10 @@ class Requests:
         asked = understood(typed["q"])
         if asked is not None and asked.kind is Kind.REQUEST:
             return onward(visit, f"/requests/{asked.text}")
-        status = STATUSES.get(typed["status"])
+        status = typed["status"]
         # Identifiers stand in paths, so the box finds the requests about one object too.
         wanted = Wanted(
-            status[0] if status else None,
+            Outcome(status) if status in set(Outcome) else None,
             typed["key"] or None,
             typed["path"] or (asked.text if asked else None),
         )
@@ -61,10 +64,10 @@ class Requests:
             visit,
             "requests.html",
             "requests",
-            requests=[(one, _badge(one), moment(one.at)) for _, one in found],
+            requests=[(one, _badge(one), moment(one.at), _refusal(one)) for _, one in found],
             typed=typed,
             is_set=bool(kept),
-            statuses=[(name, title) for name, (_, title) in STATUSES.items()],
+            statuses=[(one.value, title) for one, title in OUTCOMES.items()],
             keys=[(key.key_id, key.name) for key in keys],
             older=urlencode({**kept, "before": older}) if older is not None else "",
             is_deep=bool(before),
@@ -86,6 +89,8 @@ class Requests:
             "requests",
             one=found,
             badge=_badge(found),
+            refusal=_refusal(found),
+            told=": ".join(filter(None, (_message(found), found.detail))),
             at=moment(found.at),
             key_name=names.get(found.key_id, ""),
             objects=_objects(found),
@@ -93,10 +98,21 @@ class Requests:
 
 
 def _badge(request: LoggedRequest) -> Badge:
-    if request.status == 0:
-        return Badge(N_("Hung up"), "quiet")
-    tone = "good" if request.status < 400 else "bad"
-    return Badge(str(request.status), tone)
+    outcome = request.outcome
+    if outcome is Outcome.ANSWERED:
+        return Badge(str(request.status), "good")
+    return Badge(OUTCOMES[outcome], "quiet" if outcome is Outcome.HUNG_UP else "bad")
+
+
+def _message(request: LoggedRequest) -> str:
+    """What the code of an answer says, as programs are told it; "" for what was done."""
+    return MESSAGES.get(request.code or 0, "")
+
+
+def _refusal(request: LoggedRequest) -> str:
+    """Why it was not done, in the reader's language."""
+    parts = said(_message(request)), problem_words(request.detail)
+    return ": ".join(part for part in parts if part)
 
 
 def _objects(request: LoggedRequest) -> list[tuple[str, str]]:
