@@ -133,38 +133,44 @@ async def insert_login(
     )
 
 
-_TOUCH = """
-UPDATE login_sessions l SET last_seen_at = $2
-FROM members m JOIN memberships s USING (member_id)
-WHERE l.token_hash = $1 AND l.expires_at > $2 AND l.last_seen_at > $3
-    AND m.member_id = l.member_id AND s.merchant_id = l.merchant_id AND l.awaits_code = $4
-RETURNING m.member_id, m.email, s.merchant_id, s.role, s.joined_at, l.login_id, l.confirmed_at
+_LOGIN = """
+SELECT m.member_id, m.email, s.merchant_id, s.role, s.joined_at, l.login_id, l.confirmed_at,
+    l.last_seen_at
+FROM login_sessions l JOIN members m USING (member_id)
+JOIN memberships s ON s.member_id = l.member_id AND s.merchant_id = l.merchant_id
+WHERE l.token_hash = $1 AND l.expires_at > $2 AND l.last_seen_at > $3 AND l.awaits_code = $4
 """
 
 
-async def touch_login(
-    tx: Tx, token_hash: bytes, idle_since: datetime, *, awaits_code: bool
+async def visit_login(
+    tx: Tx, token_hash: bytes, idle_since: datetime, noted_since: datetime
 ) -> Presence | None:
-    """Whose login it is, if it is neither over nor idle since then; counts as a visit. One that
-    awaits its code is found only by asking for such."""
-    row = await tx.fetchrow(_TOUCH, token_hash, tx.now, idle_since, awaits_code)
+    """Whose open login it is, if it is neither over nor idle since ``idle_since``. Counts as a
+    visit, which is written down unless one is since ``noted_since``: a page that only reads is not
+    to wait for the disk."""
+    row = await tx.look_up(_LOGIN, token_hash, tx.now, idle_since, False)
     if row is None:
         return None
+    if row["last_seen_at"] < noted_since:
+        await tx.execute(
+            "UPDATE login_sessions SET last_seen_at = $2 WHERE token_hash = $1", token_hash, tx.now
+        )
+    return _presence(row)
+
+
+async def lock_awaiting(tx: Tx, token_hash: bytes, idle_since: datetime) -> Presence | None:
+    """Whose login awaits its code; who else types one for it waits until the transaction ends."""
+    row = await tx.fetchrow(f"{_LOGIN} FOR UPDATE OF l", token_hash, tx.now, idle_since, True)
+    return _presence(row) if row else None
+
+
+def _presence(row: asyncpg.Record) -> Presence:
     return Presence(member_from(row), LoginId(row["login_id"]), row["confirmed_at"])
 
 
 async def peek_login(tx: Tx, token_hash: bytes, idle_since: datetime) -> Member | None:
     """Whose open login it is. Counts as no visit: a page that only stands open keeps nobody in."""
-    row = await tx.fetchrow(
-        "SELECT m.member_id, m.email, s.merchant_id, s.role, s.joined_at FROM login_sessions l"
-        " JOIN members m USING (member_id)"
-        " JOIN memberships s ON s.member_id = l.member_id AND s.merchant_id = l.merchant_id"
-        " WHERE l.token_hash = $1 AND l.expires_at > $2 AND l.last_seen_at > $3"
-        " AND NOT l.awaits_code",
-        token_hash,
-        tx.now,
-        idle_since,
-    )
+    row = await tx.look_up(_LOGIN, token_hash, tx.now, idle_since, False)
     return None if row is None else member_from(row)
 
 

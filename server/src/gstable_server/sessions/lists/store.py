@@ -73,7 +73,8 @@ async def page(
         *statement.values,
     )
     found = [Row(SessionId(row["session_id"]), row["created_at"]) for row in rows]
-    if len(found) == size or passing == "true":
+    is_whole = among is not None and len(among) < window
+    if len(found) == size or passing == "true" or is_whole:
         return found, None
     return found, await _last(tx, tenant, wanted, among, bounds, way, window)
 
