@@ -47,6 +47,14 @@ class Note:
     after: Fields = field(default_factory=dict)
 
 
+def change_note(what: str, about: str, before: Fields, after: Fields) -> Note:
+    """A note of those fields that differ; both have the same."""
+    names = [name for name in before if before[name] != after[name]]
+    return Note(
+        what, about, {name: before[name] for name in names}, {name: after[name] for name in names}
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
     """One entry without its place in the chain. ``mode`` is "" for what belongs to both."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 import segno
 from starlette.responses import Response
 
-from gstable_server.accounts.audit.model import Note
+from gstable_server.accounts.audit.model import Note, change_note
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.ids import LinkId, ProductId, id_or_none
 from gstable_server.links import operations as links
@@ -19,14 +19,16 @@ from gstable_server.links.wire import LinkOffInput, LinkView
 from gstable_server.plumbing.db import Tx
 from gstable_server.sessions.statistics import operations as statistics
 from gstable_server.web.base import PAGE_HEADERS
+from gstable_server.web.dashboard.address import id_of, looked_for, page_of
 from gstable_server.web.dashboard.catalog import link_forms
 from gstable_server.web.dashboard.catalog.building import Building
 from gstable_server.web.dashboard.catalog.catalog_presenter import link_page, link_statistics
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
-from gstable_server.web.dashboard.paging import looked_for, page_of
 from gstable_server.web.dashboard.periods import period_of, periods
 from gstable_server.web.dashboard.presenter import link_row, pager
+from gstable_server.web.dashboard.requests import AlreadyDone, once
+from gstable_server.web.dashboard.speech import N_
 from gstable_server.web.dashboard.versions import (
     VERSION,
     ChangedMeanwhile,
@@ -37,6 +39,8 @@ from gstable_server.web.dashboard.versions import (
 from gstable_server.web.dashboard.wire_forms import checked
 
 SECTION = "links"
+IS_OFF = N_("This link was off already, with the same text.")
+IS_ON = N_("This link was on already.")
 QR_SCALE = 16
 """Pixels of one module: about 700 in all, which prints well on a counter card."""
 OFF_FORM = Form(("customDisabledText",))
@@ -151,7 +155,7 @@ class Links:
     async def _show(self, visit: Visit, form: Form | None = None, status: int = 200) -> Response:
         period = period_of(visit.request.query_params, self.db.clock.now())
         async with self.db.read() as tx:
-            view = await links.detail(tx, self.shop, visit.tenant, link_id_of(visit))
+            view = await links.detail(tx, self.shop, visit.tenant, id_of(visit, LinkId, "link_id"))
             link = view.link
             opened = await links.opened(tx, link.link_id, period.since, period.until)
             counts = await statistics.of_link(tx, link.link_id, period.since, period.until)
@@ -191,7 +195,7 @@ class Links:
 
     async def disable(self, visit: Visit) -> Response:
         """Off from now on, with the text that payers read meanwhile."""
-        link_id = link_id_of(visit)
+        link_id = id_of(visit, LinkId, "link_id")
         form = OFF_FORM.filled(visit.entries)
         try:
             await self.guard.do(visit, _off, self._disable, visit, link_id, form)
@@ -205,15 +209,15 @@ class Links:
         link = await links.locked(tx, visit.tenant, link_id)
         text = form.value("customDisabledText").replace("\r\n", "\n").strip()
         wanted = checked(LinkOffInput, {"customDisabledText": text}).custom_disabled_text
-        await links.disable_saying(tx, self.shop, visit.tenant, link_id, wanted)
+        if not await links.disable_saying(tx, self.shop, visit.tenant, link_id, wanted):
+            raise AlreadyDone(IS_OFF)
         return replace(link, custom_disabled_text=wanted)
 
     async def enable(self, visit: Visit) -> Response:
-        link_id = link_id_of(visit)
+        link_id = id_of(visit, LinkId, "link_id")
         note = Note("link.enabled", link_id)
-        await self.guard.do(
-            visit, lambda _none: note, links.enable, self.shop, visit.tenant, link_id
-        )
+        noted = once(note, IS_ON)
+        await self.guard.do(visit, noted, links.enable, self.shop, visit.tenant, link_id)
         return done(visit, f"/links/{link_id}", "link-enabled")
 
     async def confirm_archive(self, visit: Visit) -> Response:
@@ -224,7 +228,7 @@ class Links:
         )
 
     async def archive(self, visit: Visit) -> Response:
-        link_id = link_id_of(visit)
+        link_id = id_of(visit, LinkId, "link_id")
         note = Note("link.archived", link_id)
         await self.guard.do(
             visit, lambda _none: note, links.archive, self.shop, visit.tenant, link_id
@@ -233,19 +237,11 @@ class Links:
 
     async def _link(self, visit: Visit) -> PaymentLink:
         async with self.db.read() as tx:
-            view = await links.detail(tx, self.shop, visit.tenant, link_id_of(visit))
+            view = await links.detail(tx, self.shop, visit.tenant, id_of(visit, LinkId, "link_id"))
         return view.link
 
     def _url(self, link_id: LinkId) -> str:
         return f"{self.shop.public_url}/link/{link_id}"
-
-
-def link_id_of(visit: Visit) -> LinkId:
-    """The link that the address names. Refuses what can name none."""
-    link_id = id_or_none(LinkId, visit.request.path_params["link_id"])
-    if link_id is None:
-        raise Refused(Code.LINK_NOT_FOUND)
-    return link_id
 
 
 def _refuse_archived(link: PaymentLink) -> None:
@@ -264,13 +260,7 @@ def _created(view: LinkView) -> Note:
 
 def _changed(pair: tuple[PaymentLink, PaymentLink]) -> Note:
     before, after = link_forms.stored(pair[0]), link_forms.stored(pair[1])
-    names = [name for name in before if before[name] != after[name]]
-    return Note(
-        "link.changed",
-        pair[1].link_id,
-        {name: before[name] for name in names},
-        {name: after[name] for name in names},
-    )
+    return change_note("link.changed", pair[1].link_id, before, after)
 
 
 def _off(link: PaymentLink) -> Note:

@@ -8,22 +8,23 @@ from dataclasses import replace
 
 from starlette.responses import Response
 
-from gstable_server.accounts.audit.model import Note
+from gstable_server.accounts.audit.model import Note, change_note
 from gstable_server.catalog import operations as catalog
 from gstable_server.catalog import picture
 from gstable_server.catalog.model import Product, ProductStatus, Wanted
 from gstable_server.kernel.errors import Code, Refused
-from gstable_server.kernel.ids import ProductId, id_or_none
+from gstable_server.kernel.ids import ProductId
 from gstable_server.links import operations as links
 from gstable_server.links.operations import Shop
 from gstable_server.plumbing.db import Tx
 from gstable_server.sessions.statistics import operations as statistics
+from gstable_server.web.dashboard.address import id_of, looked_for, page_of
 from gstable_server.web.dashboard.catalog import product_forms
 from gstable_server.web.dashboard.catalog.catalog_presenter import product_page
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
-from gstable_server.web.dashboard.paging import looked_for, page_of
 from gstable_server.web.dashboard.presenter import link_row, pager, product_row, session_row
+from gstable_server.web.dashboard.requests import once
 from gstable_server.web.dashboard.speech import N_, _
 from gstable_server.web.dashboard.versions import (
     VERSION,
@@ -36,6 +37,8 @@ from gstable_server.web.dashboard.versions import (
 SECTION = "products"
 UPLOAD_BYTES_MAX = picture.BYTES_MAX + 64 * 1024
 PICTURE_FORM = Form((picture.FIELD,))
+ARCHIVED = N_("This product was archived already.")
+UNARCHIVED = N_("This product was sold again already.")
 IS_USED = N_("A payment link names this product, so it stays. Archive it instead.")
 USED_IN = 10
 """Links and sessions that a product's page shows at most."""
@@ -116,7 +119,7 @@ class Products:
     ) -> Response:
         """The product with its form: as it is stored, or with what was typed and refused."""
         async with self.db.read() as tx:
-            product = await catalog.detail(tx, visit.tenant, product_id_of(visit))
+            product = await catalog.detail(tx, visit.tenant, id_of(visit, ProductId, "product_id"))
             count, used = await links.list_using(
                 tx, self.shop, visit.tenant, product.product_id, USED_IN
             )
@@ -140,7 +143,7 @@ class Products:
 
     async def change(self, visit: Visit) -> Response:
         """Two people who changed the same product at once are shown both (case DSH-06)."""
-        product_id = product_id_of(visit)
+        product_id = id_of(visit, ProductId, "product_id")
         form = product_forms.sent(visit.entries)
         try:
             await self.guard.do(visit, _changed, self._change, visit, product_id, form)
@@ -165,7 +168,7 @@ class Products:
 
     async def show_picture(self, visit: Visit) -> Response:
         """Draw anew what was uploaded, and show that; or show none any more."""
-        product_id = product_id_of(visit)
+        product_id = id_of(visit, ProductId, "product_id")
         given = visit.files.get(picture.FIELD)
         is_removed = bool(visit.entries.get("withoutPicture"))
         async with self.db.read() as tx:
@@ -193,23 +196,21 @@ class Products:
             return await asyncio.to_thread(picture.redraw, given)
 
     async def archive(self, visit: Visit) -> Response:
-        product_id = product_id_of(visit)
+        product_id = id_of(visit, ProductId, "product_id")
         note = Note("product.archived", product_id)
-        await self.guard.do(
-            visit, lambda _none: note, catalog.archive, visit.tenant, self.url, product_id
-        )
+        noted = once(note, ARCHIVED)
+        await self.guard.do(visit, noted, catalog.archive, visit.tenant, self.url, product_id)
         return done(visit, f"/products/{product_id}", "product-archived")
 
     async def unarchive(self, visit: Visit) -> Response:
-        product_id = product_id_of(visit)
+        product_id = id_of(visit, ProductId, "product_id")
         note = Note("product.unarchived", product_id)
-        await self.guard.do(
-            visit, lambda _none: note, catalog.unarchive, visit.tenant, self.url, product_id
-        )
+        noted = once(note, UNARCHIVED)
+        await self.guard.do(visit, noted, catalog.unarchive, visit.tenant, self.url, product_id)
         return done(visit, f"/products/{product_id}", "product-unarchived")
 
     async def duplicate(self, visit: Visit) -> Response:
-        product_id = product_id_of(visit)
+        product_id = id_of(visit, ProductId, "product_id")
         async with self.db.read() as tx:
             original = await catalog.detail(tx, visit.tenant, product_id)
         # At most 100 characters (spec 15, Field limits), whatever the language adds.
@@ -222,7 +223,7 @@ class Products:
 
     async def remove(self, visit: Visit) -> Response:
         """For good, and only what no payment link ever named."""
-        product_id = product_id_of(visit)
+        product_id = id_of(visit, ProductId, "product_id")
         note = Note("product.removed", product_id)
         try:
             await self.guard.do(
@@ -235,14 +236,6 @@ class Products:
         return done(visit, "/products", "product-removed")
 
 
-def product_id_of(visit: Visit) -> ProductId:
-    """The product that the address names. Refuses what can name none."""
-    product_id = id_or_none(ProductId, visit.request.path_params["product_id"])
-    if product_id is None:
-        raise Refused(Code.PRODUCT_NOT_FOUND)
-    return product_id
-
-
 def _shown(product: Product) -> dict[str, str]:
     return {name: text for name, text in product_forms.stored(product).items() if text}
 
@@ -253,13 +246,7 @@ def _created(product: Product) -> Note:
 
 def _changed(pair: tuple[Product, Product]) -> Note:
     before, after = product_forms.stored(pair[0]), product_forms.stored(pair[1])
-    names = [name for name in before if before[name] != after[name]]
-    return Note(
-        "product.changed",
-        pair[1].product_id,
-        {name: before[name] for name in names},
-        {name: after[name] for name in names},
-    )
+    return change_note("product.changed", pair[1].product_id, before, after)
 
 
 def _picture_note(product: Product) -> Note:

@@ -7,9 +7,8 @@ from datetime import timedelta
 from starlette.responses import Response
 
 from gstable_server.accounts.audit.model import Note
-from gstable_server.kernel.errors import Code, Refused
-from gstable_server.kernel.ids import EventId, id_or_none
-from gstable_server.web.dashboard.developers.webhooks import NUMBER_MAX, before_of
+from gstable_server.kernel.ids import EventId
+from gstable_server.web.dashboard.address import NEWEST, id_of, number_before
 from gstable_server.web.dashboard.developers.webhooks_presenter import (
     body_text,
     delivery_row,
@@ -38,7 +37,7 @@ class Events:
 
     async def list(self, visit: Visit) -> Response:
         about = visit.request.query_params.get("about", "").strip()[:ABOUT_MAX]
-        before = before_of(visit)
+        before = number_before(visit)
         async with self.db.read() as tx:
             found = await operations.latest(tx, visit.tenant, about, before, SHOWN + 1)
         return self.guard.show(
@@ -48,11 +47,11 @@ class Events:
             rows=[event_row(one) for one in found[:SHOWN]],
             about=about,
             older=found[SHOWN - 1].sequence if len(found) > SHOWN else 0,
-            is_first=before == NUMBER_MAX,
+            is_first=before == NEWEST,
         )
 
     async def show(self, visit: Visit) -> Response:
-        event_id = _event_id(visit)
+        event_id = id_of(visit, EventId, "event_id")
         async with self.db.read() as tx:
             stored = await operations.detail(tx, visit.tenant, event_id)
             found = await webhooks.attempts_of(tx, visit.tenant, event_id)
@@ -85,7 +84,7 @@ class Events:
 
     async def redeliver(self, visit: Visit) -> Response:
         """To the endpoint that the form names, or to all that have it or would get it."""
-        event_id, named = _event_id(visit), visit.entries.get("webhookId", "")
+        event_id, named = id_of(visit, EventId, "event_id"), visit.entries.get("webhookId", "")
         webhook_id = webhook_id_of(named) if named else None
         await self.guard.do(
             visit,
@@ -98,10 +97,3 @@ class Events:
             webhook_id,
         )
         return onward(visit, f"/events/{event_id}?asked=1&done=event-redelivered")
-
-
-def _event_id(visit: Visit) -> EventId:
-    event_id = id_or_none(EventId, visit.request.path_params["event_id"])
-    if event_id is None:
-        raise Refused(Code.EVENT_NOT_FOUND)
-    return event_id

@@ -12,11 +12,13 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from gstable_server.accounts.audit.model import Fields, Note
+from gstable_server.accounts.audit.model import Fields, Note, change_note
 from gstable_server.kernel.errors import Code, Refused, invalid_field
 from gstable_server.kernel.ids import WebhookId
 from gstable_server.plumbing.db import Tx
 from gstable_server.plumbing.problems import refusal
+from gstable_server.web.dashboard.address import NEWEST, number_before
+from gstable_server.web.dashboard.developers import webhook_notices
 from gstable_server.web.dashboard.developers.webhooks_presenter import (
     EVENT_GROUPS,
     RECOMMENDED,
@@ -27,6 +29,7 @@ from gstable_server.web.dashboard.developers.webhooks_presenter import (
 )
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done, onward
+from gstable_server.web.dashboard.requests import once
 from gstable_server.web.dashboard.speech import N_, _
 from gstable_server.web.dashboard.versions import (
     VERSION,
@@ -49,7 +52,6 @@ from gstable_server.webhooks.wire import CreateWebhook
 
 SECTION = "webhooks"
 SHOWN = 25
-NUMBER_MAX = 2**62
 PICK = "event-"
 """Before an event's name, its checkbox."""
 FIELDS = ("webhookName", "webhookUrl", "webhookDescription")
@@ -61,6 +63,10 @@ LABELS = {
     "subscribedEvents": N_("Events"),
 }
 RANGE_FORM = Form(("since", "until"))
+ALREADY = {
+    "enabled": N_("This webhook was on already."),
+    "disabled": N_("This webhook was off already."),
+}
 GRACES = {"0": 0, "3600": 3600, "86400": 86_400, "604800": GRACE_SECONDS_MAX}
 """Seconds for which the old key signs beside the new one."""
 
@@ -105,11 +111,16 @@ class Webhooks:
         own."""
         try:
             target = _target(visit.entries)
-            made = await self.guard.do(visit, _created, operations.create, visit.tenant, target)
+            made = await self.guard.do(visit, _created, self._create, visit, target)
         except Refused as refused:
             form = FORM.filled(visit.entries).refused(refused)
             return self._form(visit, form, "", 422)
         return self._secret(visit, made, made.keys.current, "created")
+
+    async def _create(self, tx: Tx, visit: Visit, target: Target) -> Endpoint:
+        made = await operations.create(tx, visit.tenant, target)
+        await webhook_notices.tell(tx, self.guard, visit, webhook_notices.CREATED, made)
+        return made
 
     def _secret(self, visit: Visit, endpoint: Endpoint, key: str, why: str) -> Response:
         return self.guard.show(
@@ -151,7 +162,11 @@ class Webhooks:
         before = await operations.lock(tx, visit.tenant, webhook_id)
         given = visit.entries.get(VERSION, "")
         require_version(given, _values(before.target), _values(target))
-        return before, await operations.update(tx, visit.tenant, webhook_id, target)
+        after = await operations.update(tx, visit.tenant, webhook_id, target)
+        if after.target.url != before.target.url:
+            was = before.target.url
+            await webhook_notices.tell(tx, self.guard, visit, webhook_notices.MOVED, after, was)
+        return before, after
 
     async def enable(self, visit: Visit) -> Response:
         return await self._switch(visit, "enabled")
@@ -163,7 +178,7 @@ class Webhooks:
         webhook_id = _webhook_id(visit)
         note = Note(f"webhook.{to}", webhook_id)
         verb = operations.enable if to == "enabled" else operations.disable
-        await self.guard.do(visit, lambda _none: note, verb, visit.tenant, webhook_id)
+        await self.guard.do(visit, once(note, ALREADY[to]), verb, visit.tenant, webhook_id)
         return done(visit, f"/webhooks/{webhook_id}", f"webhook-{to}")
 
     async def confirm_removal(self, visit: Visit) -> Response:
@@ -200,14 +215,15 @@ class Webhooks:
             raise invalid_field("grace", "must be one of those that are offered")
         note = Note("webhook.rotated", endpoint.webhook_id, after={"graceSeconds": given})
         key = await self.guard.do(
-            visit,
-            lambda _key: note,
-            operations.refresh_key,
-            visit.tenant,
-            endpoint.webhook_id,
-            GRACES[given],
+            visit, lambda _key: note, self._rotate, visit, endpoint, GRACES[given]
         )
         return self._secret(visit, endpoint, key, "rotated")
+
+    async def _rotate(self, tx: Tx, visit: Visit, endpoint: Endpoint, grace_seconds: int) -> str:
+        webhook_id = endpoint.webhook_id
+        key = await operations.refresh_key(tx, visit.tenant, webhook_id, grace_seconds)
+        await webhook_notices.tell(tx, self.guard, visit, webhook_notices.ROTATED, endpoint)
+        return key
 
     # --- what was sent ------------------------------------------------------------------------
 
@@ -215,7 +231,7 @@ class Webhooks:
         return await self._show(visit, RANGE_FORM)
 
     async def _show(self, visit: Visit, form: Form, status: int = 200) -> Response:
-        view, before = _view(visit), before_of(visit)
+        view, before = _view(visit), number_before(visit)
         async with self.db.read() as tx:
             endpoint = await operations.detail(tx, visit.tenant, _webhook_id(visit))
             conditions = await operations.conditions(tx, visit.tenant)
@@ -234,7 +250,7 @@ class Webhooks:
             views=[(one.value, text) for one, text in VIEWS.items()],
             view=view.value,
             older=lines[SHOWN - 1].number if len(lines) > SHOWN else 0,
-            is_first=before == NUMBER_MAX,
+            is_first=before == NEWEST,
             form=form,
             snippet=snippet(row),
         )
@@ -346,25 +362,13 @@ def _created(endpoint: Endpoint) -> Note:
 
 
 def _changed(pair: tuple[Endpoint, Endpoint]) -> Note:
-    old, new = _values(pair[0].target), _values(pair[1].target)
-    names = [name for name in old if old[name] != new[name]]
-    return Note(
-        "webhook.changed",
-        pair[1].webhook_id,
-        {name: old[name] for name in names},
-        {name: new[name] for name in names},
-    )
+    before, after = _values(pair[0].target), _values(pair[1].target)
+    return change_note("webhook.changed", pair[1].webhook_id, before, after)
 
 
 def _view(visit: Visit) -> View:
     text = visit.request.query_params.get("view", "")
     return View(text) if text in set(View) else View.ALL
-
-
-def before_of(visit: Visit) -> int:
-    """Below which number the page that the address asks for begins."""
-    text = visit.request.query_params.get("before", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else NUMBER_MAX
 
 
 def _moment(visit: Visit, name: str) -> datetime:

@@ -9,13 +9,14 @@ from gstable_server.accounts.limits import operations as limits
 from gstable_server.accounts.limits.model import Limit, LimitChange
 from gstable_server.accounts.members import team
 from gstable_server.kernel.errors import Code, Refused
-from gstable_server.kernel.ids import LimitChangeId, MemberId, id_or_none
+from gstable_server.kernel.ids import LimitChangeId, MemberId
 from gstable_server.kernel.roles import Action
 from gstable_server.plumbing.db import Tx
 from gstable_server.sessions.refunds import approving
 from gstable_server.sessions.refunds import operations as refunds
 from gstable_server.sessions.refunds.model import Refund, RefundState
 from gstable_server.web.checkout.amounts import AmountError, ZeroAmountError, parse_usd
+from gstable_server.web.dashboard.address import id_of
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
 from gstable_server.web.dashboard.payments.refund_presenter import ApprovalPanel, LimitRow
@@ -105,7 +106,11 @@ class Approvals:
     async def approve_change(self, visit: Visit) -> Response:
         try:
             await self.db.run(
-                limits.approve, visit.by, visit.tenant, self.guard.payouts, _change_id(visit)
+                limits.approve,
+                visit.by,
+                visit.tenant,
+                self.guard.payouts,
+                id_of(visit, LimitChangeId, "limit_change_id"),
             )
         except Refused as refused:
             if refused.code is not Code.FIELD_INVALID:
@@ -116,7 +121,11 @@ class Approvals:
 
     async def cancel_change(self, visit: Visit) -> Response:
         await self.db.run(
-            limits.cancel, visit.by, visit.tenant, self.guard.payouts, _change_id(visit)
+            limits.cancel,
+            visit.by,
+            visit.tenant,
+            self.guard.payouts,
+            id_of(visit, LimitChangeId, "limit_change_id"),
         )
         return done(visit, "/limits", "limit-cancelled")
 
@@ -145,13 +154,6 @@ def _amount(text: str) -> int:
         return parse_usd(text)
     except ZeroAmountError:
         return 0
-
-
-def _change_id(visit: Visit) -> LimitChangeId:
-    change_id = id_or_none(LimitChangeId, visit.request.path_params["limit_change_id"])
-    if change_id is None:
-        raise Refused(Code.ROUTE_UNKNOWN)
-    return change_id
 
 
 def _text(limit: Limit) -> str:

@@ -23,6 +23,7 @@ from gstable_server.sessions.refunds.wire import PrepareRefund
 from gstable_server.sessions.unmatched import operations as unmatched
 from gstable_server.sessions.unmatched.model import WAITING
 from gstable_server.web.checkout.amounts import AmountError, parse_usd
+from gstable_server.web.dashboard.address import NEWEST
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done, onward
 from gstable_server.web.dashboard.payments.refund_presenter import refund_row, refundable_rows
@@ -34,7 +35,6 @@ from gstable_server.webhooks import operations as webhooks
 
 FORM = Form(("paymentId", "amount", "to", "reason"))
 HOLD_FORM = Form(("captureAmount",))
-NEWEST = 2**62
 EVENTS_SHOWN = 50
 
 

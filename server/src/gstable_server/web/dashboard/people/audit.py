@@ -8,8 +8,9 @@ from starlette.responses import Response
 
 from gstable_server.accounts.audit import operations as audit
 from gstable_server.accounts.audit.model import Entry
-from gstable_server.accounts.audit.operations import NUMBER_MAX, SHOWN, Filter
+from gstable_server.accounts.audit.operations import SHOWN, Filter
 from gstable_server.kernel.roles import Action
+from gstable_server.web.dashboard.address import number_before
 from gstable_server.web.dashboard.guard import Guard, Visit
 from gstable_server.web.dashboard.people.people_presenter import AuditRow
 from gstable_server.web.dashboard.speech import moment
@@ -52,13 +53,12 @@ def _wanted(visit: Visit) -> Filter:
     def text(name: str) -> str:
         return given.get(name, "").strip().replace("\0", "")[:FILTER_LENGTH_MAX]
 
-    action, before = text("action"), text("before")
-    is_number = before.isascii() and before.isdigit() and len(before) <= 18
+    action = text("action")
     return Filter(
         action=action if action in set(Action) else "",
         email=text("email"),
         about=text("about"),
-        before=int(before) if is_number else NUMBER_MAX,
+        before=number_before(visit),
     )
 
 

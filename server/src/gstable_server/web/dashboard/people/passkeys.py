@@ -12,8 +12,9 @@ from gstable_server.accounts.members import passkeys
 from gstable_server.accounts.members.model import LoginRefused
 from gstable_server.accounts.members.passkeys import ANSWERED_WITHIN, TOKEN_LENGTH, Party
 from gstable_server.kernel.errors import Code, Refused
-from gstable_server.kernel.ids import PasskeyId, id_or_none
+from gstable_server.kernel.ids import PasskeyId
 from gstable_server.plumbing.stamps import Stamps
+from gstable_server.web.dashboard.address import id_of
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import HOME, Guard, Visit, browser_of, done, onward
 from gstable_server.web.dashboard.words import WRONG_PASSKEY
@@ -115,16 +116,9 @@ class Passkeys:
 
     async def rename(self, visit: Visit) -> Response:
         name = visit.entries.get("name", "")
-        await self.db.run(passkeys.rename, visit.by, _passkey_id(visit), name)
+        await self.db.run(passkeys.rename, visit.by, id_of(visit, PasskeyId, "passkey_id"), name)
         return done(visit, "/security", "passkey-renamed")
 
     async def remove(self, visit: Visit) -> Response:
-        await self.db.run(passkeys.remove, visit.by, _passkey_id(visit))
+        await self.db.run(passkeys.remove, visit.by, id_of(visit, PasskeyId, "passkey_id"))
         return done(visit, "/security", "passkey-removed")
-
-
-def _passkey_id(visit: Visit) -> PasskeyId:
-    passkey_id = id_or_none(PasskeyId, visit.request.path_params["passkey_id"])
-    if passkey_id is None:
-        raise Refused(Code.ROUTE_UNKNOWN)
-    return passkey_id

@@ -9,13 +9,15 @@ from gstable_server.accounts.members import factors, forgotten, passkeys, team
 from gstable_server.accounts.members import operations as members
 from gstable_server.accounts.members.model import LoginRow
 from gstable_server.accounts.members.totp import secret_text, uri
-from gstable_server.kernel.errors import Code, Refused
-from gstable_server.kernel.ids import LoginId, id_or_none
+from gstable_server.kernel.errors import Refused
+from gstable_server.kernel.ids import LoginId
 from gstable_server.web.base import PAGE_HEADERS
+from gstable_server.web.dashboard.address import id_of
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import LOGIN, Guard, Visit, done, onward
 from gstable_server.web.dashboard.people.people_presenter import BrowserRow, passkey_row
-from gstable_server.web.dashboard.speech import moment
+from gstable_server.web.dashboard.requests import AlreadyDone
+from gstable_server.web.dashboard.speech import N_, moment
 from gstable_server.web.dashboard.words import (
     PASSWORDS_DIFFER,
     WRONG_PASSWORD,
@@ -27,6 +29,7 @@ BUSINESS_FORM = Form(("name",))
 PASSWORD_FORM = Form(("passwordNow", "password", "passwordAgain"))
 FACTOR_FORM = Form(("code",))
 ISSUER = "GStable"
+NO_FACTOR = N_("No app was asked for codes any more.")
 
 
 class Security:
@@ -75,9 +78,7 @@ class Security:
         )
 
     async def end(self, visit: Visit) -> Response:
-        login_id = id_or_none(LoginId, visit.request.path_params["login_id"])
-        if login_id is None:
-            raise Refused(Code.ROUTE_UNKNOWN)
+        login_id = id_of(visit, LoginId, "login_id")
         await self.db.run(members.end_login, visit.by, login_id)
         return done(visit, "/security", "login-ended")
 
@@ -142,7 +143,8 @@ class Security:
         return self.guard.show(visit, "factor_on.html", "security", codes=codes, by_passkey=False)
 
     async def turn_factor_off(self, visit: Visit) -> Response:
-        await self.db.run(factors.turn_off, visit.by)
+        if not await self.db.run(factors.turn_off, visit.by):
+            raise AlreadyDone(NO_FACTOR)
         return done(visit, "/security", "factor-off")
 
     async def leave(self, visit: Visit) -> Response:

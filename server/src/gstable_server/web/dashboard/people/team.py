@@ -8,9 +8,10 @@ from gstable_server.accounts.members import team
 from gstable_server.accounts.members.model import INVITED_FOR, Invitation, Member
 from gstable_server.accounts.notices import operations as notices
 from gstable_server.kernel.errors import Code, Refused
-from gstable_server.kernel.ids import InvitationId, MemberId, id_or_none
+from gstable_server.kernel.ids import InvitationId, MemberId
 from gstable_server.kernel.roles import ROLE_WORDS, Role, may_assign
 from gstable_server.plumbing.db import Tx
+from gstable_server.web.dashboard.address import id_of
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
 from gstable_server.web.dashboard.people.joining import JOIN
@@ -88,16 +89,14 @@ class Team:
         return f"{self.guard.desk.public_url}{JOIN}/{token}"
 
     async def withdraw(self, visit: Visit) -> Response:
-        invitation_id = id_or_none(InvitationId, visit.request.path_params["invitation_id"])
-        if invitation_id is None:
-            raise Refused(Code.ROUTE_UNKNOWN)
+        invitation_id = id_of(visit, InvitationId, "invitation_id")
         await self.db.run(team.withdraw, visit.by, invitation_id)
         return done(visit, "/team", "invitation-withdrawn")
 
     async def change_role(self, visit: Visit) -> Response:
         role = team.role_from_text(visit.entries.get("role", ""))
         try:
-            await self.db.run(team.change_role, visit.by, _member_id(visit), role)
+            await self.db.run(team.change_role, visit.by, id_of(visit, MemberId, "member_id"), role)
         except Refused as refused:
             return await self._refused(visit, refused)
         return done(visit, "/team", "member-changed")
@@ -106,13 +105,13 @@ class Team:
         async with self.db.read() as tx:
             members = await team.members_of(tx, visit.member.merchant_id)
         for one in members:
-            if one.member_id == _member_id(visit):
+            if one.member_id == id_of(visit, MemberId, "member_id"):
                 return self.guard.show(visit, "team_remove.html", "team", one=_row(visit, one))
         raise Refused(Code.ROUTE_UNKNOWN)
 
     async def remove(self, visit: Visit) -> Response:
         try:
-            await self.db.run(team.remove, visit.by, _member_id(visit))
+            await self.db.run(team.remove, visit.by, id_of(visit, MemberId, "member_id"))
         except Refused as refused:
             return await self._refused(visit, refused)
         return done(visit, "/team", "member-removed")
@@ -140,10 +139,3 @@ def _row(visit: Visit, one: Member) -> MemberRow:
 
 def _invitation_row(one: Invitation) -> tuple[str, str, str, str]:
     return one.invitation_id, one.email, one.role.value, moment(one.expires_at)
-
-
-def _member_id(visit: Visit) -> MemberId:
-    member_id = id_or_none(MemberId, visit.request.path_params["member_id"])
-    if member_id is None:
-        raise Refused(Code.ROUTE_UNKNOWN)
-    return member_id

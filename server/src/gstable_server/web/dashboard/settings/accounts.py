@@ -16,10 +16,11 @@ from gstable_server.accounts.payouts.model import PayoutChange
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.networks import Network
 from gstable_server.kernel.errors import Code, Refused
-from gstable_server.kernel.ids import AccountId, PayoutChangeId, id_or_none
+from gstable_server.kernel.ids import AccountId, PayoutChangeId
 from gstable_server.links import operations as links
 from gstable_server.plumbing.db import Tx
 from gstable_server.sessions import operations as sessions
+from gstable_server.web.dashboard.address import id_of
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
 from gstable_server.web.dashboard.settings.account_presenter import account_row, change_row
@@ -84,7 +85,7 @@ class Accounts:
     async def restore(self, visit: Visit) -> Response:
         """Pay an archived account's wallet again: as if it were added, with all that guards
         that, because whoever archived it may have had a reason."""
-        wanted = account_id_of(visit)
+        wanted = id_of(visit, AccountId, "account_id")
         async with self.db.read() as tx:
             found = await accounts.archived(tx, visit.tenant)
         for account in found:
@@ -116,9 +117,7 @@ class Accounts:
         return done(visit, f"/accounts/{made.account_id}", "account-created")
 
     async def cancel_change(self, visit: Visit) -> Response:
-        change_id = id_or_none(PayoutChangeId, visit.request.path_params["change_id"])
-        if change_id is None:
-            raise Refused(Code.ROUTE_UNKNOWN)
+        change_id = id_of(visit, PayoutChangeId, "change_id")
         policy = self.guard.payouts
         await self.db.run(payouts.cancel, visit.by, visit.tenant, policy, change_id)
         return done(visit, "/accounts", "payout-cancelled")
@@ -128,7 +127,9 @@ class Accounts:
 
     async def _show(self, visit: Visit, template: str, form: Form, status: int = 200) -> Response:
         async with self.db.read() as tx:
-            account = await accounts.require_account(tx, visit.tenant, account_id_of(visit))
+            account = await accounts.require_account(
+                tx, visit.tenant, id_of(visit, AccountId, "account_id")
+            )
             count, paying = await links.paid_to(tx, visit.tenant, account.account_id, LINKS_SHOWN)
             proven = await ownership.proofs(tx, visit.tenant, account.account_id)
             still = await sessions.open_of_account(
@@ -153,7 +154,7 @@ class Accounts:
         )
 
     async def rename(self, visit: Visit) -> Response:
-        account_id = account_id_of(visit)
+        account_id = id_of(visit, AccountId, "account_id")
         name = visit.entries.get("accountName", "")
         try:
             await self.guard.do(visit, _account_renamed, self._rename, visit, account_id, name)
@@ -175,7 +176,7 @@ class Accounts:
         return await self._show(visit, "account_remove.html", RENAME_FORM)
 
     async def remove(self, visit: Visit) -> Response:
-        account_id = account_id_of(visit)
+        account_id = id_of(visit, AccountId, "account_id")
         await self.guard.do(
             visit,
             _account_removed,
@@ -185,14 +186,6 @@ class Accounts:
             account_id,
         )
         return done(visit, "/accounts", "account-archived")
-
-
-def account_id_of(visit: Visit) -> AccountId:
-    """The account that the address names. Refuses what can name none."""
-    account_id = id_or_none(AccountId, visit.request.path_params["account_id"])
-    if account_id is None:
-        raise Refused(Code.ACCOUNT_NOT_FOUND)
-    return account_id
 
 
 def _shown(account: ReceivingAccount) -> Fields:

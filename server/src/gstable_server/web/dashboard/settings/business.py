@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from starlette.responses import Response
 
 from gstable_server.accounts import operations as accounts
-from gstable_server.accounts.audit.model import Fields, Note
+from gstable_server.accounts.audit.model import Note, change_note
 from gstable_server.accounts.branding import operations as brandings
 from gstable_server.accounts.notices import operations as notices
 from gstable_server.accounts.preferences import operations as preferences
@@ -248,7 +248,4 @@ def _dollars(text: str) -> MicroUsd:
 
 
 def _changed(pair: tuple[Preferences, Preferences]) -> Note:
-    old, new = pair[0].entries, pair[1].entries
-    names = [name for name in old if old[name] != new[name]]
-    before: Fields = {name: old[name] for name in names}
-    return Note("settings.changed", "preferences", before, {name: new[name] for name in names})
+    return change_note("settings.changed", "preferences", pair[0].entries, pair[1].entries)

@@ -10,11 +10,12 @@ from gstable_server.accounts.ownership import operations
 from gstable_server.accounts.ownership.model import Challenge
 from gstable_server.chain.networks import Network
 from gstable_server.kernel.errors import Code, Refused, invalid_field
+from gstable_server.kernel.ids import AccountId
 from gstable_server.kernel.urls import is_loopback
+from gstable_server.web.dashboard.address import id_of
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
 from gstable_server.web.dashboard.settings.account_presenter import account_row
-from gstable_server.web.dashboard.settings.accounts import account_id_of
 
 FORM = Form(("network", "message", "signature"))
 _TOLD = frozenset(
@@ -39,14 +40,14 @@ class Ownership:
         challenge = await self.db.run(
             operations.begin,
             visit.tenant,
-            account_id_of(visit),
+            id_of(visit, AccountId, "account_id"),
             network,
             self.guard.desk.public_url,
         )
         return await self._show(visit, FORM, challenge)
 
     async def answer(self, visit: Visit) -> Response:
-        account_id = account_id_of(visit)
+        account_id = id_of(visit, AccountId, "account_id")
         try:
             challenge, kind, signature = await operations.check(
                 self.db,
@@ -82,7 +83,9 @@ class Ownership:
         self, visit: Visit, form: Form, challenge: Challenge | None, status: int = 200
     ) -> Response:
         async with self.db.read() as tx:
-            account = await accounts.require_account(tx, visit.tenant, account_id_of(visit))
+            account = await accounts.require_account(
+                tx, visit.tenant, id_of(visit, AccountId, "account_id")
+            )
         network = self.networks.find_network(challenge.network) if challenge else None
         urls = [url for url in network.rpc_urls if is_loopback(url)] if network else []
         return self.guard.show(
