@@ -47,9 +47,9 @@ async def http() -> AsyncIterator[GuardedClient]:
         yield client
 
 
-async def add(browser: Browser, url: str = URL, name: str = "Shop") -> str:
+async def add(browser: Browser, url: str = URL, name: str = "Shop", *, path: str = WEBHOOKS) -> str:
     """The path of a new endpoint's page."""
-    answer = await browser.post(WEBHOOKS, webhookName=name, webhookUrl=url, **PAID)
+    answer = await browser.post(path, webhookName=name, webhookUrl=url, **PAID)
     assert answer.status_code == 200, answer.text
     return next(link for link in reader(answer).links() if re.search(r"/wkid_\w+$", link))
 
@@ -151,6 +151,48 @@ async def test_a_key_is_shown_again_to_whoever_types_the_password(
     said = [one.act.note.what for one in noted if one.act.note.what.startswith("webhook.")]
     assert said == ["webhook.revealed", "webhook.created"]
     assert all(not KEY.search(repr(one.act.note)) for one in noted)
+
+
+async def test_where_events_go_is_changed_by_whoever_types_the_password_and_told(
+    database: Database, clock: FakeClock
+) -> None:
+    async with browser_on(database, new_desk(), sends_mail=True) as browser:
+        await browser.register()
+        await browser.get("/dashboard/test/security")
+        live, thiefs = "/dashboard/live/webhooks", "https://thief.example/hook"
+        place = await add(browser, path=live)
+        clock.advance(3600)
+        version = reader(await browser.get(f"{place}/edit")).field("version")["value"]
+        fields = {"webhookName": "Shop", "webhookUrl": thiefs, "version": version, **PAID}
+        other = {**fields, "webhookName": "Another"}
+        for path, sent in ((place, fields), (live, other), (f"{place}/rotate", {"grace": "0"})):
+            asked = await browser.post(path, **sent)
+            assert asked.status_code == 403, path
+            assert "confirmPassword" in asked.text
+        for act in ("disable", "enable", "remove", "reveal"):
+            assert (await browser.post(f"{place}/{act}")).status_code == 403, act
+        assert thiefs not in (await browser.get(live)).text
+        # In test mode nothing real is told, so nobody is written to.
+        await browser.post(WEBHOOKS, **other, confirmPassword=PASSWORD)
+        assert await _letters(database) == ["sent to a further address"]
+        assert (await browser.post(place, **fields)).status_code == 303
+        assert (await browser.post(f"{place}/rotate", grace="0")).status_code == 200
+        same = reader(await browser.get(f"{place}/edit")).field("version")["value"]
+        await browser.post(place, **{**fields, "webhookName": "New name", "version": same})
+    assert await _letters(database) == [
+        "sent to a further address",
+        "sent to another address",
+        "replaced the key that signs",
+    ]
+
+
+async def _letters(db: Database) -> list[str]:
+    """What each letter to the team says happened; none of them has a key in it."""
+    words = ("sent to a further address", "sent to another address", "replaced the key that signs")
+    async with db.read() as tx:
+        bodies = [row["body"] for row in await tx.fetch("SELECT body FROM notices ORDER BY 1")]
+    assert not any(KEY.search(body) for body in bodies)
+    return [word for word in words for body in bodies if word in body]
 
 
 async def test_a_key_is_replaced_while_the_old_one_still_signs(

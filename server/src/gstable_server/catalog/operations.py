@@ -113,26 +113,30 @@ async def duplicate(
     return copy
 
 
-async def archive(tx: Tx, tenant: Tenant, public_url: str, product_id: ProductId) -> None:
+async def archive(tx: Tx, tenant: Tenant, public_url: str, product_id: ProductId) -> bool:
     """Take a product out of sale; tells ``product.archived`` unless it was so already.
 
     Refused: 100301, 100306.
     """
     product = await _lock(tx, tenant, product_id)
-    if product.status is ProductStatus.ACTIVE:
-        changed = await store.mark(tx, product, ProductStatus.ARCHIVED, None)
-        _tell(tx, "product.archived", changed, public_url)
+    if product.status is not ProductStatus.ACTIVE:
+        return False
+    changed = await store.mark(tx, product, ProductStatus.ARCHIVED, None)
+    _tell(tx, "product.archived", changed, public_url)
+    return True
 
 
-async def unarchive(tx: Tx, tenant: Tenant, public_url: str, product_id: ProductId) -> None:
+async def unarchive(tx: Tx, tenant: Tenant, public_url: str, product_id: ProductId) -> bool:
     """Put an archived product back on sale; tells ``product.unarchived`` if it was archived.
 
     Refused: 100301, 100306.
     """
     product = await _lock(tx, tenant, product_id)
-    if product.status is ProductStatus.ARCHIVED:
-        changed = await store.mark(tx, product, ProductStatus.ACTIVE, None)
-        _tell(tx, "product.unarchived", changed, public_url)
+    if product.status is not ProductStatus.ARCHIVED:
+        return False
+    changed = await store.mark(tx, product, ProductStatus.ACTIVE, None)
+    _tell(tx, "product.unarchived", changed, public_url)
+    return True
 
 
 async def remove(tx: Tx, tenant: Tenant, public_url: str, product_id: ProductId) -> None:

@@ -121,10 +121,12 @@ FRESH = frozenset(
         Action.SELF_SECURE,
         Action.SETTINGS_CHANGE,
         Action.TEAM_CHANGE,
+        Action.WEBHOOKS_CHANGE,
         Action.WEBHOOKS_SECRET,
     }
 )
-"""Acts that a stolen login must not do: they ask for the password again after some minutes."""
+"""Acts that a stolen login must not do: they ask for the password again after some minutes. Who
+changes where events go reads what payers leave, and makes a shop believe what did not happen."""
 
 ROLE_WORDS: Mapping[Role, str] = {
     Role.OWNER: "Everything, also owners and further businesses",

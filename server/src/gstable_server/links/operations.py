@@ -87,17 +87,17 @@ async def update(tx: Tx, shop: Shop, tenant: Tenant, link_id: LinkId, terms: Lin
     return view
 
 
-async def disable(tx: Tx, shop: Shop, tenant: Tenant, link_id: LinkId) -> None:
+async def disable(tx: Tx, shop: Shop, tenant: Tenant, link_id: LinkId) -> bool:
     """Open no more sessions; tells ``payment.link.disabled`` unless it was so already.
 
     Refused: 100101, 100102.
     """
-    await _switch(tx, shop, tenant, link_id, LinkStatus.INACTIVE, "payment.link.disabled")
+    return await _switch(tx, shop, tenant, link_id, LinkStatus.INACTIVE, "payment.link.disabled")
 
 
 async def disable_saying(
     tx: Tx, shop: Shop, tenant: Tenant, link_id: LinkId, text: str | None
-) -> None:
+) -> bool:
     """The same, and show payers ``text`` meanwhile, the platform's own words for None; tells
     ``payment.link.updated`` first where the text is another. Also of a link that is off already.
 
@@ -111,15 +111,16 @@ async def disable_saying(
         await store.replace(tx, link)
         shown = await _view(tx, shop, await _with_products(tx, link))
         _tell(tx, shop, "payment.link.updated", shown)
-    await disable(tx, shop, tenant, link_id)
+    is_off = await disable(tx, shop, tenant, link_id)
+    return is_off or text != old.custom_disabled_text
 
 
-async def enable(tx: Tx, shop: Shop, tenant: Tenant, link_id: LinkId) -> None:
+async def enable(tx: Tx, shop: Shop, tenant: Tenant, link_id: LinkId) -> bool:
     """Open sessions again; tells ``payment.link.enabled`` if it was disabled.
 
     Refused: 100101, 100102.
     """
-    await _switch(tx, shop, tenant, link_id, LinkStatus.ACTIVE, "payment.link.enabled")
+    return await _switch(tx, shop, tenant, link_id, LinkStatus.ACTIVE, "payment.link.enabled")
 
 
 async def archive(tx: Tx, shop: Shop, tenant: Tenant, link_id: LinkId) -> None:
@@ -310,13 +311,14 @@ def _refuse_archived(link: PaymentLink) -> None:
 
 async def _switch(
     tx: Tx, shop: Shop, tenant: Tenant, link_id: LinkId, status: LinkStatus, event_type: str
-) -> None:
+) -> bool:
     old = await _lock(tx, tenant, link_id)
     if old.status is status:
-        return
+        return False
     link = replace(old, status=status, updated_at=tx.now)
     await store.mark(tx, link)
     _tell(tx, shop, event_type, await _view(tx, shop, await _with_products(tx, link)))
+    return True
 
 
 def _product_ids(link: PaymentLink) -> Sequence[ProductId]:

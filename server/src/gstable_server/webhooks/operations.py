@@ -91,22 +91,28 @@ async def lock(tx: Tx, tenant: Tenant, webhook_id: WebhookId) -> Endpoint:
     return await store.require(tx, tenant, webhook_id, lock=True)
 
 
-async def disable(tx: Tx, tenant: Tenant, webhook_id: WebhookId) -> None:
-    """Deliveries stop: no new messages, and pending ones are held. Raises ``Refused`` 300101."""
+async def disable(tx: Tx, tenant: Tenant, webhook_id: WebhookId) -> bool:
+    """Deliveries stop: no new messages, and pending ones are held. False if they had. Raises
+    ``Refused`` 300101."""
     endpoint = await store.require(tx, tenant, webhook_id, lock=True)
+    if endpoint.status is EndpointStatus.INACTIVE:
+        return False
     await _save(tx, replace(endpoint, status=EndpointStatus.INACTIVE))
     await store_queue.hold(tx, webhook_id)
+    return True
 
 
-async def enable(tx: Tx, tenant: Tenant, webhook_id: WebhookId) -> None:
+async def enable(tx: Tx, tenant: Tenant, webhook_id: WebhookId) -> bool:
     """Make a disabled or paused endpoint active. Everything held goes on, the oldest first and
-    ``SPACING`` apart, so that the endpoint is not flooded in its first second. Raises ``Refused``
-    300101."""
+    ``SPACING`` apart, so that the endpoint is not flooded in its first second. False if it was
+    active. Raises ``Refused`` 300101."""
     endpoint = await store.require(tx, tenant, webhook_id, lock=True)
-    await _save(tx, replace(endpoint, status=EndpointStatus.ACTIVE))
     await store.clear_health(tx, webhook_id)
-    if endpoint.status is not EndpointStatus.ACTIVE:
-        await store_queue.release(tx, webhook_id, SPACING)
+    if endpoint.status is EndpointStatus.ACTIVE:
+        return False
+    await _save(tx, replace(endpoint, status=EndpointStatus.ACTIVE))
+    await store_queue.release(tx, webhook_id, SPACING)
+    return True
 
 
 async def refresh_key(tx: Tx, tenant: Tenant, webhook_id: WebhookId, grace_seconds: int = 0) -> str:

@@ -108,12 +108,15 @@ async def turn_on(tx: Tx, by: By, code: str, sealer: Sealer | None) -> list[str]
     return codes
 
 
-async def turn_off(tx: Tx, by: By) -> None:
-    """Ask for no code of an app any more; the recovery codes end too, unless there are passkeys."""
-    await store.delete(tx, by.member.member_id)
+async def turn_off(tx: Tx, by: By) -> bool:
+    """Ask for no code of an app any more; the recovery codes end too, unless there are passkeys.
+    False, and nothing is written down, if none was asked for."""
+    if not await store.delete(tx, by.member.member_id):
+        return False
     await forget_codes_if_alone(tx, by.member.member_id)
     note = Note("second_factor.off", by.member.member_id)
     await audit.record(tx, by.actor, Action.SELF_SECURE, note)
+    return True
 
 
 async def _new_codes(tx: Tx, member_id: MemberId) -> list[str]:

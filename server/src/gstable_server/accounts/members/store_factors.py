@@ -52,8 +52,10 @@ async def use_step(tx: Tx, member_id: MemberId, step: int) -> None:
     )
 
 
-async def delete(tx: Tx, member_id: MemberId) -> None:
-    await tx.execute("DELETE FROM authenticators WHERE member_id = $1", member_id)
+async def delete(tx: Tx, member_id: MemberId) -> bool:
+    """False if there was none."""
+    status = await tx.execute("DELETE FROM authenticators WHERE member_id = $1", member_id)
+    return not status.endswith(" 0")
 
 
 async def lock_secrets(tx: Tx) -> list[tuple[MemberId, bytes]]:

@@ -50,7 +50,7 @@ from gstable_server.web.dashboard.cookies import Cookies
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.keeping import TEXT_BYTES_MAX, Keeping
 from gstable_server.web.dashboard.menu import menu_for
-from gstable_server.web.dashboard.requests import audited
+from gstable_server.web.dashboard.requests import AlreadyDone, audited
 from gstable_server.web.dashboard.requests import browser_of as browser_of
 from gstable_server.web.dashboard.requests import form_token as form_token
 from gstable_server.web.dashboard.speech import N_, speaking, spoken
@@ -366,6 +366,8 @@ class Guard:
                 return self.missing()
             status = 429 if refused.code is Code.TOO_MANY_REQUESTS else 422
             return self.notice(N_("This did not work"), in_words(refused), status=status)
+        except AlreadyDone as again:
+            return self.notice(N_("Already done"), again.text, status=409)
         except Passing:
             return self._later()
 

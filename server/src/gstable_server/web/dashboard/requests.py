@@ -13,12 +13,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gstable_server.accounts.audit import operations as audit
+from gstable_server.accounts.audit.model import Note
 from gstable_server.accounts.members.model import Browser
 from gstable_server.plumbing.client_address import client_address
 
 log = structlog.get_logger(__name__)
 
 MISWRITTEN = "an act was not written into the audit log once"
+
+
+class AlreadyDone(Exception):
+    """Somebody did it before, perhaps the same person a moment ago: nothing is done or written down
+    once more. ``text``, marked, says so."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
 
 
 class _Visit(Protocol):
@@ -35,6 +45,18 @@ def form_token(login_token: str, merchant_id: str) -> str:
     cannot act for another that the browser was switched to meanwhile."""
     said = f"dashboard form {merchant_id}"
     return hmac.new(login_token.encode(), said.encode(), hashlib.sha256).hexdigest()
+
+
+def once(note: Note, text: str) -> Callable[[bool], Note]:
+    """What is written down of an act that says whether it changed anything. Raises
+    ``AlreadyDone`` with ``text`` where it did not."""
+
+    def noted(is_changed: bool) -> Note:
+        if not is_changed:
+            raise AlreadyDone(text)
+        return note
+
+    return noted
 
 
 def browser_of(request: Request) -> Browser:

@@ -17,9 +17,12 @@ from gstable_server.kernel.scopes import RESOURCES, networks_from_text
 from gstable_server.kernel.tenant import Access, Mode, Tenant
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
+from gstable_server.web.dashboard.requests import AlreadyDone, once
 from gstable_server.web.dashboard.settings.key_presenter import key_row
+from gstable_server.web.dashboard.speech import N_
 
 SECTION = "keys"
+REVOKED = N_("This key was revoked already. It works nowhere.")
 LIMITED = "limited"
 LIFETIMES = {"": None, "30": 30, "90": 90, "365": 365}
 """Days after which a key ends, by what the form calls them."""
@@ -87,15 +90,18 @@ class Keys:
     async def revoke(self, visit: Visit) -> Response:
         key = await self._key(visit)
         note = Note("key.revoked", key.key_id, before={"name": key.name, "hint": key.hint})
-        await self.guard.do(visit, lambda _: note, accounts.revoke_key, visit.tenant, key.key_id)
+        noted = once(note, REVOKED)
+        await self.guard.do(visit, noted, accounts.revoke_key, visit.tenant, key.key_id)
         return done(visit, "/keys", "key-revoked")
 
     async def _key(self, visit: Visit) -> ApiKey:
-        """The key of the address, if it still works; else there is nothing to see."""
+        """The key of the address. Raises ``AlreadyDone`` for one that was revoked."""
         key_id = id_or_none(ApiKeyId, visit.request.path_params["key_id"])
         async with self.db.read() as tx:
             for key in await accounts.list_keys(tx, visit.tenant):
-                if key.key_id == key_id and key.revoked_at is None:
+                if key.key_id == key_id:
+                    if key.revoked_at is not None:
+                        raise AlreadyDone(REVOKED)
                     return key
         raise Refused(Code.ROUTE_UNKNOWN)
 
