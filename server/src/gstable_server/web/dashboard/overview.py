@@ -29,9 +29,6 @@ from gstable_server.sessions.statistics.model import StateCount
 from gstable_server.sessions.unmatched import operations as unmatched
 from gstable_server.web.dashboard.guard import Guard, Visit
 from gstable_server.web.dashboard.overview_presenter import (
-    BY_NETWORK,
-    BY_TOKEN,
-    Purse,
     money_tiles,
     session_chart,
     session_tiles,
@@ -40,6 +37,7 @@ from gstable_server.web.dashboard.overview_presenter import (
 )
 from gstable_server.web.dashboard.periods import Period, period_of, periods
 from gstable_server.web.dashboard.presenter import session_row
+from gstable_server.web.dashboard.purse import BY_NETWORK, BY_TOKEN, Purse
 from gstable_server.web.dashboard.speech import _, moment, ngettext
 from gstable_server.webhooks import operations as webhooks
 from gstable_server.webhooks.model import EndpointStatus

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
-import segno
 from starlette.responses import Response
 
 from gstable_server.accounts.audit.model import Note
@@ -14,8 +11,7 @@ from gstable_server.kernel.ids import SessionId
 from gstable_server.plumbing.db import Tx
 from gstable_server.sessions import operations as sessions
 from gstable_server.sessions.model import SessionState, SessionView
-from gstable_server.web.base import PAGE_HEADERS
-from gstable_server.web.dashboard.catalog import checkout_forms
+from gstable_server.web.dashboard.catalog import checkout_forms, qr
 from gstable_server.web.dashboard.catalog.building import Building, By
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
@@ -23,7 +19,6 @@ from gstable_server.web.dashboard.presenter import session_row
 from gstable_server.web.dashboard.speech import moment, said
 
 SECTION = "sessions"
-QR_SCALE = 16
 
 
 class Checkouts:
@@ -89,7 +84,7 @@ class Checkouts:
             SECTION,
             row=session_row(view),
             url=url,
-            qr=segno.make(url, error="m").svg_data_uri(border=2),
+            qr=qr.on_page(url),
             is_open=view.session.state is SessionState.INITIALIZED,
             expires_at=moment(view.session.expires_at),
         )
@@ -98,13 +93,7 @@ class Checkouts:
         session_id = sessions.session_id_of(visit.request.path_params["session_id"])
         async with self.db.read() as tx:
             await sessions.detail(tx, visit.tenant, session_id)
-        drawn = io.BytesIO()
-        segno.make(self._url(session_id), error="m").save(
-            drawn, kind="png", scale=QR_SCALE, border=4
-        )
-        named = {"content-disposition": f'attachment; filename="{session_id}.png"'}
-        headers = {**PAGE_HEADERS, **named}
-        return Response(drawn.getvalue(), media_type="image/png", headers=headers)
+        return qr.as_file(self._url(session_id), "png", session_id)
 
     def _url(self, session_id: SessionId) -> str:
         return f"{self.desk.public_url}/pay/{session_id}"

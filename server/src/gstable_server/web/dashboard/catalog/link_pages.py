@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import replace
 
-import segno
 from starlette.responses import Response
 
 from gstable_server.accounts.audit.model import Note, change_note
@@ -18,9 +16,8 @@ from gstable_server.links.operations import Shop
 from gstable_server.links.wire import LinkOffInput, LinkView
 from gstable_server.plumbing.db import Tx
 from gstable_server.sessions.statistics import operations as statistics
-from gstable_server.web.base import PAGE_HEADERS
 from gstable_server.web.dashboard.address import id_of, looked_for, page_of
-from gstable_server.web.dashboard.catalog import link_forms
+from gstable_server.web.dashboard.catalog import link_forms, qr
 from gstable_server.web.dashboard.catalog.building import Building
 from gstable_server.web.dashboard.catalog.catalog_presenter import link_page, link_statistics
 from gstable_server.web.dashboard.forms import Form
@@ -41,8 +38,6 @@ from gstable_server.web.dashboard.wire_forms import checked
 SECTION = "links"
 IS_OFF = N_("This link was off already, with the same text.")
 IS_ON = N_("This link was on already.")
-QR_SCALE = 16
-"""Pixels of one module: about 700 in all, which prints well on a counter card."""
 OFF_FORM = Form(("customDisabledText",))
 FILTERS: Mapping[str, LinkStatus | None] = {"": None, **{one.value: one for one in LinkStatus}}
 
@@ -167,7 +162,7 @@ class Links:
             SECTION,
             status=status,
             link=link_page(view, url),
-            qr=segno.make(url, error="m").svg_data_uri(border=2),
+            qr=qr.on_page(url),
             statistics=link_statistics(period, opened, counts),
             periods=periods(period),
             period=period,
@@ -175,23 +170,14 @@ class Links:
         )
 
     async def qr_png(self, visit: Visit) -> Response:
-        return await self._qr(visit, "png", "image/png")
+        return await self._qr(visit, "png")
 
     async def qr_svg(self, visit: Visit) -> Response:
-        return await self._qr(visit, "svg", "image/svg+xml")
+        return await self._qr(visit, "svg")
 
-    async def _qr(self, visit: Visit, kind: str, content_type: str) -> Response:
-        """The link's address as a picture to print, as a file."""
+    async def _qr(self, visit: Visit, kind: str) -> Response:
         link = await self._link(visit)
-        drawn = io.BytesIO()
-        segno.make(self._url(link.link_id), error="m").save(
-            drawn, kind=kind, scale=QR_SCALE, border=4
-        )
-        headers = {
-            **PAGE_HEADERS,
-            "content-disposition": f'attachment; filename="{link.link_id}.{kind}"',
-        }
-        return Response(drawn.getvalue(), media_type=content_type, headers=headers)
+        return qr.as_file(self._url(link.link_id), kind, link.link_id)
 
     async def disable(self, visit: Visit) -> Response:
         """Off from now on, with the text that payers read meanwhile."""

@@ -18,7 +18,6 @@ from starlette.types import Send
 from gstable_server.accounts.audit.model import Note
 from gstable_server.kernel.errors import Passing
 from gstable_server.kernel.ids import MerchantId
-from gstable_server.kernel.money import Money
 from gstable_server.kernel.tenant import Mode
 from gstable_server.ledger import model as book
 from gstable_server.ledger import operations as ledger
@@ -31,7 +30,8 @@ from gstable_server.web.dashboard.payments import export_formats as formats
 from gstable_server.web.dashboard.payments.export_columns import COLUMNS, VERSION, What, Writer
 from gstable_server.web.dashboard.payments.export_formats import CONTENT_TYPES, Format
 from gstable_server.web.dashboard.payments.session_filter import NAMES, Typed, typed
-from gstable_server.web.dashboard.speech import N_, _, token
+from gstable_server.web.dashboard.purse import Purse
+from gstable_server.web.dashboard.speech import N_
 
 AT_ONCE = 8
 """Exports that one process makes at the same time, one for each merchant: each holds a connection
@@ -183,18 +183,11 @@ class Exports:
 
     def _total(self, total: TokenTotal, mode: Mode) -> tuple[str, tuple[str, ...]]:
         """Settled, given back and kept; and beside them what is no revenue."""
-        known = self.networks.find_token(total.token_id, mode)
-
-        def text(atomic: int) -> str:
-            if known is None:
-                return _("%(number)s atomic units", number=atomic)
-            shown = token(Money(abs(atomic), known.asset), known.symbol)
-            return f"−{shown}" if atomic < 0 else shown
-
+        purse = Purse(self.networks, mode)
         amounts = (
             total.settled, total.refunded, total.kept, total.pending, total.exceptional, total.fees,
         )  # fmt: skip
-        return total.token_id, tuple(text(amount) for amount in amounts)
+        return total.token_id, tuple(purse.text(total.token_id, amount) for amount in amounts)
 
 
 class Download(StreamingResponse):

@@ -25,7 +25,8 @@ from gstable_server.sessions.model import (
     SessionView,
 )
 from gstable_server.web.dashboard.presenter import SessionRow, session_row
-from gstable_server.web.dashboard.speech import _, dollars, moment, token
+from gstable_server.web.dashboard.purse import Purse
+from gstable_server.web.dashboard.speech import _, dollars, moment
 from gstable_server.web.dashboard.words import FLAGS, PAYMENT_STATES
 
 
@@ -43,20 +44,13 @@ def listed(view: SessionView, networks: Networks) -> ListedSession:
     final = unfinal = ""
     payment = view.payment
     if payment is not None:
+        purse = Purse(networks, view.session.tenant.mode)
         if view.session.state is SessionState.COMPLETED:
-            final = settled_text(view, payment, payment.received, networks)
+            final = purse.text(payment.settlement_token, payment.received)
         else:
             amount = payment.received or payment.promised
-            unfinal = settled_text(view, payment, amount, networks)
+            unfinal = purse.text(payment.settlement_token, amount)
     return ListedSession(session_row(view), final, unfinal)
-
-
-def settled_text(view: SessionView, payment: Payment, atomic: int, networks: Networks) -> str:
-    """An amount of the token that the merchant gets."""
-    known = networks.find_token(payment.settlement_token, view.session.tenant.mode)
-    if known is None:
-        return _("%(number)s atomic units", number=atomic)
-    return token(Money(atomic, known.asset), known.symbol)
 
 
 @dataclass(frozen=True, slots=True)
