@@ -235,11 +235,8 @@ class Office:
         log = await studio.payment(short)
         less = log.merchant_received - 30_000_000
         await studio.paid(short, merchant_received=less, amount=less, merchant_amount=less)
-        for _ in range(2):
-            over = await studio.past_session()
-            await studio.expire()
-            log = await studio.payment(over)
-            await studio.hear(("seen", log), ("final", log))
+        for unusual in ("session-late", "session-overpaid"):
+            await self.gallery.state(unusual).make(studio)
         paid = await studio.session()
         await studio.paid(paid)
         await studio.refund(paid, 24_500_000)
@@ -275,9 +272,14 @@ class Office:
             " '/session/' || s.session_id, 200, 0, 4 FROM sessions s JOIN api_keys k"
             " USING (merchant_id, mode)"
         )
+        await tx.execute(
+            "UPDATE request_log SET method = 'POST', path = '/session/create', code = 400101,"
+            " detail = 'lineItems[0].quantity must be between 1 and 1000000'"
+            " WHERE sequence % 7 = 3"
+        )
         for name, query in (
             ("refund_id", "SELECT refund_id FROM refunds ORDER BY created_at LIMIT 1"),
-            ("request_id", "SELECT request_id FROM request_log ORDER BY sequence LIMIT 1"),
+            ("request_id", "SELECT request_id FROM request_log WHERE code > 0 ORDER BY 1 LIMIT 1"),
             ("inflow_id", _INFLOW.format(0)),
             ("other_inflow_id", _INFLOW.format(1)),
             ("event_id", "SELECT event_id FROM events WHERE type = 'session.completed' LIMIT 1"),

@@ -143,7 +143,7 @@ def test_a_refusal_stands_beside_its_field_or_above_the_form(german: Words) -> N
             "sessionId names a session of which nothing remains to be given back",
         )
         assert in_words(spent) == (
-            "Die Erstattung ist nicht möglich: davon ist nichts mehr zurückzugeben."
+            "Die Rückzahlung ist nicht möglich: davon ist nichts mehr zurückzugeben."
         )
         assert in_words(Refused(Code.LINK_ARCHIVED)) == "Der Zahlungslink ist archiviert."
         strange = Refused(Code.REFUND_IMPOSSIBLE, "nobody foresaw this")

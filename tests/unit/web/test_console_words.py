@@ -46,7 +46,10 @@ def _is_marked(node: nodes.Node) -> bool:
 
 def _unmarked(node: nodes.Node) -> Iterator[str]:
     """Texts of an expression that go to the page as they stand."""
-    if _is_marked(node):
+    if isinstance(node, nodes.Call) and _is_marked(node):
+        # What is put together only when the page is made is in no catalog.
+        if node.args and isinstance(node.args[0], (nodes.Concat, nodes.Add)):
+            yield "a text in parts"
         return
     if isinstance(node, nodes.Const) and isinstance(node.value, str):
         if SENTENCE.match(node.value):

@@ -282,11 +282,13 @@ def problem_words(problem: str) -> str:
 
 def refusal_words(refused: Refused) -> str:
     """All that a refusal says: what is refused, and why, with the field that it is about."""
-    what, detail = said(refused.code.message), refused.detail
-    if not detail:
-        return what
+    return told_words(refused.code.message, refused.detail)
+
+
+def told_words(message: str, detail: str) -> str:
+    """The same of what a program was told: the code's message and what stood behind it."""
     words = problem_words(detail)
-    if words == detail and refused.field:
-        problem = detail.removeprefix(f"{refused.field} ")
-        words = f"{refused.field} {problem_words(problem)}"
-    return f"{what}: {words}"
+    if words == detail:
+        field, space, problem = detail.partition(" ")
+        words = f"{field}{space}{problem_words(problem)}"
+    return ": ".join(part for part in (said(message), words) if part)

@@ -15,8 +15,8 @@ from gstable_server.sessions.lists.model import Kind, understood
 from gstable_server.web.dashboard.guard import Guard, Visit, onward
 from gstable_server.web.dashboard.payments.browsing import OWN_PAGES
 from gstable_server.web.dashboard.presenter import Badge
-from gstable_server.web.dashboard.problems import problem_words
-from gstable_server.web.dashboard.speech import N_, moment, said
+from gstable_server.web.dashboard.problems import told_words
+from gstable_server.web.dashboard.speech import N_, moment
 
 PAGE_SIZE = 50
 NEWEST = 2**62
@@ -111,8 +111,7 @@ def _message(request: LoggedRequest) -> str:
 
 def _refusal(request: LoggedRequest) -> str:
     """Why it was not done, in the reader's language."""
-    parts = said(_message(request)), problem_words(request.detail)
-    return ": ".join(part for part in parts if part)
+    return told_words(_message(request), request.detail)
 
 
 def _objects(request: LoggedRequest) -> list[tuple[str, str]]:

@@ -16,18 +16,19 @@ from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
 from gstable_server.web.dashboard.people.joining import JOIN
 from gstable_server.web.dashboard.people.people_presenter import MemberRow
-from gstable_server.web.dashboard.speech import _, moment
+from gstable_server.web.dashboard.speech import moment, said
 from gstable_server.web.dashboard.words import of_role
 
 INVITE_FORM = Form(("email", "role"), {"role": Role.VIEWER.value})
 ROLE_FORM = Form(("role",))
-INVITED = """{who} invites you to the team of {merchant} as {role}.
+INVITED_SUBJECT = N_("You are invited to the team of %(merchant)s")
+INVITED = N_("""%(who)s invites you to the team of %(merchant)s as %(role)s.
 
-Open this link within {days} days. It works once:
-{link}
+Open this link within %(days)s days. It works once:
+%(link)s
 
 If you do not know them, do nothing.
-"""
+""")
 
 
 class Team:
@@ -56,7 +57,7 @@ class Team:
             form=form,
             members=[_row(visit, one) for one in members],
             invitations=[_invitation_row(one) for one in invited],
-            roles=[(role.value, ROLE_WORDS[role]) for role in _assignable(visit)],
+            roles=[(role.value, said(ROLE_WORDS[role])) for role in _assignable(visit)],
             email=email,
             link=link,
             sends_mail=self.guard.sends_mail,
@@ -74,15 +75,18 @@ class Team:
         role = team.role_from_text(form.value("role"))
         invitation, token = await team.invite(tx, visit.by, form.value("email"), role)
         if self.guard.sends_mail:
-            body = INVITED.format(
+            await notices.write(
+                tx,
+                [invitation.email],
+                INVITED_SUBJECT,
+                INVITED,
+                spoken().tag,
                 who=visit.member.email,
                 merchant=visit.merchant.name,
                 role=role,
-                days=INVITED_FOR.days,
+                days=str(INVITED_FOR.days),
                 link=self._link(token),
             )
-            subject = _("You are invited to the team of %(name)s", name=visit.merchant.name)
-            await notices.write(tx, [invitation.email], subject, body)
         return invitation, token
 
     def _link(self, token: str) -> str:
