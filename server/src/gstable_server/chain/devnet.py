@@ -39,6 +39,8 @@ from gstable_server.plumbing.child import dying_with_parent, end
 
 START_SECONDS = 120.0
 STOP_SECONDS = 5.0
+ANSWER_SECONDS = 120.0
+"""A chain of our own shares this machine, and mines hundreds of blocks in one call."""
 BLOCK_GAS_LIMIT = 300_000_000
 CALL_GAS = 1_000_000
 BLOCK_SECONDS = 1
@@ -179,7 +181,8 @@ class Devnet:
     @contextlib.asynccontextmanager
     async def rpc(self, network: str) -> AsyncIterator[HttpRpc]:
         """A connection to one chain."""
-        async with open_rpc(self.networks.network(network)) as rpc:
+        chain = self.networks.network(network)
+        async with open_rpc(chain, timeout_seconds=ANSWER_SECONDS) as rpc:
             yield rpc
 
     async def fund(self, network: str, account: Address, token: str, amount: int) -> None:
