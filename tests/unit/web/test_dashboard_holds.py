@@ -92,7 +92,7 @@ async def test_the_rest_is_given_back(console: Console) -> None:
     ("verb", "fields", "text"),
     [
         ("capture", {"captureAmount": "4,500"}, "with a point"),
-        ("capture", {"captureAmount": "70.01"}, "more than remains"),
+        ("capture", {"captureAmount": "70.01"}, "only 70.00 USD remain"),
         ("capture", {"captureAmount": "0"}, "above zero"),
     ],
 )

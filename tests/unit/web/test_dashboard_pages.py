@@ -203,7 +203,7 @@ async def test_a_key_is_revoked_after_a_question(browser: Browser, owner: Mercha
     assert place in reader(await browser.get(KEYS)).links()
     assert "Old shop" in (await browser.get(place)).text
     assert (await browser.post(place)).headers["location"] == f"{KEYS}?done=key-revoked"
-    assert (await browser.get(place)).status_code == 404
+    assert (await browser.get(place)).status_code == 409
     assert "Revoked" in (await browser.get(KEYS)).text
     async with owner.db.read() as tx:
         with pytest.raises(Exception, match="API key is revoked"):
