@@ -16,7 +16,7 @@ from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
 from gstable_server.web.dashboard.people.joining import JOIN
 from gstable_server.web.dashboard.people.people_presenter import MemberRow
-from gstable_server.web.dashboard.speech import N_, moment, said
+from gstable_server.web.dashboard.speech import N_, moment, said, spoken
 from gstable_server.web.dashboard.words import of_role
 
 INVITE_FORM = Form(("email", "role"), {"role": Role.VIEWER.value})
