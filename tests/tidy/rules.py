@@ -56,7 +56,7 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
         SERVER + "api/edge.py": "the edge: whatever escapes is a bug, logged and answered",
         SERVER + "chain/executor/loop.py": "worker loop: a sender that stops must not stop another",
         SERVER + "chain/indexer.py": "worker loop: a network that stops must not stop another",
-        SERVER + "flow.py": "worker loop: a turn that fails is logged and taken again",
+        SERVER + "worker.py": "worker loop: a turn that fails is logged and taken again",
         SERVER + "plumbing/outbox.py": "worker loop: it outlives a handler's bug and retries",
         SERVER + "plumbing/testing_jobs.py": "worker loop: the fake does as the real one",
         SERVER + "web/checkout/live.py": "worker loop: one session must not end others' pages",

@@ -21,7 +21,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
-from gstable_server import flow, monitoring
+from gstable_server import flow, monitoring, worker
 from gstable_server.accounts import routes as account_routes
 from gstable_server.accounts.notices.operations import Postman
 from gstable_server.agents import routes as agent_routes
@@ -435,10 +435,10 @@ def _collect_seldom() -> None:
 async def work(settings: Settings, world: flow.World, stop: asyncio.Event) -> None:
     """Events, jobs and the timetable, until ``stop``."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(flow.relay(world, stop))
-        group.create_task(flow.deliver_messages(world, stop))
-        group.create_task(flow.keep_timetable(world, stop))
-        group.create_task(flow.finish_settlements(world, stop))
-        group.create_task(flow.watch_deposits(world, stop))
-        group.create_task(flow.reconcile(world, stop))
+        group.create_task(worker.relay(world, stop))
+        group.create_task(worker.deliver_messages(world, stop))
+        group.create_task(worker.keep_timetable(world, stop))
+        group.create_task(worker.finish_settlements(world, stop))
+        group.create_task(worker.watch_deposits(world, stop))
+        group.create_task(worker.reconcile(world, stop))
         group.create_task(jobs.run_worker(settings.database_url, flow.job_handlers(world), stop))
