@@ -22,7 +22,8 @@ from gstable_server.kernel.roles import ROLE_WORDS
 from gstable_server.web.language import CONSOLE_LANGUAGES, ENGLISH, LANGUAGES, LOCALES
 
 REPOSITORY = Path(__file__).parent.parent
-PAGES = REPOSITORY / "server/src/gstable_server/web"
+SERVER = REPOSITORY / "server/src/gstable_server"
+PAGES = SERVER / "web"
 SCRIPTS = REPOSITORY / "web/src/checkout"
 CONSOLE_SCRIPTS = REPOSITORY / "web/src/dashboard"
 KEYWORDS = {"gettext": None, "ngettext": (1, 2), "_": None, "N_": None}
@@ -37,6 +38,13 @@ DOMAINS = {
 ALSO_OF_CONSOLE = ("agree.ts", "chain.ts", "page.ts", "wallet.ts")
 """What the console's scripts share with the payer's page."""
 
+LETTERS = (
+    "accounts/limits/operations.py",
+    "accounts/members/forgotten.py",
+    "accounts/payouts/operations.py",
+    "sessions/refunds/letters.py",
+)
+"""What the team is told by e-mail, in the language that each reads the console in."""
 NO_SOURCES = ("language.py", "speech.py")
 """Where the functions stand that others mark their sentences with."""
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -55,6 +63,8 @@ def sources(domain: str) -> Iterable[tuple[str, Path]]:
                 is_console = "dashboard" in path.parts
                 if is_console == (domain == "console") and path.name not in NO_SOURCES:
                     yield method, path
+        if domain == "console":
+            yield from (("python", SERVER / name) for name in LETTERS)
 
 
 @cache

@@ -79,6 +79,7 @@ from gstable_server.web.checkout.walletconnect import Relay
 from gstable_server.web.dashboard import routes as dashboard_routes
 from gstable_server.web.dashboard.apologies import Apologies
 from gstable_server.web.dashboard.people.openid import sign_in_of
+from gstable_server.web.language import ENGLISH, Languages
 from gstable_server.web.receipts import routes as receipt_routes
 from gstable_server.web.receipts.letter import Composer
 from gstable_server.web.receipts.pdf import Fonts
@@ -268,7 +269,12 @@ def postman_of(settings: Settings) -> Postman | None:
     else:
         assert settings.mail_directory is not None
         mail = FileMail(settings.mail_directory)
-    return Postman(mail, sender)
+    languages = Languages.load_console()
+
+    def translate(language: str, text: str) -> str:
+        return languages.words(languages.lookup(language) or ENGLISH).said(text)
+
+    return Postman(mail, sender, translate)
 
 
 def mailing_of(settings: Settings, postman: Postman | None) -> Mailing | None:

@@ -32,6 +32,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gstable_server.kernel.money import MicroUsd, Money
+from gstable_server.kernel.words import N_ as N_
 
 LOCALES = Path(__file__).parent / "locales"
 ENGLISH = "en"
@@ -59,11 +60,6 @@ FIGURES_MAX = 120
 """More than any token amount has: decimal arithmetic must round nothing away."""
 FIGURES_KEPT = 8_192
 FIRST_STRONG, END_ISOLATE = "\u2068", "\u2069"
-
-
-def N_(message: str) -> str:  # noqa: N802 - gettext's own name, which extraction knows
-    """Mark ``message`` for extraction; it is translated where it is shown."""
-    return message
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from gstable_server.accounts.limits.model import (
 from gstable_server.accounts.members import team
 from gstable_server.accounts.members.model import By
 from gstable_server.accounts.notices import operations as notices
+from gstable_server.accounts.notices.operations import Said
 from gstable_server.accounts.payouts.operations import Policy
 from gstable_server.kernel.clock import wire_time
 from gstable_server.kernel.errors import Code, Refused, invalid_field
@@ -30,25 +31,28 @@ from gstable_server.kernel.ids import LimitChangeId
 from gstable_server.kernel.money import MicroUsd, usd_text
 from gstable_server.kernel.roles import Action
 from gstable_server.kernel.tenant import Mode, Tenant
+from gstable_server.kernel.words import N_
 from gstable_server.plumbing.db import Tx
 
 DUE_TOGETHER = 50
-NO_LIMIT = "none"
-ASKED = """{who} wants one person alone to be able to give back more money of {merchant}:
+NO_LIMIT = N_("none")
+SUBJECT = N_("%(merchant)s: The limit of refunds")
+ASKED = N_("""%(who)s wants one person alone to be able to give back more money of %(merchant)s:
 
-from {before} to {after}, for each payment session
+from %(before)s to %(after)s, for each payment session
 
-It counts from {due} on (UTC), or as soon as another owner or admin approves it. If this is not
+It counts from %(due)s on (UTC), or as soon as another owner or admin approves it. If this is not
 right, cancel it before then:
-{link}
-"""
-CHANGED = """How much money of {merchant} one person alone can give back was changed by {who}:
+%(link)s
+""")
+CHANGED = N_("""How much money of %(merchant)s one person alone can give back was changed by
+%(who)s:
 
-from {before} to {after}, for each payment session
-"""
-CANCELLED = """{who} cancelled that one person alone can give back more of {merchant}. It stays
-{before} for each payment session.
-"""
+from %(before)s to %(after)s, for each payment session
+""")
+CANCELLED = N_("""%(who)s cancelled that one person alone can give back more of %(merchant)s. It
+stays %(before)s for each payment session.
+""")
 
 
 async def current(tx: Tx, tenant: Tenant) -> Limit:
@@ -188,12 +192,19 @@ async def _letter(
     """To everybody in the team."""
     merchant = await accounts.merchant(tx, tenant.merchant_id)
     emails = [one.email for one in await team.members_of(tx, tenant.merchant_id)]
-    body = text.format(
+    await notices.write(
+        tx,
+        emails,
+        SUBJECT,
+        text,
         who=who,
         merchant=merchant.name,
-        before=limit_text(before),
-        after=limit_text(after),
+        before=_said(before),
+        after=_said(after),
         due=due,
         link=link,
     )
-    await notices.write(tx, emails, f"{merchant.name}: The limit of refunds", body)
+
+
+def _said(limit: Limit) -> str:
+    return Said(NO_LIMIT) if limit is None else limit_text(limit)

@@ -20,6 +20,7 @@ from gstable_server.kernel.email import email_from_text
 from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.ids import LoginId, MemberId
 from gstable_server.kernel.roles import Action
+from gstable_server.kernel.words import N_
 from gstable_server.plumbing import passwords
 from gstable_server.plumbing.db import Tx
 
@@ -27,17 +28,19 @@ RESET_TOKEN_LENGTH = 43
 RESET_FOR = timedelta(hours=1)
 RESETS_PER_EMAIL = 3
 RESETS_PER_ADDRESS = 20
-LETTER = """Somebody asked to set the password of {email} anew.
+SUBJECT = N_("Set your password anew")
+CHANGED_SUBJECT = N_("Your password was changed")
+LETTER = N_("""Somebody asked to set the password of %(email)s anew.
 
 If it was you, open this link within an hour. It works once:
-{link}
+%(link)s
 
 If it was not you, do nothing: your password stays as it is.
-"""
-CHANGED = """The password of {email} was set anew. Other browsers were signed out.
+""")
+CHANGED = N_("""The password of %(email)s was set anew. Other browsers were signed out.
 
 If it was not you, tell an owner of your team now.
-"""
+""")
 
 
 async def ask(tx: Tx, email: str, client_address: str, link: str) -> None:
@@ -59,8 +62,8 @@ async def ask(tx: Tx, email: str, client_address: str, link: str) -> None:
     if found is None or (refused is not None and refused.retry_after):
         return
     await resets.insert_reset(tx, found[0], _token_hash(token), tx.now + RESET_FOR)
-    body = LETTER.format(email=address, link=f"{link}/{token}")
-    await notices.write(tx, [address], "Set your password anew", body)
+    values = {"email": address, "link": f"{link}/{token}"}
+    await notices.write(tx, [address], SUBJECT, LETTER, **values)
 
 
 async def is_usable(tx: Tx, token: str) -> bool:
@@ -103,8 +106,8 @@ async def _set(
         by, note = By(member, client_address), Note("password.changed", member_id)
         await audit.record(tx, by.actor, Action.SELF_SECURE, note)
     if teams:
-        body = CHANGED.format(email=teams[0].email)
-        await notices.write(tx, [teams[0].email], "Your password was changed", body)
+        email = teams[0].email
+        await notices.write(tx, [email], CHANGED_SUBJECT, CHANGED, email=email)
 
 
 async def purge(tx: Tx) -> None:

@@ -38,6 +38,8 @@ class Member:
     email: str
     role: Role
     joined_at: datetime
+    language: str = ""
+    """The one that they chose in the console, as a tag of BCP 47; "" for none yet."""
 
 
 @dataclass(frozen=True, slots=True)

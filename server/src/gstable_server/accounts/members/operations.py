@@ -234,6 +234,12 @@ async def presence_of(tx: Tx, token: str) -> Presence | None:
     return await store.visit_login(tx, _token_hash(token), since, noted)
 
 
+async def choose_language(tx: Tx, member_id: MemberId, language: str) -> None:
+    """Have a person read the console, in whatever browser, and its letters in that language (a tag
+    of BCP 47 of those that there are)."""
+    await store.set_language(tx, member_id, language)
+
+
 async def member_behind(tx: Tx, token: str) -> Member | None:
     """Who is signed in with ``token`` now, without counting as a visit of theirs."""
     return await store.peek_login(tx, _token_hash(token), tx.now - LOGIN_IDLE)

@@ -19,6 +19,7 @@ def member_from(row: asyncpg.Record) -> Member:
         email=row["email"],
         role=Role(row["role"]),
         joined_at=row["joined_at"],
+        language=row["language"] or "",
     )
 
 
@@ -56,8 +57,12 @@ async def set_password(tx: Tx, member_id: MemberId, password_hash: str) -> None:
     )
 
 
+async def set_language(tx: Tx, member_id: MemberId, language: str) -> None:
+    await tx.execute("UPDATE members SET language = $2 WHERE member_id = $1", member_id, language)
+
+
 _MEMBERS = """
-SELECT m.member_id, m.email, s.merchant_id, s.role, s.joined_at
+SELECT m.member_id, m.email, m.language, s.merchant_id, s.role, s.joined_at
 FROM memberships s JOIN members m USING (member_id)
 """
 
@@ -134,8 +139,8 @@ async def insert_login(
 
 
 _LOGIN = """
-SELECT m.member_id, m.email, s.merchant_id, s.role, s.joined_at, l.login_id, l.confirmed_at,
-    l.last_seen_at
+SELECT m.member_id, m.email, m.language, s.merchant_id, s.role, s.joined_at, l.login_id,
+    l.confirmed_at, l.last_seen_at
 FROM login_sessions l JOIN members m USING (member_id)
 JOIN memberships s ON s.member_id = l.member_id AND s.merchant_id = l.merchant_id
 WHERE l.token_hash = $1 AND l.expires_at > $2 AND l.last_seen_at > $3 AND l.awaits_code = $4

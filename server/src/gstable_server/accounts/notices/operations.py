@@ -8,7 +8,7 @@ claim is old; between the mail server's word and our note it is sent again under
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from html import escape
@@ -16,6 +16,7 @@ from html import escape
 import structlog
 
 from gstable_server.accounts.notices import store
+from gstable_server.accounts.notices.model import Words
 from gstable_server.accounts.notices.store import Claimed
 from gstable_server.kernel.ids import NoticeId
 from gstable_server.plumbing.db import Database, Tx
@@ -26,7 +27,6 @@ from gstable_server.plumbing.mail import (
     Mail,
     MailDelayed,
     MailRefused,
-    one_line,
 )
 
 log = structlog.get_logger(__name__)
@@ -38,19 +38,45 @@ DUE_TOGETHER = 100
 KEPT = timedelta(days=30)
 
 
+Translate = Callable[[str, str], str]
+"""Puts a marked sentence into a language (a tag of BCP 47): what has no translation stays."""
+
+
+def untranslated(_language: str, text: str) -> str:
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Postman:
-    """Where letters are handed over, and the address that they come from."""
+    """Where letters are handed over, the address that they come from, and who puts them into
+    words."""
 
     mail: Mail
     sender: str
+    translate: Translate = untranslated
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(TOGETHER))
 
 
-async def write(tx: Tx, emails: Iterable[str], subject: str, body: str) -> None:
-    """One letter to each of these addresses, in plain text; lines of ``body`` stay lines."""
+class Said(str):
+    """A value in a letter that is a marked sentence itself."""
+
+    __slots__ = ()
+
+
+async def write(
+    tx: Tx, emails: Iterable[str], subject: str, body: str, language: str = "", **values: str
+) -> None:
+    """One letter to each of these addresses, in plain text; lines of ``body`` stay lines.
+
+    ``subject`` and ``body`` are marked sentences, with ``values`` in the places ``%(name)s``. They
+    are put into the reader's own language when the letter is sent, into ``language`` for who has
+    none, and into English without either.
+    """
+    said = [name for name, value in values.items() if isinstance(value, Said)]
+    plain = {name: str(value) for name, value in values.items()}
+    words = Words(subject, body, plain, said, language)
     for email in emails:
-        await store.insert(tx, tx.mint(NoticeId), email, one_line(subject), body)
+        await store.insert(tx, tx.mint(NoticeId), email, words)
 
 
 async def due(tx: Tx) -> list[NoticeId]:
@@ -90,7 +116,13 @@ async def _send(db: Database, postman: Postman, claimed: Claimed) -> None:
 
 def _letter(postman: Postman, claimed: Claimed) -> Letter:
     domain = postman.sender.rpartition("@")[2]
-    paragraphs = escape(claimed.body).split("\n\n")
+    language, words = claimed.language, claimed.words
+
+    def translated(text: str) -> str:
+        return postman.translate(language, text)
+
+    subject, body = words.written(translated)
+    paragraphs = escape(body).split("\n\n")
     html = "".join(f"<p>{text.replace(chr(10), '<br>')}</p>" for text in paragraphs)
     return Letter(
         message_id=f"{claimed.notice_id}@{domain}",
@@ -98,9 +130,9 @@ def _letter(postman: Postman, claimed: Claimed) -> Letter:
         sender=postman.sender,
         sender_name="GStable",
         reply_to=None,
-        subject=claimed.subject,
-        text=claimed.body,
-        html=f"<!doctype html><html lang=en><body>{html}</body></html>",
-        language="en",
+        subject=subject,
+        text=body,
+        html=f"<!doctype html><html lang={language}><body>{html}</body></html>",
+        language=language,
         written_at=claimed.written_at,
     )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
+import asyncpg
+
+from gstable_server.accounts.notices.model import ENGLISH, Words
 from gstable_server.kernel.ids import NoticeId
 from gstable_server.plumbing.db import Tx
+from gstable_server.plumbing.json_text import encode_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,20 +20,23 @@ class Claimed:
 
     notice_id: NoticeId
     email: str
-    subject: str
-    body: str
+    words: Words
+    language: str
     written_at: datetime
     tries: int
 
 
-async def insert(tx: Tx, notice_id: NoticeId, email: str, subject: str, body: str) -> None:
+async def insert(tx: Tx, notice_id: NoticeId, email: str, words: Words) -> None:
+    """In English too, which the version of this server before this one sends."""
+    subject, body = words.written(str)
     await tx.execute(
-        "INSERT INTO notices (notice_id, email, subject, body, written_at, not_before)"
-        " VALUES ($1, $2, $3, $4, $5, $5)",
+        "INSERT INTO notices (notice_id, email, subject, body, words, written_at, not_before)"
+        " VALUES ($1, $2, $3, $4, $5::text::jsonb, $6, $6)",
         notice_id,
         email,
         subject,
         body,
+        encode_json(asdict(words)).decode(),
         tx.now,
     )
 
@@ -48,23 +56,33 @@ async def claim(tx: Tx, notice_id: NoticeId, claim: timedelta) -> Claimed | None
     row = await tx.fetchrow(
         "UPDATE notices SET not_before = $3, tries = tries + 1 WHERE notice_id = $1"
         " AND ended_at IS NULL AND not_before <= $2"
-        " RETURNING email, subject, body, written_at, tries",
+        " RETURNING email, subject, body, words::text, written_at, tries,"
+        " (SELECT language FROM members WHERE lower(email) = lower(notices.email))",
         notice_id,
         tx.now,
         tx.now + claim,
     )
     if row is None:
         return None
-    return Claimed(
-        notice_id, row["email"], row["subject"], row["body"], row["written_at"], row["tries"]
-    )
+    words = _words(row)
+    language = row["language"] or words.language or ENGLISH
+    return Claimed(notice_id, row["email"], words, language, row["written_at"], row["tries"])
+
+
+def _words(row: asyncpg.Record) -> Words:
+    if row["words"] is not None:
+        return Words(**json.loads(row["words"]))
+    # Written by the version before this one: what it says is all that it says.
+    subject, body = (row[name].replace("%", "%%") for name in ("subject", "body"))
+    return Words(subject, body, {}, (), ENGLISH)
 
 
 async def end(tx: Tx, notice_id: NoticeId, trouble: str | None) -> None:
     """It was handed over, or never will be. Its text goes: there may be a link in it that opens
     something."""
     await tx.execute(
-        "UPDATE notices SET ended_at = $2, trouble = $3, body = '' WHERE notice_id = $1",
+        "UPDATE notices SET ended_at = $2, trouble = $3, body = '', words = NULL"
+        " WHERE notice_id = $1",
         notice_id,
         tx.now,
         trouble,

@@ -22,34 +22,38 @@ from gstable_server.kernel.errors import Code, Refused, invalid_field
 from gstable_server.kernel.ids import PayoutChangeId
 from gstable_server.kernel.roles import Action
 from gstable_server.kernel.tenant import Mode, Tenant
+from gstable_server.kernel.words import N_
 from gstable_server.plumbing.db import Tx
 
 DUE_TOGETHER = 50
-ASKED = """{who} wants payments of {merchant} to go to another wallet too:
+ASKED_SUBJECT = N_("%(merchant)s: Payments are to go to another wallet")
+DONE_SUBJECT = N_("%(merchant)s: Payments can go to another wallet now")
+CANCELLED_SUBJECT = N_("%(merchant)s: A wallet was cancelled")
+ASKED = N_("""%(who)s wants payments of %(merchant)s to go to another wallet too:
 
-{name}
-{address}
+%(name)s
+%(address)s
 
-It can be used from {due} on (UTC). If this is not right, cancel it before then:
-{link}
-"""
-DONE = """Payments of {merchant} can go to this wallet from now on:
+It can be used from %(due)s on (UTC). If this is not right, cancel it before then:
+%(link)s
+""")
+DONE = N_("""Payments of %(merchant)s can go to this wallet from now on:
 
-{name}
-{address}
-"""
-CANCELLED = """{who} cancelled that payments of {merchant} can go to this wallet:
+%(name)s
+%(address)s
+""")
+CANCELLED = N_("""%(who)s cancelled that payments of %(merchant)s can go to this wallet:
 
-{name}
-{address}
-"""
+%(name)s
+%(address)s
+""")
 
-LAPSED = """Payments of {merchant} do not go to this wallet, because {who} asked for it and may no
-longer do so:
+LAPSED = N_("""Payments of %(merchant)s do not go to this wallet, because %(who)s asked for it and
+may no longer do so:
 
-{name}
-{address}
-"""
+%(name)s
+%(address)s
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ async def add_account(
     await _record(tx, by, change, "payout.asked", Action.ACCOUNTS_CHANGE)
     if policy.sends_mail:
         link = f"{policy.public_url}/dashboard/{tenant.mode}/accounts"
-        await _tell(tx, change, "Payments are to go to another wallet", ASKED, link=link)
+        await _tell(tx, change, ASKED_SUBJECT, ASKED, link=link)
     return change
 
 
@@ -109,7 +113,7 @@ async def cancel(tx: Tx, by: By, tenant: Tenant, policy: Policy, change_id: Payo
     await store.end(tx, change, Outcome.CANCELLED)
     await _record(tx, by, change, "payout.cancelled", Action.PAYOUTS_CANCEL)
     if policy.sends_mail:
-        await _tell(tx, change, "A wallet was cancelled", CANCELLED, who=by.member.email)
+        await _tell(tx, change, CANCELLED_SUBJECT, CANCELLED, who=by.member.email)
 
 
 async def carry_out(tx: Tx, networks: Networks, *, sends_mail: bool) -> None:
@@ -120,7 +124,7 @@ async def carry_out(tx: Tx, networks: Networks, *, sends_mail: bool) -> None:
         if change.asked_by not in able.values():
             await store.end(tx, change, Outcome.CANCELLED)
             if sends_mail:
-                await _tell(tx, change, "A wallet was cancelled", LAPSED)
+                await _tell(tx, change, CANCELLED_SUBJECT, LAPSED)
             continue
         try:
             await accounts.create_account(
@@ -133,7 +137,7 @@ async def carry_out(tx: Tx, networks: Networks, *, sends_mail: bool) -> None:
             continue
         await store.end(tx, change, Outcome.DONE)
         if sends_mail:
-            await _tell(tx, change, "Payments can go to another wallet now", DONE)
+            await _tell(tx, change, DONE_SUBJECT, DONE)
 
 
 async def _record(tx: Tx, by: By, change: PayoutChange, what: str, action: Action) -> None:
@@ -152,7 +156,11 @@ async def _tell(
     """A letter to everybody in the team."""
     merchant = await accounts.merchant(tx, change.tenant.merchant_id)
     emails = [one.email for one in await team.members_of(tx, change.tenant.merchant_id)]
-    body = text.format(
+    await notices.write(
+        tx,
+        emails,
+        subject,
+        text,
         who=who or change.asked_by,
         merchant=merchant.name,
         name=change.name,
@@ -160,4 +168,3 @@ async def _tell(
         due=wire_time(change.due_at),
         link=link,
     )
-    await notices.write(tx, emails, f"{merchant.name}: {subject}", body)

@@ -45,7 +45,7 @@ from gstable_server.plumbing.openid import OpenId
 from gstable_server.plumbing.sealing import Sealer
 from gstable_server.sessions.operations import Desk
 from gstable_server.web.base import PAGE_HEADERS, Pages
-from gstable_server.web.dashboard import cookies
+from gstable_server.web.dashboard import cookies, tongues
 from gstable_server.web.dashboard.cookies import Cookies
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.keeping import TEXT_BYTES_MAX, Keeping
@@ -389,6 +389,9 @@ class Guard:
             if presence is None:
                 return None
             merchant = await accounts.merchant(tx, presence.member.merchant_id)
+            is_ours = is_same_origin(request, self.desk.public_url)
+            languages = self.pages.console_languages
+            await tongues.settle(tx, request, presence.member, languages, is_ours=is_ours)
         tenant = Tenant(merchant.merchant_id, mode)
         token = form_token(token, merchant.merchant_id)
         return Visit(request, action, presence, merchant, tenant, token, entries)

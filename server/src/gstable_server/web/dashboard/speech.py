@@ -24,6 +24,7 @@ __all__ = [
     "ngettext",
     "number",
     "said",
+    "speak",
     "speaking",
     "spoken",
     "token",
@@ -44,6 +45,11 @@ def speaking(words: Words) -> Iterator[None]:
         yield
     finally:
         _SPOKEN.reset(token)
+
+
+def speak(words: Words) -> None:
+    """Go on in this language, until the end of ``speaking`` around it."""
+    _SPOKEN.set(words)
 
 
 def spoken() -> Words:

@@ -11,34 +11,35 @@ from gstable_server.kernel.roles import Action
 from gstable_server.kernel.tenant import Mode
 from gstable_server.plumbing.db import Tx
 from gstable_server.web.dashboard.guard import Guard, Visit
+from gstable_server.web.dashboard.speech import N_
 from gstable_server.webhooks.model import Endpoint
 
-SUBJECT = "{merchant}: Where events are sent"
-CREATED = """{who} has events of {merchant} sent to a further address:
+SUBJECT = N_("%(merchant)s: Where events are sent")
+CREATED = N_("""%(who)s has events of %(merchant)s sent to a further address:
 
-{name}
-{address}
+%(name)s
+%(address)s
 
 If this is not right, remove it, and end the sign-ins of whoever did it:
-{link}
-"""
-MOVED = """{who} has events of {merchant} sent to another address:
+%(link)s
+""")
+MOVED = N_("""%(who)s has events of %(merchant)s sent to another address:
 
-{name}
-{address}
-until now {before}
+%(name)s
+%(address)s
+until now %(before)s
 
 If this is not right, change it back, and end the sign-ins of whoever did it:
-{link}
-"""
-ROTATED = """{who} replaced the key that signs events of {merchant}:
+%(link)s
+""")
+ROTATED = N_("""%(who)s replaced the key that signs events of %(merchant)s:
 
-{name}
-{address}
+%(name)s
+%(address)s
 
 If this is not right, replace it again, and end the sign-ins of whoever did it:
-{link}
-"""
+%(link)s
+""")
 
 
 async def tell(
@@ -49,13 +50,15 @@ async def tell(
     if visit.tenant.mode is not Mode.LIVE or not guard.sends_mail:
         return
     able = await team.members_able(tx, visit.tenant.merchant_id, Action.WEBHOOKS_CHANGE)
-    merchant = visit.merchant.name
-    body = text.format(
+    await notices.write(
+        tx,
+        sorted(able.values()),
+        SUBJECT,
+        text,
         who=visit.member.email,
-        merchant=merchant,
+        merchant=visit.merchant.name,
         name=endpoint.target.name,
         address=endpoint.target.url,
         before=before,
         link=f"{guard.payouts.public_url}{visit.base}/webhooks/{endpoint.webhook_id}",
     )
-    await notices.write(tx, sorted(able.values()), SUBJECT.format(merchant=merchant), body)

@@ -22,7 +22,7 @@ from gstable_server.plumbing.db import Tx
 from gstable_server.web.checkout.amounts import AmountError, ZeroAmountError, parse_usd
 from gstable_server.web.dashboard.forms import Form
 from gstable_server.web.dashboard.guard import Guard, Visit, done
-from gstable_server.web.dashboard.speech import N_, _, number, said
+from gstable_server.web.dashboard.speech import N_, _, number
 from gstable_server.web.dashboard.versions import (
     VERSION,
     ChangedMeanwhile,
@@ -43,6 +43,7 @@ LABELS = {
     "surplus": N_("Surplus"),
     "receipts": N_("Receipts by e-mail"),
 }
+LETTER_SUBJECT = N_("%(merchant)s: a test")
 LETTER = N_("This letter shows that e-mail of GStable reaches you.")
 MINUTES_MAX = 10_080
 
@@ -151,15 +152,12 @@ class Business:
         if not self.guard.sends_mail:
             raise Refused(Code.ROUTE_UNKNOWN)
         note = Note("letter.tested", visit.member.member_id)
-        await self.guard.do(
-            visit,
-            lambda _none: note,
-            notices.write,
-            [visit.member.email],
-            f"{visit.merchant.name}: a test",
-            f"{said(LETTER)}\n",
-        )
+        await self.guard.do(visit, lambda _none: note, self._write_letter, visit)
         return done(visit, "/settings", "test-letter-sent")
+
+    async def _write_letter(self, tx: Tx, visit: Visit) -> None:
+        to, merchant = [visit.member.email], visit.merchant.name
+        await notices.write(tx, to, LETTER_SUBJECT, LETTER, merchant=merchant)
 
     def _server(self) -> list[tuple[str, str, str]]:
         """What the operator decided: in words, its value, and the variable that it comes from."""
