@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from gstable import Client
+from gstable_server.chain.checksum import to_checksum
+from gstable_server.cli.stack import Keys
 from gstable_server.sessions.model import Session
 from tests.browser.gallery import Gallery, opened
 from tests.browser.paper import PaperWallet, installed
 from tests.browser.payer import url_of
 from tests.browser.wallet import InjectedWallet
 from tests.conftest import Databases
-from tests.running import Running
+from tests.running import Running, eventually
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 PRICE = 24_750_000
@@ -134,6 +144,43 @@ class Seller:
 def seller(running: Running) -> Iterator[Seller]:
     with running.client() as client:
         yield Seller(running, client)
+
+
+def _is_alive(base: str) -> bool:
+    try:
+        with urlopen(f"{base}/health/live") as response:
+            return bool(response.status == 200)
+    except URLError:
+        return False
+
+
+@pytest.fixture
+def fresh(running: Running, database_url: str) -> Iterator[str]:
+    """The address of a server that nobody has visited yet, of all roles. Its chains are those of
+    the installation beside it, and so is its key: their contracts take its orders."""
+    networks_file = Path(running.about["networksFile"])
+    keys = Keys.from_json((networks_file.parent / "keys.json").read_text())
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    base = f"http://127.0.0.1:{port}"
+    settings = {
+        "DATABASE_URL": database_url,
+        "GSTABLE_PUBLIC_URL": base,
+        "GSTABLE_PORT": str(port),
+        "GSTABLE_NETWORKS_FILE": str(networks_file),
+        "GSTABLE_ORDER_SIGNING_KEY": keys.order_signing_key,
+        "GSTABLE_FEE_RECEIVER": to_checksum(keys.address("fee_receiver_key")),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gstable_server.cli", "serve", "--role", "all"],
+        env={**os.environ, **settings},
+    )
+    try:
+        eventually(lambda: _is_alive(base), "the server answers")
+        yield base
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(180)
 
 
 @pytest.fixture

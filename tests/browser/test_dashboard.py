@@ -2,72 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from gstable import Client
-from tests.running import Running, eventually
-from tests.unit.web.shop import NETWORKS
+from tests.running import Running
 
-pytestmark = [pytest.mark.browser]
+pytestmark = [pytest.mark.browser, pytest.mark.anvil]
 
 EMAIL = "owner@example.com"
 PASSWORD = "correct horse battery"
 WALLET = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
-
-
-def _is_alive(base: str) -> bool:
-    try:
-        with urlopen(f"{base}/health/live") as response:
-            return bool(response.status == 200)
-    except URLError:
-        return False
-
-
-@pytest.fixture
-def fresh(database_url: str, tmp_path: Path) -> Iterator[str]:
-    """The address of a server that nobody has visited yet."""
-    networks = tmp_path / "networks.toml"
-    networks.write_text(NETWORKS)
-    port = _free_port()
-    base = f"http://127.0.0.1:{port}"
-    settings = {
-        "DATABASE_URL": database_url,
-        "GSTABLE_PUBLIC_URL": base,
-        "GSTABLE_PORT": str(port),
-        "GSTABLE_NETWORKS_FILE": str(networks),
-        "GSTABLE_ORDER_SIGNING_KEY": "11" * 32,
-        "GSTABLE_FEE_RECEIVER": "0x" + "44" * 20,
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gstable_server.cli", "serve", "--role", "api"],
-        env={**os.environ, **settings},
-    )
-    try:
-        eventually(lambda: _is_alive(base), "the server answers")
-        yield base
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(180)
 
 
 @dataclass(frozen=True)
@@ -112,6 +61,7 @@ def window(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Window
     assert problems == []
 
 
+@pytest.mark.parametrize("window", [390], indirect=True)
 def test_a_merchants_first_hour(fresh: str, window: Window) -> None:
     page = window.page
     _set_up(window, fresh)
@@ -219,7 +169,6 @@ def _sell(client: Client, account_id: str) -> str:
     return session.payment_url
 
 
-@pytest.mark.anvil
 def test_the_demo_merchant_signs_in_and_out(running: Running, window: Window) -> None:
     page = window.page
     page.goto(running.about["dashboardUrl"])
