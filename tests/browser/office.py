@@ -225,7 +225,7 @@ class Office:
                 continue
             await studio.paid(session, token_id=tokens[0])
             self.values["session_id"] = session.session_id
-        if days_ago in (9, 2):
+        if days_ago == 0:
             await studio.paid(await studio.session(), "seen")
         await studio.deliver()
 

@@ -293,11 +293,16 @@ def comparison_rows(last: Outcome, now: datetime) -> ComparisonTable:
     )  # fmt: skip
 
 
+def _symbol(network: Network | None, token_id: str) -> str:
+    known = {token.token_id: token.symbol for token in network.tokens} if network else {}
+    return known.get(token_id, token_id.partition("::")[2])
+
+
 def unmatched_row(total: Total, networks: Networks) -> Check:
     network = networks.find_network(total.network)
     title = _(
         "Unusual money that waits: %(token)s on %(network)s",
-        token=total.token_id.partition("::")[2],
+        token=_symbol(network, total.token_id),
         network=network.title if network else total.network,
     )
     todo = _("Whoever it belongs to decides under Unusual money; what is nobody's is yours.")
