@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -30,16 +31,24 @@ SOURCE, TARGET = 1337137, 1338453
 KEY = b"\x03" * 32
 
 
+def _at(number: int) -> dict[str, Any]:
+    """The place of a log, all of it named by one number."""
+    name = number.to_bytes(32, "big")
+    return {
+        "tx_hash": name,
+        "log_position": 0,
+        "block_number": number,
+        "block_hash": name,
+        "block_time": START,
+        "session_key": KEY,
+    }
+
+
 def payment(number: int = 1, rail: RailName = RailName.ESCROW) -> PaymentLog:
     return PaymentLog(
         network="polygon",
         chain_id=SOURCE,
-        tx_hash=number.to_bytes(32, "big"),
-        log_position=0,
-        block_number=number,
-        block_hash=number.to_bytes(32, "big"),
-        block_time=START,
-        session_key=KEY,
+        **_at(number),
         payer=Address(b"\x04" * 20),
         merchant=MERCHANT,
         token=Address(b"\x06" * 20),
@@ -59,12 +68,7 @@ def delivery(number: int, rail: RailName = RailName.ESCROW) -> DeliveryLog:
     return DeliveryLog(
         network="base",
         chain_id=TARGET,
-        tx_hash=number.to_bytes(32, "big"),
-        log_position=0,
-        block_number=number,
-        block_hash=number.to_bytes(32, "big"),
-        block_time=START,
-        session_key=KEY,
+        **_at(number),
         rail=rail,
         merchant=MERCHANT,
         token=RECEIVED,
@@ -80,12 +84,7 @@ def escrow(number: int, what: EscrowWhat, network: str = "polygon") -> EscrowLog
     return EscrowLog(
         network=network,
         chain_id=SOURCE,
-        tx_hash=number.to_bytes(32, "big"),
-        log_position=0,
-        block_number=number,
-        block_hash=number.to_bytes(32, "big"),
-        block_time=START,
-        session_key=KEY,
+        **_at(number),
         order_id=b"\x0d" * 32,
         what=what,
         receiver=Address(b"\x04" * 20),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -13,18 +12,12 @@ from gstable_server.accounts import operations as accounts
 from gstable_server.kernel.paging import Page
 from gstable_server.plumbing.db import Database
 from gstable_server.sessions import operations as sessions
-from tests.unit.web.console import Browser, browser_on, reader, registered
+from tests.unit.web.console import Browser, reader, registered
 from tests.unit.web.shop import PUBLIC_URL, WALLET, Merchant, new_desk
 
 pytestmark = pytest.mark.anyio
 
 NEW = "/dashboard/test/sessions/new"
-
-
-@pytest.fixture
-async def browser(database: Database) -> AsyncIterator[Browser]:
-    async with browser_on(database, new_desk()) as browser:
-        yield browser
 
 
 @pytest.fixture

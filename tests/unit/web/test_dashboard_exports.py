@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,11 @@ from starlette.applications import Starlette
 from bench.reads.seed import seed
 from gstable_server.kernel.tenant import Tenant
 from gstable_server.ledger import operations as ledger
-from gstable_server.plumbing.db import Database
 from gstable_server.web.base import Pages
 from gstable_server.web.dashboard import routes as dashboard
 from gstable_server.web.dashboard.payments.export_columns import COLUMNS, VERSION, Figure, What
 from gstable_server.web.dashboard.payments.export_formats import Format, harmless, head, line
-from tests.unit.web.console import FROM_OUR_PAGE, Browser, browser_on, registered
+from tests.unit.web.console import FROM_OUR_PAGE, Browser
 from tests.unit.web.shop import PUBLIC_URL, Merchant, new_desk
 
 pytestmark = pytest.mark.anyio
@@ -36,17 +35,6 @@ FORMULAS = (
     "=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "＝1+1", "＋1", "－1", "＠A",
     " =1", "\u3000=1", "\u200b=1", '=HYPERLINK("http://x","y")',
 )  # fmt: skip
-
-
-@pytest.fixture
-async def browser(database: Database) -> AsyncIterator[Browser]:
-    async with browser_on(database, new_desk()) as browser:
-        yield browser
-
-
-@pytest.fixture
-async def owner(database: Database, browser: Browser) -> Merchant:
-    return await registered(database, new_desk(), browser)
 
 
 async def fill(url: str, tenant: Tenant, count: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -18,19 +18,13 @@ from gstable_server.reconciliation.model import Difference, Outcome, Reading
 from gstable_server.web.dashboard.guard import form_token
 from gstable_server.web.dashboard.settings import health_presenter as shown
 from tests.unit.sessions.payments import NOW
-from tests.unit.web.console import Browser, browser_on, reader, registered
+from tests.unit.web.console import Browser, reader, registered
 from tests.unit.web.shop import Merchant, new_desk
 
 pytestmark = pytest.mark.anyio
 
 HEALTH = "/dashboard/test/health"
 STATE = NetworkState("polygon", 100, 100, None, NOW)
-
-
-@pytest.fixture
-async def browser(database: Database) -> AsyncIterator[Browser]:
-    async with browser_on(database, new_desk()) as browser:
-        yield browser
 
 
 @pytest.fixture

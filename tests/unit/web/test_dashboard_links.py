@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -26,18 +25,12 @@ from gstable_server.web.checkout import routes as checkout
 from gstable_server.web.checkout.visits import Visits
 from gstable_server.web.dashboard.catalog import link_forms
 from gstable_server.web.dashboard.catalog.building import first_token
-from tests.unit.web.console import Browser, Reader, browser_on, reader, registered
+from tests.unit.web.console import Browser, Reader, reader, registered
 from tests.unit.web.shop import PUBLIC_URL, WALLET, Merchant, new_desk, set_state
 
 pytestmark = pytest.mark.anyio
 
 NEW = "/dashboard/test/links"
-
-
-@pytest.fixture
-async def browser(database: Database) -> AsyncIterator[Browser]:
-    async with browser_on(database, new_desk()) as browser:
-        yield browser
 
 
 @pytest.fixture

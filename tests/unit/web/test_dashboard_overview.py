@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -22,18 +21,12 @@ from gstable_server.web.dashboard.overview_presenter import compared
 from gstable_server.web.dashboard.periods import period_of
 from gstable_server.webhooks import operations as webhooks
 from gstable_server.webhooks.model import Target
-from tests.unit.web.console import Browser, Reader, browser_on, reader, registered
+from tests.unit.web.console import Browser, Reader, reader, registered
 from tests.unit.web.shop import WALLET, Merchant, new_desk, set_state
 
 pytestmark = pytest.mark.anyio
 
 HOME = "/dashboard/test"
-
-
-@pytest.fixture
-async def browser(database: Database) -> AsyncIterator[Browser]:
-    async with browser_on(database, new_desk()) as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -13,11 +12,10 @@ from gstable_server.catalog import operations as catalog
 from gstable_server.catalog.model import ProductTerms
 from gstable_server.kernel.ids import AccountId
 from gstable_server.kernel.tenant import Access, Mode, Tenant
-from gstable_server.plumbing.db import Database
 from gstable_server.sessions.model import SessionState
 from gstable_server.sessions.unmatched.judging import judge_session
-from tests.unit.web.console import Browser, Reader, browser_on, reader, registered
-from tests.unit.web.shop import Merchant, add_payment, new_desk, set_state
+from tests.unit.web.console import Browser, Reader, reader
+from tests.unit.web.shop import Merchant, add_payment, set_state
 
 pytestmark = pytest.mark.anyio
 
@@ -26,17 +24,6 @@ OTHER_WALLET = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"
 ACCOUNTS = "/dashboard/test/accounts"
 KEYS = "/dashboard/test/keys"
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}"
-
-
-@pytest.fixture
-async def browser(database: Database) -> AsyncIterator[Browser]:
-    async with browser_on(database, new_desk()) as browser:
-        yield browser
-
-
-@pytest.fixture
-async def owner(database: Database, browser: Browser) -> Merchant:
-    return await registered(database, new_desk(), browser)
 
 
 async def stocked(owner: Merchant, name: str = "Field guide to harbour birds") -> Merchant:

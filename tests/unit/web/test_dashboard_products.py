@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -16,7 +15,7 @@ from gstable_server.catalog.model import Product
 from gstable_server.kernel.ids import ProductId
 from gstable_server.kernel.paging import Page
 from gstable_server.plumbing.db import Database
-from tests.unit.web.console import Browser, browser_on, reader, registered
+from tests.unit.web.console import Browser, reader, registered
 from tests.unit.web.shop import WALLET, Merchant, new_desk
 
 pytestmark = pytest.mark.anyio
@@ -29,12 +28,6 @@ MAP = {
     "attributes[3].name": "Size",
     "attributes[3].value": "A2",
 }
-
-
-@pytest.fixture
-async def browser(database: Database) -> AsyncIterator[Browser]:
-    async with browser_on(database, new_desk()) as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ cannot be forgotten."""
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
@@ -42,7 +41,7 @@ from gstable_server.web.dashboard.place import UNAUDITED, Place
 from gstable_server.web.dashboard.routes import places
 from gstable_server.webhooks import operations as webhooks
 from gstable_server.webhooks.model import Target
-from tests.unit.web.console import Browser, browser_on, reader, registered
+from tests.unit.web.console import Browser, reader, registered
 from tests.unit.web.shop import Merchant, new_desk
 from tests.unit.web.test_dashboard_unmatched import late
 
@@ -105,12 +104,6 @@ VALUES = {
     "passkey_id": f"pky_{'a' * 16}",
     "login_id": f"lgn_{'a' * 16}",
 }
-
-
-@pytest.fixture
-async def browser(database: Database) -> AsyncIterator[Browser]:
-    async with browser_on(database, new_desk()) as browser:
-        yield browser
 
 
 @pytest.fixture

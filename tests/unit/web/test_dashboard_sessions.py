@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -10,18 +9,12 @@ import pytest
 from gstable_server.accounts import operations as accounts
 from gstable_server.plumbing.db import Database
 from gstable_server.sessions.model import SessionState
-from tests.unit.web.console import Browser, browser_on, reader, registered
+from tests.unit.web.console import Browser, reader, registered
 from tests.unit.web.shop import WALLET, Merchant, add_payment, new_desk, set_state
 
 pytestmark = pytest.mark.anyio
 
 LIST = "/dashboard/test/sessions"
-
-
-@pytest.fixture
-async def browser(database: Database) -> AsyncIterator[Browser]:
-    async with browser_on(database, new_desk()) as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from gstable_server.accounts.preferences import operations as preferences
 from gstable_server.accounts.preferences.model import Policies, Preferences
 from gstable_server.kernel.money import MicroUsd
 from gstable_server.plumbing.db import Database
-from tests.unit.web.console import EMAIL, Browser, browser_on, reader, registered
+from tests.unit.web.console import EMAIL, Browser, browser_on, reader
 from tests.unit.web.shop import Merchant, new_desk
 
 pytestmark = pytest.mark.anyio
@@ -26,11 +26,6 @@ FILLED = {"late": "0", "short": "0", "surplus": "ask", "receipts": "on", "networ
 async def browser(database: Database) -> AsyncIterator[Browser]:
     async with browser_on(database, new_desk(), sends_mail=True) as browser:
         yield browser
-
-
-@pytest.fixture
-async def owner(database: Database, browser: Browser) -> Merchant:
-    return await registered(database, new_desk(), browser)
 
 
 async def held(owner: Merchant) -> Preferences:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from hashlib import sha256
 
 import pytest
 
 from gstable_server.kernel.tenant import Mode
-from gstable_server.plumbing.db import Database
 from gstable_server.sessions.model import Session, SessionState
 from gstable_server.sessions.unmatched import operations
 from gstable_server.sessions.unmatched.judging import judge_session
@@ -21,23 +19,12 @@ from gstable_server.web.dashboard.payments.unmatched_presenter import (
     WHY,
 )
 from gstable_server.web.dashboard.words import DONE
-from tests.unit.web.console import EMAIL, Browser, browser_on, reader, registered
-from tests.unit.web.shop import Merchant, add_payment, new_desk, set_state
+from tests.unit.web.console import EMAIL, Browser, reader
+from tests.unit.web.shop import Merchant, add_payment, set_state
 
 pytestmark = pytest.mark.anyio
 
 HERE = "/dashboard/test/unusual"
-
-
-@pytest.fixture
-async def browser(database: Database) -> AsyncIterator[Browser]:
-    async with browser_on(database, new_desk()) as one:
-        yield one
-
-
-@pytest.fixture
-async def owner(database: Database, browser: Browser) -> Merchant:
-    return await registered(database, new_desk(), browser)
 
 
 async def seller_of(owner: Merchant) -> Merchant:

@@ -18,7 +18,7 @@ from gstable_server.plumbing.testing import FakeClock
 from gstable_server.web.dashboard.developers.webhooks_presenter import EVENT_GROUPS
 from gstable_server.webhooks import operations
 from gstable_server.webhooks.model import EVENT_TYPES, EndpointStatus
-from tests.unit.web.console import PASSWORD, Browser, browser_on, reader, registered
+from tests.unit.web.console import PASSWORD, Browser, browser_on, reader
 from tests.unit.web.shop import Merchant, new_desk
 from tests.unit.webhooks.support import deliver_due, receiving, status, tell
 
@@ -28,17 +28,6 @@ WEBHOOKS = "/dashboard/test/webhooks"
 URL = "https://shop.example/hook"
 PAID = {"event-session.paid": "on"}
 KEY = re.compile(r"wkk_[A-Za-z0-9]{40}")
-
-
-@pytest.fixture
-async def browser(database: Database) -> AsyncIterator[Browser]:
-    async with browser_on(database, new_desk()) as browser:
-        yield browser
-
-
-@pytest.fixture
-async def owner(database: Database, browser: Browser) -> Merchant:
-    return await registered(database, new_desk(), browser)
 
 
 @pytest.fixture
