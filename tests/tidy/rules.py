@@ -250,6 +250,8 @@ _WIDER = {
     "ownership": "accounts",
     "limits": "accounts",
     "passkeys": "accounts",
+    "sign_in_answers": "accounts",
+    "member_language": "accounts",
     "key_uses": "accounts",
     "ledger_days": "ledger",
     "lists": "sessions",

@@ -91,8 +91,7 @@ def create_app(
 
     ``capabilities`` gives the data of the public capability matrix (spec 8); ``health`` says
     whether this process can do its work, by default whether the database answers;
-    ``agent_routes`` are the AI payment protocol, which has a host name of its own in
-    ``agent_host`` (spec 15, Hosts);
+    ``agent_routes`` are the AI payment protocol, at a host of its own too, ``agent_host`` (spec 15);
     ``extra_routes`` are mounted behind everything of the API, for example the pages;
     ``turn_away`` makes the page for people whose address asks too often, given the seconds to wait;
     ``request_log`` gets requests with a good key; ``apologize`` the console's page of a fault;
@@ -102,11 +101,9 @@ def create_app(
     routes = [route for rows in route_lists for route in rows]
     public_limiter = RateLimiter(limits.address_rate, limits.address_burst)
     keys = KeyRing(db, public_limiter)
-    key_limiter = RateLimiter(limits.key_rate, limits.key_burst)
-    merchant = MerchantApi(
-        db, routes, keys=keys, key_limiter=key_limiter, body_bytes_max=limits.body_bytes_max
-    )
-    agents = OpenDoor(db, agent_routes, body_bytes_max=limits.body_bytes_max)
+    key_limiter, body_max = RateLimiter(limits.key_rate, limits.key_burst), limits.body_bytes_max
+    merchant = MerchantApi(db, routes, keys=keys, key_limiter=key_limiter, body_bytes_max=body_max)
+    agents = OpenDoor(db, agent_routes, body_bytes_max=body_max)
     own_host = [Middleware(OwnHost, host=agent_host)] if agent_host else []
     document = openapi.document(routes, public_url, agent_routes)
     app = Starlette(

@@ -102,6 +102,6 @@ def _address_of(text: str) -> _Address | None:
 def proxies_of(settings: Settings) -> TrustedProxies:
     """The proxies that the settings name. Raises ``SettingsInvalid``."""
     try:
-        return TrustedProxies.from_text(settings.trusted_proxies)
+        return TrustedProxies.from_text(settings.trusted_proxies or "")
     except ValueError as problem:
         raise SettingsInvalid(f"GSTABLE_TRUSTED_PROXIES: {problem}") from None

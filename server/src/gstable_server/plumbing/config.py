@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     """Signed messages of one payer that the AI payment protocol takes in a minute."""
     host: str = "127.0.0.1"
     port: int = 8000
-    trusted_proxies: str = ""
+    trusted_proxies: str | None = None
     """Addresses and networks of the proxies in front of this server, parted by commas: only what
     they say in ``X-Forwarded-For`` is believed about where a request comes from."""
     database_pool: int = Field(default=10, ge=3)
