@@ -91,7 +91,7 @@ def create_app(
 
     ``capabilities`` gives the data of the public capability matrix (spec 8); ``health`` says
     whether this process can do its work, by default whether the database answers;
-    ``agent_routes`` are the AI payment protocol, at a host of its own too, ``agent_host`` (spec 15);
+    ``agent_routes`` are the AI payment protocol, at the host ``agent_host`` too (spec 15);
     ``extra_routes`` are mounted behind everything of the API, for example the pages;
     ``turn_away`` makes the page for people whose address asks too often, given the seconds to wait;
     ``request_log`` gets requests with a good key; ``apologize`` the console's page of a fault;
