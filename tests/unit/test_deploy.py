@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from gstable_server.cli.app import app
+from gstable_server.plumbing.client_address import TrustedProxies
 from gstable_server.plumbing.config import Settings
 from gstable_server.plumbing.metrics import REGISTRY, STATE
 from gstable_server.serve import Role
@@ -72,6 +74,16 @@ def test_the_compose_file_runs_every_role_behind_the_migration() -> None:
             assert "/health/live" in one["healthcheck"]["test"][-1], "not ready: no restart loop"
     assert services["database"]["networks"] == ["inside"]
     assert [name for name, one in services.items() if "ports" in one] == ["proxy"]
+
+
+def test_the_compose_file_believes_its_proxy_and_no_other_machine() -> None:
+    found = loaded("compose.yaml")
+    address = found["services"]["proxy"]["networks"]["outside"]["ipv4_address"]
+    assert found["services"]["api"]["environment"]["GSTABLE_TRUSTED_PROXIES"] == address
+    [pool] = found["networks"]["outside"]["ipam"]["config"]
+    assert ip_address(address) in ip_network(pool["subnet"])
+    assert ip_address(address) not in ip_network(pool["ip_range"]), "others may have it first"
+    assert TrustedProxies.from_text(address).client_of(address, [b"203.0.113.9"]) == "203.0.113.9"
 
 
 def test_ops_12_no_secret_stands_in_the_examples() -> None:

@@ -23,6 +23,7 @@ from gstable_server.kernel.roles import Action
 from gstable_server.kernel.words import N_
 from gstable_server.plumbing import passwords
 from gstable_server.plumbing.db import Tx
+from gstable_server.plumbing.limits import address_subject
 
 RESET_TOKEN_LENGTH = 43
 RESET_FOR = timedelta(hours=1)
@@ -49,7 +50,7 @@ async def ask(tx: Tx, email: str, client_address: str, link: str) -> None:
     address = email_from_text(email)
     subjects = {
         f"reset {address}": RESETS_PER_EMAIL,
-        f"reset address {client_address}": RESETS_PER_ADDRESS,
+        f"reset address {address_subject(client_address)}": RESETS_PER_ADDRESS,
     }
 
     async def never() -> bool:

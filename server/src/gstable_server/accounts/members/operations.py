@@ -33,6 +33,7 @@ from gstable_server.kernel.ids import LoginId, MemberId
 from gstable_server.kernel.roles import Action, Role
 from gstable_server.plumbing import passwords
 from gstable_server.plumbing.db import Tx
+from gstable_server.plumbing.limits import address_subject
 from gstable_server.plumbing.sealing import Sealer
 from gstable_server.plumbing.stamps import Stamps
 
@@ -207,7 +208,7 @@ async def prove_password(
     found = await store.find_person(tx, email)
     subjects = {
         f"email {email}": FAILURES_PER_EMAIL,
-        f"address {client_address}": FAILURES_PER_ADDRESS,
+        f"address {address_subject(client_address)}": FAILURES_PER_ADDRESS,
     }
 
     async def is_right() -> bool:
