@@ -155,14 +155,16 @@ def _is_alive(base: str) -> bool:
 
 
 @pytest.fixture
-def fresh(running: Running, database_url: str) -> Iterator[str]:
-    """The address of a server that nobody has visited yet, of all roles. Its chains are those of
-    the installation beside it, and so is its key: their contracts take its orders."""
+def fresh(running: Running, database_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a server that nobody has visited yet; its parameter is what it does, all by
+    default. Its chains are those of the installation beside it, and so is its key: their contracts
+    take its orders. What an indexer of it reads there of others' payments is unusual to it."""
     networks_file = Path(running.about["networksFile"])
     keys = Keys.from_json((networks_file.parent / "keys.json").read_text())
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     base = f"http://127.0.0.1:{port}"
+    role: str = getattr(request, "param", "all")
     settings = {
         "DATABASE_URL": database_url,
         "GSTABLE_PUBLIC_URL": base,
@@ -172,7 +174,7 @@ def fresh(running: Running, database_url: str) -> Iterator[str]:
         "GSTABLE_FEE_RECEIVER": to_checksum(keys.address("fee_receiver_key")),
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "gstable_server.cli", "serve", "--role", "all"],
+        [sys.executable, "-m", "gstable_server.cli", "serve", "--role", role],
         env={**os.environ, **settings},
     )
     try:

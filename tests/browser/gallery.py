@@ -8,6 +8,8 @@ page is; ``State.act`` is what a payer then does there, for states that only a b
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -18,7 +20,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import uvicorn
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from gstable_server.links import operations as links
 from gstable_server.plumbing.config import Settings
@@ -35,6 +37,9 @@ T = TypeVar("T")
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 PATIENCE_SECONDS = 180.0
+
+RELAY_URL = "wss://relay.example"
+"""Where wallets of other devices would be met: no such host."""
 
 DUE = 74_500_000
 """What a session of the studio costs, in the smallest units of USDC."""
@@ -332,6 +337,27 @@ STATES: tuple[State, ...] = (
 )
 
 
+def _show_code(page: Page) -> None:
+    """The relay answers what it is asked, and no wallet comes."""
+
+    def answer(relay: WebSocketRoute, text: str) -> None:
+        asked = json.loads(text)
+        result = "subscription" if asked["method"] == "irn_subscribe" else True
+        relay.send(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": result}))
+
+    page.route_web_socket(
+        re.compile(re.escape(RELAY_URL)),
+        lambda relay: relay.on_message(lambda text: answer(relay, str(text))),
+    )
+    page.reload()
+    page.locator("#remote-wallet").click()
+    expect(page.locator("#remote-code")).to_be_visible()
+
+
+REMOTE = State("session-remote", "The code for a wallet of another device.", _open, _show_code)
+"""Only where the operator offers them: in a gallery with ``has_relay``."""
+
+
 class _Quiet(uvicorn.Server):
     """Leaves the signals to the process."""
 
@@ -354,7 +380,7 @@ class Gallery:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_SECONDS)
 
     def state(self, name: str) -> State:
-        [found] = [one for one in STATES if one.name == name]
+        [found] = [one for one in (*STATES, REMOTE) if one.name == name]
         return found
 
     def url(self, name: str, **query: str) -> str:
@@ -391,7 +417,7 @@ class Gallery:
             self.run(db.close())
 
 
-def _settings(database_url: str, public_url: str, *, sends_mail: bool) -> Settings:
+def _settings(database_url: str, public_url: str, *, sends_mail: bool, has_relay: bool) -> Settings:
     return Settings.model_validate(
         {
             "DATABASE_URL": database_url,
@@ -399,6 +425,8 @@ def _settings(database_url: str, public_url: str, *, sends_mail: bool) -> Settin
             "order_signing_key": (bytes(31) + b"\x01").hex(),
             "secrets_key": "22" * 32,
             "smtp_url": "smtp://127.0.0.1:1" if sends_mail else None,
+            "walletconnect_project_id": "harbour" if has_relay else None,
+            "walletconnect_relay_url": RELAY_URL,
             "fee_receiver": "0x" + "44" * 20,
             # Everything comes from one address here.
             "address_rate_per_second": 100_000,
@@ -410,18 +438,22 @@ def _settings(database_url: str, public_url: str, *, sends_mail: bool) -> Settin
 
 @contextmanager
 def opened(
-    database_url: str, host: str = "127.0.0.1", *, sends_mail: bool = False
+    database_url: str,
+    host: str = "127.0.0.1",
+    *,
+    sends_mail: bool = False,
+    has_relay: bool = False,
 ) -> Iterator[Gallery]:
     """Serve a gallery over an empty, migrated database, on a free port of this machine. Browsers
     make passkeys for a name, and for no address in figures. With ``sends_mail`` letters are
-    written, which nobody fetches."""
+    written, which nobody fetches; ``has_relay`` offers wallets of other devices."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     listening = socket.create_server(("127.0.0.1", 0))
     base_url = f"http://{host}:{listening.getsockname()[1]}"
     gallery = Gallery(base_url, FakeClock(START), loop)
-    settings = _settings(database_url, base_url, sends_mail=sends_mail)
+    settings = _settings(database_url, base_url, sends_mail=sends_mail, has_relay=has_relay)
     try:
         with gallery.serving(settings, listening):
             yield gallery
@@ -431,4 +463,4 @@ def opened(
         loop.close()
 
 
-__all__ = ["DUE", "PAYER", "STATES", "Gallery", "State", "Studio", "opened"]
+__all__ = ["DUE", "PAYER", "REMOTE", "STATES", "Gallery", "State", "Studio", "opened"]

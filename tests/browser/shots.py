@@ -24,7 +24,7 @@ from playwright.sync_api import Browser, BrowserContext, expect
 
 from gstable_server.plumbing.embedded_postgres import temporary_postgres
 from tests.browser.conftest import launched
-from tests.browser.gallery import STATES, Gallery, State, opened
+from tests.browser.gallery import REMOTE, STATES, Gallery, State, opened
 from tests.browser.office import Office, shown_places
 from tests.browser.paper import installed
 from tests.conftest import Databases
@@ -34,6 +34,7 @@ WIDTHS = {390: 844, 1440: 900}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 COLOURS = 48
 """Enough for pages that are nearly all text, and a tenth of the bytes."""
+ALL_STATES = (*STATES, REMOTE)
 RIGHT_TO_LEFT = ("session-settling", "ar")
 TITLE = """# The payer's pages, state by state
 
@@ -51,7 +52,7 @@ def name_of(state: State, width: int, scheme: str) -> str:
 def index() -> str:
     """The page that shows all pictures."""
     parts = [TITLE]
-    for state in STATES:
+    for state in ALL_STATES:
         phone, desktop = (
             f'<a href="{name_of(state, width, "light")}">'
             f'<img src="{name_of(state, width, "light")}" width="{shown}"'
@@ -106,7 +107,9 @@ def take(window: BrowserContext, gallery: Gallery, state: State, **query: str) -
         state.act(page)
     # Nobody's pointer or cursor is on the picture.
     page.evaluate("document.activeElement?.blur(); scrollTo(0, 0)")
-    shot = page.screenshot(full_page=True, animations="disabled")
+    # Behind what is asked for in a window of its own, the page's end is not to be seen.
+    is_whole = page.locator("dialog[open]").count() == 0
+    shot = page.screenshot(full_page=is_whole, animations="disabled")
     page.close()
     return shot
 
@@ -179,20 +182,22 @@ def main() -> int:
         _shoot_console(chosen)
     if chosen.console:
         return 0
-    known = {state.name: state for state in STATES}
+    known = {state.name: state for state in ALL_STATES}
     if unknown := [name for name in chosen.states if name not in known]:
         parser.error(f"no state {', '.join(unknown)}: one of {', '.join(known)}")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     chosen.to.mkdir(parents=True, exist_ok=True)
-    began, states = time.monotonic(), [known[name] for name in chosen.states] or list(STATES)
+    began, states = time.monotonic(), [known[name] for name in chosen.states] or list(ALL_STATES)
     widths = [chosen.width] if chosen.width else list(WIDTHS)
     schemes = [chosen.scheme] if chosen.scheme else list(SCHEMES)
-    with (
-        temporary_postgres() as server,
-        closing(Databases(server.url)) as databases,
-        opened(databases.take()) as gallery,
-    ):
-        sizes = shoot(gallery, chosen.to, list(product(states, widths, schemes)))
+    sizes = []
+    with temporary_postgres() as server, closing(Databases(server.url)) as databases:
+        for has_relay in (False, True):
+            wanted = [one for one in states if (one is REMOTE) is has_relay]
+            if wanted:
+                with opened(databases.take(), has_relay=has_relay) as gallery:
+                    sizes += shoot(gallery, chosen.to, list(product(wanted, widths, schemes)))
+                databases.give_back()
     if chosen.to == FOLDER:
         (chosen.to / "README.md").write_text(index())
     seconds, megabytes = time.monotonic() - began, sum(sizes) / 1e6

@@ -61,7 +61,7 @@ def window(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Window
     assert problems == []
 
 
-@pytest.mark.parametrize("window", [390], indirect=True)
+@pytest.mark.parametrize(("fresh", "window"), [("api", 390)], indirect=True)
 def test_a_merchants_first_hour(fresh: str, window: Window) -> None:
     page = window.page
     _set_up(window, fresh)

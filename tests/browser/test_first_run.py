@@ -78,4 +78,5 @@ def _pay(page: Page, address: str) -> str:
     expect(page.locator("#review")).to_be_visible()
     page.locator("#confirm").click()
     expect(page.locator("#headline")).to_have_text("Payment complete")
-    return re.findall(r"sess_\w+", page.url)[0]
+    session_id: str = re.findall(r"sess_\w+", page.url)[0]
+    return session_id
