@@ -160,6 +160,30 @@ async def test_ops_12_a_live_server_does_not_start_with_settings_for_development
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "problem"),
+    [
+        ("trusted_proxies", "everybody", "GSTABLE_TRUSTED_PROXIES: must be IP addresses"),
+        ("secrets_key", SecretStr("short"), "GSTABLE_SECRETS_KEY: must be 32 bytes"),
+        ("oidc_issuer", "https://id.example.com", "GSTABLE_OIDC_ISSUER: needs"),
+    ],
+)
+async def test_a_wrong_setting_is_named_before_anything_is_begun(
+    tmp_path: Path, field: str, value: object, problem: str
+) -> None:
+    file = tmp_path / "networks.toml"
+    file.write_text(LIVE.format(hash="ab" * 32).replace('"live"', '"test"'))
+    settings = Settings(
+        DATABASE_URL="postgresql://gstable@127.0.0.1:1/gstable",
+        networks_file=file,
+        order_signing_key=SecretStr("11" * 32),
+        fee_receiver="0x" + "0f" * 20,
+    ).model_copy(update={field: value})
+    with pytest.raises(SettingsInvalid, match=problem):
+        async with serve.world_of(settings, serve.Role.API):
+            raise AssertionError("it started")
+
+
 async def test_ops_14_a_server_starts_while_its_database_is_away(tmp_path: Path) -> None:
     file = tmp_path / "networks.toml"
     file.write_text(LIVE.format(hash="ab" * 32).replace('"live"', '"test"'))

@@ -293,6 +293,10 @@ async def world_of(settings: Settings, role: Role) -> AsyncIterator[flow.World]:
     """
     networks = load_networks(settings.networks_file)
     postman = postman_of(settings)
+    if role in {Role.API, Role.ALL}:
+        # Before anything is begun: what a task raises is told among the tasks that it ended.
+        proxies_of(settings)
+        sign_in_of(settings)
     problems = problems_in_live_mode(settings) if networks.of(Mode.LIVE) else []
     if problems:
         raise SettingsInvalid("; ".join(problems))
