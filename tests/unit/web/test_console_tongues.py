@@ -139,6 +139,16 @@ async def test_values_stay_as_they_are_and_marked_ones_are_said(
     assert "none 100 % %(what)s {who}: keine" in sent
 
 
+async def test_a_letter_of_the_version_before_is_sent_as_it_was_written(
+    database: Database, tmp_path: Path
+) -> None:
+    await database.run(notices.write, [EMAIL], "Hello", "Text", "de")
+    async with database.begin() as tx:
+        await tx.execute("UPDATE notices SET words = NULL, body = 'Now 50 % %(more)s'")
+    postman = Postman(FileMail(tmp_path), "office@example.com")
+    assert (await _letter(database, postman, tmp_path)).startswith("en\nHello\nNow 50 % %(more)s")
+
+
 def test_translated_letters_have_the_places_of_the_original() -> None:
     for path in LOCALES.glob("*/LC_MESSAGES/console.po"):
         with path.open("rb") as source:
