@@ -25,13 +25,18 @@ async def position(tx: Tx) -> Position:
     return await event_log.end(tx)
 
 
-async def since(tx: Tx, tenant: Tenant, known: Position) -> tuple[list[SessionId], Position]:
-    """The tenant's sessions that were told of behind ``known``, and where its feed ends now. A
+async def missed(tx: Tx, tenant: Tenant, known: Position) -> tuple[list[SessionId], Position]:
+    """What a page missed that was made at ``known``, and where the tenant's feed ends now. A
     position that was never given is taken for the end."""
+    if not await event_log.is_given(tx, known):
+        return [], await event_log.end(tx)
+    return await _since(tx, tenant, known)
+
+
+async def _since(tx: Tx, tenant: Tenant, known: Position) -> tuple[list[SessionId], Position]:
+    """The tenant's sessions that were told of behind ``known``, and where its feed ends now."""
     end = await event_log.end(tx)
     objects, reached = await event_log.about_after(tx, tenant, known, EVENTS_MAX)
-    if not objects and not await event_log.is_given(tx, known):
-        return [], end
     found = [one for text in objects if (one := id_or_none(SessionId, text)) is not None]
     return found, max(reached, end)
 
@@ -43,7 +48,7 @@ async def read(
     among ``changed``. Sessions of others stay out."""
     found: dict[Tenant, tuple[Position, list[SessionId]]] = {}
     for tenant, behind in known.items():
-        told, reached = await since(tx, tenant, behind)
+        told, reached = await _since(tx, tenant, behind)
         found[tenant] = (reached, told)
     if changed:
         for tenant, session_id in await store_news.own(tx, list(known), list(changed)):

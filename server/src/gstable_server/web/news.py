@@ -122,7 +122,7 @@ class MerchantNews:
     ) -> tuple[list[SessionId], Position]:
         if known is None:
             return [], await news.position(tx)
-        return await news.since(tx, tenant, known)
+        return await news.missed(tx, tenant, known)
 
     def leave(self, watch: Watch) -> None:
         """The page is closed. With the last one the reading ends."""
