@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 
@@ -59,9 +60,18 @@ async def test_kept_plans_find_the_few_in_their_index(
     async with database.begin() as tx:
         with tx.connection.query_logger(lambda query: asked.append(query.query)):
             await ask(tx)
+            # The driver tells of a statement in the loop's next turn.
+            await asyncio.sleep(0)
+        # As if nobody had counted the rows: of none at all, every index costs the same.
+        table = indexes[0].split("_")[0]
+        await tx.execute(
+            "UPDATE pg_class SET reltuples = -1, relpages = 0"
+            " WHERE relkind = 'r' AND starts_with(relname, $1)",
+            table,
+        )
         # Whatever an empty table would make cheap, only what can be done by an index counts.
         await tx.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
-        statements = [one for one in asked if indexes[0].split("_")[0] in one]
+        statements = [one for one in asked if table in one]
         assert statements
         plans = [await _plan(tx, statement) for statement in statements]
         assert all(any(index in plan for index in indexes) for plan in plans)
