@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from html.parser import HTMLParser
 from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Locator, Page
@@ -13,6 +15,13 @@ CRITERIA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practi
 
 COLORS = ["color-contrast"]
 """The rule that another scheme of colours can break while everything else stays."""
+
+_ENGLISH = re.compile(
+    r"\b(?:the|and|of|with|must|this|your|you|from|have|are|which|that|nothing|cannot)\b",
+    re.IGNORECASE,
+)
+_NOT_OURS = {"bdi", "code", "pre", "script", "style", "textarea"}
+"""What people and programs wrote stands in these."""
 
 _JUDGE = """
 async (criteria) => {
@@ -87,3 +96,34 @@ def heard(page: Page) -> list[str]:
     """What was said since the page was opened."""
     said: list[str] = page.evaluate("window.__heard")
     return said
+
+
+class _Prose(HTMLParser):
+    """The texts of a page that are ours to say."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self._within: list[str] = []
+        self.texts: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in _NOT_OURS:
+            self._within.append(tag)
+        told = {"alt", "aria-label", "data-label", "placeholder", "title"}
+        self.texts += [value for name, value in attrs if name in told and value]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self._within:
+            self._within.remove(tag)
+
+    def handle_data(self, data: str) -> None:
+        if not self._within:
+            self.texts.append(" ".join(data.split()))
+
+
+def english(html: str, written_by_people: Sequence[str]) -> list[str]:
+    """What a page says in English, but for what people wrote into it."""
+    texts = (one for one in _Prose(html).texts if _ENGLISH.search(one))
+    return [one for one in texts if not any(name in one for name in written_by_people)]

@@ -19,10 +19,13 @@ from gstable_server.sessions.refunds.model import Refund
 from gstable_server.sessions.refunds.wire import PrepareRefund
 from tests.browser.gallery import opened
 from tests.browser.office import PASSWORD, TEAM, Office
-from tests.browser.reading import COLORS, faults
+from tests.browser.reading import COLORS, english, faults
 from tests.conftest import Databases
 
 pytestmark = [pytest.mark.browser]
+
+WRITTEN = ("Paperback, 240 pages", "Pay what you want")
+"""What the merchant wrote, which nobody translates."""
 
 LATER_WALLET = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
 
@@ -65,7 +68,7 @@ def base(office: Office) -> str:
 
 def test_every_page_can_be_read_by_everybody_and_fits(chromium: Browser, office: Office) -> None:
     """All pages of the console's own table: no fault by axe-core, in the light no colour that is
-    too pale either, nothing to scroll sideways to."""
+    too pale either, nothing to scroll sideways to; and nothing in English for who reads German."""
     context = chromium.new_context(viewport={"width": 1440, "height": 900})
     found: dict[str, list[str]] = {}
     shown = context.new_page()
@@ -90,6 +93,8 @@ def test_every_page_can_be_read_by_everybody_and_fits(chromium: Browser, office:
             shown.set_viewport_size({"width": width, "height": 900})
             if (wide := shown.evaluate("document.documentElement.scrollWidth")) > width:
                 problems.append(f"{wide} wide of {width}")
+        german = context.request.get(shown.url, headers={"accept-language": "de"})
+        problems += [f"in English: {text}" for text in english(german.text(), WRITTEN)]
         if problems:
             found[one.name] = problems
     context.close()
@@ -153,6 +158,20 @@ def test_a_list_is_gone_through_by_keys(page: Page, base: str) -> None:
     expect(rows.first).to_be_focused()
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("/sessions/sess_"))
+
+
+def test_rows_are_chosen_by_key_or_all_at_once(page: Page, base: str) -> None:
+    page.goto(f"{base}/unusual")
+    boxes = page.get_by_role("row").get_by_role("checkbox", name=re.compile("USDC on Polygon"))
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    expect(boxes.first).to_be_checked()
+    expect(boxes.last).not_to_be_checked()
+    page.get_by_role("checkbox", name="Choose all").check()
+    expect(boxes.last).to_be_checked()
+    page.get_by_role("button", name="Dismiss them").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Dismiss them?")
+    expect(page.locator(".chosen li")).to_have_count(3)
 
 
 def test_a_list_says_what_is_new_and_a_session_shows_it(
