@@ -26,11 +26,11 @@ from gstable_server.kernel.ids import NoticeId, ProductId, SessionId
 from gstable_server.ledger import operations as ledger
 from gstable_server.plumbing import idempotency, jobs, metrics, request_log, stuck, tracing
 from gstable_server.plumbing.db import DATABASE_FAILED, Database, Tx
-from gstable_server.plumbing.events import CHANNEL, StoredEvent
+from gstable_server.plumbing.events import StoredEvent
 from gstable_server.plumbing.http_client import HttpClient
 from gstable_server.plumbing.jobs import QUEUE, JobHandler
 from gstable_server.plumbing.outbox import relay_once
-from gstable_server.plumbing.wakeups import listen
+from gstable_server.plumbing.relaying import keep_relaying
 from gstable_server.receipts import mailing
 from gstable_server.receipts.mailing import Mailing
 from gstable_server.reconciliation import operations as reconciliation
@@ -51,7 +51,6 @@ from gstable_server.webhooks.dispatch import Pace
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-RELAY_PAUSE_SECONDS = 0.1
 SETTLE_PAUSE_SECONDS = 0.1
 RECONCILE_PAUSE_SECONDS = 10
 REHOST_IMAGE = "catalog.rehost_image"
@@ -399,23 +398,15 @@ async def handle(tx: Tx, world: World, batch: Batch) -> None:
 
 
 async def relay(world: World, stop: asyncio.Event) -> None:
-    """Hand events to their handlers until ``stop``; a lost database is tried again. What is told
-    of a chain is heard of at once, the rest at the latest after a pause."""
+    """Hand events to their handlers until ``stop``; a lost database is tried again."""
 
     async def handle_batch(tx: Tx, batch: Batch) -> None:
         await handle(tx, world, batch)
 
-    told = asyncio.Event()
-    listening = asyncio.create_task(listen(world.db, CHANNEL, told.set))
-    try:
-        while not stop.is_set():
-            told.clear()
-            handled = await _tolerate("relay", relay_once(world.db, handle_batch))
-            if not handled:
-                await pause(told, RELAY_PAUSE_SECONDS)
-    finally:
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
+    async def turn() -> int | None:
+        return await _tolerate("relay", relay_once(world.db, handle_batch))
+
+    await keep_relaying(world.db, turn, stop)
 
 
 async def deliver_messages(world: World, stop: asyncio.Event) -> None:
