@@ -80,7 +80,7 @@ _BEHIND = f"""
 SELECT looked.sequence, before.sequence AS before
 FROM ({_NEXT}) looked CROSS JOIN LATERAL ({_BEFORE}) before
 WHERE before.object_id = looked.object_id
-"""
+"""  # noqa: S608
 
 _LOCK = "SELECT sequence FROM outbox WHERE sequence = ANY($1) FOR UPDATE SKIP LOCKED"
 
