@@ -96,10 +96,12 @@ UPDATE outbox SET set_aside = false WHERE set_aside AND sequence = ANY(ARRAY(
 
 
 class BatchFailed(Exception):
-    """A handler raised; carries which events it was given, and how often the first was tried."""
+    """A handler raised; carries which events it was given, of which types, and how often the first
+    was tried."""
 
-    def __init__(self, sequences: Sequence[int], attempts: int) -> None:
+    def __init__(self, sequences: Sequence[int], types: Sequence[str], attempts: int) -> None:
         self.sequences = sequences
+        self.types = types
         self.attempts = attempts
         super().__init__(f"{len(sequences)} events from {sequences[0]} on failed")
 
@@ -153,11 +155,14 @@ async def _relay(
     try:
         turn = await db.run(_take, handle, limit, among)
     except BatchFailed as failure:
-        if len(failure.sequences) == 1:
+        # Not before, while the transaction was open: a long line takes a while to write.
+        first, count = failure.sequences[0], len(failure.sequences)
+        log.exception("events not handled", first=first, count=count, types=failure.types)
+        if count == 1:
             metrics.event_failed()
             await db.run(_put_back, failure)
             return _Turn(0)
-        middle = len(failure.sequences) // 2
+        middle = count // 2
         halves = failure.sequences[:middle], failure.sequences[middle:]
     else:
         metrics.events_handled(turn.handled)
@@ -207,10 +212,9 @@ async def _handle(tx: Tx, handle: Handler, rounds: Sequence[Sequence[asyncpg.Rec
         raise
     except Exception as failure:
         rows = sorted((row for one in rounds for row in one), key=lambda row: row["sequence"])
-        sequences = [row["sequence"] for row in rows]
         types = sorted({row["type"] for row in rows})
-        log.exception("events not handled", first=sequences[0], count=len(rows), types=types)
-        raise BatchFailed(sequences, rows[0]["attempts"]) from failure
+        sequences = [row["sequence"] for row in rows]
+        raise BatchFailed(sequences, types, rows[0]["attempts"]) from failure
 
 
 async def _put_back(tx: Tx, failure: BatchFailed) -> None:
