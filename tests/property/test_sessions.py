@@ -242,6 +242,7 @@ class Sessions(RuleBasedStateMachine):
                 self._pay(paid.sold, Way())
                 self.sessions_are_as_expected()
                 self._taken_back(self.paid[-1])
+                self.sessions_are_as_expected()
 
     @precondition(lambda self: any(paid.told == "reorged" for paid in self.paid))
     @rule()

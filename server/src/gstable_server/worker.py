@@ -13,9 +13,8 @@ from gstable_server.chain.networks import Network
 from gstable_server.flow import TIMETABLE, Appointment, Batch, World, handle
 from gstable_server.plumbing import metrics
 from gstable_server.plumbing.db import DATABASE_FAILED, Tx
-from gstable_server.plumbing.events import CHANNEL
 from gstable_server.plumbing.outbox import relay_once
-from gstable_server.plumbing.wakeups import listen
+from gstable_server.plumbing.relaying import keep_relaying
 from gstable_server.reconciliation import operations as reconciliation
 from gstable_server.sessions.deposits import watching as deposits
 from gstable_server.settlement import operations as settlement
@@ -24,29 +23,20 @@ from gstable_server.webhooks import dispatch
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-RELAY_PAUSE_SECONDS = 0.1
 SETTLE_PAUSE_SECONDS = 0.1
 RECONCILE_PAUSE_SECONDS = 10
 
 
 async def relay(world: World, stop: asyncio.Event) -> None:
-    """Hand events to their handlers until ``stop``; a lost database is tried again. What is told
-    of a chain is heard of at once, the rest at the latest after a pause."""
+    """Hand events to their handlers until ``stop``; a lost database is tried again."""
 
     async def handle_batch(tx: Tx, batch: Batch) -> None:
         await handle(tx, world, batch)
 
-    told = asyncio.Event()
-    listening = asyncio.create_task(listen(world.db, CHANNEL, told.set))
-    try:
-        while not stop.is_set():
-            told.clear()
-            handled = await _tolerate("relay", relay_once(world.db, handle_batch))
-            if not handled:
-                await pause(told, RELAY_PAUSE_SECONDS)
-    finally:
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
+    async def turn() -> int | None:
+        return await _tolerate("relay", relay_once(world.db, handle_batch))
+
+    await keep_relaying(world.db, turn, stop)
 
 
 async def deliver_messages(world: World, stop: asyncio.Event) -> None:

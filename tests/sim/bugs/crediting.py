@@ -28,7 +28,7 @@ def credits_any_amount() -> Iterator[None]:
 
 @bug("credit-in-any-token")
 def credits_any_token() -> Iterator[None]:
-    def of_any_token(self: Case, _payment: Any) -> frozenset[int]:
+    def of_any_token(self: Case, *_: Any) -> frozenset[int]:
         return frozenset().union(*self.attested.values())
 
     with replaced(Case, "attested_for", of_any_token):

@@ -66,13 +66,14 @@ def removes_first() -> Iterator[None]:
 
     async def relay_once(db: Any, handle: Any, limit: int = outbox.BATCH) -> int:
         async with db.begin() as tx:
-            seen = await outbox._look(tx, limit)
-            rows = await tx.fetch(outbox._TAKE, seen.first, tx.now, limit)
-            await tx.execute(outbox._REMOVE, [row["sequence"] for row in rows])
-        if rows:
+            rounds = outbox._rounds(await tx.fetch(outbox._TAKE_NEXT, tx.now, limit))
+            taken = [row for one in rounds for row in one]
+            await tx.execute(outbox._REMOVE, [row["sequence"] for row in taken])
+        if taken:
             async with db.begin() as tx:
-                await handle(tx, [stored_event(row) for row in rows])
-        return len(rows)
+                for one in rounds:
+                    await handle(tx, [stored_event(row) for row in one])
+        return len(taken)
 
     with replaced(machines, "relay_once", relay_once):
         yield
@@ -80,10 +81,10 @@ def removes_first() -> Iterator[None]:
 
 @bug("events-of-one-object-out-of-order")
 def forgets_the_order() -> Iterator[None]:
-    wrong = outbox._LOOK.replace("not_before, sequence LIMIT", "not_before, sequence DESC LIMIT")
-    wrong = wrong.replace("(object_id, sequence) <", "(object_id, sequence) >")
+    wrong = outbox._TAKE_NEXT.replace("(object_id, sequence) <", "(object_id, sequence) >")
     wrong = wrong.replace("object_id DESC, sequence DESC", "object_id, sequence")
-    with replaced(outbox, "_LOOK", wrong):
+    wrong = wrong.replace("BY looked.sequence", "BY looked.sequence DESC")
+    with replaced(outbox, "_TAKE_NEXT", wrong):
         yield
 
 

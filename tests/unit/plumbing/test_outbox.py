@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
 
@@ -11,7 +12,7 @@ from gstable_server.kernel.tenant import Mode, Tenant
 from gstable_server.plumbing import outbox
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.plumbing.events import CHANNEL, Event, StoredEvent
-from gstable_server.plumbing.outbox import LOOKED_AT, relay_once
+from gstable_server.plumbing.outbox import LOOKED_AT, ROUNDS, relay_once
 from gstable_server.plumbing.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -193,36 +194,77 @@ async def test_two_relays_share_what_waits_and_keep_each_objects_order(
     assert all(all_of == sorted(all_of) for all_of in heard.values())
 
 
-async def rows_looked_at(db: Database, limit: int) -> int:
+async def test_events_of_one_object_are_handled_in_one_turn_one_after_the_other(
+    database: Database,
+) -> None:
+    names = [f"{number:02}" for number in range(ROUNDS + 2)]
+    await tell(database, *names, object_id="one")
+    await tell(database, "other", object_id="two")
+    batches: list[list[str]] = []
+
+    async def record(tx: Tx, batch: Sequence[StoredEvent]) -> None:
+        batches.append([stored.event.type for stored in batch])
+
+    assert await relay_once(database, record) == ROUNDS + 1
+    assert batches == [[names[0], "other"], *([name] for name in names[1:ROUNDS])]
+    assert await relay_once(database, record) == 2
+    assert batches[ROUNDS:] == [[name] for name in names[ROUNDS:]]
+
+
+async def test_what_is_behind_an_event_of_another_worker_waits(database: Database) -> None:
+    await tell(database, "first", "second", object_id="one")
+    await tell(database, "other", object_id="two")
+    recorder, another = Recorder(), Recorder()
+
+    async def meanwhile(tx: Tx, batch: Sequence[StoredEvent]) -> None:
+        await another(tx, batch)
+        if another.heard == ["first"]:
+            await relay_once(database, recorder)
+
+    assert await relay_once(database, meanwhile, limit=1) == 1
+    assert recorder.heard == ["other"]
+    assert await relay_once(database, recorder) == 1
+    assert recorder.heard == ["other", "second"]
+
+
+class RolledBack(Exception):
+    """Nothing of what was done is to stay."""
+
+
+async def rows_read(db: Database, limit: int) -> int:
+    """How many rows of the outbox a turn reads that handles what is next."""
     read = (
         "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'outbox'"
     )
-    async with db.begin() as tx:
-        before: int = await tx.fetchval(read)
-        await outbox._look(tx, limit)
-        after: int = await tx.fetchval(read)
-    return after - before
+    numbers: list[int] = []
+    with suppress(RolledBack):
+        async with db.begin() as tx:
+            numbers.append(await tx.fetchval(read))
+            await outbox._take(tx, Recorder(), limit, None)
+            numbers.append(await tx.fetchval(read))
+            raise RolledBack
+    return numbers[1] - numbers[0]
 
 
 async def test_a_turn_looks_at_a_few_rows_however_many_wait_behind_each_other(
     database: Database,
 ) -> None:
-    many, limit = 400, 5
-    at_most = 2 * limit * LOOKED_AT
+    many, limit = 400, 10
+    at_most = 6 * limit
     # Given plans that were made while nothing waited, by the same connection
     async with database.pool.acquire() as connection:
         await connection.execute("VACUUM ANALYZE outbox")
     for _ in range(8):
         assert await relay_once(database, Recorder(), limit) == 0
-        await rows_looked_at(database, limit)
+        await rows_read(database, limit)
     await tell(database, *(f"{number:03}" for number in range(many)), object_id="busy")
     await tell(database, "other", object_id="quiet")
-    looked_at = [await rows_looked_at(database, limit)]
+    read = [await rows_read(database, limit)]
     recorder = Recorder()
     while await relay_once(database, recorder, limit):
-        looked_at.append(await rows_looked_at(database, limit))
-    assert max(looked_at) <= at_most < many
-    assert recorder.heard.index("other") <= 2 * many / (limit * LOOKED_AT)
+        read.append(await rows_read(database, limit))
+    assert max(read) <= at_most < many
+    assert recorder.heard.index("other") <= 2 * ROUNDS * many / (limit * LOOKED_AT)
     recorder.heard.remove("other")
     assert recorder.heard == [f"{number:03}" for number in range(many)]
 

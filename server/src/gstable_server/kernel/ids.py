@@ -202,6 +202,13 @@ class IdMint(Protocol):
         """Unguessable text of ``length`` characters of the identifiers' alphabet."""
 
 
+def mint_all(ids: IdMint, kind: type[I], count: int) -> list[I]:
+    """So many new identifiers, drawn at once: to ask for randomness costs more than to cut it."""
+    length = kind.random_length
+    letters = ids.token(length * count)
+    return [kind(kind.prefix + letters[at : at + length]) for at in range(0, len(letters), length)]
+
+
 def id_or_none(kind: type[I], text: str) -> I | None:
     """``text`` as that noun's identifier, or None: what has no such form names no object."""
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -97,8 +98,17 @@ def canonical_bytes(transfer: TransferRow) -> bytes:
 def _joined(members: Iterable[str | None]) -> bytes:
     parts = []
     for member in members:
-        content = b"" if member is None else member.encode()
-        parts.append(b"\0" if member is None else b"\1")
-        parts.append(len(content).to_bytes(_LENGTH_BYTES, "big"))
-        parts.append(content)
+        if member is None:
+            parts.append(_NOTHING)
+        else:
+            content = member.encode()
+            parts += (_head(len(content)), content)
     return b"".join(parts)
+
+
+_NOTHING = b"\0" + bytes(_LENGTH_BYTES)
+
+
+@lru_cache(maxsize=1024)
+def _head(length: int) -> bytes:
+    return b"\1" + length.to_bytes(_LENGTH_BYTES, "big")

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
 
-from gstable_server.kernel.ids import TransferId
+from gstable_server.kernel.ids import TransferId, mint_all
 from gstable_server.ledger.model import Standing, Transfer
 from gstable_server.plumbing.db import Tx
 
@@ -49,7 +49,7 @@ async def insert(tx: Tx, transfers: Sequence[Transfer]) -> dict[str, TransferId]
     tenants = [transfer.tenant for transfer in transfers]
     rows = await tx.fetch(
         _INSERT_TRANSFERS,
-        [tx.mint(TransferId) for _ in transfers],
+        mint_all(tx.ids, TransferId, len(transfers)),
         [transfer.cause for transfer in transfers],
         [transfer.kind.value for transfer in transfers],
         [transfer.token_id for transfer in transfers],

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from gstable_server.kernel.ids import ALPHABET, EventId, IdMint
+from gstable_server.kernel.ids import ALPHABET, EventId, IdMint, mint_all
 from gstable_server.kernel.tenant import Mode, Tenant
 
 T = TypeVar("T")
@@ -161,7 +161,7 @@ async def write(
     tenants = [event.tenant for event in events]
     await connection.execute(
         beside(_INSERT, written.sql, _VALUES) if written else _INSERT,
-        [event.event_id or ids.mint(EventId) for event in events],
+        _event_ids(events, ids),
         [event.type for event in events],
         [event.object_id for event in events],
         [tenant.merchant_id if tenant else None for tenant in tenants],
@@ -175,6 +175,11 @@ async def write(
         _first_ids(events),
         *(written.values if written else ()),
     )
+
+
+def _event_ids(events: Sequence[Event], ids: IdMint) -> list[EventId]:
+    minted = iter(mint_all(ids, EventId, sum(event.event_id is None for event in events)))
+    return [event.event_id or next(minted) for event in events]
 
 
 def _first_ids(events: Sequence[Event]) -> list[EventId | None]:

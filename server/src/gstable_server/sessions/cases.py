@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from gstable_server.chain.executor import operations as executor
+from gstable_server.chain.facts import RailName
 from gstable_server.kernel.ids import SessionId
 from gstable_server.ledger import operations as ledger
 from gstable_server.ledger.model import Transfer
@@ -52,9 +53,9 @@ class Case:
         assert self.session is not None, "only what is known can be shown"
         return SessionView(self.session, tuple(self._payments.values()))
 
-    def attested_for(self, payment: Payment) -> frozenset[int]:
-        """The merchant's amounts of all orders that ``payment`` may have been made by."""
-        return self.attested.get((payment.network, payment.token_id, payment.rail), frozenset())
+    def attested_for(self, network: str, token_id: str, rail: RailName | None) -> frozenset[int]:
+        """The merchant's amounts of all orders by which that token may have been paid there."""
+        return self.attested.get((network, token_id, rail), frozenset())
 
     def payment(self, name: PaymentName) -> Payment | None:
         """The payment of that name; None before it was seen."""

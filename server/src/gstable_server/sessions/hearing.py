@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import structlog
 
@@ -169,7 +170,7 @@ def _flags_again(case: Case, known: Payment, seen: PaymentLog) -> frozenset[Flag
     flags = known.flags
     # What crosses is judged by what is delivered, whichever block it began in.
     if Flag.WRONG_TOKEN not in flags and not known.crosses:
-        attested = case.attested_for(known)
+        attested = case.attested_for(known.network, known.token_id, known.rail)
         flags = flags - {Flag.UNDER, Flag.OVER} | matching.amount_flags(attested, seen)
     if case.other_payment(known):
         flags = flags | {Flag.DUPLICATE}
@@ -183,6 +184,16 @@ def _first_seen(tx: Tx, desk: Desk, case: Case, seen: PaymentLog) -> Payment:
         desk.networks.token_at(destination.name, seen.settlement_token) if destination else None
     )
     place = destination.name if destination else f"chain:{seen.settlement_chain_id}"
+    token_id = desk.networks.token_id_at(seen.network, seen.token)
+    settlement_token = desk.networks.token_id_at(place, seen.settlement_token)
+    flags = frozenset({Flag.UNMATCHED})
+    if case.session is None:
+        log.warning("payment without a session", network=seen.network, tx=seen.tx_hash.hex())
+    else:
+        # Tokens that are not configured have no decimals; no order for them is valid any more.
+        configured = token is not None and settlement is not None
+        right_token = seen.rail is None or settlement_token == case.session.settlement_token
+        flags = _flags(case, token_id if configured and right_token else None, seen)
     payment = Payment(
         payment_id=tx.mint(PaymentId),
         session_id=case.session.session_id if case.session else None,
@@ -195,26 +206,21 @@ def _first_seen(tx: Tx, desk: Desk, case: Case, seen: PaymentLog) -> Payment:
         block_time=seen.block_time,
         payer=seen.payer,
         merchant=seen.merchant,
-        token_id=desk.networks.token_id_at(seen.network, seen.token),
+        token_id=token_id,
         decimals=token.decimals if token else None,
         amount=seen.amount,
         fee_received=seen.fee_received,
         rail=seen.rail,
-        settlement_token=desk.networks.token_id_at(place, seen.settlement_token),
+        settlement_token=settlement_token,
         settlement_decimals=settlement.decimals if settlement else None,
         promised=seen.merchant_amount,
         merchant_received=seen.merchant_received,
         state=PaymentState.SEEN,
-        flags=frozenset({Flag.UNMATCHED}),
-        pays=False,
+        flags=flags,
+        pays=case.session is not None and matching.pays(flags),
         seen_at=tx.now,
         hold=_hold(seen),
     )
-    if case.session is None:
-        log.warning("payment without a session", network=seen.network, tx=seen.tx_hash.hex())
-    else:
-        flags = _flags(case, payment, seen)
-        payment = replace(payment, flags=flags, pays=matching.pays(flags))
     case.put(payment)
     case.post(booking.seen(case.session, payment))
     return payment
@@ -227,15 +233,14 @@ def _hold(seen: PaymentLog) -> Hold | None:
     return Hold(capture_before=from_unix_seconds(hold_terms(seen.rail_data).capture_before))
 
 
-def _flags(case: Case, payment: Payment, seen: PaymentLog) -> frozenset[Flag]:
+def _flags(case: Case, token_id: str | None, seen: PaymentLog) -> frozenset[Flag]:
+    """What is unusual about a new payment; ``token_id`` is None where none of the session's orders
+    can have been for what was paid."""
     attested: frozenset[int] = frozenset()
-    session = case.view.session
-    # Tokens that are not configured have no decimals; no order for them is valid any more.
-    known = payment.decimals is not None and payment.settlement_decimals is not None
-    if known and (seen.rail is None or payment.settlement_token == session.settlement_token):
-        attested = case.attested_for(payment)
+    if token_id is not None:
+        attested = case.attested_for(seen.network, token_id, seen.rail)
     paid_already = case.other_payment(None)
-    return matching.flags_of(session, attested, seen, paid_already=paid_already)
+    return matching.flags_of(case.view.session, attested, seen, paid_already=paid_already)
 
 
 def tell_of_flags(tx: Tx, desk: Desk, case: Case, flags: frozenset[Flag]) -> None:
@@ -283,14 +288,14 @@ def advance(
     answer = machine.decide(session.state, fact, signed_once=session.signed_once)
     if not isinstance(answer, machine.Move):
         return
-    moved = replace(session, state=answer.state)
+    changes: dict[str, Any] = {}
     if answer.state is SessionState.PAID:
-        moved = replace(moved, paid_at=paid_at, receipt_id=tx.mint(ReceiptId))
+        changes = {"paid_at": paid_at, "receipt_id": tx.mint(ReceiptId)}
     elif answer.state is SessionState.COMPLETED:
-        moved = replace(moved, completed_at=tx.now)
+        changes = {"completed_at": tx.now}
     elif answer.state is SessionState.INITIALIZED:
-        moved = replace(moved, paid_at=None, receipt_id=None)
-    case.move(moved)
+        changes = {"paid_at": None, "receipt_id": None}
+    case.move(replace(session, state=answer.state, **changes))
     if answer.state in {SessionState.PAID, SessionState.EXPIRED}:
         # Who pays another way in the meantime, or comes too late, must not be made to pay by what
         # was signed as well.

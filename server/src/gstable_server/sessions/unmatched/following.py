@@ -48,7 +48,8 @@ async def _judge(tx: Tx, desk: Desk, inflow_id: InflowId) -> None:
     payment = case.payment(name)
     assert payment is not None, "the inflow is its row's"
     await store.set_judged(tx, inflow_id)
-    asked = min(case.attested_for(payment), default=None)
+    attested = case.attested_for(payment.network, payment.token_id, payment.rail)
+    asked = min(attested, default=None)
     reason = reason_to_accept(wanted, session, payment, asked)
     if reason is None:
         return
