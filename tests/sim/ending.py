@@ -41,6 +41,7 @@ SELECT
     (SELECT count(*) FROM settlements WHERE due_at IS NOT NULL) AS crossings,
     (SELECT count(*) FROM executor_intents WHERE state NOT IN
         ('final', 'failed', 'refused', 'withdrawn')) AS intents,
+    (SELECT count(*) FROM hold_instructions WHERE state IN ('requested', 'mined')) AS instructions,
     (SELECT count(*) FROM ledger_unsealed) AS unsealed,
     (SELECT min(next_attempt_at) FROM webhook_messages WHERE next_attempt_at > $1) AS next_letter
 """
@@ -166,12 +167,18 @@ class Ending:
     async def _reasons(self) -> list[str]:
         """What crossings, transactions and events that do not come to rest say of themselves."""
         rows = await self._connection.fetch(_REASONS)
-        return [row["said"] for row in rows]
+        world = self._simulation.world
+        kept = [*world.deposits.to_be_returned(), *world.holds.left(world.sales)]
+        return [*(row["said"] for row in rows), *kept[:5]]
 
     async def _still_open(self) -> str:
         row = await self._connection.fetchrow(_OPEN, self._kernel.now)
         pools = sum(len(chain.pool) for chain in self._simulation.world.chains.values())
         still = {name: count for name, count in row.items() if name != "next_letter" and count}
+        world = self._simulation.world
+        kept = [*world.deposits.to_be_returned(), *world.holds.left(world.sales)]
         if pools:
             still["pool"] = pools
+        if kept:
+            still["kept"] = len(kept)
         return ", ".join(f"{count} {name}" for name, count in still.items())

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from gstable_server.chain.abi.payments import TRANSFERRED
 from gstable_server.chain.orders import session_key
+from gstable_server.chain.rpc import Log
+from gstable_server.kernel.address import Address
 from gstable_server.webhooks.machine import WAITS_SECONDS
 from tests.sim.kernel import Violation
 from tests.sim.world import World
@@ -53,6 +56,9 @@ LEGAL = {
     ("settlement_pending", "settling"),
     ("settlement_pending", "completed"),
     ("settlement_pending", "initialized"),
+    # All of a hold went back to its payer.
+    ("paid", "cancelled"),
+    ("settling", "cancelled"),
 }
 """Edges that a session may take, as letters tell them; I4."""
 
@@ -82,8 +88,8 @@ class Watch:
         self._judged: dict[tuple[str, int], bytes] = {}
         self._final: set[tuple[str, bytes, int]] = set()
         self._final_sessions: set[bytes] = set()
-        self._seen: set[tuple[str, bytes, bytes]] = set()
-        """Network, block and transaction of every payment that was told as seen."""
+        self._seen: set[tuple[str, bytes, bytes, str]] = set()
+        """Network, block, transaction and kind of every log that was told as seen."""
 
     async def look(self) -> None:
         """Raises ``Violation``."""
@@ -142,10 +148,17 @@ class Watch:
             block = self._world.chains[row["network"]].by_hash.get(row["block_hash"])
             if block is None:
                 raise Violation("I3", f"a fact of a block that never was: {dict(row)}")
-            router = self._world.networks.network(row["network"]).router
+            contract = self._contract_of(row["network"], row["kind"])
             logs = [log for log in block.logs if log.tx_hash == row["tx_hash"]]
-            if row["kind"] == "payment" and all(log.address != router for log in logs):
-                raise Violation("I3", f"a payment that our router did not take: {dict(row)}")
+            if not any(contract in {None, log.address} for log in logs):
+                raise Violation("I3", f"a {row['kind']} of which no contract tells: {dict(row)}")
+
+    def _contract_of(self, network: str, kind: str) -> Address | None:
+        """Whose logs alone tell of that; None for tokens, which may be any."""
+        contracts = self._world.chains[network].contracts
+        router = self._world.networks.network(network).router
+        told_by = {"payment": router, "hold": contracts.holds.address}
+        return {**told_by, "recovery": contracts.deposits.address}.get(kind)
 
     def _follow(self, row: Any) -> None:
         """I4 and I6: final only what is deep enough on its chain, and then for ever."""
@@ -153,8 +166,8 @@ class Watch:
         if log in self._final:
             raise Violation("I4", f"a final log was told as {row['what']}: {dict(row)}")
         # Final at once, as in a backfill, is seen, too.
-        if row["kind"] == "payment" and row["what"] in ("seen", "final"):
-            self._seen.add((row["network"], row["block_hash"], row["tx_hash"]))
+        if row["what"] in ("seen", "final"):
+            self._seen.add((row["network"], row["block_hash"], row["tx_hash"], row["kind"]))
         if row["what"] != "final":
             return
         chain = self._world.chains[row["network"]]
@@ -166,7 +179,7 @@ class Watch:
             self._final_sessions.add(bytes.fromhex(row["session_key"][2:]))
 
     async def _frontiers_are_complete(self) -> None:
-        """I9: blocks are linked, and every payment of a block that was passed is known."""
+        """I9: blocks are linked, and whatever of a block that was passed concerns us is known."""
         last: dict[str, Any] = {}
         fresh: list[tuple[str, int, bytes]] = []
         shortest = min(len(chain.blocks) for chain in self._world.chains.values())
@@ -187,8 +200,23 @@ class Watch:
         block = self._world.chains[network].by_hash.get(name)
         if block is None:
             raise Violation("I9", f"block {number} of {network} never was")
-        router = self._world.networks.network(network).router
         for log in block.logs:
-            if log.address == router and (network, name, log.tx_hash) not in self._seen:
-                what = f"0x{log.tx_hash.hex()}"
+            kind = self._kind_of(network, log)
+            if kind is not None and (network, name, log.tx_hash, kind) not in self._seen:
+                what = f"the {kind} 0x{log.tx_hash.hex()}"
                 raise Violation("I9", f"block {number} of {network} was passed without {what}")
+
+    def _kind_of(self, network: str, log: Log) -> str | None:
+        """What the log must be told as; None for what concerns nobody, or was not asked for."""
+        chain = self._world.chains[network]
+        contracts = chain.contracts
+        told_by = {
+            chain.network.router: "payment",
+            contracts.holds.address: "hold",
+            contracts.deposits.address: "recovery",
+        }
+        if log.address in told_by:
+            return told_by[log.address]
+        if log.topics[0] != TRANSFERRED.topic:
+            return None
+        return "inbound" if Address(log.topics[2][12:]) in self._world.deposits.sales else None
