@@ -68,6 +68,7 @@ class Deposits:
 
     def _planned(self, sale: Sale) -> list[Transfer]:
         """What the payer is going to send."""
+        assert sale.deposit is not None
         option = self._option(sale)
         network, token = option.network.name, option.token.address
         due = option.quote.payer_pays.atomic
@@ -78,7 +79,7 @@ class Deposits:
                 return [Transfer(network, token, due + self._chance.choice((1, due)))]
             case Plan.TWICE:
                 # Each would pay; they may be on two networks, whose routers do not know each other.
-                again = self._option(sale)
+                again = self._chance.choice(sale.deposit.options)
                 more = again.quote.payer_pays.atomic
                 other = Transfer(again.network.name, again.token.address, more)
                 return [Transfer(network, token, due), other]

@@ -6,6 +6,7 @@ every single one when a failed seed is repeated. ``judge_the_end`` compares the 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from gstable_server.chain.abi.payments import TRANSFERRED
@@ -23,13 +24,15 @@ WHERE sequence > $1 AND type LIKE 'session.%' ORDER BY sequence
 """
 _FACTS = """
 SELECT fact_number, network, kind, what, tx_hash, log_position, block_number, block_hash,
-    body->>'sessionKey' AS session_key
+    body->>'sessionKey' AS session_key, body->>'rail' AS rail, body->>'amount' AS amount,
+    body->>'merchantReceived' AS received
 FROM chain_facts WHERE fact_number > $1 ORDER BY fact_number
 """
 _STATES = "SELECT session_id, session_key, state FROM sessions"
 _SETTLED = """
-SELECT DISTINCT t.session_id FROM ledger_entries e JOIN ledger_transfers t USING (transfer_id)
-WHERE e.account LIKE 'merchant:%' AND e.account NOT LIKE 'merchant:%:%'
+SELECT t.session_id, sum(e.amount) AS amount
+FROM ledger_entries e JOIN ledger_transfers t USING (transfer_id)
+WHERE e.account LIKE 'merchant:%' AND e.account NOT LIKE 'merchant:%:%' GROUP BY 1
 """
 _GIVEN_UP = """
 SELECT event_id, attempts FROM webhook_messages WHERE state = 'exhausted' AND attempts < $1
@@ -88,6 +91,10 @@ class Watch:
         self._judged: dict[tuple[str, int], bytes] = {}
         self._final: set[tuple[str, bytes, int]] = set()
         self._final_sessions: set[bytes] = set()
+        self._held: Counter[bytes] = Counter()
+        """What is held for a session for good, by its key, and has not left the hold for good."""
+        self._received: Counter[bytes] = Counter()
+        """What its merchant got out of it for good."""
         self._seen: set[tuple[str, bytes, bytes, str]] = set()
         """Network, block, transaction and kind of every log that was told as seen."""
 
@@ -105,6 +112,10 @@ class Watch:
             raise Violation("I1", f"the book of {row['token_id']} sums to {row['sum']}")
         for row in await self._connection.fetch(_SETTLED):
             self._require_final(row["session_id"], "money settled")
+            key = session_key(row["session_id"])
+            if key in self._held and row["amount"] > self._received[key]:
+                got = f"{row['amount']} settled, {self._received[key]} captured for good"
+                raise Violation("I5", f"{row['session_id']}: {got}")
 
     def _require_final(self, session_id: str, what: str) -> None:
         """I5: nothing is settled for a session without a payment that cannot be taken back."""
@@ -126,6 +137,9 @@ class Watch:
                 raise Violation("I4", f"{session_id} went from {before} to {after}")
             if changed == "completed":
                 self._require_final(session_id, "completed")
+                left = self._held[session_key(session_id)]
+                if left:
+                    raise Violation("I5", f"{session_id}: completed while {left} is held")
 
     async def _states_are_told(self) -> None:
         """I7: the last letter of every session tells its state; one that is committed without the
@@ -176,7 +190,12 @@ class Watch:
             raise Violation("I6", f"final with {depth} confirmations: {dict(row)}")
         self._final.add(log)
         if row["kind"] == "payment":
-            self._final_sessions.add(bytes.fromhex(row["session_key"][2:]))
+            self._final_sessions.add(_key(row))
+            if row["rail"] == "hold":
+                self._held[_key(row)] += int(row["amount"])
+        elif row["kind"] == "hold":
+            self._held[_key(row)] -= int(row["amount"])
+            self._received[_key(row)] += int(row["received"])
 
     async def _frontiers_are_complete(self) -> None:
         """I9: blocks are linked, and whatever of a block that was passed concerns us is known."""
@@ -220,3 +239,7 @@ class Watch:
         if log.topics[0] != TRANSFERRED.topic:
             return None
         return "inbound" if Address(log.topics[2][12:]) in self._world.deposits.sales else None
+
+
+def _key(row: Any) -> bytes:
+    return bytes.fromhex(row["session_key"][2:])
