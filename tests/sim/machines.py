@@ -158,8 +158,8 @@ class Surroundings:
         self.kernel.start(machine.process, name, tolerant)
 
     def _every(self, seconds: int) -> Callable[[], object]:
-        kernel = self.kernel
-        return lambda: kernel.now.timestamp() // seconds
+        loop = self.kernel.loop
+        return lambda: loop.seconds // seconds
 
     def _api(self, process: Process, db: Database) -> dict[str, Turn]:
         return {}

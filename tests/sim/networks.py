@@ -76,6 +76,7 @@ def new_network(name: str, confirmations: int, *, quorum: bool = False) -> Netwo
         ),
         swap_pool_fee=100,
         log_range=64,
+        poll_milliseconds=4000,
         trust=Trust(quorum_above=MicroUsd(0) if quorum else None),
     )
 

@@ -29,7 +29,7 @@ from tests.sim.world import World
 ROLES = ("api", "worker", "indexer", "executor")
 STEPS_MAX = 20_000
 BIG_JUMP_SECONDS = 1860.0
-EVERY = 100
+EVERY = 150
 """Steps between two looks at the invariants."""
 ATTENTIVE = 0.95
 """The share of turns that are taken where there may be something to do."""
