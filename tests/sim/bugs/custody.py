@@ -12,7 +12,6 @@ from gstable_server.sessions.holds import booking as hold_booking
 from gstable_server.sessions.holds import machine as hold_machine
 from gstable_server.sessions.holds import operations as holds
 from gstable_server.sessions.machine import Fact
-from gstable_server.sessions.unmatched import store as unmatched_store
 from tests.sim.planting import bug, replaced
 
 
@@ -42,18 +41,6 @@ def watches_no_address() -> Iterator[None]:
         return None
 
     with replaced(chain, "watch_receiver", nothing):
-        yield
-
-
-@bug("return-taken-back-still-counts")
-def counts_what_was_taken_back() -> Iterator[None]:
-    """A return whose block left the chain stands in the list all the same."""
-    right = unmatched_store.put_return
-
-    async def put(tx: Any, log: Any, session_id: Any, *, stands: bool) -> None:
-        await right(tx, log, session_id, stands=True)
-
-    with replaced(unmatched_store, "put_return", put):
         yield
 
 
