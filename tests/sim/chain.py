@@ -14,12 +14,13 @@ from random import Random
 
 from gstable_server.chain.checksum import keccak256
 from gstable_server.chain.completeness import bloom_of, receipts_root
-from gstable_server.chain.networks import Network
+from gstable_server.chain.networks import Network, Networks
 from gstable_server.chain.orders import ContractCall
 from gstable_server.chain.rpc import BlockReceipt, Header, Log
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.clock import UnixSeconds, unix_seconds
-from tests.sim.contracts import Contracts, Effects
+from tests.sim.contracts import Contracts
+from tests.sim.effects import REVERTED, Asked, Branch, Effects
 from tests.sim.kernel import Kernel
 
 GAS_OF_ONE = 21_000
@@ -30,17 +31,24 @@ NOBODY = Address(bytes(20))
 
 @dataclass(eq=False)
 class SimTx:
-    """A transaction. A payer's has its outcome with it (``effects``); one of our executor has a
-    ``call``, whose outcome the chain decides. ``tries`` lists the times, in Unix seconds, of the
-    blocks that it was ever in."""
+    """A transaction. A payer's has its outcome with it (``effects``), unless it comes after
+    ``until``, in Unix seconds, or what it does was done before; one of our executor has a ``call``,
+    one of a merchant's own wallet a ``wish``, whose outcome the chain decides. ``tries`` lists the
+    times, in Unix seconds, of the blocks that it was ever in."""
 
     tx_hash: bytes
     effects: Effects = field(default_factory=Effects)
+    until: int | None = None
+    wish: ContractCall | None = None
     call: ContractCall | None = None
     sender: Address = NOBODY
     nonce: int = 0
     fee: int = 0
     tries: list[int] = field(default_factory=list)
+
+    def is_late(self, time: int) -> bool:
+        """Whether a block of that time comes too late for it."""
+        return self.until is not None and time > self.until
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +64,11 @@ class SimBlock:
 class SimChain:
     """The chain of one network; ``blocks[-1]`` is the head."""
 
-    def __init__(self, kernel: Kernel, network: Network, chance: Random) -> None:
+    def __init__(
+        self, kernel: Kernel, networks: Networks, network: Network, chance: Random
+    ) -> None:
         self.network = network
-        self.contracts = Contracts(network)
+        self.contracts = Contracts(networks, network)
         self.blocks: list[SimBlock] = []
         self.by_hash: dict[bytes, SimBlock] = {}
         self.pool: list[SimTx] = []
@@ -66,8 +76,8 @@ class SimChain:
         self.waiting: dict[tuple[Address, int], SimTx] = {}
         """Of our own accounts, by nonce."""
         self.base_fee = GWEI
-        self.done: dict[tuple[str, bytes], int] = {}
-        """What was done on the canonical branch, and in which block."""
+        self.branch = Branch()
+        """What the canonical branch has come to."""
         self.nonces: Counter[Address] = Counter()
         self.highest = -1
         """The number of the newest block that ever was."""
@@ -165,23 +175,24 @@ class SimChain:
         return block
 
     def _execute(self, tx: SimTx, number: int, time: int) -> Effects:
-        effects = tx.effects
+        effects, asks = tx.effects, tx.call or tx.wish
+        if asks is not None:
+            asked = Asked(tx.tx_hash, asks, tx.sender, self.branch, time)
+            effects = self.contracts.execute(asked)
+        elif tx.is_late(time) or any(done in self.branch.done for done in effects.done):
+            effects = REVERTED
         if tx.call is not None:
-            effects = self.contracts.execute(tx.tx_hash, tx.call, self.done, time)
             self.nonces[tx.sender] += 1
         tx.tries.append(time)
-        if effects.succeeded:
-            for done in effects.done:
-                self.done[done] = number
+        self.branch.add(effects, number)
         return effects
 
     def _take_back(self, block: SimBlock) -> None:
         self.blocks.pop()
-        for tx, effects in block.txs:
+        for tx, effects in reversed(block.txs):
             if tx.call is not None:
                 self.nonces[tx.sender] -= 1
-            for done in effects.done:
-                self.done.pop(done, None)
+            self.branch.take_back(effects)
 
     # --- what there is to know --------------------------------------------------------------------
 

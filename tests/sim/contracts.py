@@ -5,59 +5,25 @@ The real ones are in ``contracts``, and have tests of their own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gstable_server.chain import abi
 from gstable_server.chain.abi import rails as rails_abi
 from gstable_server.chain.checksum import keccak256
-from gstable_server.chain.networks import Network
+from gstable_server.chain.networks import Network, Networks
 from gstable_server.chain.orders import ContractCall
 from gstable_server.chain.rails.escrow_terms import EscrowState, EscrowTerms
 from gstable_server.chain.rpc import Log, NodeRefused
 from gstable_server.chain.testing import event_log
 from gstable_server.kernel.address import Address
+from tests.sim.custody import DepositBox, HoldBox, returned
+from tests.sim.effects import REVERTED, Asked, Branch, Effects
 from tests.sim.networks import SOLVER
+from tests.sim.payments import Paid, read_collection
 
 PLENTY = abi.number_word(2**255)
 LISTED_SINCE = abi.number_word(1)
-
-Done = Mapping[tuple[str, bytes], int]
-"""What was done on a branch, by name, and in which block."""
-
-
-@dataclass(frozen=True, slots=True)
-class Paid:
-    """What a payment moved, as the oracle counts it; amounts in atomic units.
-
-    ``rail`` is the word of the rail, None for a direct payment; ``arrived`` is what reached the
-    merchant in the same transaction, in ``settlement``, a token id.
-    """
-
-    session_key: bytes
-    merchant: Address
-    token: Address
-    amount: int
-    fee: int
-    by_router: bool = True
-    rail: str | None = None
-    settlement: str = ""
-    arrived: int = 0
-    promised: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Effects:
-    """What a transaction did where it was mined: its logs, the payment that it was, and what is
-    done by it and cannot be done twice."""
-
-    logs: tuple[Log, ...] = ()
-    paid: tuple[Paid, ...] = ()
-    done: tuple[tuple[str, bytes], ...] = ()
-    succeeded: bool = True
-
-
-REVERTED = Effects(succeeded=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,44 +39,66 @@ class Authorized:
 class Contracts:
     """The contracts of one network."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, networks: Networks, network: Network) -> None:
+        self._networks = networks
         self._network = network
         self.authorized: dict[bytes, Authorized] = {}
         """By the data of the call of our router that carries the signature."""
         self.escrowed: dict[bytes, EscrowTerms] = {}
         """Orders whose money the escrow here was given, by their id."""
+        self.holds = HoldBox(network)
+        self.deposits = DepositBox(network, self.holds, self.escrowed)
+        functions: dict[tuple[Address, str], Callable[[Asked], Effects]] = {
+            (self._escrow, rails_abi.FILL): self._fill,
+            (self._escrow, rails_abi.RELEASE): self._release,
+            (self._escrow, rails_abi.ESCROW_RECLAIM): self._reclaim,
+            (self.holds.address, rails_abi.CAPTURE): self.holds.capture,
+            (self.holds.address, rails_abi.VOID): self.holds.void,
+            (self.holds.address, rails_abi.HOLD_RECLAIM): self.holds.reclaim,
+            (self.deposits.address, abi.RECOVER): self.deposits.recover,
+        }
+        self._functions = {
+            (contract, abi.selector(name)): function
+            for (contract, name), function in functions.items()
+        }
 
-    def execute(self, tx_hash: bytes, call: ContractCall, done: Done, time: int) -> Effects:
-        """What ``call`` does now."""
+    def execute(self, asked: Asked) -> Effects:
+        """What the call does where it is mined."""
+        call = asked.call
         if call.data in self.authorized:
-            return self._pay(tx_hash, self.authorized[call.data], call, done, time)
-        selector, words = call.data[:4], call.data[4:]
-        if selector == _selector(rails_abi.FILL):
-            return self._fill(tx_hash, _terms(words), done, time)
-        if selector == _selector(rails_abi.RELEASE):
-            return self._release(tx_hash, words[:32], Address(words[44:64]), done)
-        if selector == _selector(rails_abi.ESCROW_RECLAIM):
-            return self._reclaim(tx_hash, words[:32], done, time)
+            return self._pay(asked, self.authorized[call.data])
+        if call.to == self._network.router:
+            wanted = read_collection(call, self._networks)
+            return REVERTED if wanted is None else self.deposits.collect(asked, wanted)
+        function = self._functions.get((call.to, call.data[:4]))
+        if function is not None:
+            return function(asked)
         return Effects() if not call.data else REVERTED
 
-    def _pay(
-        self, tx_hash: bytes, signed: Authorized, call: ContractCall, done: Done, time: int
-    ) -> Effects:
-        name = ("authorized", keccak256(call.data))
-        if name in done or time > signed.deadline:
+    def is_repeatable(self, call: ContractCall) -> bool:
+        """Whether the same call may rightly be sent again: it says nothing about which of several
+        it is."""
+        if call.to == self._network.router:
+            return call.data not in self.authorized
+        return not call.data or call.to in {self.holds.address, self.deposits.address}
+
+    def _pay(self, asked: Asked, signed: Authorized) -> Effects:
+        name = ("authorized", keccak256(asked.call.data))
+        if name in asked.branch.done or asked.time > signed.deadline:
             return REVERTED
         log = signed.log
-        logged = Log(log.address, log.topics, log.data, 0, b"", tx_hash, 0)
+        logged = Log(log.address, log.topics, log.data, 0, b"", asked.tx_hash, 0)
         return Effects((logged,), (signed.paid,), (name,))
 
-    def _fill(self, tx_hash: bytes, terms: EscrowTerms, done: Done, time: int) -> Effects:
+    def _fill(self, asked: Asked) -> Effects:
+        terms = _terms(asked.call.data[4:])
         name = ("filled", terms.order_id)
-        if name in done or time > terms.fill_deadline:
+        if name in asked.branch.done or asked.time > terms.fill_deadline:
             return REVERTED
         log = event_log(
             rails_abi.FILLED,
             self._escrow,
-            tx_hash,
+            asked.tx_hash,
             terms.order_id,
             terms.session_key,
             SOLVER,
@@ -119,63 +107,71 @@ class Contracts:
             terms.merchant_amount,
             terms.source_chain_id,
         )
-        return Effects((log,), (), (name,))
+        return Effects((log,), done=(name,))
 
-    def _release(self, tx_hash: bytes, order: bytes, solver: Address, done: Done) -> Effects:
-        if self.state(order, done) is not EscrowState.OPEN:
+    def _release(self, asked: Asked) -> Effects:
+        order, solver = asked.word(0), Address(asked.word(1)[12:])
+        if self.state(order, asked.branch) is not EscrowState.OPEN:
             return REVERTED
         terms = self.escrowed[order]
         log = event_log(
             rails_abi.RELEASED,
             self._escrow,
-            tx_hash,
+            asked.tx_hash,
             order,
             terms.session_key,
             solver,
             terms.token,
             terms.amount,
         )
-        return Effects((log,), (), (("released", order),))
+        return Effects((log,), done=(("released", order),))
 
-    def _reclaim(self, tx_hash: bytes, order: bytes, done: Done, time: int) -> Effects:
+    def _reclaim(self, asked: Asked) -> Effects:
+        order = asked.word(0)
         terms = self.escrowed.get(order)
-        if terms is None or self.state(order, done) is not EscrowState.OPEN:
+        if terms is None or self.state(order, asked.branch) is not EscrowState.OPEN:
             return REVERTED
-        if time < terms.reclaim_after:
+        if asked.time < terms.reclaim_after:
             return REVERTED
         log = event_log(
             rails_abi.ESCROW_RECLAIMED,
             self._escrow,
-            tx_hash,
+            asked.tx_hash,
             order,
             terms.session_key,
             terms.payer,
             terms.token,
             terms.amount,
         )
-        return Effects((log,), (), (("reclaimed", order),))
+        back, kept = returned(asked.tx_hash, terms.token, self._escrow, terms.payer, terms.amount)
+        return Effects((back, log), done=(("reclaimed", order),), kept=(kept,))
 
-    def state(self, order: bytes, done: Done) -> EscrowState:
+    def state(self, order: bytes, branch: Branch) -> EscrowState:
         """Of an order's money in the escrow here."""
+        done = branch.done
         if ("released", order) in done:
             return EscrowState.RELEASED
         if ("reclaimed", order) in done:
             return EscrowState.RECLAIMED
         return EscrowState.OPEN if ("escrowed", order) in done else EscrowState.NONE
 
-    def answer(self, data: bytes, done: Done) -> bytes:
+    def answer(self, data: bytes, branch: Branch) -> bytes:
         """What a read-only call returns. Raises ``NodeRefused``."""
-        selector, word = data[:4], data[4:36]
-        if selector == _selector(rails_abi.FILLED_BY):
-            return abi.address_word(SOLVER) if ("filled", word) in done else bytes(32)
-        if selector == _selector(rails_abi.ESCROWS):
+        name, word = data[:4], data[4:36]
+        if name == abi.selector(rails_abi.FILLED_BY):
+            return abi.address_word(SOLVER) if ("filled", word) in branch.done else bytes(32)
+        if name == abi.selector(rails_abi.ESCROWS):
             words = [bytes(32)] * 7
             words[1] = abi.number_word(2)
-            words[3] = abi.number_word(self.state(word, done))
+            words[3] = abi.number_word(self.state(word, branch))
             return b"".join(words)
-        if selector in {_selector(rails_abi.SOLVER_SINCE), _selector(rails_abi.ATTESTOR_SINCE)}:
+        if name == abi.selector(abi.BALANCES):
+            return self.deposits.balances(data, branch)
+        if name in {
+            abi.selector(one) for one in (rails_abi.SOLVER_SINCE, rails_abi.ATTESTOR_SINCE)
+        }:
             return LISTED_SINCE
-        if selector in {_selector(abi.BALANCE_OF), _selector(abi.ALLOWANCE)}:
+        if name in {abi.selector(one) for one in (abi.BALANCE_OF, abi.ALLOWANCE)}:
             return PLENTY
         raise NodeRefused("execution reverted")
 
@@ -184,13 +180,6 @@ class Contracts:
         contract = self._network.contracts.escrow_rail
         assert contract is not None, "every network here has an escrow"
         return contract.address
-
-
-def _selector(signature: str) -> bytes:
-    return _SELECTORS.setdefault(signature, keccak256(signature.encode())[:4])
-
-
-_SELECTORS: dict[str, bytes] = {}
 
 
 def _terms(words: bytes) -> EscrowTerms:

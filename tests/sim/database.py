@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from random import Random
 from types import TracebackType
 from typing import Any
@@ -93,7 +94,7 @@ class Server:
         """Commits that moved crossings."""
         self.intended = 0
         """Commits that want something sent."""
-        self._told: str | None = None
+        self._told: datetime | None = None
 
     def note_commit(self, statements: Sequence[str]) -> None:
         """Which loops have something to do again."""
@@ -105,11 +106,11 @@ class Server:
     @property
     def setting(self) -> str:
         """The statement that tells the server the time, empty when it knows."""
-        wanted = self.kernel.now.isoformat()
-        if wanted == self._told:
+        wanted = self.kernel.now
+        if wanted is self._told:
             return ""
         self._told = wanted
-        return f"SET sim.now = '{wanted}'"
+        return f"SET sim.now = '{wanted.isoformat()}'"
 
     def forget_setting(self) -> None:
         """A rollback undoes settings too."""

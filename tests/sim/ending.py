@@ -22,6 +22,8 @@ FAILURES_MAX = 20
 """So many failures in a row end a round's turns: nothing but a bug lets an indexer fail now."""
 ROUND_SECONDS = 61.0
 LATER_SECONDS = 900.0
+MOVING = ("events", "logs", "crossings", "intents", "unsealed")
+"""What is open that goes on by itself, round after round."""
 EVERY_ROUND = (
     "relay",
     "deliver",
@@ -41,6 +43,7 @@ SELECT
     (SELECT count(*) FROM settlements WHERE due_at IS NOT NULL) AS crossings,
     (SELECT count(*) FROM executor_intents WHERE state NOT IN
         ('final', 'failed', 'refused', 'withdrawn')) AS intents,
+    (SELECT count(*) FROM hold_instructions WHERE state IN ('requested', 'mined')) AS instructions,
     (SELECT count(*) FROM ledger_unsealed) AS unsealed,
     (SELECT min(next_attempt_at) FROM webhook_messages WHERE next_attempt_at > $1) AS next_letter
 """
@@ -68,6 +71,7 @@ class Ending:
         self._watch = watch
         self._rounds = 0
         self._connection = simulation.all.server.connection
+        self._chains = tuple(simulation.world.chains.values())
 
     async def come_to_rest(self) -> None:
         """Raises ``Violation`` I12 when something is still under way in the end."""
@@ -127,7 +131,7 @@ class Ending:
         simulation = self._simulation
         row = await self._connection.fetchrow(_OPEN, self._kernel.now)
         unsettled = row["logs"] or row["crossings"] or row["intents"]
-        for chain in simulation.world.chains.values():
+        for chain in self._chains:
             if unsettled or chain.pool or chain.waiting or not self._rounds:
                 chain.mine(len(chain.pool))
                 for _ in range(chain.network.confirmations // 2):
@@ -135,8 +139,10 @@ class Ending:
         for role in ("indexer", "worker", "executor"):
             some = [one for one in simulation.machines.values() if one.role == role]
             await self._take_turns(simulation.chance.choice(some))
-        seconds = ROUND_SECONDS if self._rounds < 10 else LATER_SECONDS
         row = await self._connection.fetchrow(_OPEN, self._kernel.now)
+        # Where nothing moves, what is left waits for its time.
+        moves = any(row[name] for name in MOVING) or any(one.pool for one in self._chains)
+        seconds = ROUND_SECONDS if moves and self._rounds < 10 else LATER_SECONDS
         if row["next_letter"] is not None:
             seconds = max(seconds, (row["next_letter"] - self._kernel.now) / timedelta(seconds=1))
         self._kernel.pass_time(seconds)
@@ -166,12 +172,18 @@ class Ending:
     async def _reasons(self) -> list[str]:
         """What crossings, transactions and events that do not come to rest say of themselves."""
         rows = await self._connection.fetch(_REASONS)
-        return [row["said"] for row in rows]
+        world = self._simulation.world
+        kept = [*world.deposits.to_be_returned(), *world.holds.left(world.sales)]
+        return [*(row["said"] for row in rows), *kept[:5]]
 
     async def _still_open(self) -> str:
         row = await self._connection.fetchrow(_OPEN, self._kernel.now)
-        pools = sum(len(chain.pool) for chain in self._simulation.world.chains.values())
+        pools = sum(len(chain.pool) for chain in self._chains)
         still = {name: count for name, count in row.items() if name != "next_letter" and count}
+        world = self._simulation.world
+        kept = [*world.deposits.to_be_returned(), *world.holds.left(world.sales)]
         if pools:
             still["pool"] = pools
+        if kept:
+            still["kept"] = len(kept)
         return ", ".join(f"{count} {name}" for name, count in still.items())

@@ -12,11 +12,18 @@ from gstable_server.sessions.model import Session
 from gstable_server.sessions.refunds.model import Refund
 from gstable_server.webhooks.machine import WAITS_SECONDS
 from tests.sim.chain import SimChain, SimTx
-from tests.sim.contracts import Paid
+from tests.sim.custody_judgement import (
+    captured,
+    deposits_are_right,
+    gone_from,
+    holds_are_right,
+    resting_states,
+)
 from tests.sim.kernel import Violation
 from tests.sim.networks import SOLVER
+from tests.sim.payments import Paid
 from tests.sim.receivers import Receivers
-from tests.sim.sales import Sale
+from tests.sim.sales import Sale, Way
 from tests.sim.world import TOLD, World
 
 STANDING = ("final", "returned")
@@ -29,6 +36,8 @@ async def judge(connection: Any, world: World, receivers: Receivers) -> None:
     await _sessions_are_right(connection, world, payments)
     await _books_are_right(connection, world)
     await _refunds_are_right(connection, world)
+    await deposits_are_right(connection, world)
+    await holds_are_right(connection, world)
     await _keys_make_one_object(connection, world)
     await _each_call_took_effect_once(connection, world)
     await _what_was_sent_stands(connection, world)
@@ -76,12 +85,18 @@ async def _sessions_are_right(connection: Any, world: World, payments: dict[byte
     standing: dict[bytes, list[tuple[SimTx, Paid]]] = defaultdict(list)
     for _, tx, paid in _credited(world):
         standing[paid.session_key].append((tx, paid))
+    captures = captured(world)
     for sale in world.sales:
         if sale.session is None:
             continue
         key = sale.session.session_key
         rows = [payments[tx.tx_hash] for tx, _ in standing[key]]
-        _sale_is_right(sale, states.pop(key, None), rows, standing[key])
+        paying = [row for row in rows if row["pays"]]
+        state = states.pop(key, None)
+        _sale_is_right(sale, state, rows, standing[key])
+        if state not in resting_states(sale, bool(paying), captures):
+            what = f"{sale.key}, whose payer {sale.plan.value} {sale.way.value},"
+            raise Violation("I4", f"{what} is {state}, paid by {len(paying)} payments")
     for key, state in states.items():
         if state != "expired":
             raise Violation("I12", f"session 0x{key.hex()}, that nobody knows, is {state}")
@@ -97,9 +112,8 @@ def _sale_is_right(
         raise Violation("I5", f"{what} is paid by {len(paying)} payments")
     if paying and paying[0]["tx_hash"] not in {tx.tx_hash for tx in good}:
         raise Violation("I2", f"{what} is paid by what does not pay it")
-    if (state == "completed") != bool(paying):
-        raise Violation("I4", f"{what} is {state}, paid by {len(paying)} payments")
-    once = len(good) == 1 and sale.sent + (sale.call is not None) == 1
+    is_only = sale.way is Way.DEPOSIT or sale.sent + (sale.call is not None) == 1
+    once = len(good) == 1 and is_only
     went_back = any(row["state"] == "returned" for row in rows)
     if once and not paying and not went_back and _surely_in_time(sale, good[0]):
         raise Violation("I12", f"{what} was paid in time and is {state}")
@@ -116,12 +130,18 @@ def _session(sale: Sale) -> Session:
 
 def _may_pay(sale: Sale, tx: SimTx, paid: Paid) -> bool:
     """Whether the payment may complete its session: it can have been in time, and is enough."""
+    in_time = min(tx.tries) <= unix_seconds(_session(sale).expires_at)
+    if sale.deposit is not None:
+        asked = {one.token.address: one.quote for one in sale.deposit.options}
+        quote = asked.get(paid.token)
+        enough = quote is not None and paid.promised >= quote.merchant_receives.atomic
+        return in_time and enough and paid.merchant == sale.merchant.wallet
     if sale.order is None:
         return False
     order = sale.order.order
-    enough = paid.arrived >= order.merchant_amount or paid.rail == "escrow"
+    enough = paid.arrived >= order.merchant_amount or paid.rail in {"escrow", "hold"}
     right = paid.token == order.token.address and paid.merchant == order.merchant
-    return enough and right and min(tx.tries) <= unix_seconds(_session(sale).expires_at)
+    return in_time and enough and right
 
 
 async def _books_are_right(connection: Any, world: World) -> None:
@@ -135,8 +155,14 @@ async def _books_are_right(connection: Any, world: World) -> None:
         if paid.rail == "swap":
             expected[paying, "conversion:swap"] += paid.amount
             expected[paid.settlement, "conversion:swap"] -= paid.arrived
-        elif paid.rail == "escrow":
-            expected[paying, "rail:escrow"] += paid.amount
+        elif paid.rail is not None:
+            expected[paying, f"rail:{paid.rail}"] += paid.amount
+    for network, _, gone in gone_from(world, deposits=False):
+        held = world.networks.token_id_at(network, gone.token)
+        expected[held, "rail:hold"] -= gone.amount
+        expected[held, "fees"] += gone.fee
+        expected[held, "merchants"] += gone.received
+        expected[held, "payers"] += gone.amount - gone.received - gone.fee
     for chain in world.chains.values():
         _add_crossings(expected, world, chain)
     for refund in _given_back(world):
@@ -197,7 +223,7 @@ async def _keys_make_one_object(connection: Any, world: World) -> None:
 def _add_crossings(expected: Counter[tuple[str, str]], world: World, chain: SimChain) -> None:
     """What left the escrows of a chain, and what solvers brought to merchants there."""
     solver = f"solver:0x{SOLVER.hex()}"
-    for what, order in chain.done:
+    for what, order in chain.branch.done:
         here = chain.contracts.escrowed.get(order)
         if what == "released" and here is not None:
             paying = world.networks.token_id_at(chain.network.name, here.token)
@@ -219,12 +245,13 @@ def _add_crossings(expected: Counter[tuple[str, str]], world: World, chain: SimC
 
 
 async def _each_call_took_effect_once(connection: Any, world: World) -> None:
-    """I5: no call of ours was ever mined with two nonces, whatever became of the first."""
+    """I5: no call of ours was ever mined with two nonces, whatever became of the first; but for
+    those that may be asked for twice, which are judged by what they did."""
     for network, chain in world.chains.items():
         nonces: dict[bytes, set[tuple[Address, int]]] = defaultdict(set)
         for block in chain.by_hash.values():
             for tx, _ in block.txs:
-                if tx.call is not None and tx.call.data:
+                if tx.call is not None and not chain.contracts.is_repeatable(tx.call):
                     nonces[tx.call.data].add((tx.sender, tx.nonce))
         for data, used in nonces.items():
             if len(used) > 1:

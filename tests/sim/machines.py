@@ -18,9 +18,10 @@ from gstable_server import flow
 from gstable_server.chain.executor.model import Sender
 from gstable_server.chain.executor.runner import Limits, Runner
 from gstable_server.chain.indexer import Indexer, Step
-from gstable_server.chain.networks import Networks
+from gstable_server.chain.networks import Network, Networks
 from gstable_server.chain.rails.escrow import EscrowRail
 from gstable_server.chain.rails.escrow_terms import FillAttestor
+from gstable_server.chain.rails.hold import HoldRail
 from gstable_server.chain.rails.port import Rail
 from gstable_server.chain.rails.swap import SwapRail
 from gstable_server.chain.signer import TxSigner
@@ -28,12 +29,21 @@ from gstable_server.kernel.errors import Passing, Refused
 from gstable_server.kernel.ids import IdMint
 from gstable_server.plumbing.db import DRIVER_FAILED, Database, Tx
 from gstable_server.plumbing.outbox import relay_once
+from gstable_server.sessions.deposits import watching
+from gstable_server.sessions.operations import Desk
 from gstable_server.settlement import operations as settlement
 from gstable_server.webhooks.dispatch import Dispatcher, Pace
 from tests.sim.chain import SimChain
 from tests.sim.database import Server, database_of
 from tests.sim.kernel import Kernel, Process, SimClock
-from tests.sim.networks import ATTESTOR_KEY, RELAYER_KEY, SOLVER, SOLVER_KEY
+from tests.sim.networks import (
+    ATTESTOR_KEY,
+    FEE_RECEIVER,
+    RELAYER,
+    RELAYER_KEY,
+    SOLVER,
+    SOLVER_KEY,
+)
 from tests.sim.providers import Outlet, SimProvider
 from tests.sim.receivers import Receivers, SimHttp
 from tests.sim.world import World
@@ -53,6 +63,8 @@ NOT_SIMULATED = ("end stuck connections", "forget the job log")
 """Appointments that are about PostgreSQL's own processes, or PgQueuer's tables."""
 
 Work = Callable[[], Awaitable[object]]
+CAPTURE_SECONDS = 1200
+"""How long after its order a hold may be captured: so short that histories see its end."""
 IDLE = (None, 0, False, Step.NOTHING_NEW)
 """What turns answer that found nothing to do."""
 
@@ -146,8 +158,8 @@ class Surroundings:
         self.kernel.start(machine.process, name, tolerant)
 
     def _every(self, seconds: int) -> Callable[[], object]:
-        kernel = self.kernel
-        return lambda: kernel.now.timestamp() // seconds
+        loop = self.kernel.loop
+        return lambda: loop.seconds // seconds
 
     def _api(self, process: Process, db: Database) -> dict[str, Turn]:
         return {}
@@ -171,11 +183,22 @@ class Surroundings:
             "deliver": Turn(dispatcher.deliver_due, lambda: (server.posted, soon())),
             "settle": Turn(_settle(db, world), lambda: (server.settled, later())),
         }
+        for name, rpc in chains.items() if self.world.deposits.are_taken else ():
+            turns[f"deposits on {name}"] = self._watch(db, desk, networks.network(name), rpc)
         for appointment in flow.TIMETABLE:
             if appointment.name not in NOT_SIMULATED:
                 often = self._every(600 if appointment.seconds >= 60 else 120)
                 turns[appointment.name] = Turn(_appointment(db, world, appointment), often)
         return turns
+
+    def _watch(self, db: Database, desk: Desk, network: Network, rpc: SimProvider) -> Turn:
+        """Looks at deposit addresses, as often as they are due."""
+        world, soon = self.world, self._every(network.poll_milliseconds // 1000)
+
+        def wakes() -> object:
+            return world.deposits.given, soon() if world.deposits.given else None
+
+        return Turn(lambda: watching.look(db, desk, network, rpc), wakes)
 
     def _indexer(self, process: Process, db: Database) -> dict[str, Turn]:
         turns: dict[str, Turn] = {}
@@ -203,7 +226,13 @@ class Surroundings:
 def rails_of(networks: Networks, chains: Mapping[str, SimProvider]) -> tuple[Rail, ...]:
     """The rails that the simulated contracts have."""
     escrow = EscrowRail(networks, chains, solver=SOLVER, attestor=FillAttestor(ATTESTOR_KEY))
-    return SwapRail(), escrow
+    hold = HoldRail(
+        fee_ppm=2000,
+        fee_receiver=FEE_RECEIVER,
+        operator=RELAYER,
+        capture_seconds=CAPTURE_SECONDS,
+    )
+    return SwapRail(), escrow, hold
 
 
 @dataclass

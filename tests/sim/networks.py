@@ -22,12 +22,18 @@ RELAYER_KEY = b"\x12" * 32
 SOLVER_KEY = b"\x13" * 32
 ATTESTOR_KEY = b"\x14" * 32
 SOLVER = address_of_key(SOLVER_KEY)
+RELAYER = address_of_key(RELAYER_KEY)
 FOREIGN_ROUTER = Address(b"\xfa" * 20)
 
 
 def address(*parts: object) -> Address:
     """An address of its own for each name."""
     return Address("/".join(map(str, parts)).encode()[-20:].rjust(20, b"\x01"))
+
+
+def stranger(network: str) -> Address:
+    """A token of that network that is not configured."""
+    return address(network, "shells")
 
 
 def _token(network: str, symbol: str) -> Token:
@@ -64,9 +70,13 @@ def new_network(name: str, confirmations: int, *, quorum: bool = False) -> Netwo
         contracts=Contracts(
             swap_rail=Contract(address(name, "swap"), None),
             escrow_rail=Contract(address(name, "escrow"), None),
+            hold_rail=Contract(address(name, "hold"), None),
+            # The same on every network, and so are the addresses that it collects from.
+            deposit_collector=Contract(address("everywhere", "collector"), None),
         ),
         swap_pool_fee=100,
         log_range=64,
+        poll_milliseconds=4000,
         trust=Trust(quorum_above=MicroUsd(0) if quorum else None),
     )
 

@@ -73,6 +73,8 @@ def profile_of(seed: int) -> Profile:
             Way.RELAYED: chance.choice((0, 0, 6)),
             Way.SWAP: chance.choice((0, 5)),
             Way.ACROSS: chance.choice((0, 0, 5)),
+            Way.DEPOSIT: chance.choice((0, 0, 0, 6)),
+            Way.HELD: chance.choice((0, 0, 0, 6)),
         },
         refunds=chance.choice((0, 0.1)),
         paces={"relay": chance.choice((0.1, 0.3, 1)), "deliver": chance.choice((0.1, 0.5))},

@@ -6,12 +6,13 @@ it follows, what it leaves out. ``SimProvider`` is one process's connection to i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
 from gstable_server.chain.executor.node import Account, Spent
 from gstable_server.chain.executor.testing import _decoded
+from gstable_server.chain.orders import ContractCall
 from gstable_server.chain.rpc import (
     BlockReceipt,
     Header,
@@ -28,6 +29,7 @@ from gstable_server.chain.rpc_answers import Receipt
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.errors import Passing
 from tests.sim.chain import SimBlock, SimChain, SimTx
+from tests.sim.effects import Asked, Branch
 from tests.sim.kernel import Kernel, Process
 
 CALL_GAS = 50_000
@@ -62,16 +64,15 @@ class Outlet:
         known = self.chain.blocks if self.branch is None else self.branch
         return known[: max(1, len(known) - self.lag)] if self.lag else known
 
-    def done(self) -> Mapping[tuple[str, bytes], int]:
-        """What was done on that branch."""
+    def known(self) -> Branch:
+        """What the branch has come to that this provider knows."""
         if self.branch is None and not self.lag:
-            return self.chain.done
-        return {
-            done: block.header.number
-            for block in self.blocks
-            for _, effects in block.txs
-            for done in effects.done
-        }
+            return self.chain.branch
+        known = Branch()
+        for block in self.blocks:
+            for _, effects in block.txs:
+                known.add(effects, block.header.number)
+        return known
 
 
 class SimProvider:
@@ -140,7 +141,7 @@ class SimProvider:
 
     async def call(self, to: Address, data: bytes) -> bytes:
         await self._ask("call")
-        return self._chain.contracts.answer(data, self._outlet.done())
+        return self._chain.contracts.answer(data, self._outlet.known())
 
     async def run(self, creation_code: bytes, gas: int) -> bytes:
         await self._ask("run")
@@ -176,6 +177,12 @@ class SimProvider:
 
     async def estimate_gas(self, sender: Address, to: Address, data: bytes, value: int) -> int:
         await self._ask("estimate_gas")
+        chain, known = self._chain, self._outlet.known()
+        call = ContractCall(to, data, value)
+        done = chain.contracts.execute(Asked(b"", call, sender, known, chain.now))
+        if not done.succeeded:
+            self._kernel.note("reverts")
+            raise NodeRefused("execution reverted")
         return CALL_GAS
 
     async def send_raw(self, raw_tx: bytes) -> bytes:

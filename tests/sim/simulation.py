@@ -29,7 +29,7 @@ from tests.sim.world import World
 ROLES = ("api", "worker", "indexer", "executor")
 STEPS_MAX = 20_000
 BIG_JUMP_SECONDS = 1860.0
-EVERY = 100
+EVERY = 150
 """Steps between two looks at the invariants."""
 ATTENTIVE = 0.95
 """The share of turns that are taken where there may be something to do."""
@@ -125,10 +125,18 @@ class Simulation:
     def _serve(self, machine: Machine, sale: Sale, verb: str) -> None:
         world = self.world
         self.kernel.note(f"{machine.process.name} {verb} {sale.key}")
-        if verb in {"pay", "give back"}:
-            (world.pay if verb == "pay" else world.give_back)(sale)
+        sent = {
+            "pay": world.pay,
+            "give back": world.give_back,
+            "transfer": world.transfer,
+            "act alone": world.act_alone,
+        }
+        if verb in sent:
+            sent[verb](sale)
             return
         verbs = {
+            "address": world.ask_for_address,
+            "act": world.act,
             "open": world.open_session,
             "order": world.ask_for_order,
             "sign": world.sign,
@@ -260,7 +268,8 @@ async def _play(
 ) -> Outcome:
     networks = new_networks(profile.confirmations, quorum=profile.quorum)
     chains = {
-        one.name: SimChain(kernel, one, Random(f"chain {one.name} {seed}")) for one in networks.all
+        one.name: SimChain(kernel, networks, one, Random(f"chain {one.name} {seed}"))
+        for one in networks.all
     }
     world = World(networks, chains, Random(f"world {seed}"), profile.ways, profile.refunds)
     world.desk = replace(world.desk, rails=rails_of(networks, {}))

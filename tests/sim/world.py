@@ -15,15 +15,9 @@ from datetime import timedelta
 from random import Random
 
 from gstable_server.accounts import operations as accounts
-from gstable_server.chain.abi.payments import TRANSFERRED
 from gstable_server.chain.checksum import keccak256, to_checksum
 from gstable_server.chain.networks import Networks
-from gstable_server.chain.orders import (
-    OrderSigner,
-    RoutedOrder,
-)
-from gstable_server.chain.rails.escrow_terms import EscrowTerms
-from gstable_server.chain.testing import event_log
+from gstable_server.chain.orders import OrderSigner, RoutedOrder
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.clock import unix_seconds
 from gstable_server.kernel.errors import Code, Refused
@@ -43,26 +37,37 @@ from gstable_server.sessions.wire import CreateCheckoutSession
 from gstable_server.webhooks import operations as webhooks
 from gstable_server.webhooks.model import EVENT_TYPES, Target
 from tests.sim.chain import SimChain, SimTx
-from tests.sim.contracts import Authorized, Effects, Paid
+from tests.sim.contracts import Authorized
+from tests.sim.custody import escrow_for, returned
+from tests.sim.deposits import Deposits
+from tests.sim.effects import Done, Effects
+from tests.sim.holds import Holds
 from tests.sim.networks import (
     ATTESTOR_KEY,
     FEE_RECEIVER,
     RELAYER_KEY,
     SOLVER_KEY,
 )
+from tests.sim.payments import Paid
 from tests.sim.sales import (
     ANY_WAY,
+    IN_DEPOSIT,
+    IN_HOLD,
+    NO_TRANSACTION,
     PAYMENTS,
+    SLOW,
     WEIGHTS,
     Merchant,
     Plan,
     Sale,
     Way,
+    log_of,
     ordered,
-    payment_log,
 )
 
 PUBLIC_URL = "https://pay.example.com"
+EARLY = 40
+"""So many sales are early ones."""
 TOLD = tuple(one for one in EVENT_TYPES if one.startswith("session.") and one != "session.created")
 
 
@@ -90,6 +95,8 @@ class World:
         self.is_closing = False
         """Whether nobody can be late any more, because the late ones have their time now."""
         self.secrets = [key.hex() for key in (b"\x11" * 32, RELAYER_KEY, SOLVER_KEY, ATTESTOR_KEY)]
+        self.deposits = Deposits(networks, chains, chance, taken=ways[Way.DEPOSIT] > 0)
+        self.holds = Holds(chains, chance)
         self.desk = Desk(
             networks=networks,
             signer=OrderSigner(b"\x11" * 32),
@@ -129,8 +136,10 @@ class World:
         chance, weights = self.chance, [WEIGHTS.get(plan, 3) for plan in Plan]
         network = chance.choice(self.networks.all)
         plan = chance.choices(list(Plan), weights)[0]
-        way = chance.choices(list(self._ways), list(self._ways.values()))[0]
-        if plan not in ANY_WAY:
+        way = self._plan_way()
+        if way is Way.DEPOSIT or way is Way.HELD:
+            plan = chance.choice(IN_DEPOSIT if way is Way.DEPOSIT else IN_HOLD)
+        elif plan not in ANY_WAY:
             way = Way.DIRECT
         if way is Way.RELAYED or (plan is Plan.LATE and self.is_closing):
             plan = Plan.EXACT
@@ -150,10 +159,21 @@ class World:
             paying_network=source,
             is_wanted_back=plan is Plan.EXACT and chance.random() < self._refunds,
         )
+        if way is Way.HELD:
+            self.holds.plan(sale)
         self.sales.append(sale)
         self._open.append(sale)
         self._planned += PAYMENTS.get(plan, 1)
         return sale
+
+    def _plan_way(self) -> Way:
+        """What takes many steps begins early, so that it is under way while things fail."""
+        is_early = len(self.sales) < EARLY
+        weights = [
+            (2 * weight if is_early else 0) if way in SLOW else weight
+            for way, weight in self._ways.items()
+        ]
+        return self.chance.choices(list(self._ways), weights)[0]
 
     def is_selling(self, payments: int) -> bool:
         """Whether more sales are needed for so many payments."""
@@ -184,6 +204,8 @@ class World:
             return False
         if sale.plan is Plan.NEVER:
             return True
+        if sale.acts:
+            return False
         return sale.call is not None or sale.sent >= PAYMENTS.get(sale.plan, 1)
 
     def next_verb(self, sale: Sale) -> str | None:
@@ -193,13 +215,18 @@ class World:
         if sale.plan is Plan.CANCELLED:
             if not sale.cancelled:
                 return "cancel"
+        elif sale.way is Way.DEPOSIT:
+            if sale.deposit is None and sale.plan is not Plan.NEVER:
+                return "address"
+            if self.deposits.is_ready(sale):
+                return "transfer"
         elif sale.order is None and sale.plan is not Plan.NEVER:
             return "order"
         elif sale.way is Way.RELAYED and sale.call is None and sale.plan is not Plan.NEVER:
             return "sign"
         if self.is_ready_to_pay(sale):
             return "pay"
-        return self._next_of_refund(sale)
+        return self.holds.next_verb(sale) or self._next_of_refund(sale)
 
     def _next_of_refund(self, sale: Sale) -> str | None:
         paid = sale.sent or sale.call is not None
@@ -235,6 +262,7 @@ class World:
                     }
                 ],
                 "metadata": {"sale": sale.key},
+                "captureMethod": "manual" if sale.way is Way.HELD else "automatic",
             }
         )
 
@@ -262,6 +290,15 @@ class World:
                 made = [(await operations.view(tx, SessionId(body.decode()))).session]
         return made[0]
 
+    async def ask_for_address(self, db: Database, sale: Sale) -> None:
+        """The payer chooses to pay by a transfer to an address."""
+        if not await self.deposits.ask(db, self.desk, sale, self.payer(sale)):
+            self._give_up(sale)
+
+    async def act(self, db: Database, sale: Sale) -> None:
+        """The merchant captures what is held, or gives it back."""
+        await self.holds.act(db, self.desk, sale)
+
     async def ask_for_order(self, db: Database, sale: Sale) -> None:
         """The payer chooses to pay with the session's own token."""
         assert sale.session is not None
@@ -288,7 +325,7 @@ class World:
         payer, signature = self.payer(sale), hashlib.sha512(sale.key.encode()).digest() + b"\x1b"
         call = collected_call(sale.order, routing.Way.ERC3009, payer, signature)
         paid = ordered(sale)
-        log = payment_log(sale, paid, b"", payer)
+        log = log_of(sale, paid, b"", payer)
         contracts = self.chains[sale.paying.network].contracts
         contracts.authorized[call.data] = Authorized(log, paid, sale.order.order.deadline)
         try:
@@ -341,16 +378,13 @@ class World:
 
     def pay(self, sale: Sale) -> None:
         """The payer's transaction reaches the pool."""
-        number = next(self._numbers)
-        tx_hash = keccak256(f"payment {number}".encode())
+        tx_hash = self._new_hash("payment")
         paid = self._terms(sale)
-        done: tuple[tuple[str, bytes], ...] = ()
-        log = payment_log(sale, paid, tx_hash, self.payer(sale))
-        if paid.rail == "escrow":
-            terms = self._escrow(sale, paid)
-            done = (("escrowed", terms.order_id),)
-        effects = Effects((log,), (paid,), done, succeeded=sale.plan is not Plan.FAILED)
-        tx = SimTx(tx_hash, effects)
+        log = log_of(sale, paid, tx_hash, self.payer(sale))
+        done, kept, until = self._started(sale, paid)
+        succeeded = sale.plan is not Plan.FAILED
+        effects = Effects((log,), (paid,), done, kept=kept, succeeded=succeeded)
+        tx = SimTx(tx_hash, effects, until=until)
         self.chains[sale.paying.network].pool.append(tx)
         sale.sent += 1
         sale.txs.append(tx)
@@ -359,16 +393,14 @@ class World:
         """The merchant's wallet sends the transfer that the refund asks for."""
         assert sale.refund is not None
         terms = sale.refund.terms
-        tx_hash = keccak256(f"refund {next(self._numbers)}".encode())
-        log = event_log(
-            TRANSFERRED, terms.token, tx_hash, terms.sender, terms.receiver, terms.amount
-        )
-        sale.refunded = SimTx(tx_hash, Effects((log,)))
+        tx_hash = self._new_hash("refund")
+        log, kept = returned(tx_hash, terms.token, terms.sender, terms.receiver, terms.amount)
+        sale.refunded = SimTx(tx_hash, Effects((log,), kept=(kept,)))
         self.chains[terms.network].pool.append(sale.refunded)
 
     def is_ready_to_pay(self, sale: Sale) -> bool:
         """Whether the payer of ``sale`` has a reason to send a payment now."""
-        if sale.session is None or sale.plan is Plan.NEVER or sale.way is Way.RELAYED:
+        if sale.session is None or sale.plan is Plan.NEVER or sale.way in NO_TRANSACTION:
             return False
         if sale.sent >= PAYMENTS.get(sale.plan, 1):
             return False
@@ -414,27 +446,33 @@ class World:
             by_router=sale.plan is not Plan.FOREIGN,
         )
 
-    def _escrow(self, sale: Sale, paid: Paid) -> EscrowTerms:
-        """What the escrow keeps of the payment."""
-        assert sale.order is not None
-        order = sale.order.order
-        assert isinstance(order, RoutedOrder)
-        terms = EscrowTerms(
-            source_chain_id=order.token.chain_id,
-            source_escrow=order.rail,
-            session_key=order.session_key,
-            payer=self.payer(sale),
-            merchant=order.merchant,
-            token=order.token.address,
-            amount=paid.amount,
-            settlement_chain_id=order.settlement.chain_id,
-            settlement_token=order.settlement.address,
-            merchant_amount=order.merchant_amount,
-            fill_deadline=int.from_bytes(order.rail_data[:32], "big"),
-            reclaim_after=int.from_bytes(order.rail_data[32:], "big"),
-        )
-        self.chains[sale.paying.network].contracts.escrowed[terms.order_id] = terms
-        return terms
+    def _started(
+        self, sale: Sale, paid: Paid
+    ) -> tuple[tuple[Done, ...], tuple[tuple[bytes, int], ...], int | None]:
+        """What the payment's rail makes of it: what is done by it, what is kept, and until when."""
+        order = sale.order.order if sale.order else None
+        contracts = self.chains[sale.paying.network].contracts
+        if paid.rail == "escrow":
+            assert isinstance(order, RoutedOrder)
+            terms = escrow_for(order, self.payer(sale))
+            contracts.escrowed[terms.order_id] = terms
+            return (("escrowed", terms.order_id),), (), None
+        if paid.rail == "hold":
+            assert isinstance(order, RoutedOrder)
+            kept = contracts.holds.open(order, self.payer(sale))
+            return (("paid", paid.session_key),), kept, order.deadline
+        return (), (), None
+
+    def transfer(self, sale: Sale) -> None:
+        """The payer's transfer to the address reaches the pool."""
+        self.deposits.send(sale, self._new_hash("transfer"), self.payer(sale))
+
+    def act_alone(self, sale: Sale) -> None:
+        """The merchant's wallet moves what is held by itself."""
+        self.holds.act_alone(sale, self._new_hash("act"))
+
+    def _new_hash(self, what: str) -> bytes:
+        return keccak256(f"{what} {next(self._numbers)}".encode())
 
     def payer(self, sale: Sale) -> Address:
         return Address(sale.number.to_bytes(20, "big"))

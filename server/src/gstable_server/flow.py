@@ -104,7 +104,7 @@ async def hear_settlement(tx: Tx, world: World, batch: Batch) -> None:
 
 @_each
 async def hear_hold(tx: Tx, world: World, stored: StoredEvent) -> None:
-    """Money that left a hold reaches the session that was paid into it."""
+    """What left a hold, or that it was lost, reaches the session that was paid into it."""
     await hold_hearing.hear(tx, world.desk, stored)
 
 
@@ -179,7 +179,7 @@ NEXT: Mapping[str, tuple[Handler, ...]] = {
     "chain.payment_seen": (hear_payment, settle, note_payments),
     "chain.payment_final": (hear_payment, settle, note_payments),
     "chain.payment_reorged": (hear_payment, settle, note_payments),
-    "chain.payment_lost": (hear_payment, settle, note_payments),
+    "chain.payment_lost": (hear_payment, settle, hear_hold, note_payments),
     "chain.delivery_seen": (settle,),
     "chain.delivery_final": (settle,),
     "chain.delivery_reorged": (settle,),

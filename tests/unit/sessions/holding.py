@@ -62,7 +62,9 @@ class Holder:
             await self.authorize(view, fact, at=at + timedelta(seconds=int(late)))
         return await self.world.view(view.session.session_id)
 
-    async def authorize(self, view: SessionView, fact: str, *, at: datetime, tx: int = 1) -> None:
+    async def authorize(
+        self, view: SessionView, fact: str, *, at: datetime, tx: int = 1
+    ) -> StoredEvent:
         """What the indexer would tell of the payment into the hold, as transaction ``tx``."""
         paid = self.world.log(view, tx=tx, merchant_received=PRICE, fee_received=0, at=at)
         terms = HoldTerms(
@@ -83,6 +85,13 @@ class Holder:
         chain_fact = Fact(FactWhat(fact), held)
         stored = self._stored(chain_fact)
         await self.world.db.run(session_hearing.hear_all, self.world.desk, [stored])
+        return stored
+
+    async def hear_of_payment(self, view: SessionView, fact: str) -> None:
+        """What the indexer would tell of the first payment into the hold, to all who hear it."""
+        stored = await self.authorize(view, fact, at=view.session.created_at)
+        if fact == "lost":
+            await self.world.db.run(hearing.hear, self.world.desk, stored)
 
     def log(self, view: SessionView, what: str, amount: int, **changes: Any) -> HoldLog:
         """The log of the next transaction at the hold's contract."""

@@ -165,6 +165,42 @@ async def test_another_payment_after_a_reorganisation_has_a_hold_of_its_own(
     assert found.session.state.value == "completed"
 
 
+@pytest.mark.parametrize("path", [VOID, CAPTURE])
+async def test_what_was_asked_of_a_hold_that_is_lost_is_given_up(holder: Holder, path: str) -> None:
+    view = await holder.authorized("seen")
+    await (holder.void(view) if path == VOID else holder.capture(view))
+    await holder.hear_of_payment(view, "reorged")
+    assert len(await holder.intents()) == 1
+    await holder.hear_of_payment(view, "lost")
+    assert await holder.intents() == []
+    assert await holder.instruction_states() == ["withdrawn"]
+    at = view.session.created_at
+    for fact in ("seen", "final"):
+        await holder.authorize(view, fact, at=at, tx=2)
+    assert await holder.hold(view) == (PRICE, 0, 0, PRICE)
+    assert await holder.intents() == []
+
+
+async def test_what_was_asked_is_kept_for_another_payment_that_stands(holder: Holder) -> None:
+    view = await holder.authorized("seen", "reorged")
+    await holder.authorize(view, "seen", at=view.session.created_at, tx=2)
+    await holder.capture(view)
+    await holder.hear_of_payment(view, "lost")
+    assert len(await holder.intents()) == 1
+
+
+async def test_what_is_sent_for_a_lost_hold_fails_by_itself(holder: Holder) -> None:
+    view = await holder.authorized("seen")
+    await holder.void(view)
+    [intent] = await holder.intents()
+    await holder.signed(intent.cause, holder.log(view, "voided", PRICE))
+    await holder.hear_of_payment(view, "reorged")
+    await holder.hear_of_payment(view, "lost")
+    assert await holder.instruction_states() == ["requested"]
+    await holder.executed("failed", intent.cause, holder.log(view, "voided", PRICE))
+    assert await holder.instruction_states() == ["failed"]
+
+
 async def test_what_leaves_a_late_hold_is_booked_as_exceptional_and_moves_no_session(
     holder: Holder, world: World
 ) -> None:

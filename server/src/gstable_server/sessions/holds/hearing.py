@@ -12,7 +12,14 @@ from dataclasses import replace
 import structlog
 
 from gstable_server.chain.executor import operations as executor
-from gstable_server.chain.facts import Fact, HoldLog, HoldWhat
+from gstable_server.chain.facts import (
+    Fact,
+    FactWhat,
+    HoldLog,
+    HoldWhat,
+    PaymentLog,
+    RailName,
+)
 from gstable_server.chain.operations import fact_of
 from gstable_server.ledger import model as book
 from gstable_server.plumbing.db import Tx
@@ -25,6 +32,7 @@ from gstable_server.sessions.hearing import advance
 from gstable_server.sessions.holds import booking, machine, store
 from gstable_server.sessions.holds.machine import Told
 from gstable_server.sessions.holds.model import (
+    WAITING,
     Instruction,
     InstructionKind,
     InstructionState,
@@ -53,8 +61,15 @@ EVENT_OF = {
 
 
 async def hear(tx: Tx, desk: Desk, stored: StoredEvent) -> None:
-    """A log of a hold's contract was seen, became final, or was taken back."""
-    for step in fact_of(stored).steps:
+    """A log of a hold's contract was seen, became final, or was taken back; or a payment was lost,
+    which may have been held."""
+    fact = fact_of(stored)
+    if isinstance(fact.log, PaymentLog):
+        assert fact.what is FactWhat.LOST, "flow hands over no other"
+        if fact.log.rail is RailName.HOLD:
+            await _give_up(tx, fact.log)
+        return
+    for step in fact.steps:
         await _hear(tx, desk, step)
 
 
@@ -175,6 +190,24 @@ async def _unsigned(tx: Tx, flying: Sequence[Instruction]) -> list[Instruction]:
     hear of; if too little is left for it, it fails and costs its gas."""
     found = [(one, await executor.find(tx, one.cause)) for one in flying]
     return [one for one, view in found if view is not None and view.reservation is None]
+
+
+async def _give_up(tx: Tx, lost: PaymentLog) -> None:
+    """Take back what was asked of a hold whose payment did not come back after a reorganisation.
+
+    A void has no deadline: it would be tried for ever, and be the end of another payment that the
+    session is paid by later, of which nobody asked that. What is sent already fails by itself.
+    """
+    case = (await Cases.about(tx, [lost.session_key])).of_session(lost.session_key)
+    if case is None or held_payment(case.view.payments, lost.network) is not None:
+        return
+    session_id = case.view.session.session_id
+    known = await store.instructions_of(tx, session_id)
+    waiting = [one for one in known if one.state in WAITING and one.network == lost.network]
+    for instruction in await _unsigned(tx, waiting):
+        if await executor.withdraw(tx, instruction.cause):
+            await _follow(tx, instruction, Told.OVERTAKEN)
+            log.warning("its hold was lost", instruction=instruction.cause)
 
 
 # --- what became of our transactions -------------------------------------------------------
