@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from babel.messages.pofile import read_po
 from httpx2 import Response
+from pydantic import SecretStr
 
 from gstable_server.accounts.notices import operations as notices
 from gstable_server.accounts.notices.operations import Postman, Said
@@ -99,8 +100,8 @@ def _taken(directory: Path) -> str:
 async def test_letters_are_in_their_readers_language(database: Database, tmp_path: Path) -> None:
     postman = postman_of(
         Settings(
-            database_url="postgresql:///none",
-            order_signing_key="11" * 32,
+            DATABASE_URL="postgresql:///none",
+            order_signing_key=SecretStr("11" * 32),
             fee_receiver="0x" + "12" * 20,
             mail_directory=tmp_path,
             mail_from="office@example.com",

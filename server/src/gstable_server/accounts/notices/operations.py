@@ -64,7 +64,7 @@ class Said(str):
 
 
 async def write(
-    tx: Tx, emails: Iterable[str], subject: str, body: str, language: str = "", **values: str
+    tx: Tx, /, emails: Iterable[str], subject: str, body: str, language: str = "", **values: str
 ) -> None:
     """One letter to each of these addresses, in plain text; lines of ``body`` stay lines.
 
