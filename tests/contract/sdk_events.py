@@ -40,6 +40,9 @@ def _since(counter: Counter) -> Arguments:
     cursor = counter.client.event.feed().cursor
     counter.product()
     counter.product()
+    # What was told is in the feed when nobody who began to write before is still writing.
+    feed = counter.client.event.feed
+    eventually(lambda: len(feed(cursor).events) == 2, "both are in the feed")
     return args(cursor, 1)
 
 
