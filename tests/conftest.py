@@ -142,10 +142,15 @@ class Databases:
         [self._shape] = _administer(template_url, _SHAPE)
         self._begin()
 
-    def _begin(self) -> None:
+    def unwritten(self) -> str:
+        """The address of a database that no test has had: of the others the server may have counted
+        rows that are gone, or the pages of which they left behind, and plans otherwise."""
         name = f"test_{next(_numbers)}"
         _administer(self._server_url, f"CREATE DATABASE {name} TEMPLATE template_gstable")
-        self._url = _at(self._server_url, name)
+        return _at(self._server_url, name)
+
+    def _begin(self) -> None:
+        self._url = self.unwritten()
         # Kept from test to test: to connect costs more than to empty.
         self._line = _Line(self._url)
 
@@ -172,6 +177,12 @@ class Databases:
 def databases(postgres: EmbeddedPostgres) -> Iterator[Databases]:
     with closing(Databases(postgres.url)) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def unwritten_url(databases: Databases) -> str:
+    """The address of an empty, migrated database that no test writes to."""
+    return databases.unwritten()
 
 
 @pytest.fixture
