@@ -116,6 +116,8 @@ def client_of(app: Any, address: str = "192.0.2.1") -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=transport, base_url="http://gstable.example")
 
 
+SELDOM = 0.001
+"""So many a second: however slow the machine is, nobody gets a further turn while a test runs."""
 WIDE = ApiLimits(key_rate=10_000, key_burst=10_000, address_rate=10_000, address_burst=10_000)
 
 

@@ -45,9 +45,9 @@ class ApiLimits:
     The defaults are those of spec 15.
     """
 
-    key_rate: int = 100
+    key_rate: float = 100
     key_burst: int = 200
-    address_rate: int = 20
+    address_rate: float = 20
     address_burst: int = 60
     body_bytes_max: int = 512 * 1024
 

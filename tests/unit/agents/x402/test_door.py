@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from gstable_server.agents.x402 import routes
 from gstable_server.agents.x402.model import requirements
 from gstable_server.chain.checksum import to_checksum
 from gstable_server.chain.deposits import deposit_address
@@ -17,6 +18,7 @@ from gstable_server.kernel.ids import SessionId
 from gstable_server.sessions import operations as sessions
 from gstable_server.sessions.deposits import operations as deposits
 from tests.unit.agents.x402.till import Till, read
+from tests.unit.api.notes import SELDOM
 
 pytestmark = [pytest.mark.anyio, pytest.mark.anvil]
 
@@ -137,6 +139,13 @@ async def test_pages_of_others_may_ask(till: Till) -> None:
     assert asked.headers["cache-control"] == "no-store"
 
 
+@pytest.fixture
+def rationed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No further payment while a test runs, however slow the machine is."""
+    monkeypatch.setattr(routes, "PAYMENTS_PER_SECOND", SELDOM)
+
+
+@pytest.mark.usefixtures("rationed")
 async def test_two_headers_are_no_payment_and_many_are_too_many(till: Till) -> None:
     path = await till.session()
     twice = [("PAYMENT-SIGNATURE", "e30="), ("PAYMENT-SIGNATURE", "e30=")]
