@@ -130,6 +130,14 @@ async def test_a_login_ends_after_2_idle_hours_and_after_12_hours(
     assert await database.run(members.presence_of, busy.token) is None
 
 
+async def test_an_address_that_could_not_join_any_more_still_signs_in(database: Database) -> None:
+    await _register(database)
+    async with database.begin() as tx:
+        await tx.execute("UPDATE members SET email = 'jürgen@exämple.com'")
+    assert isinstance(await _login(database, email=" Jürgen@Exämple.com"), Login)
+    assert await _login(database, "wrong", "jürgen@exämple.com") == LoginRefused(0)
+
+
 async def test_unknown_e_mail_and_wrong_password_are_refused_alike(database: Database) -> None:
     await _register(database)
     for email, password in ((EMAIL, "wrong"), ("nobody@example.com", PASSWORD), ("\0", PASSWORD)):
