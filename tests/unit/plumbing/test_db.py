@@ -118,3 +118,19 @@ async def test_what_was_to_be_written_is_there_for_the_next_statement(database: 
             raise ValueError("no")
     async with database.read() as tx:
         assert await tx.fetchval("SELECT count(*) FROM things") == 0
+
+
+async def test_nothing_is_compiled_whatever_the_database_does_by_default(
+    database_url: str, database: Database
+) -> None:
+    async with database.pool.acquire() as connection:
+        name = await connection.fetchval("SELECT quote_ident(current_database())")
+        await connection.execute(f"ALTER DATABASE {name} SET jit = on")
+        try:
+            one = await Database.connect(database_url, clock=database.clock, ids=database.ids)
+            async with one.read() as tx:
+                compiles = await tx.fetchval("SHOW jit")
+            await one.close()
+        finally:
+            await connection.execute(f"ALTER DATABASE {name} RESET jit")
+    assert compiles == "off"

@@ -13,6 +13,7 @@ from gstable_server.kernel.address import ZERO_ADDRESS
 from gstable_server.kernel.ids import MerchantId
 from gstable_server.kernel.tenant import Mode, Tenant
 from gstable_server.ledger import store as ledger
+from gstable_server.plumbing import outbox
 from gstable_server.plumbing.db import Database, Tx
 from gstable_server.plumbing.system import SystemIdMint
 from gstable_server.plumbing.testing import FakeClock
@@ -79,6 +80,21 @@ async def test_kept_plans_find_the_few_in_their_index(
         plans = [await _plan(tx, statement) for statement in statements]
         assert all(any(index in plan for index in indexes) for plan in plans)
         assert any(indexes[0] in plan for plan in plans)
+
+
+@pytest.mark.parametrize("statement", [outbox._TAKE_NEXT, outbox._TAKE_THESE])
+async def test_events_that_wait_are_found_at_once_by_a_plan_that_was_made_when_there_were_none(
+    database: Database, statement: str
+) -> None:
+    async with database.pool.acquire() as connection:
+        await connection.execute("VACUUM ANALYZE events")
+    async with database.begin() as tx:
+        await tx.execute(outbox._BY_INDEX)
+        plan = await _plan(tx, statement)
+    [looked_up] = [part for part in plan.split("->") if " on events " in part]
+    assert "_pkey" in looked_up or (
+        "Index Cond: ((object_id = looked.object_id) AND (sequence = looked.sequence))" in looked_up
+    )
 
 
 async def test_a_comparison_reads_the_book_in_the_order_of_the_disk(database: Database) -> None:
