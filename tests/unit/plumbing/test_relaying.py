@@ -1,4 +1,4 @@
-"""A worker relays two batches at a time while more waits than one, and one otherwise."""
+"""A worker relays two batches at a time while many events wait, and one otherwise."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ import pytest
 
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.outbox import BATCH
-from gstable_server.plumbing.relaying import keep_relaying
+from gstable_server.plumbing.relaying import MANY, keep_relaying
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_two_batches_are_relayed_at_a_time_while_many_wait(database: Database) -> None:
+@pytest.mark.parametrize("handled", [BATCH, MANY], ids=["all", "but for what waits behind others"])
+async def test_two_batches_are_relayed_at_a_time_while_many_wait(
+    database: Database, handled: int
+) -> None:
     both, stop = asyncio.Barrier(2), asyncio.Event()
     turns: list[str] = []
 
     async def turn() -> int:
         turns.append("begun")
         if len(turns) == 1:
-            return BATCH
+            return handled
         await both.wait()  # nobody comes through alone
         stop.set()
         return 0
@@ -30,7 +33,7 @@ async def test_two_batches_are_relayed_at_a_time_while_many_wait(database: Datab
     assert len(turns) == 3
 
 
-@pytest.mark.parametrize("handled", [BATCH - 1, None])
+@pytest.mark.parametrize("handled", [MANY - 1, None])
 async def test_one_batch_is_relayed_at_a_time_while_few_wait_or_the_database_is_away(
     database: Database, handled: int | None
 ) -> None:

@@ -11,6 +11,9 @@ from gstable_server.plumbing.outbox import BATCH
 from gstable_server.plumbing.wakeups import listen
 
 PAUSE_SECONDS = 0.1
+MANY = BATCH // 2
+"""Of a full batch some may wait behind events that fail, or are another's: so many are handled
+while many wait, because the rest is set aside (``outbox``)."""
 
 Turn = Callable[[], Awaitable[int | None]]
 """Relays one batch; answers how many events were handled, None where that failed."""
@@ -20,8 +23,8 @@ async def keep_relaying(db: Database, turn: Turn, stop: asyncio.Event) -> None:
     """Take one turn after the other until ``stop``. What is told of a chain is heard of at once,
     the rest at the latest after a pause.
 
-    While more waits than one batch, two turns are taken at a time: on the events of one is decided
-    here while the database reads or writes for the other.
+    While many wait, two turns are taken at a time: on the events of one is decided here while the
+    database reads or writes for the other.
     """
     told, many = asyncio.Event(), asyncio.Event()
     beside = [
@@ -32,7 +35,7 @@ async def keep_relaying(db: Database, turn: Turn, stop: asyncio.Event) -> None:
         while not stop.is_set():
             told.clear()
             handled = await turn()
-            if handled == BATCH:
+            if _is_many(handled):
                 many.set()
             if not handled:
                 await _pause(told)
@@ -50,8 +53,12 @@ async def _help(turn: Turn, many: asyncio.Event) -> None:
     # Asked, because a connection that is lost while it is given back hides the cancellation.
     while not task.cancelling():
         await many.wait()
-        if await turn() != BATCH:
+        if not _is_many(await turn()):
             many.clear()
+
+
+def _is_many(handled: int | None) -> bool:
+    return handled is not None and handled >= MANY
 
 
 async def _pause(told: asyncio.Event) -> None:
