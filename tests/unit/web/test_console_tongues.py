@@ -20,7 +20,7 @@ from gstable_server.plumbing.mail import FileMail
 from gstable_server.serve import postman_of
 from gstable_server.web.language import LOCALES
 from tests.unit.web.console import EMAIL, FROM_OUR_PAGE, browser_on, reader
-from tests.unit.web.shop import new_desk
+from tests.unit.web.shop import PUBLIC_URL, new_desk
 
 pytestmark = pytest.mark.anyio
 
@@ -54,6 +54,19 @@ async def test_a_chosen_language_follows_its_reader_to_other_browsers(database: 
         assert _language(await other.get(f"{HOME}?lang=tlh", **FROM_OUR_PAGE)) == "de"
         assert _language(await other.get(f"{HOME}?lang=en", **FROM_OUR_PAGE)) == "en"
         assert _language(await other.get(HOME)) == "en"
+
+
+async def test_who_reads_without_tls_can_choose_again(database: Database) -> None:
+    """Browsers say there by no header of their own which site a link is of."""
+    async with browser_on(database, new_desk()) as browser:
+        await browser.register()
+        ours = {"referer": f"{PUBLIC_URL}{HOME}/security"}
+        for tongue in ("de", "en", "de"):
+            await browser.get(f"{HOME}?lang={tongue}", **ours)
+            assert _language(await browser.get(HOME)) == tongue
+        for strange in ({"referer": "http://elsewhere.test/"}, {"referer": "http://[shop"}, {}):
+            await browser.get(f"{HOME}?lang=en", **strange)
+            assert await _chosen(database) == ["de"]
 
 
 async def test_a_link_of_another_site_chooses_for_nobody(database: Database) -> None:

@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from gstable_server.accounts import operations as accounts
+from gstable_server.kernel.ids import MerchantId
+from gstable_server.kernel.tenant import Access, Mode, Tenant
 from gstable_server.plumbing import db as plumbing_db
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.system import SystemIdMint
@@ -86,6 +89,25 @@ async def test_no_secret_is_kept_and_what_is_thrown_away_is_gone(browser: Browse
 async def test_a_cookie_that_is_not_ours_is_nothing(browser: Browser, value: str) -> None:
     await browser.login()
     browser.client.cookies.set("gstable-typed", value)
+    assert (await browser.get("/dashboard/test")).status_code == 200
+
+
+async def test_what_somebody_else_did_meanwhile_is_not_kept_any_longer(
+    database: Database, browser: Browser
+) -> None:
+    await browser.login()
+    await browser.get("/dashboard/test/keys")
+    async with database.begin() as tx:
+        [owner] = await tx.fetch("SELECT merchant_id FROM memberships")
+        tenant = Tenant(MerchantId(owner["merchant_id"]), Mode.TEST)
+        key, _ = await accounts.issue_key(tx, tenant, Access.READ, "Till")
+    right, browser.form_token = browser.form_token, "0" * 64
+    revoke = f"/dashboard/test/keys/{key.key_id}/revoke"
+    assert (await browser.post(revoke, why="lost")).status_code == 403
+    assert (await browser.get("/dashboard/test")).headers["location"] == TYPED
+    await database.run(accounts.revoke_key, tenant, key.key_id)
+    browser.form_token = right
+    assert (await browser.post(revoke, why="lost")).status_code == 409
     assert (await browser.get("/dashboard/test")).status_code == 200
 
 

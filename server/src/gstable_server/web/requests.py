@@ -28,14 +28,29 @@ def is_same_origin(request: Request, public_url: str) -> bool:
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site == "same-origin"
-    origin = request.headers.get("origin")
-    if origin is None:
+    return _is_here(request.headers.get("origin"), request, public_url)
+
+
+def is_followed_here(request: Request, public_url: str) -> bool:
+    """Whether a link of one of our own pages led here. As ``is_same_origin``, but with ``Referer``
+    in place of ``Origin``: browsers send none with a GET, and without TLS no ``Sec-Fetch-Site``."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    return _is_here(request.headers.get("referer"), request, public_url)
+
+
+def _is_here(url: str | None, request: Request, public_url: str) -> bool:
+    if url is None:
         return False
-    here = urlsplit(public_url)
+    try:
+        there, here = urlsplit(url), urlsplit(public_url)
+    except ValueError:
+        return False
     # The Host header is what the browser asked for: right also where the server is reached by
     # another name than its public one.
-    return origin == f"{here.scheme}://{here.netloc}" or (
-        urlsplit(origin).netloc == request.headers.get("host")
+    return (there.scheme, there.netloc) == (here.scheme, here.netloc) or (
+        there.netloc == request.headers.get("host")
     )
 
 

@@ -72,6 +72,7 @@ from gstable_server.web.requests import (
     FORM,
     UPLOAD,
     has_type,
+    is_followed_here,
     is_same_origin,
     read_form,
     read_upload,
@@ -367,7 +368,9 @@ class Guard:
             status = 429 if refused.code is Code.TOO_MANY_REQUESTS else 422
             return self.notice(N_("This did not work"), in_words(refused), status=status)
         except AlreadyDone as again:
-            return self.notice(N_("Already done"), again.text, status=409)
+            response = self.notice(N_("Already done"), again.text, status=409)
+            self.keeping.forget(request, response)
+            return response
         except Passing:
             return self._later()
 
@@ -389,7 +392,7 @@ class Guard:
             if presence is None:
                 return None
             merchant = await accounts.merchant(tx, presence.member.merchant_id)
-            is_ours = is_same_origin(request, self.desk.public_url)
+            is_ours = is_followed_here(request, self.desk.public_url)
             languages = self.pages.console_languages
             await tongues.settle(tx, request, presence.member, languages, is_ours=is_ours)
         tenant = Tenant(merchant.merchant_id, mode)
