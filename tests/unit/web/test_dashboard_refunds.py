@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
@@ -180,6 +181,8 @@ async def test_of_several_payments_one_is_chosen(console: Console) -> None:
     page = await console.page()
     choices = [at["value"] for _, at in page.tags if at.get("name") == "paymentId"]
     assert choices == [f"pay_{'ab' * 10}", f"pay_{'0c' * 10}"]
+    german = reader(await console.browser.get(console.place, **{"accept-language": "de"}))
+    assert len(re.findall(r"Bezahlt \d\S+, \S+ \(UTC\): 0x", " ".join(german.text.split()))) == 2
     answer = await console.browser.post(f"{console.place}/refunds", to=OTHER)
     assert answer.status_code == 422
     assert "Is required" in answer.text

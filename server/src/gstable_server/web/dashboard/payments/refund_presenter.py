@@ -20,7 +20,7 @@ from gstable_server.kernel.urls import is_loopback
 from gstable_server.sessions.model import SessionView
 from gstable_server.sessions.refunds.model import Approval, Refund, RefundState
 from gstable_server.web.dashboard.presenter import Badge
-from gstable_server.web.dashboard.speech import N_, moment
+from gstable_server.web.dashboard.speech import N_, _, moment
 from gstable_server.web.dashboard.words import REFUND_WORDS
 
 
@@ -49,7 +49,7 @@ def refundable_rows(
             rows.append(
                 RefundableRow(
                     payment_id=payment.payment_id,
-                    text=f"{shown}, paid {moment(payment.block_time)}",
+                    text=_("Paid %(time)s (UTC)", time=moment(payment.block_time)),
                     left=shown,
                     left_usd=usd_text(micro_usd_rounded_down(money)),
                     payer=to_checksum(payment.payer),
