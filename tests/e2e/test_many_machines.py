@@ -53,6 +53,11 @@ def environment_of(pid: int) -> dict[str, str]:
     return dict(entry.split("=", 1) for entry in entries)
 
 
+def is_listening(port: int) -> bool:
+    with socket.socket() as line:
+        return line.connect_ex(("127.0.0.1", port)) == 0
+
+
 @pytest.fixture(scope="module")
 def second(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A second machine of the shared installation: the same settings, all roles in one process."""
@@ -69,6 +74,7 @@ def second(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         )
     machine = Machine(process, log, port)
     eventually(lambda: machine.monitor, "the second machine shows its metrics")
+    eventually(lambda: is_listening(port), "the second machine takes requests")
     yield machine
     process.kill()
     process.wait()
