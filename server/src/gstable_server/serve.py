@@ -82,7 +82,7 @@ from gstable_server.web.dashboard.people.openid import sign_in_of
 from gstable_server.web.language import ENGLISH, Languages
 from gstable_server.web.receipts import routes as receipt_routes
 from gstable_server.web.receipts.letter import Composer
-from gstable_server.web.receipts.pdf import Fonts
+from gstable_server.web.receipts.order import Fonts
 from gstable_server.web.receipts.press import Press
 from gstable_server.webhooks import routes as webhook_routes
 from gstable_server.webhooks.dispatch import Pace

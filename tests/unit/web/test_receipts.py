@@ -25,7 +25,8 @@ from gstable_server.receipts import operations as receipts
 from gstable_server.sessions.model import Session, SessionState
 from gstable_server.web.base import Pages
 from gstable_server.web.receipts import routes as receipt_routes
-from gstable_server.web.receipts.pdf import Fonts, NoFont, pdf
+from gstable_server.web.receipts.order import Fonts
+from gstable_server.web.receipts.pdf import NoFont, pdf
 from gstable_server.web.receipts.press import WAITING_MAX, Press
 from gstable_server.web.receipts.sheet import sheet
 from tests.unit.web.console import reader

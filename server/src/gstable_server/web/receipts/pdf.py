@@ -8,16 +8,15 @@ font of the operator's, because such a font is larger than everything else toget
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
 
 import fontpkg
 from fpdf import FPDF
 from fpdf.enums import WrapMode, XPos, YPos
 from fpdf.fonts import TTFFont
 
+from gstable_server.web.receipts.order import Fonts, Reading
 from gstable_server.web.receipts.sheet import Row, Sheet
 
 MARGIN = 20
@@ -36,23 +35,6 @@ UNSEEN = frozenset("\u200c\u200d\u200e\u200f\u2066\u2067\u2068\u2069\u00ad\n\t")
 
 class NoFont(Exception):
     """No font here has a letter of the receipt."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fonts:
-    """``cjk`` is a font with Chinese, Japanese and Korean letters, if the operator has one."""
-
-    cjk: Path | None = None
-
-
-class Reading(Protocol):
-    """How it is read: the language's tag, and ``ltr`` or ``rtl``. A page's ``Words`` are one."""
-
-    @property
-    def tag(self) -> str: ...
-
-    @property
-    def direction(self) -> str: ...
 
 
 def pdf(sheet: Sheet, reading: Reading, fonts: Fonts, at: datetime) -> bytes:

@@ -2,9 +2,9 @@
 answer nobody.
 
 The child is started when the first receipt is asked for and ends when none was asked for a while.
-It is told what to set through its input and answers through its output, each message with its
-length before it. It gets none of our settings: what merchants and payers wrote, and fonts, are read
-where no key is. When this process dies, however it does, its input ends and so does the child.
+It is told what to set through its input and answers through its output. It gets none of our
+settings: what merchants and payers wrote, and fonts, are read where no key is. When this process
+dies, however it does, its input ends and so does the child.
 """
 
 from __future__ import annotations
@@ -13,21 +13,17 @@ import asyncio
 import contextlib
 import hashlib
 import os
-import signal
 import subprocess
 import sys
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import IO
 
 import msgspec
 import structlog
 
 from gstable_server.kernel.errors import Passing
-from gstable_server.web.receipts.pdf import Fonts, NoFont, Reading, pdf
+from gstable_server.web.receipts.order import PDF, Fonts, Order, Reading, read, write
 from gstable_server.web.receipts.sheet import Sheet
 
 log = structlog.get_logger(__name__)
@@ -37,22 +33,9 @@ WAITING_MAX = 8
 SECONDS = 60.0
 """For one receipt, and for the start of the child before the first."""
 IDLE_SECONDS = 120.0
-NICE = 10
-LENGTH_BYTES = 4
-PDF, NO_FONT = b"P", b"N"
 ENVIRONMENT = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL")
-COMMAND = ("-m", "gstable_server.web.receipts.press")
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be set. ``cjk`` is the path of the operator's font."""
-
-    sheet: Sheet
-    tag: str
-    direction: str
-    at: datetime
-    cjk: str | None
+COMMAND = ("-m", "gstable_server.web.receipts.typesetter")
+"""What needs the libraries of PDFs is imported there alone: they take half a second."""
 
 
 class Press:
@@ -146,8 +129,8 @@ def _exchange(child: subprocess.Popen[bytes], order: bytes) -> bytes:
     """Runs in a thread. Raises ``OSError`` or ``EOFError`` when there is no answer."""
     assert child.stdin is not None
     assert child.stdout is not None
-    _write(child.stdin, order)
-    return _read(child.stdout)
+    write(child.stdin, order)
+    return read(child.stdout)
 
 
 def _bury(child: subprocess.Popen[bytes]) -> None:
@@ -157,47 +140,3 @@ def _bury(child: subprocess.Popen[bytes]) -> None:
         if pipe is not None:
             with contextlib.suppress(OSError):  # what it was not told any more
                 pipe.close()
-
-
-def _write(pipe: IO[bytes], message: bytes) -> None:
-    pipe.write(len(message).to_bytes(LENGTH_BYTES) + message)
-    pipe.flush()
-
-
-def _read(pipe: IO[bytes]) -> bytes:
-    length = int.from_bytes(_exactly(pipe, LENGTH_BYTES))
-    return _exactly(pipe, length)
-
-
-def _exactly(pipe: IO[bytes], length: int) -> bytes:
-    found = pipe.read(length)
-    if len(found) < length:
-        raise EOFError("the other process is gone")
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    tag: str
-    direction: str
-
-
-def main() -> None:
-    """The child: set one receipt after another until the input ends."""
-    os.nice(NICE)
-    source, target = sys.stdin.buffer, sys.stdout.buffer
-    while head := source.read(LENGTH_BYTES):  # bounded: by the life of the parent
-        # Nobody waits any longer, and nobody may be there to end what hangs.
-        signal.alarm(int(SECONDS))
-        order = msgspec.json.decode(_exactly(source, int.from_bytes(head)), type=Order)
-        fonts = Fonts(Path(order.cjk) if order.cjk else None)
-        try:
-            answer = PDF + pdf(order.sheet, _Reading(order.tag, order.direction), fonts, order.at)
-        except NoFont:
-            answer = NO_FONT
-        _write(target, answer)
-        signal.alarm(0)
-
-
-if __name__ == "__main__":
-    main()
