@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
@@ -148,9 +147,9 @@ def seller(running: Running) -> Iterator[Seller]:
 
 def _is_alive(base: str) -> bool:
     try:
-        with urlopen(f"{base}/health/live") as response:
+        with urlopen(f"{base}/health/live", timeout=PATIENCE_MS / 1000) as response:
             return bool(response.status == 200)
-    except URLError:
+    except OSError:
         return False
 
 
