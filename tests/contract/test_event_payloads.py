@@ -29,6 +29,7 @@ from gstable_server.webhooks import wire
 from gstable_server.webhooks.letters import letter
 from gstable_server.webhooks.model import EVENT_TYPES
 from tests.contract.shapes import ACCOUNT, LINK, PRODUCT, SESSION, TIME, TRANSACTION, Id, matches
+from tests.settling import settled
 from tests.unit.catalog.support import Caller, serving
 from tests.unit.sessions.holding import Holder, with_holds
 from tests.unit.sessions.refunding import Refunder
@@ -361,6 +362,7 @@ async def test_an_event_tells_what_was_also_when_the_object_has_changed(
 
 async def test_the_sequence_of_an_object_grows_with_its_story(stage: Stage) -> None:
     session_id = await stage.heard("seen", "reorged", "seen", "final")
+    await settled(stage.world.db)
     events = (await stage.caller.data("/event/feed/begin/100"))["events"]
     own = [
         one
@@ -391,6 +393,7 @@ async def test_the_api_shows_the_bytes_of_the_letter(stage: Stage) -> None:
     while await relay_once(stage.world.db, seal):
         pass
     assert len(letters) >= 4
+    await settled(stage.world.db)
     headers = {"authorization": f"Bearer {stage.caller.secret}"}
     for event_id, sealed in letters:
         for path in (f"/event/detail/{event_id}", "/event/list/1/100", "/event/feed/begin/100"):

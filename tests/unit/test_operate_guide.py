@@ -29,6 +29,7 @@ from gstable_server.plumbing.system import SystemIdMint
 from gstable_server.plumbing.testing import FakeClock
 from gstable_server.sessions.model import SessionView
 from gstable_server.webhooks.dispatch import Dispatcher, Pace
+from tests.settling import settled
 from tests.unit.sessions.world import World, new_world
 from tests.unit.webhooks.support import new_endpoint, receiving
 
@@ -140,6 +141,7 @@ async def test_ops_06_a_restored_server_tells_nothing_as_new_and_books_nothing_t
         db = await Database.connect(empty_url, clock=clock, ids=SystemIdMint(), size=4)
         try:
             restored = World(db, world.desk, world.tenant, world.account)
+            await settled(db)
             async with db.read() as tx:
                 before, feed = await event_log.after(tx, world.tenant, event_log.FIRST, 10)
             assert before, "what came with the dump stands first in the feed"
@@ -150,6 +152,7 @@ async def test_ops_06_a_restored_server_tells_nothing_as_new_and_books_nothing_t
             assert await restored.balances() == booked
             await pay(restored, view, http)
             assert len(receiver.letters) == 5
+            await settled(db)
             async with db.read() as tx:
                 later, _ = await event_log.after(tx, world.tenant, feed, 10)
             assert [one.event.type for one in later] == ["session.paid", "session.completed"]

@@ -24,15 +24,13 @@ from gstable_server.sessions import operations as sessions
 from gstable_server.sessions.operations import Desk
 from gstable_server.web import news as live
 from gstable_server.web.news import MerchantNews, Watch
+from tests.settling import settled
 from tests.unit.web.console import Browser, browser_on, reader, registered
 from tests.unit.web.shop import Merchant, new_desk
 
 pytestmark = pytest.mark.anyio
 
 WAIT_SECONDS = 60.0
-UNSETTLED = """
-SELECT count(*) FROM events WHERE written_by >= pg_snapshot_xmin(pg_current_snapshot())
-"""
 WALLET = Address(b"\x77" * 20)
 
 
@@ -63,14 +61,6 @@ async def signed_in(database: Database, merchant: Merchant) -> str:
 
 async def told(watch: Watch) -> list[str]:
     return [*await watch.next(WAIT_SECONDS)]
-
-
-async def settled(database: Database) -> None:
-    """Until nothing is under way that is older than the last event. What is, of the server's own
-    too, hides events, and has those told again that a page knows of."""
-    async with asyncio.timeout(WAIT_SECONDS), database.read() as tx:
-        while await tx.fetchval(UNSETTLED):
-            await asyncio.sleep(0.01)
 
 
 async def test_a_page_hears_of_new_and_changed_sessions_of_its_own_merchant_only(

@@ -12,6 +12,7 @@ from gstable_server.kernel.errors import Code, Refused
 from gstable_server.kernel.tenant import Mode, Tenant
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.events import Event
+from tests.settling import settled
 from tests.unit.webhooks.support import new_tenant
 from tests.unit.webhooks_api.support import Api, named, tell, told
 
@@ -22,6 +23,7 @@ async def test_it_is_read_from_the_first_event_to_the_last(
     api: Api, database: Database, tenant: Tenant
 ) -> None:
     await told(database, tenant, "a", "b", "c")
+    await settled(database)
     first = await api("/event/feed/begin/2")
     assert named(first) == ["a", "b"]
     second = await api(f"/event/feed/{first['cursor']}/2")
@@ -29,15 +31,18 @@ async def test_it_is_read_from_the_first_event_to_the_last(
     third = await api(f"/event/feed/{second['cursor']}/2")
     assert third == {"events": [], "cursor": second["cursor"]}
     await told(database, tenant, "d")
+    await settled(database)
     assert named(await api(f"/event/feed/{third['cursor']}/2")) == ["d"]
 
 
 async def test_start_is_now(api: Api, database: Database, tenant: Tenant) -> None:
     await told(database, tenant, "before")
+    await settled(database)
     start = await api("/event/feed/start/100")
     assert start["events"] == []
     assert (await api(f"/event/feed/{start['cursor']}/100"))["events"] == []
     await told(database, tenant, "after")
+    await settled(database)
     assert named(await api(f"/event/feed/{start['cursor']}/100")) == ["after"]
 
 
@@ -55,6 +60,7 @@ async def test_an_event_that_commits_late_is_not_skipped(
         meanwhile = await api(f"/event/feed/{start}/10")
         assert meanwhile["events"] == []
         begun_between = (await api("/event/feed/start/10"))["cursor"]
+    await settled(database)
     assert named(await api(f"/event/feed/{meanwhile['cursor']}/10")) == ["late", "early"]
     assert named(await api(f"/event/feed/{begun_between}/10")) == ["late", "early"]
 
@@ -69,6 +75,7 @@ async def test_a_sequence_number_taken_before_the_transaction_wrote_does_not_mat
             tell(younger, tenant, "younger")
         assert (await api("/event/feed/begin/10"))["events"] == []
         tell(older, tenant, "older")
+    await settled(database)
     first = await api("/event/feed/begin/1")
     second = await api(f"/event/feed/{first['cursor']}/1")
     assert named(first) + named(second) == ["older", "younger"]
@@ -81,6 +88,7 @@ async def test_an_answer_is_in_the_order_of_sequence(
         await older.execute("SELECT pg_current_xact_id()")
         await told(database, tenant, "first")
         tell(older, tenant, "second")
+    await settled(database)
     answer = await api("/event/feed/begin/10")
     assert named(answer) == ["first", "second"]
     assert (await api(f"/event/feed/{answer['cursor']}/10"))["events"] == []
@@ -104,7 +112,8 @@ async def test_a_reader_among_writers_sees_every_event_once(
         seen: list[str] = []
         cursor = "begin"
         while True:
-            finished = writers.done()
+            if finished := writers.done():
+                await settled(database)
             answer = await api(f"/event/feed/{cursor}/7")
             seen += named(answer)
             cursor = answer["cursor"]
@@ -131,6 +140,7 @@ async def test_it_holds_the_tenants_own_events_only(
     async with database.begin() as tx:
         tx.tell(Event("chain.payment_seen", "polygon:1", {}))
     await told(database, tenant, "own")
+    await settled(database)
     assert named(await api("/event/feed/begin/100")) == ["own"]
 
 
@@ -186,7 +196,9 @@ async def test_a_restored_dump_is_read_to_its_end_and_on(
     [statements] = re.findall(r'--command="(BEGIN;[^"]*UPDATE events[^"]*)"', guide)
     async with database.begin() as tx:
         await tx.execute(statements)
+    await settled(database)
     first = await api("/event/feed/begin/10")
     assert named(first) == ["before"]
     await told(database, tenant, "after")
+    await settled(database)
     assert named(await api(f"/event/feed/{first['cursor']}/10")) == ["after"]
