@@ -22,6 +22,7 @@ from gstable_server.sessions import store as sessions
 from gstable_server.sessions.model import SessionState
 from gstable_server.sessions.unmatched import store as unmatched
 from gstable_server.sessions.unmatched.model import WAITING
+from tests.conftest import Databases
 
 pytestmark = pytest.mark.anyio
 
@@ -97,8 +98,16 @@ async def test_events_that_wait_are_found_at_once_by_a_plan_that_was_made_when_t
     )
 
 
-async def test_a_comparison_reads_the_book_in_the_order_of_the_disk(database: Database) -> None:
-    async with database.begin() as tx:
+@pytest.fixture
+async def book(databases: Databases, clock: FakeClock) -> AsyncIterator[Database]:
+    """A database whose ledger has no page of what other tests wrote to theirs."""
+    db = await Database.connect(databases.unwritten(), clock=clock, ids=SystemIdMint())
+    yield db
+    await db.close()
+
+
+async def test_a_comparison_reads_the_book_in_the_order_of_the_disk(book: Database) -> None:
+    async with book.begin() as tx:
         await tx.execute(
             "INSERT INTO ledger_transfers (transfer_id, cause, kind, token_id, posted_at)"
             " SELECT md5(one::text), one, 'payment', 'polygon::usdc', now()"
@@ -110,7 +119,7 @@ async def test_a_comparison_reads_the_book_in_the_order_of_the_disk(database: Da
             " FROM ledger_transfers, (VALUES (1), (-1)) sides (side)"
         )
         await tx.execute("ANALYZE ledger_transfers; ANALYZE ledger_entries")
-    async with database.apart("comparison") as work, work.read() as tx:
+    async with book.apart("comparison") as work, work.read() as tx:
         await store_work.lay_out(tx)
         rows = await tx.fetch(f"EXPLAIN {ledger._STANDING}")
     plan = "\n".join(row[0] for row in rows)
