@@ -97,7 +97,10 @@ def test_each_proxy_is_known_by_its_address(peer: str) -> None:
 
 def test_the_setting_is_read_strictly() -> None:
     assert TrustedProxies.from_text("") == TrustedProxies.from_text(" , ") == NO_PROXIES
-    for text in ("proxy", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.1;10.0.0.2", "0.0.0.0/0", "::/0"):
+    for text in (
+        *("proxy", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.1;10.0.0.2", "0.0.0.0/0", "::/0"),
+        *("::ffff:10.0.0.1", "::ffff:10.0.0.0/104"),
+    ):
         with pytest.raises(ValueError, match="must"):
             TrustedProxies.from_text(text)
 

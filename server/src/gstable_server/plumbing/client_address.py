@@ -22,6 +22,8 @@ from gstable_server.plumbing.config import Settings, SettingsInvalid
 
 FORWARDED_FOR = b"x-forwarded-for"
 _Address = IPv4Address | IPv6Address
+_MAPPED = IPv6Network("::ffff:0:0/96")
+"""IPv4 as sockets of both families show it (RFC 4291, 2.5.5.2)."""
 
 
 def client_address(scope: Mapping[str, Any]) -> str:
@@ -44,6 +46,8 @@ class TrustedProxies:
             found = tuple(ip_network(word) for word in text.replace(",", " ").split())
         except ValueError:
             raise ValueError("must be IP addresses or networks like 10.0.0.0/8") from None
+        if any(network.version == 6 and network.subnet_of(_MAPPED) for network in found):
+            raise ValueError("must name IPv4 addresses as such, not as ::ffff:10.0.0.1")
         if any(network.prefixlen == 0 for network in found):
             raise ValueError("must not name everybody: anybody could choose an address then")
         return cls(found)
@@ -95,7 +99,7 @@ def _address_of(text: str) -> _Address | None:
         found = ip_address(text)
     except ValueError:
         return None
-    # IPv4 as sockets of both families show it (RFC 4291, 2.5.5.2).
+    # Of both forms of an IPv4 address the settings name one.
     return getattr(found, "ipv4_mapped", None) or found
 
 
