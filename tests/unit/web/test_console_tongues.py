@@ -72,6 +72,9 @@ async def test_who_reads_without_tls_can_choose_again(database: Database) -> Non
 async def test_a_link_of_another_site_chooses_for_nobody(database: Database) -> None:
     async with browser_on(database, new_desk()) as browser:
         await browser.register()
+        assert _language(await browser.get(f"{HOME}?lang=de", **ELSEWHERE)) == "de"
+        assert _language(await browser.get(HOME)) == "en"
+        assert await _chosen(database) == [None]
         await browser.get(f"{HOME}?lang=en", **FROM_OUR_PAGE)
         assert _language(await browser.get(f"{HOME}?lang=de", **ELSEWHERE)) == "de"
         assert await _chosen(database) == ["en"]

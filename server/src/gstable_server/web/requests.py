@@ -40,6 +40,11 @@ def is_followed_here(request: Request, public_url: str) -> bool:
     return _is_here(request.headers.get("referer"), request, public_url)
 
 
+def is_from_elsewhere(request: Request) -> bool:
+    """Whether the browser says that a page of another site led here."""
+    return request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}
+
+
 def _is_here(url: str | None, request: Request, public_url: str) -> bool:
     if url is None:
         return False

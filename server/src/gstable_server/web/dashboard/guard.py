@@ -73,6 +73,7 @@ from gstable_server.web.requests import (
     UPLOAD,
     has_type,
     is_followed_here,
+    is_from_elsewhere,
     is_same_origin,
     read_form,
     read_upload,
@@ -354,7 +355,10 @@ class Guard:
             words = self.pages.console_languages.of(request)
             with speaking(words):
                 response = await self._answer(request, handler)
-            self.pages.console_languages.remember(request, response)
+            # Who is signed in chooses by links of our own: what a link of another site set in the
+            # cookie would count as theirs on the next page.
+            if not (self.token_of(request) and is_from_elsewhere(request)):
+                self.pages.console_languages.remember(request, response)
             return response
 
         return answer
