@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import signal
 import socket
@@ -52,6 +53,17 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByInstallation:
     return ByInstallation(config, log)
+
+
+def pytest_collection() -> None:
+    """What is collected stays to the end: looking through it for garbage took a fifth of the time
+    of collecting, and some of each later look."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
