@@ -8,7 +8,7 @@ from datetime import timedelta
 import structlog
 from pydantic import SecretStr
 
-from gstable_server import flow, worker
+from gstable_server import flow
 from gstable_server.chain.executor.loop import Executor
 from gstable_server.chain.executor.model import Sender
 from gstable_server.chain.executor.node import open_node
@@ -23,6 +23,7 @@ from gstable_server.chain.operations import check_network
 from gstable_server.kernel.address import Address
 from gstable_server.kernel.errors import Passing
 from gstable_server.plumbing.config import Settings
+from gstable_server.plumbing.regularly import pause
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +45,7 @@ async def index(world: flow.World, stop: asyncio.Event) -> None:
 async def _follow(world: flow.World, network: Network, stop: asyncio.Event) -> None:
     async with open_rpc(network) as rpc:
         while not stop.is_set() and not await _usable(rpc, network, world.desk.signer.address):
-            await worker.pause(stop, RECHECK_SECONDS)
+            await pause(stop, RECHECK_SECONDS)
         await warn_of_finality(rpc, network)
     async with open_rpcs(network) as rpcs, asyncio.TaskGroup() as group:
         indexer = Indexer(world.db, network, rpcs, world.desk.rails)
@@ -72,7 +73,7 @@ async def _send_on(
 ) -> None:
     async with open_node(network) as node:
         while not stop.is_set() and not await _usable(node, network, world.desk.signer.address):
-            await worker.pause(stop, RECHECK_SECONDS)
+            await pause(stop, RECHECK_SECONDS)
         await executor.send_on(network, node, stop)
 
 

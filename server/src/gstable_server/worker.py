@@ -14,6 +14,7 @@ from gstable_server.flow import TIMETABLE, Appointment, Batch, World, handle
 from gstable_server.plumbing import metrics
 from gstable_server.plumbing.db import DATABASE_FAILED, Tx
 from gstable_server.plumbing.outbox import relay_once
+from gstable_server.plumbing.regularly import pause
 from gstable_server.plumbing.relaying import keep_relaying
 from gstable_server.reconciliation import operations as reconciliation
 from gstable_server.sessions.deposits import watching as deposits
@@ -111,11 +112,3 @@ async def _tolerate(what: str, work: Awaitable[T]) -> T | None:
         log.exception("worker turn failed", what=what)
     metrics.turn_failed(what)
     return None
-
-
-async def pause(stop: asyncio.Event, seconds: float) -> None:
-    """Wait so long, or until ``stop``."""
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return

@@ -36,6 +36,7 @@ from pgqueuer.domain.types import Channel
 from pydantic_settings import PydanticBaseSettingsSource
 
 from gstable_server.plumbing.db import Tx
+from gstable_server.plumbing.regularly import pause
 
 log = structlog.get_logger(__name__)
 
@@ -163,7 +164,7 @@ async def run_worker(
             await _serve(database_url, handlers, stop, concurrency)
         except _LOST as failure:
             log.warning("job worker lost the database", error=str(failure))
-            await _pause(stop, RECONNECT_SECONDS)
+            await pause(stop, RECONNECT_SECONDS)
 
 
 async def _serve(
@@ -225,10 +226,3 @@ def _runner(handler: JobHandler) -> Callable[[Job], Awaitable[None]]:
 async def _relay(stop: asyncio.Event, shutdown: asyncio.Event) -> None:
     await stop.wait()
     shutdown.set()
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return

@@ -1,10 +1,10 @@
-"""Something that a process does again and again beside its requests."""
+"""Something that a process does again and again, and its pauses between."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 
 @asynccontextmanager
@@ -17,6 +17,12 @@ async def regularly(act: Callable[[], Awaitable[None]], seconds: float) -> Async
         acting.cancel()
         await asyncio.gather(acting, return_exceptions=True)
         await act()
+
+
+async def pause(until: asyncio.Event, seconds: float) -> None:
+    """Wait so long, or until the event."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(until.wait(), seconds)
 
 
 async def _always(act: Callable[[], Awaitable[None]], seconds: float) -> None:

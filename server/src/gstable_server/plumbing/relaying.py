@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.events import CHANNEL
 from gstable_server.plumbing.outbox import BATCH
+from gstable_server.plumbing.regularly import pause
 from gstable_server.plumbing.wakeups import listen
 
 PAUSE_SECONDS = 0.1
@@ -38,7 +39,7 @@ async def keep_relaying(db: Database, turn: Turn, stop: asyncio.Event) -> None:
             if _is_many(handled):
                 many.set()
             if not handled:
-                await _pause(told)
+                await pause(told, PAUSE_SECONDS)
     finally:
         for task in beside:
             task.cancel()
@@ -59,10 +60,3 @@ async def _help(turn: Turn, many: asyncio.Event) -> None:
 
 def _is_many(handled: int | None) -> bool:
     return handled is not None and handled >= MANY
-
-
-async def _pause(told: asyncio.Event) -> None:
-    try:
-        await asyncio.wait_for(told.wait(), PAUSE_SECONDS)
-    except TimeoutError:
-        return

@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -25,6 +24,7 @@ import structlog
 
 from gstable_server.plumbing.db import Database
 from gstable_server.plumbing.http_client import TIMEOUT_SECONDS, HttpClient
+from gstable_server.plumbing.regularly import pause
 from gstable_server.plumbing.wakeups import listen
 from gstable_server.webhooks import store_queue
 from gstable_server.webhooks.delivery import Tried, record, send
@@ -195,8 +195,7 @@ class Dispatcher:
 
     @staticmethod
     async def _sleep(until: asyncio.Event, seconds: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(until.wait(), seconds)
+        await pause(until, seconds)
         until.clear()
 
     # --- sending ---------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
 
 import structlog
@@ -16,6 +15,7 @@ from gstable_server.chain.networks import Network
 from gstable_server.chain.signer import TxSigner
 from gstable_server.kernel.errors import Passing
 from gstable_server.plumbing.db import Database
+from gstable_server.plumbing.regularly import pause
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +59,7 @@ class Executor:
             for key, wake in self._wakes.items():
                 if key in due:
                     wake.set()
-            await _wait(stop, LOOK_SECONDS)
+            await pause(stop, LOOK_SECONDS)
         for wake in self._wakes.values():
             wake.set()
 
@@ -75,24 +75,19 @@ async def _take_turns(runner: Runner, wake: asyncio.Event, stop: asyncio.Event) 
         except Passing as failure:
             failures += 1
             log.warning("no turn of the executor", sender=runner.key, reason=str(failure))
-            await _wait(stop, max(_back_off(failures), failure.retry_after or 0))
+            await pause(stop, max(_back_off(failures), failure.retry_after or 0))
         except Exception:  # the edge: a bug or a lost database must not end the process
             failures += 1
             log.exception("turn of the executor failed", sender=runner.key)
-            await _wait(stop, _back_off(failures))
+            await pause(stop, _back_off(failures))
         else:
             failures = 0
             # What becomes due is begun at once if there is room; what is in flight is looked at
             # once a pause.
-            pause = runner.pause_seconds if busy else IDLE_SECONDS
-            await _wait(wake if runner.has_room else stop, pause)
+            seconds = runner.pause_seconds if busy else IDLE_SECONDS
+            await pause(wake if runner.has_room else stop, seconds)
 
 
 def _back_off(failures: int) -> float:
     least, most = BACK_OFF_SECONDS
     return min(least * 2.0 ** min(failures - 1, 10), most)
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
